@@ -1,0 +1,71 @@
+/* Metrics: what is measured while attention is at hand.
+ *
+ * One file in analysis/metrics/ with one `const metric metric_<file name>`, and one line in
+ * analysis/sources.mk; the registry, `list metrics`, help, completion and the conformance test follow.
+ *
+ * A metric must give the same answer for any cut into tiles and chunks.  Sums are kept in double. */
+#ifndef ATTNSCOPE_ANALYSIS_METRIC_H
+#define ATTNSCOPE_ANALYSIS_METRIC_H
+
+#include "base/param.h"
+#include "base/result.h"
+#include "compute/attention.h"
+
+typedef enum metric_scope {
+    METRIC_HEAD,    /* fed by attention; values per layer and head */
+    METRIC_LOGITS,  /* fed by logits; layer and head do not apply */
+} metric_scope;
+
+typedef struct metric metric;
+
+/* One metric on one prompt. */
+typedef struct metric_ctx {
+    const metric *m;
+    const params *p;            /* the metric's own parameters */
+    const int32_t *ids;         /* [n] */
+    int64_t n;                  /* tokens */
+    int n_layer;
+    attn_kind kind;
+    void *shared;               /* what prepare() made; read-only afterwards; freed with free() by release() */
+} metric_ctx;
+
+struct metric {
+    const char *name;           /* as users write it, snake_case */
+    const char *summary;        /* one line */
+    const char *definition;     /* the formula in plain text */
+    const char *unit;           /* "", "nats", "tokens" */
+    const char *range;          /* "0 .. 1" */
+    const char *source;         /* paper or reference code */
+    const char *missing_mass;   /* how rows that do not sum to 1 are treated */
+    const char *cost;           /* "free (row statistics)", "tiles" */
+    metric_scope scope;
+    unsigned need;              /* ATTN_NEED_* */
+    const param *params;        /* NULL or a table; option names carry the metric's name: "sink-keys" */
+
+    /* Check the prompt and parameters, build what all heads share.  A prompt that cannot give a value
+     * (no repeated token for induction) is not an error: emit nothing.  NULL: nothing to do. */
+    int (*prepare)(metric_ctx *c, err *e);
+    void (*release)(metric_ctx *c);
+
+    /* METRIC_HEAD: a zeroed state of this many bytes for each (head, chunk). */
+    size_t (*state_size)(const metric_ctx *c);
+    void (*rows)(void *state, const metric_ctx *c, const attn_rows *r);
+    void (*tile)(void *state, const metric_ctx *c, const attn_tile *t);
+    void (*merge)(void *into, const void *from, const metric_ctx *c); /* in chunk order */
+    int (*finish)(const void *state, const metric_ctx *c, int layer, int head, const result_sink *out, err *e);
+
+    /* METRIC_LOGITS: logits [n, V] of positions pos0...; may emit at once. */
+    int (*logits)(const metric_ctx *c, int64_t pos0, const float *logits, int64_t n, int64_t vocab,
+                  const result_sink *out, err *e);
+};
+
+extern const metric *const metrics[]; /* NULL-terminated, sorted by name */
+const metric *metric_find(const char *name); /* NULL when unknown */
+/* Metrics that `run` takes when the user names none. */
+extern const char *const metric_defaults; /* comma-separated */
+
+/* Emit one value of head metrics; drops nothing: value must be finite (a bug otherwise). */
+int metric_emit(const metric_ctx *c, const result_sink *out, int layer, int head, int64_t position,
+                double value, err *e);
+
+#endif

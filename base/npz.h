@@ -1,0 +1,60 @@
+/* NumPy files: NPY (format 1.0 - 3.0) and NPZ (zip of NPY, members stored or deflated, zip64 accepted).
+ *
+ * Reading supports C order and Fortran order of 1 and 2 dimensions is NOT assumed: fortran_order files of
+ * more than one dimension are refused by name.  Lengths are checked against the file before use; an
+ * inflated member can be at most the size its zip entry declares. */
+#ifndef ATTNSCOPE_BASE_NPZ_H
+#define ATTNSCOPE_BASE_NPZ_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+
+#define NPY_MAX_DIM 8
+
+typedef enum npy_dtype { NPY_F32, NPY_F64, NPY_F16, NPY_I64, NPY_I32, NPY_I16, NPY_I8, NPY_U8, NPY_BOOL } npy_dtype;
+
+typedef struct npy {
+    npy_dtype dtype;
+    int n_dim;
+    int64_t shape[NPY_MAX_DIM];
+    int64_t count;          /* product of shape */
+    const void *data;       /* C order, little-endian; may be unaligned */
+    void *owned;            /* non-NULL when data was inflated or copied: npy_free releases it */
+} npy;
+
+size_t npy_dtype_size(npy_dtype d);
+const char *npy_dtype_name(npy_dtype d); /* "f32", ... */
+/* Element i as a double / as an integer (false when not integral). */
+double npy_real(const npy *a, int64_t i);
+bool npy_int(int64_t *out, const npy *a, int64_t i);
+void npy_free(npy *a);
+
+/* A single .npy file, copied into memory. */
+int npy_load(npy *out, const char *path, err *e);
+int npy_save(const char *path, npy_dtype d, int n_dim, const int64_t *shape, const void *data, err *e);
+
+typedef struct npz npz;
+int npz_open(npz **out, const char *path, err *e);
+void npz_close(npz *z);
+int npz_count(const npz *z);
+const char *npz_name(const npz *z, int i); /* without ".npy" */
+bool npz_has(const npz *z, const char *name);
+/* One array; ERR_INPUT when absent.  Stored members are views into the mapped file (valid until
+ * npz_close); deflated ones are owned by out. */
+int npz_get(npy *out, const npz *z, const char *name, err *e);
+
+/* Writing: members one after another, each in one call or in pieces (so that an array larger than memory
+ * can be streamed).  Members are stored, or deflated when the writer was opened so.  The file appears
+ * under its name only when npz_commit succeeds. */
+typedef struct npz_writer npz_writer;
+int npz_create(npz_writer **out, const char *path, bool deflate, err *e);
+int npz_put(npz_writer *w, const char *name, npy_dtype d, int n_dim, const int64_t *shape, const void *data, err *e);
+int npz_begin(npz_writer *w, const char *name, npy_dtype d, int n_dim, const int64_t *shape, err *e);
+int npz_add(npz_writer *w, const void *bytes, size_t n, err *e);
+int npz_end(npz_writer *w, err *e); /* fails when fewer or more bytes were added than the shape says */
+int npz_commit(npz_writer *w, err *e);
+void npz_abandon(npz_writer *w);
+
+#endif

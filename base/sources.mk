@@ -1,0 +1,19 @@
+libattnscope_a_SOURCES += \
+	base/arena.c \
+	base/cancel.c \
+	base/err.c \
+	base/hash.c \
+	base/json.c \
+	base/mapfile.c \
+	base/mem.c \
+	base/npz_read.c \
+	base/npz_write.c \
+	base/outfile.c \
+	base/param.c \
+	base/pool.c \
+	base/result.c \
+	base/strbuf.c \
+	base/table.c \
+	base/utf8.c
+libattnscope_a_SOURCES += base/cancel.h base/err.h base/hash.h base/json.h base/mapfile.h base/mem.h \
+	base/npz.h base/outfile.h base/param.h base/pool.h base/progress.h base/result.h base/strbuf.h base/table.h

@@ -1,0 +1,57 @@
+/* A session: what lives from one command to the next, in the shell as in a script. */
+#ifndef ATTNSCOPE_CLI_SESSION_H
+#define ATTNSCOPE_CLI_SESSION_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include "base/progress.h"
+#include "db/store.h"
+#include "model/forward.h"
+#include "model/tokenizer/tokenizer.h"
+
+typedef struct session session;
+
+typedef struct loaded_model {
+    char *path;
+    model *m;
+    tokenizer *tok;       /* NULL when the checkpoint has none */
+    err tok_err;          /* why there is none */
+    runtime *rt;          /* made when first needed, for the session's threads and precision */
+    int rt_threads;
+    precision rt_precision;
+} loaded_model;
+
+struct session {
+    FILE *out;                /* results; never anything else */
+    bool interactive;         /* the prompt: unique prefixes, clear of errors */
+    bool keep_going;
+    bool quit;
+    store *st;                /* opened when first needed */
+    char *store_path;         /* ":memory:" unless named */
+    loaded_model *current;    /* the model loaded last; NULL when none */
+    params *settings;         /* `set`: threads, precision, store, isa, colour, format */
+    int64_t last_run;
+    struct progress_bar *bar;
+    progress prog;            /* handed to library calls */
+};
+
+int session_new(session **out, err *e);
+void session_free(session *s);
+
+/* The store of this session (opened or created on first use). */
+int session_store(session *s, store **out, err *e);
+/* Change it (--store FILE, `set store`): closes the open one. */
+int session_use_store(session *s, const char *path, err *e);
+/* Load a model, or the one already loaded when path is the same (or NULL: the current one; none: an error
+ * with a hint).  Its tokenizer is opened with it. */
+int session_model(session *s, const char *path, loaded_model **out, err *e);
+/* Pool and scratch for a loaded model. */
+int session_runtime(session *s, loaded_model *lm, int threads, precision prec, err *e);
+
+/* Run one line of the command language (may hold several commands separated by ';'). where: "script:12"
+ * or NULL; it prefixes errors.  Prints the error; returns its code. */
+int session_line(session *s, const char *line, const char *where);
+/* Run already split words as one command (argv of the program). */
+int session_words(session *s, int n, const char *const *words, const char *where);
+
+#endif

@@ -1,0 +1,98 @@
+/* Instrumented attention of one layer.
+ *
+ * Work is cut into fixed pieces: a head and a chunk of queries.  The cut depends on the numbers of heads,
+ * queries and keys only, never on threads.  Within a piece the kernel goes through blocks of queries in
+ * increasing order; for each block it hands the tap the statistics of its rows and, if asked, the
+ * probabilities as tiles, keys in increasing order.  Then they are forgotten: no n x n matrix exists.
+ *
+ * Pieces run on different threads at the same time, so a tap keeps one state per (head, chunk) and merges
+ * them in chunk order afterwards. */
+#ifndef ATTNSCOPE_COMPUTE_ATTENTION_H
+#define ATTNSCOPE_COMPUTE_ATTENTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/pool.h"
+#include "compute/gemm.h"
+
+/* What a tap wants.  Row statistics come from the kernel itself; tiles cost a little more. */
+enum attn_need {
+    ATTN_NEED_LSE = 1 << 0,
+    ATTN_NEED_ENTROPY = 1 << 1,
+    ATTN_NEED_MAX = 1 << 2,
+    ATTN_NEED_SELF = 1 << 3,      /* weight on the query's own position */
+    ATTN_NEED_PREV = 1 << 4,      /* weight on the position before */
+    ATTN_NEED_DISTANCE = 1 << 5,  /* sum of weight * |query position - key position| */
+    ATTN_NEED_PROBS = 1 << 8,     /* tiles of probabilities */
+};
+
+/* Statistics of query rows q0 .. q0 + n_query - 1 of one head.  Arrays that nobody asked for may be NULL. */
+typedef struct attn_rows {
+    int layer, head, chunk;
+    int64_t q0, n_query;
+    int64_t n_key;           /* keys of the whole attention; query i sits at position n_key - n_query_total + i */
+    int64_t pos0;            /* position of query 0 among the keys */
+    const int64_t *visible_lo, *visible_hi; /* [n_query] query q0 + i sees keys lo <= key < hi */
+    const float *lse;        /* [n_query] log of the sum of exponentials of the scaled scores */
+    const float *entropy;    /* [n_query] nats */
+    const float *maximum;    /* [n_query] */
+    const float *self, *prev, *distance; /* [n_query] */
+} attn_rows;
+
+/* Probabilities of queries q0 .. q0 + n_query - 1 for keys k0 .. k0 + n_key - 1.
+ * Masked cells are 0; visible_lo/hi tell them from true zeros. */
+typedef struct attn_tile {
+    int layer, head, chunk;
+    int64_t q0, n_query, k0, n_key;
+    int64_t pos0;                     /* position of query 0 among the keys */
+    const int64_t *visible_lo, *visible_hi; /* [n_query] absolute key indices */
+    const float *probs;               /* cell (q, k) at probs[(q - q0) * q_stride + (k - k0) * k_stride] */
+    int64_t q_stride, k_stride;
+} attn_tile;
+
+static inline float attn_tile_at(const attn_tile *t, int64_t q, int64_t k)
+{
+    return t->probs[(q - t->q0) * t->q_stride + (k - t->k0) * t->k_stride];
+}
+
+/* Called from worker threads; (head, chunk) is never active on two threads at once. */
+typedef struct attn_tap {
+    unsigned need;
+    void (*rows)(void *ud, const attn_rows *r);  /* before the tiles of the same queries */
+    void (*tile)(void *ud, const attn_tile *t);
+    /* All chunks of heads [head0, head1) are done; called on the caller's thread, in head order.
+     * Non-zero stops the run. */
+    int (*heads_done)(void *ud, int layer, int head0, int head1, err *e);
+    void *ud;
+} attn_tap;
+
+typedef struct attn_args {
+    int layer;
+    int n_head, n_kv_head;      /* query head h reads key/value head h / (n_head / n_kv_head) */
+    int d_qk, d_v;              /* head widths */
+    int64_t n_query, n_key;
+    int64_t pos0;               /* position of query 0 among the keys (0 in a prefill) */
+    float scale;                /* multiplies q . k */
+    bool causal;                /* key <= query position */
+    int64_t window;             /* > 0: keys with position difference < window only */
+    const float *q;             /* [n_query, n_head * d_qk] row stride ldq */
+    const float *k;             /* [n_key, n_kv_head * d_qk] row stride ldk */
+    const float *v;             /* [n_key, n_kv_head * d_v] row stride ldv */
+    float *out;                 /* [n_query, n_head * d_v] row stride ldo */
+    int64_t ldq, ldk, ldv, ldo;
+    precision prec;
+} attn_args;
+
+/* Chunks that the queries of one head are cut into (1 .. ATTN_MAX_CHUNK). */
+#define ATTN_MAX_CHUNK 16
+int attn_chunks(int64_t n_query);
+
+typedef struct attn_scratch attn_scratch;
+int attn_scratch_new(attn_scratch **out, pool *p, err *e);
+void attn_scratch_free(attn_scratch *s);
+
+/* Run it.  Memory: packed keys and values plus, a thread, one panel [n_key, block of queries].
+ * tap may be NULL.  Stops with ERR_CANCELLED or with what heads_done returned. */
+int attention(attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e);
+
+#endif

@@ -1,0 +1,35 @@
+/* Element types of stored weights: plain numbers and quantised blocks, and their exact float32 values. */
+#ifndef ATTNSCOPE_COMPUTE_DTYPE_H
+#define ATTNSCOPE_COMPUTE_DTYPE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef enum dtype {
+    DT_F32, DT_F16, DT_BF16, DT_F64,
+    DT_I8, DT_I16, DT_I32, DT_I64, DT_U8, DT_U16, DT_U32, DT_U64, DT_BOOL,
+    DT_Q8_0, DT_Q4_0, DT_Q4_1, DT_Q5_0, DT_Q5_1,
+    DT_OTHER, /* listed, never computed with */
+    DT_COUNT
+} dtype;
+
+typedef struct dtype_info {
+    const char *name;      /* "f32", "q4_1" */
+    int block;             /* elements in a block; 1 for plain numbers */
+    int block_bytes;
+    /* n elements (a multiple of block) at src, which may be unaligned, as float32.  NULL when weights of
+     * this type cannot be computed with. */
+    void (*to_f32)(float *dst, const void *src, int64_t n);
+} dtype_info;
+
+extern const dtype_info dtypes[DT_COUNT];
+
+float f16_to_f32(uint16_t h);
+uint16_t f32_to_bf16(float x); /* round to nearest even */
+static inline float bf16_to_f32(uint16_t h)
+{
+    union { uint32_t u; float f; } v = {(uint32_t)h << 16};
+    return v.f;
+}
+
+#endif

@@ -1,0 +1,33 @@
+/* Matrix products of activations with stored weights. */
+#ifndef ATTNSCOPE_COMPUTE_GEMM_H
+#define ATTNSCOPE_COMPUTE_GEMM_H
+
+#include <stdint.h>
+#include "base/pool.h"
+#include "compute/tensor.h"
+
+typedef enum precision {
+    PRECISION_F32,        /* float32 grade by the fastest way the machine has */
+    PRECISION_F32_STRICT, /* float32 operands and float32 accumulators only */
+    PRECISION_BF16,       /* operands rounded to bfloat16, float32 accumulators */
+} precision;
+
+/* Scratch memory of the compute layer for one model on one pool, grown outside the layer loop. */
+typedef struct gemm_scratch gemm_scratch;
+int gemm_scratch_new(gemm_scratch **out, pool *p, err *e);
+void gemm_scratch_free(gemm_scratch *s);
+/* Make room for products of up to max_rows rows and max_k inputs. */
+int gemm_scratch_reserve(gemm_scratch *s, int64_t max_rows, int64_t max_k, err *e);
+
+/* y [rows, n_out] (row stride ldy) = x [rows, n_in] (row stride ldx) times w, plus its bias.
+ * Weights are turned to float32 panel by panel; nothing of the size of w is ever allocated.
+ * The result of a row does not depend on the other rows nor on the number of threads.
+ * rows must be within the reserved size. */
+void gemm(gemm_scratch *s, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
+          const weight *w, precision prec);
+
+/* The same for one row, reading the weights once at memory speed: for decoding.  Its order of additions
+ * differs from gemm's. */
+void gemv(gemm_scratch *s, float *y, const float *x, const weight *w, precision prec);
+
+#endif

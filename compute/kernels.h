@@ -1,0 +1,68 @@
+/* The dispatch table of inner loops.  Plain C (kernels_c.c) is the definition of every entry; the files in
+ * isa/ replace entries for machines that can do better, and tests compare each with plain C.
+ *
+ * Kernels never allocate, fail or print.  Buffers are float32 unless said otherwise; pointers may be
+ * unaligned except packed panels, which are 64-byte aligned. */
+#ifndef ATTNSCOPE_COMPUTE_KERNELS_H
+#define ATTNSCOPE_COMPUTE_KERNELS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/err.h"
+#include "compute/dtype.h"
+
+#define GEMM_MAX_MR 16
+#define GEMM_MAX_NR 64
+
+typedef struct kernels {
+    const char *isa; /* "c", "avx2", "avx512" */
+
+    /* c[i * ldc + j] = sum over k of a[k * mr + i] * b[k * nr + j], for i < m <= mr and j < n <= nr,
+     * added in increasing k, one accumulator an element.  a: [k, mr] and b: [k, nr] packed and padded
+     * with zeros; c is overwritten.  Each element is the same whatever m and n are. */
+    int mr, nr;
+    void (*gemm_micro)(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int m, int n);
+
+    /* sum of x[i] * y[i]; the order of additions depends on n alone. */
+    float (*dot)(const float *x, const float *y, int64_t n);
+
+    /* Softmax of one column block of transposed scores.  s: [n_key, nr] scores of nr queries (a column
+     * each), replaced by probabilities.  Query j sees keys lo[j] <= key < hi[j]; the others become 0.
+     * A column with nothing to see becomes all 0.  lse[nr]: log-sum-exp of the visible scores (-inf for
+     * none).  entropy[nr] (NULL: not wanted): -sum p ln p, in nats.  maximum[nr] (may be NULL): the
+     * largest probability. */
+    void (*softmax_columns)(float *s, int64_t n_key, const int64_t *lo, const int64_t *hi,
+                            float *lse, float *entropy, float *maximum);
+
+    /* y = x / sqrt(mean(x^2) + eps) * w, and y = (x - mean) / sqrt(var + eps) * w + b, biased variance;
+     * w and b may be NULL (1 and 0).  x and y may be the same. */
+    void (*rms_norm)(float *y, const float *x, const float *w, int64_t n, float eps);
+    void (*layer_norm)(float *y, const float *x, const float *w, const float *b, int64_t n, float eps);
+
+    /* x[i] = x[i] * sigmoid(x[i]) and the other activations, in place. */
+    void (*silu)(float *x, int64_t n);
+    void (*gelu_tanh)(float *x, int64_t n);  /* .5x(1 + tanh(sqrt(2/pi)(x + .044715x^3))) */
+    void (*gelu_erf)(float *x, int64_t n);   /* .5x(1 + erf(x / sqrt 2)) */
+    void (*relu)(float *x, int64_t n);
+    void (*mul)(float *x, const float *y, int64_t n); /* x *= y */
+    void (*add)(float *x, const float *y, int64_t n); /* x += y */
+
+    /* Stored weights to float32, per dtype; defaults to dtypes[].to_f32. */
+    void (*to_f32[DT_COUNT])(float *dst, const void *src, int64_t n);
+} kernels;
+
+/* The table in use: the best this machine can run, capped by ATTNSCOPE_ISA or kernels_select. */
+const kernels *kernels_get(void);
+/* "c", "avx2", "avx512" or "best".  Unknown: ERR_USAGE.  A set that this machine lacks: the best below
+ * it is taken and *note says so (static text; NULL when the wish was granted). */
+int kernels_select(const char *isa, const char **note, err *e);
+/* Sets compiled in, weakest first, NULL-terminated; kernels_usable tells which this machine can run. */
+const kernels *const *kernels_all(void);
+bool kernels_usable(const kernels *k);
+/* Processor name and features for `info --machine`; static text. */
+const char *machine_cpu(void);
+const char *machine_features(void);
+
+extern const kernels kernels_c;
+
+#endif
