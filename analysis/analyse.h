@@ -20,22 +20,34 @@ typedef struct analysis_request {
 int analyse(runtime *r, const model *m, const int32_t *ids, int64_t n, const analysis_request *req,
             const result_sink *out, const progress *p, err *e);
 
-/* dump and verify: the arrays of a reference file. */
+/* dump and verify: the arrays of a reference file.  [H, n, n] attn_<l>, [n, C] hidden_<l> (residual stream
+ * after l blocks, before the final norm), [n, V] logits, [n] ids. */
 typedef struct verify_row {
     char array[32];      /* "hidden", "attn", "logits" */
-    int layer;           /* NO_INDEX for logits */
-    double max_abs;      /* largest absolute difference */
-    double nmse;         /* mean squared difference / mean square of the reference */
+    int layer;           /* as in the array's name; NO_INDEX for logits */
+    double max_abs;      /* largest absolute difference; infinite when a value is not a number */
+    double nmse;         /* mean squared difference / mean square of the reference; likewise */
     double rms;          /* of the reference */
     double gate;         /* what max_abs (attn, hidden) or nmse (logits) may reach */
     bool pass;
 } verify_row;
 
-struct npz;
-/* Hold a run of ids (taken from the reference) against the arrays of ref.  rows: allocated, free(). */
+/* The gates: attn, absolute; hidden, times the rms of that reference array; logits, nmse. */
+#define VERIFY_GATE_ATTN 1e-5
+#define VERIFY_GATE_HIDDEN 1e-4
+#define VERIFY_GATE_LOGITS 1e-8
+
+/* Hold a run of ids (taken from the reference) against those arrays of the reference file that are there,
+ * in the order of the run: hidden_0, attn_0, hidden_1, ..., logits.  Weights on keys that a query does not
+ * see count as 0.  rows: allocated, free().
+ * 0 when all pass.  ERR_DIFFERS when one does not: rows are filled all the same, e names the worst.
+ * ERR_INPUT (rows NULL): nothing to compare, or an array of another shape than the model's. */
 int verify_run(runtime *r, const model *m, const char *reference, verify_row **rows, int *n_row,
                const progress *p, err *e);
-/* Write ids, logits, hidden_l and attn_l of a run. */
+/* Read the token ids of a reference file: allocated, free(). */
+int reference_ids(int32_t **ids, int64_t *n, const char *reference, err *e);
+/* Write ids (i64), logits, hidden_l and, if asked, attn_l (f32) of a run.  The attention of some heads is
+ * held as [n, n] at a time: ERR_RESOURCE when that does not fit the memory that is free. */
 int dump_run(runtime *r, const model *m, const int32_t *ids, int64_t n, bool attention, const char *path,
              const progress *p, err *e);
 

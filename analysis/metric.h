@@ -3,7 +3,8 @@
  * One file in analysis/metrics/ with one `const metric metric_<file name>`, and one line in
  * analysis/sources.mk; the registry, `list metrics`, help, completion and the conformance test follow.
  *
- * A metric must give the same answer for any cut into tiles and chunks.  Sums are kept in double. */
+ * A metric must give the same answer for any cut into tiles and chunks.  Sums are kept in double.
+ * Masked cells are no zeros: who counts queries or keys counts those that visible_lo/hi let through. */
 #ifndef ATTNSCOPE_ANALYSIS_METRIC_H
 #define ATTNSCOPE_ANALYSIS_METRIC_H
 
@@ -21,12 +22,13 @@ typedef struct metric metric;
 /* One metric on one prompt. */
 typedef struct metric_ctx {
     const metric *m;
-    const params *p;            /* the metric's own parameters */
+    const params *p;            /* holds the metric's own parameters, perhaps among others; never NULL
+                                 * for a metric that has a table */
     const int32_t *ids;         /* [n] */
     int64_t n;                  /* tokens */
     int n_layer;
-    attn_kind kind;
-    void *shared;               /* what prepare() made; read-only afterwards; freed with free() by release() */
+    attn_kind kind;             /* of the layer at hand */
+    void *shared;               /* what prepare() made; read-only afterwards; freed by release() */
 } metric_ctx;
 
 struct metric {
@@ -43,16 +45,21 @@ struct metric {
     const param *params;        /* NULL or a table; option names carry the metric's name: "sink-keys" */
 
     /* Check the prompt and parameters, build what all heads share.  A prompt that cannot give a value
-     * (no repeated token for induction) is not an error: emit nothing.  NULL: nothing to do. */
+     * (no repeated token for induction) is not an error: emit nothing.  On failure nothing stays in
+     * c->shared.  NULL: nothing to do. */
     int (*prepare)(metric_ctx *c, err *e);
     void (*release)(metric_ctx *c);
 
-    /* METRIC_HEAD: a zeroed state of this many bytes for each (head, chunk). */
+    /* METRIC_HEAD: a zeroed state of this many bytes for each (head, chunk).  rows, when set, sees each
+     * block of queries once; tile sees every visible cell once and is called when need has
+     * ATTN_NEED_PROBS.  merge adds the next chunk to the chunks before it.  finish emits in increasing
+     * position, or nothing when the prompt gave no value. */
     size_t (*state_size)(const metric_ctx *c);
     void (*rows)(void *state, const metric_ctx *c, const attn_rows *r);
     void (*tile)(void *state, const metric_ctx *c, const attn_tile *t);
     void (*merge)(void *into, const void *from, const metric_ctx *c); /* in chunk order */
-    int (*finish)(const void *state, const metric_ctx *c, int layer, int head, const result_sink *out, err *e);
+    int (*finish)(const void *state, const metric_ctx *c, int layer, int head, const result_sink *out,
+                  err *e);
 
     /* METRIC_LOGITS: logits [n, V] of positions pos0...; may emit at once. */
     int (*logits)(const metric_ctx *c, int64_t pos0, const float *logits, int64_t n, int64_t vocab,
@@ -64,8 +71,17 @@ const metric *metric_find(const char *name); /* NULL when unknown */
 /* Metrics that `run` takes when the user names none. */
 extern const char *const metric_defaults; /* comma-separated */
 
-/* Emit one value of head metrics; drops nothing: value must be finite (a bug otherwise). */
+/* Emit one value (layer and head NO_INDEX for metrics of logits).  A value that is not finite means that
+ * the model's own numbers were not: ERR_FAILED, nothing is emitted. */
 int metric_emit(const metric_ctx *c, const result_sink *out, int layer, int head, int64_t position,
                 double value, err *e);
+
+/* The keys of a tile that query q sees: from <= key < to. */
+static inline void attn_tile_visible(const attn_tile *t, int64_t q, int64_t *from, int64_t *to)
+{
+    int64_t lo = t->visible_lo[q - t->q0], hi = t->visible_hi[q - t->q0];
+    *from = lo > t->k0 ? lo : t->k0;
+    *to = hi < t->k0 + t->n_key ? hi : t->k0 + t->n_key;
+}
 
 #endif

@@ -10,9 +10,14 @@
 #include <stdint.h>
 #include "base/err.h"
 
+/* libjansson exports a json_real of its own, which ours must not replace at run time. */
+#define json_real attnscope_json_real
+
 typedef struct json json; /* a value; the root owns the document */
 
-typedef enum json_kind { JSON_ABSENT, JSON_NULL_, JSON_BOOL, JSON_INT, JSON_REAL, JSON_STR, JSON_LIST, JSON_MAP } json_kind;
+typedef enum json_kind {
+    JSON_ABSENT, JSON_NULL_, JSON_BOOL, JSON_INT, JSON_REAL, JSON_STR, JSON_LIST, JSON_MAP
+} json_kind;
 
 /* Parse n bytes (must be UTF-8).  Errors name `what` and the line.  Free the root with json_free. */
 int json_parse(json **out, const char *text, size_t n, const char *what, err *e);

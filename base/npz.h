@@ -1,8 +1,7 @@
 /* NumPy files: NPY (format 1.0 - 3.0) and NPZ (zip of NPY, members stored or deflated, zip64 accepted).
  *
- * Reading supports C order and Fortran order of 1 and 2 dimensions is NOT assumed: fortran_order files of
- * more than one dimension are refused by name.  Lengths are checked against the file before use; an
- * inflated member can be at most the size its zip entry declares. */
+ * Reading takes C order; fortran_order files of more than one dimension are refused by name.  Lengths are
+ * checked against the file before use; an inflated member can be at most the size its zip entry declares. */
 #ifndef ATTNSCOPE_BASE_NPZ_H
 #define ATTNSCOPE_BASE_NPZ_H
 
@@ -13,7 +12,9 @@
 
 #define NPY_MAX_DIM 8
 
-typedef enum npy_dtype { NPY_F32, NPY_F64, NPY_F16, NPY_I64, NPY_I32, NPY_I16, NPY_I8, NPY_U8, NPY_BOOL } npy_dtype;
+typedef enum npy_dtype {
+    NPY_F32, NPY_F64, NPY_F16, NPY_I64, NPY_I32, NPY_I16, NPY_I8, NPY_U8, NPY_BOOL
+} npy_dtype;
 
 typedef struct npy {
     npy_dtype dtype;
@@ -50,11 +51,14 @@ int npz_get(npy *out, const npz *z, const char *name, err *e);
  * under its name only when npz_commit succeeds. */
 typedef struct npz_writer npz_writer;
 int npz_create(npz_writer **out, const char *path, bool deflate, err *e);
-int npz_put(npz_writer *w, const char *name, npy_dtype d, int n_dim, const int64_t *shape, const void *data, err *e);
+int npz_put(npz_writer *w, const char *name, npy_dtype d, int n_dim, const int64_t *shape, const void *data,
+            err *e);
 int npz_begin(npz_writer *w, const char *name, npy_dtype d, int n_dim, const int64_t *shape, err *e);
 int npz_add(npz_writer *w, const void *bytes, size_t n, err *e);
 int npz_end(npz_writer *w, err *e); /* fails when fewer or more bytes were added than the shape says */
+/* Finish the file and free w, on failure too (then the target is as it was before). */
 int npz_commit(npz_writer *w, err *e);
+/* Drop everything, free.  w may be NULL. */
 void npz_abandon(npz_writer *w);
 
 #endif

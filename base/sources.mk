@@ -6,6 +6,7 @@ libattnscope_a_SOURCES += \
 	base/json.c \
 	base/mapfile.c \
 	base/mem.c \
+	base/npy.c \
 	base/npz_read.c \
 	base/npz_write.c \
 	base/outfile.c \
@@ -16,4 +17,5 @@ libattnscope_a_SOURCES += \
 	base/table.c \
 	base/utf8.c
 libattnscope_a_SOURCES += base/cancel.h base/err.h base/hash.h base/json.h base/mapfile.h base/mem.h \
-	base/npz.h base/outfile.h base/param.h base/pool.h base/progress.h base/result.h base/strbuf.h base/table.h
+	base/npy_format.h base/npz.h base/outfile.h base/param.h base/pool.h base/progress.h base/result.h \
+	base/strbuf.h base/table.h

@@ -33,9 +33,14 @@ cell *table_row(table *t, err *e);
 int table_text(table *t, cell *c, const char *s, size_t n, err *e);
 static inline cell cell_int(int64_t v) { return (cell){CELL_INT, {.i = v}}; }
 static inline cell cell_real(double v) { return (cell){CELL_REAL, {.r = v}}; }
+/* The unit of a column (copied into the table); NULL removes it. */
+int table_set_unit(table *t, int col, const char *unit, err *e);
 /* Column index by name, -1 when absent. */
 int table_column(const table *t, const char *name);
-static inline const cell *table_cell(const table *t, int64_t row, int col) { return &t->cells[row * t->n_col + col]; }
+static inline const cell *table_cell(const table *t, int64_t row, int col)
+{
+    return &t->cells[row * t->n_col + col];
+}
 /* A cell as a number: INT and REAL; NaN otherwise. */
 double cell_number(const cell *c);
 

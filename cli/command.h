@@ -31,16 +31,31 @@ typedef struct command {
     /* Extra tables (metrics' parameters for `run`), NULL when none: NULL-terminated list. */
     const param *const *(*extra_params)(void);
     int (*run)(session *s, const command_args *a, err *e);
+    bool no_table;            /* writes no results: takes none of output_params */
 } command;
 
-extern const command *const commands[]; /* NULL-terminated, in the order of help */
+extern const command *const commands[]; /* NULL-terminated, sorted by name */
+
+/* Groups in the order of help; within a group commands are sorted by name. */
+typedef struct command_group {
+    const char *name;         /* as in command.group; NULL ends the list */
+    const char *title;
+} command_group;
+extern const command_group command_groups[];
+
 /* exact name; with prefix = true also a unique prefix (the interactive prompt). */
 const command *command_find(const char *name, bool prefix);
 
-/* Options that every command with output has: --json --csv --tsv --output FILE. */
+/* Options that every command with output has: --json --csv --tsv --output FILE.  The dispatcher opens
+ * --output before the command runs and renames it into place afterwards: commands write to session.out and
+ * need not look at it.  A command whose own table has "output" (the file it makes) keeps that meaning. */
 extern const param output_params[];
 /* Options that every command has: --store FILE --threads N --quiet --help. */
 extern const param common_params[];
+
+/* All tables of a command, its own first: at most 8, NULL-terminated. */
+typedef const param *command_tables[9];
+void command_get_tables(const command *c, command_tables out);
 
 /* Print a table the way the options ask for: aligned (default), --csv, --tsv, --json (JSON Lines with
  * "schema" first: schema is "attnscope.<what>/1"). */

@@ -4,10 +4,13 @@
 
 #include <stdbool.h>
 #include <stdio.h>
+#include "base/param.h"
 #include "base/progress.h"
 #include "db/store.h"
 #include "model/forward.h"
 #include "model/tokenizer/tokenizer.h"
+
+extern const char program_version[]; /* "0.1.0" */
 
 typedef struct session session;
 
@@ -33,6 +36,9 @@ struct session {
     int64_t last_run;
     struct progress_bar *bar;
     progress prog;            /* handed to library calls */
+    bool quiet;               /* --quiet: no progress, no notes; of the command that runs, or of all */
+    int depth;                /* scripts that run scripts (`source`) */
+    FILE *standard_out;       /* what `out` is when no --output is in effect */
 };
 
 int session_new(session **out, err *e);
@@ -48,10 +54,20 @@ int session_model(session *s, const char *path, loaded_model **out, err *e);
 /* Pool and scratch for a loaded model. */
 int session_runtime(session *s, loaded_model *lm, int threads, precision prec, err *e);
 
+/* Give a setting a value and let it take effect (another store, other kernels, ...); `set` and the
+ * program's options before the verb come here. */
+int session_set(session *s, const char *name, const char *value, err *e);
+
 /* Run one line of the command language (may hold several commands separated by ';'). where: "script:12"
  * or NULL; it prefixes errors.  Prints the error; returns its code. */
 int session_line(session *s, const char *line, const char *where);
 /* Run already split words as one command (argv of the program). */
 int session_words(session *s, int n, const char *const *words, const char *where);
+/* Run a script as it comes in from f; name is what errors say ("script" in "script:12").  Stops at the
+ * first error unless keep_going; returns the code of the first. */
+int session_script(session *s, FILE *f, const char *name);
+/* Print an error the way all are printed: "attnscope: WHERE: VERB: message" and its hint on standard error.
+ * where and verb may be NULL; an empty message was printed already and is left out. */
+void session_report(const session *s, const char *where, const char *verb, const err *e);
 
 #endif

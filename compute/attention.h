@@ -30,7 +30,7 @@ enum attn_need {
 typedef struct attn_rows {
     int layer, head, chunk;
     int64_t q0, n_query;
-    int64_t n_key;           /* keys of the whole attention; query i sits at position n_key - n_query_total + i */
+    int64_t n_key;           /* keys of the whole attention */
     int64_t pos0;            /* position of query 0 among the keys */
     const int64_t *visible_lo, *visible_hi; /* [n_query] query q0 + i sees keys lo <= key < hi */
     const float *lse;        /* [n_query] log of the sum of exponentials of the scaled scores */
@@ -86,6 +86,10 @@ typedef struct attn_args {
 /* Chunks that the queries of one head are cut into (1 .. ATTN_MAX_CHUNK). */
 #define ATTN_MAX_CHUNK 16
 int attn_chunks(int64_t n_query);
+
+/* Heads whose pieces are worked on together: heads_done is called for groups of this many (the last may be
+ * smaller).  Results do not depend on it; a tap may size its states by it: slot = head % attn_heads_in_flight. */
+int attn_heads_in_flight(int threads, int n_head, int64_t n_query);
 
 typedef struct attn_scratch attn_scratch;
 int attn_scratch_new(attn_scratch **out, pool *p, err *e);

@@ -14,6 +14,20 @@
 #define GEMM_MAX_MR 16
 #define GEMM_MAX_NR 64
 
+/* Scores of `nr` queries, a column each, to probabilities.
+ * Query j sees keys lo[j] <= key < hi[j]; all other cells become 0.  A query that sees nothing gets a
+ * column of zeros, lse -inf and statistics 0.  With m the largest visible score, e = exp(s - m) and
+ * S = sum e:  lse = m + ln S,  entropy = ln S - (sum e (s - m)) / S,  maximum = 1 / S. */
+typedef struct softmax_block {
+    float *s;                      /* [n_key, nr], in place */
+    int64_t n_key;
+    const int64_t *lo, *hi, *qpos; /* [nr]; qpos: position of the query among the keys */
+    float *lse;                    /* [nr] */
+    float *entropy;                /* [nr] nats; NULL: not wanted */
+    float *maximum;                /* [nr] largest probability; NULL: not wanted */
+    float *distance;               /* [nr] sum of p |qpos - key|; NULL: not wanted */
+} softmax_block;
+
 typedef struct kernels {
     const char *isa; /* "c", "avx2", "avx512" */
 
@@ -26,13 +40,12 @@ typedef struct kernels {
     /* sum of x[i] * y[i]; the order of additions depends on n alone. */
     float (*dot)(const float *x, const float *y, int64_t n);
 
-    /* Softmax of one column block of transposed scores.  s: [n_key, nr] scores of nr queries (a column
-     * each), replaced by probabilities.  Query j sees keys lo[j] <= key < hi[j]; the others become 0.
-     * A column with nothing to see becomes all 0.  lse[nr]: log-sum-exp of the visible scores (-inf for
-     * none).  entropy[nr] (NULL: not wanted): -sum p ln p, in nats.  maximum[nr] (may be NULL): the
-     * largest probability. */
-    void (*softmax_columns)(float *s, int64_t n_key, const int64_t *lo, const int64_t *hi,
-                            float *lse, float *entropy, float *maximum);
+    /* Transpose while packing: dst[k * stride + i] = src[i * ld + k] for i < n_row <= stride, k < n_col;
+     * columns n_row .. stride - 1 of dst become 0. */
+    void (*interleave)(float *dst, int stride, const float *src, int64_t ld, int n_row, int64_t n_col);
+
+    /* Softmax of a block of transposed scores; see softmax_block. */
+    void (*softmax_columns)(const softmax_block *b);
 
     /* y = x / sqrt(mean(x^2) + eps) * w, and y = (x - mean) / sqrt(var + eps) * w + b, biased variance;
      * w and b may be NULL (1 and 0).  x and y may be the same. */
@@ -47,8 +60,8 @@ typedef struct kernels {
     void (*mul)(float *x, const float *y, int64_t n); /* x *= y */
     void (*add)(float *x, const float *y, int64_t n); /* x += y */
 
-    /* Stored weights to float32, per dtype; defaults to dtypes[].to_f32. */
-    void (*to_f32[DT_COUNT])(float *dst, const void *src, int64_t n);
+    /* Round every element to the nearest bfloat16 (ties to even), kept as float32. */
+    void (*round_bf16)(float *x, int64_t n);
 } kernels;
 
 /* The table in use: the best this machine can run, capped by ATTNSCOPE_ISA or kernels_select. */
@@ -64,5 +77,9 @@ const char *machine_cpu(void);
 const char *machine_features(void);
 
 extern const kernels kernels_c;
+#if defined(__x86_64__)
+extern const kernels kernels_avx2;   /* isa/avx2.c: AVX2 + FMA + F16C */
+extern const kernels kernels_avx512; /* isa/avx512.c: AVX-512 F, BW, DQ, VL */
+#endif
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/mapfile.h"
+#include "base/mem.h"
 #include "base/progress.h"
 #include "compute/tensor.h"
 
@@ -18,19 +19,24 @@ typedef struct checkpoint checkpoint;
 typedef struct gguf_meta gguf_meta;
 
 typedef struct checkpoint_tensor {
-    const char *name;
+    const char *name;      /* not empty; may hold control characters, so escape it for display */
     tensor t;
     int file;              /* index of the file that holds it */
 } checkpoint_tensor;
 
+/* A file format: one file in model/readers/ with one `const checkpoint_reader reader_<file name>`, and one
+ * line in model/sources.mk. */
 typedef struct checkpoint_reader {
     const char *name;      /* "safetensors", "gguf" */
     const char *summary;
+    const char *suffix;    /* ".gguf": how such files are usually called; content decides */
     /* Does the file look like this format?  head: its first n bytes (n may be below 16). */
     bool (*sniff)(const unsigned char *head, size_t n, size_t file_size);
     /* Add the tensors (and metadata) of one mapped file to c.  file: its index in c. */
     int (*read)(checkpoint *c, int file, err *e);
 } checkpoint_reader;
+
+extern const checkpoint_reader *const checkpoint_readers[]; /* NULL-terminated, sorted by name */
 
 struct checkpoint {
     char *path;                     /* as given by the user */
@@ -43,24 +49,31 @@ struct checkpoint {
     checkpoint_tensor *tensors;     /* [n_tensor] sorted by name */
     json *config;                   /* config.json; NULL for GGUF */
     gguf_meta *gguf;                /* NULL unless GGUF */
-    void *arena_;                   /* names and the like */
+    /* private */
+    arena arena_;                   /* tensor names */
+    bool borrowed_;                 /* the bytes of files[0] belong to the caller */
 };
 
-/* Open a directory in the Hugging Face layout (config.json with model.safetensors or
- * model.safetensors.index.json; a directory that holds exactly one .gguf also opens), a .gguf, or a
- * .safetensors whose directory has a config.json.  Formats are told by content, not by name. */
+/* Open a directory in the Hugging Face layout (config.json with model.safetensors, or with
+ * model.safetensors.index.json, or with exactly one .gguf or .safetensors; a directory without config.json
+ * that holds exactly one .gguf also opens), a .gguf, a .safetensors whose directory has a config.json, or
+ * an index.  Formats are told by content, not by name.  A file without tensors opens. */
 int checkpoint_open(checkpoint **out, const char *path, err *e);
-void checkpoint_close(checkpoint *c);
+/* One file that is already in memory: no configuration, no other files.  The bytes must outlive the
+ * checkpoint.  name stands for the path, in messages. */
+int checkpoint_open_memory(checkpoint **out, const void *bytes, size_t n, const char *name, err *e);
+void checkpoint_close(checkpoint *c); /* c may be NULL */
 
 /* NULL when absent. */
 const checkpoint_tensor *checkpoint_find(const checkpoint *c, const char *name);
 
-/* SHA-256 over the weight files' contents (several files: over the list of their digests, in file order).
- * Cached under $XDG_CACHE_HOME/attnscope by device, inode, size and mtime. */
+/* SHA-256 of the weight file.  Several files: of their digests in hexadecimal, a line each, in file order.
+ * Digests of files are remembered in $XDG_CACHE_HOME/attnscope/hashes (else ~/.cache/...) by device, inode,
+ * size and time of change; a cache that cannot be read or written is no error. */
 int checkpoint_hash(const checkpoint *c, sha256_hex out, const progress *p, err *e);
 
-/* For readers: add a tensor (name is copied).  Refuses duplicates when all are in (checkpoint_open sorts
- * and checks). */
+/* For readers: add a tensor (name is copied).  Refuses empty and very long names and names with a NUL;
+ * duplicates are refused when all are in (checkpoint_open sorts and checks). */
 int checkpoint_add(checkpoint *c, const char *name, size_t name_len, const tensor *t, int file, err *e);
 
 #endif

@@ -26,6 +26,7 @@ typedef struct runtime runtime; /* pool and scratch memory, reusable over prompt
 int runtime_new(runtime **out, const model *m, int threads, precision prec, err *e);
 void runtime_free(runtime *r);
 int runtime_threads(const runtime *r);
+const model *runtime_model(const runtime *r);
 
 /* Run ids [n] through the model.  Refuses n above the context, and ids outside the vocabulary. */
 int forward(runtime *r, const int32_t *ids, int64_t n, const observer *o, const progress *p, err *e);

@@ -18,7 +18,7 @@ typedef struct gguf_string { const char *s; size_t len; } gguf_string; /* not NU
 typedef struct gguf_kv {
     gguf_string key;
     gguf_type type;         /* of the value, or GGUF_ARRAY */
-    gguf_type element;      /* of the elements when type is GGUF_ARRAY */
+    gguf_type element;      /* of the elements of an array; for a plain value the same as type */
     uint64_t count;         /* elements; 1 for a plain value */
     const unsigned char *data; /* encoded value(s), checked to lie in the file */
 } gguf_kv;
@@ -36,7 +36,16 @@ bool gguf_text(gguf_string *out, const gguf_kv *kv);
 /* All strings of an array in one pass (an array of strings has no index): out has room for count. */
 bool gguf_texts(gguf_string *out, const gguf_kv *kv);
 
-/* model/readers/gguf.c frees what it attached to a checkpoint. */
-void gguf_meta_free(gguf_meta *m);
+/* "u32", "string" */
+const char *gguf_type_name(gguf_type t);
+
+/* For model/readers/gguf.c: read and check header and metadata of a file of size bytes.  n_tensor: what the
+ * header declares (bounded by the file's size); *end: where the tensor descriptions begin.  The metadata
+ * refers to data, which must outlive it.  Free with gguf_meta_free. */
+int gguf_meta_read(gguf_meta **out, size_t *n_tensor, size_t *end, const unsigned char *data, size_t size,
+                   err *e);
+/* Alignment of the tensor data: general.alignment or 32. */
+size_t gguf_alignment(const gguf_meta *m);
+void gguf_meta_free(gguf_meta *m); /* m may be NULL */
 
 #endif

@@ -42,14 +42,14 @@ typedef struct attn_plan {
 
 typedef struct norm_weight { const float *w, *b; } norm_weight; /* [C]; b NULL for RMS */
 
-typedef struct layer {
+typedef struct model_layer {
     attn_plan attn;
     norm_weight norm_attn, norm_mlp;  /* before attention, before the MLP */
     weight q, k, v, out;
     act_kind act;
     bool gated;                        /* down(act(gate x) * up x), else down(act(up x)) */
     weight gate, up, down;
-} layer;
+} model_layer;
 
 typedef struct model model;
 
@@ -77,7 +77,7 @@ struct model {
     norm_kind norm;
     float norm_eps;
     bool tied;                   /* unembedding = token embedding */
-    layer *layers;               /* [n_layer] */
+    model_layer *layers;               /* [n_layer] */
     int n_rope;
     rope_plan *ropes;            /* [n_rope] */
     weight token_embedding;      /* [V, C], read row by row */
@@ -89,6 +89,8 @@ struct model {
     const char **ignored;        /* [n_ignored] */
     void *arena_;
 };
+
+extern const family *const families[]; /* NULL-terminated */
 
 int model_open(model **out, const char *path, err *e);
 void model_free(model *m);

@@ -6,11 +6,16 @@ family_sources = \
 	model/families/gpt2.c \
 	model/families/llama.c
 libattnscope_a_SOURCES += $(reader_sources) $(family_sources) \
+	model/bind.c \
 	model/checkpoint.c \
 	model/checkpoint_hash.c \
+	model/config.c \
+	model/config_keys.c \
 	model/forward.c \
-	model/model.c
-libattnscope_a_SOURCES += model/checkpoint.h model/forward.h model/gguf.h model/model.h
+	model/model.c \
+	model/rope.c \
+	model/runtime.c
+libattnscope_a_SOURCES += model/bind.h model/config.h model/runtime.h model/checkpoint.h model/forward.h model/gguf.h model/model.h
 
 include model/tokenizer/sources.mk
 

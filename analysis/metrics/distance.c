@@ -1,0 +1,26 @@
+#include "analysis/query_mean.h"
+
+static void rows(void *state, const metric_ctx *c, const attn_rows *r)
+{
+    (void)c;
+    query_mean_add(state, r, r->distance);
+}
+
+const metric metric_distance = {
+    .name = "distance",
+    .summary = "how far a query looks",
+    .definition =
+        "sum over all queries i = 0 .. n - 1 of sum over keys j of A[i][j] |i - j|, divided by n; the "
+        "first query has distance 0 and is included.  Uniform causal attention gives (n - 1) / 4",
+    .unit = "tokens",
+    .range = "0 .. n - 1",
+    .source = "mean attention distance of Dosovitskiy et al. 2021 (arXiv 2010.11929), along the text",
+    .missing_mass = "rows are taken as they are and not renormalised: missing mass counts as distance 0",
+    .cost = "free (row statistics)",
+    .scope = METRIC_HEAD,
+    .need = ATTN_NEED_DISTANCE,
+    .state_size = query_mean_size,
+    .rows = rows,
+    .merge = query_mean_merge,
+    .finish = query_mean_finish,
+};

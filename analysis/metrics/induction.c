@@ -1,0 +1,64 @@
+#include <string.h>
+#include "analysis/repeats.h"
+
+static const char *const match_choices[] = {"auto", "period", "any", "last", NULL};
+
+static const param induction_params[] = {
+    {"induction-match", PARAM_ENUM, "auto", "RULE",
+     "earlier occurrences that count: period of a repeated prompt, any, or the last one", 0, 0, match_choices,
+     NULL},
+    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+};
+
+static int prepare(metric_ctx *c, err *e)
+{
+    repeats *r;
+    int rc = repeats_new(&r, c->ids, c->n, e);
+    if (rc != 0)
+        return rc;
+    const char *match = params_str(c->p, "induction-match");
+    if (!strcmp(match, "last"))
+        r->match = REPEAT_LAST;
+    else if (!strcmp(match, "period") || (!strcmp(match, "auto") && r->period > 0))
+        r->match = REPEAT_PERIOD;
+    else
+        r->match = REPEAT_ANY;
+    r->shift = 1;
+    c->shared = r;
+    return 0;
+}
+
+static void tile(void *state, const metric_ctx *c, const attn_tile *t)
+{
+    const repeats *r = c->shared;
+    if (r->match == REPEAT_PERIOD && r->period == 0)
+        return;
+    repeats_tile(state, c, t);
+}
+
+const metric metric_induction = {
+    .name = "induction",
+    .summary = "weight on the token that followed an earlier occurrence of the query's token",
+    .definition =
+        "period: for a prompt that is a segment of P tokens repeated (one leading token such as BOS put "
+        "aside), the mean of A[i][i - (P - 1)] over all queries i = P - 1 .. n - 1, divided by n - P + 1; "
+        "no value for other prompts.  any: mean, over the queries i whose token occurred before, of the "
+        "sum of A[i][j + 1] over all earlier occurrences j.  last: the same for the last earlier "
+        "occurrence alone.  With a window, queries that see none of their keys are left out.  auto: period "
+        "for a repeated prompt, any for all others.  No value when no token occurs twice",
+    .unit = "",
+    .range = "0 .. 1",
+    .source = "TransformerLens: period is the diagonal score of its demos, any the pattern of detect_head; "
+              "Olsson et al. 2022 (arXiv 2209.11895)",
+    .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
+    .cost = "tiles, chosen cells only",
+    .scope = METRIC_HEAD,
+    .need = ATTN_NEED_PROBS,
+    .params = induction_params,
+    .prepare = prepare,
+    .release = repeats_release,
+    .state_size = query_mean_size,
+    .tile = tile,
+    .merge = query_mean_merge,
+    .finish = query_mean_finish,
+};

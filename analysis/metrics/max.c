@@ -1,0 +1,26 @@
+#include "analysis/query_mean.h"
+
+static void rows(void *state, const metric_ctx *c, const attn_rows *r)
+{
+    (void)c;
+    query_mean_add(state, r, r->maximum);
+}
+
+const metric metric_max = {
+    .name = "max",
+    .summary = "largest weight of a query",
+    .definition =
+        "sum over all queries i = 0 .. n - 1 of the largest A[i][j], divided by n; the first query, whose "
+        "weight is 1 where rows sum to 1, is included",
+    .unit = "",
+    .range = "0 .. 1",
+    .source = "usual summary of peakedness; no single source",
+    .missing_mass = "rows are taken as they are: a learned sink is no key and never the largest",
+    .cost = "free (row statistics)",
+    .scope = METRIC_HEAD,
+    .need = ATTN_NEED_MAX,
+    .state_size = query_mean_size,
+    .rows = rows,
+    .merge = query_mean_merge,
+    .finish = query_mean_finish,
+};

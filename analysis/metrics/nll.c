@@ -1,0 +1,48 @@
+#include <math.h>
+#include "analysis/metric.h"
+
+/* -ln softmax(z)[target], stable for any finite z. */
+static double negative_log_likelihood(const float *z, int64_t vocab, int32_t target)
+{
+    float largest = z[0];
+    for (int64_t v = 1; v < vocab; v++)
+        largest = z[v] > largest ? z[v] : largest;
+    double sum = 0;
+    for (int64_t v = 0; v < vocab; v++)
+        sum += exp((double)z[v] - (double)largest);
+    return log(sum) - ((double)z[target] - (double)largest);
+}
+
+static int logits(const metric_ctx *c, int64_t pos0, const float *z, int64_t n, int64_t vocab,
+                  const result_sink *out, err *e)
+{
+    for (int64_t i = 0; i < n; i++) {
+        int64_t predicted = pos0 + i + 1;
+        if (predicted >= c->n)
+            break;
+        int32_t target = c->ids[predicted];
+        if (target < 0 || target >= vocab)
+            return err_set(e, ERR_USAGE, "token id %d is outside the vocabulary of %lld", target,
+                           (long long)vocab);
+        double value = negative_log_likelihood(z + i * vocab, vocab, target);
+        int r = metric_emit(c, out, NO_INDEX, NO_INDEX, predicted, value, e);
+        if (r != 0)
+            return r;
+    }
+    return 0;
+}
+
+const metric metric_nll = {
+    .name = "nll",
+    .summary = "surprise at each token of the prompt",
+    .definition =
+        "-ln softmax(logits of position i - 1)[token i], at position i = 1 .. n - 1; the first token is "
+        "not predicted.  Computed in double precision",
+    .unit = "nats",
+    .range = "0 ..",
+    .source = "cross-entropy; the mean over positions is the loss, its exponential the perplexity",
+    .missing_mass = "does not apply",
+    .cost = "the unembedding of every position",
+    .scope = METRIC_LOGITS,
+    .logits = logits,
+};

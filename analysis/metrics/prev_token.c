@@ -1,0 +1,26 @@
+#include "analysis/query_mean.h"
+
+static void rows(void *state, const metric_ctx *c, const attn_rows *r)
+{
+    (void)c;
+    query_mean_add_seeing(state, r, r->prev, 1);
+}
+
+const metric metric_prev_token = {
+    .name = "prev_token",
+    .summary = "weight on the token before the query",
+    .definition =
+        "sum over queries i = 1 .. n - 1 of A[i][i - 1], divided by n - 1; with a window, queries that do "
+        "not see the position before them are left out of both.  No value for a prompt of one token",
+    .unit = "",
+    .range = "0 .. 1",
+    .source = "Clark et al. 2019 (arXiv 1906.04341); TransformerLens, the diagonal score of its demos",
+    .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
+    .cost = "free (row statistics)",
+    .scope = METRIC_HEAD,
+    .need = ATTN_NEED_PREV,
+    .state_size = query_mean_size,
+    .rows = rows,
+    .merge = query_mean_merge,
+    .finish = query_mean_finish,
+};

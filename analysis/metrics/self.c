@@ -1,0 +1,26 @@
+#include "analysis/query_mean.h"
+
+static void rows(void *state, const metric_ctx *c, const attn_rows *r)
+{
+    (void)c;
+    query_mean_add_seeing(state, r, r->self, 0);
+}
+
+const metric metric_self = {
+    .name = "self",
+    .summary = "weight on the query's own token",
+    .definition =
+        "sum over all queries i = 0 .. n - 1 of A[i][i], divided by n; the first query, whose weight is 1 "
+        "where rows sum to 1, is included",
+    .unit = "",
+    .range = "0 .. 1",
+    .source = "Clark et al. 2019 (arXiv 1906.04341)",
+    .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
+    .cost = "free (row statistics)",
+    .scope = METRIC_HEAD,
+    .need = ATTN_NEED_SELF,
+    .state_size = query_mean_size,
+    .rows = rows,
+    .merge = query_mean_merge,
+    .finish = query_mean_finish,
+};

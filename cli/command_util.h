@@ -1,0 +1,52 @@
+/* What most commands need: which model, which run, which format, and a note to the user. */
+#ifndef ATTNSCOPE_CLI_COMMAND_UTIL_H
+#define ATTNSCOPE_CLI_COMMAND_UTIL_H
+
+#include "cli/command.h"
+
+typedef enum output_format { FORMAT_TABLE, FORMAT_CSV, FORMAT_TSV, FORMAT_JSON } output_format;
+output_format command_format(const session *s, const command_args *a);
+
+/* A line on standard error unless --quiet; for what is not a result. */
+void say(const session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* --precision; threads and the rest are common options. */
+extern const param precision_params[];
+const char *precision_name(precision p);
+/* Options first, then the session's settings. */
+int64_t command_threads(const session *s, const command_args *a);
+precision command_precision(const session *s, const command_args *a);
+
+/* The model named by the first word, or the loaded one, with its runtime when `run` is set. */
+int command_model(session *s, const command_args *a, bool run, loaded_model **out, err *e);
+
+/* The store for a command that only reads: a file that is not there is an error and is not created. */
+int command_store(session *s, store **out, err *e);
+/* --run ID, else the session's last run, else the newest of the store. */
+int command_run(session *s, const command_args *a, store *st, int64_t *run, err *e);
+/* Check that a run exists; the error says which there are. */
+int require_run(store *st, int64_t run, err *e);
+
+/* Append the rows of a table to rows [max + 1], names that are there already left out; returns the new
+ * count.  rows stays a table (its last name is NULL). */
+int append_params(param *rows, int n, int max, const param *more);
+
+/* The metric called name: ERR_USAGE with a near miss otherwise. */
+struct metric;
+int require_metric(const struct metric **out, const char *name, err *e);
+
+static inline cell cell_text(const char *s)
+{
+    return s ? (cell){CELL_TEXT, {.s = s}} : (cell){CELL_NULL, {0}};
+}
+static inline cell cell_index(int64_t i)
+{
+    return i == NO_INDEX ? (cell){CELL_NULL, {0}} : cell_int(i);
+}
+/* A text cell; "" for anything else. */
+static inline const char *cell_string(const cell *c)
+{
+    return c->kind == CELL_TEXT ? c->u.s : "";
+}
+
+#endif

@@ -1,0 +1,201 @@
+/* generate: continue a prompt. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/cancel.h"
+#include "base/mem.h"
+#include "cli/command_util.h"
+#include "cli/json_line.h"
+#include "cli/prompt_input.h"
+#include "cli/run_sink.h"
+#include "cli/sampler.h"
+
+typedef struct generation {
+    const loaded_model *lm;
+    session *s;
+    bool stream;         /* text goes out token by token */
+    strbuf held;         /* bytes of a character that is not complete yet */
+    int32_t *ids;        /* generated so far */
+    int64_t n;
+    const char *stopped; /* "eos", "length" or "context" */
+} generation;
+
+/* Write what is complete of the held bytes; a byte that can never become a character goes out as U+FFFD. */
+static int stream_text(generation *g, const char *bytes, size_t n, bool last, err *e)
+{
+    strbuf_add(&g->held, bytes, n);
+    if (g->held.failed)
+        return err_nomem(e, "text");
+    strbuf out = {0};
+    const char *s = strbuf_str(&g->held);
+    size_t at = 0, len = g->held.len;
+    while (at < len) {
+        int k = utf8_next(NULL, s + at, len - at);
+        if (k == 0 && !last && len - at < 4 && ((unsigned char)s[at] & 0xc0) == 0xc0)
+            break; /* its other bytes may follow */
+        if (k)
+            strbuf_add(&out, s + at, (size_t)k);
+        else
+            strbuf_put_utf8(&out, 0xFFFD);
+        at += k ? (size_t)k : 1;
+    }
+    char rest[8];
+    size_t n_rest = len - at;
+    memcpy(rest, s + at, n_rest);
+    strbuf_clear(&g->held);
+    strbuf_add(&g->held, rest, n_rest);
+    int rc = write_out(g->s->out, &out, e);
+    strbuf_free(&out);
+    if (!rc && fflush(g->s->out) != 0)
+        rc = err_set(e, ERR_RESOURCE, "cannot write the output");
+    return rc;
+}
+
+static int stream_token(generation *g, int32_t id, err *e)
+{
+    const tokenizer *tok = g->lm->tok;
+    if (!tok) {
+        strbuf b = {0};
+        strbuf_printf(&b, g->n > 1 ? " %" PRId32 : "%" PRId32, id);
+        int rc = write_out(g->s->out, &b, e);
+        strbuf_free(&b);
+        fflush(g->s->out);
+        return rc;
+    }
+    if (tokenizer_is_special(tok, id))
+        return 0;
+    token_text t = tokenizer_text(tok, id);
+    return t.len ? stream_text(g, t.s, t.len, false, e) : 0;
+}
+
+static int loop(generation *g, decoder *d, const prompt_input *in, sampler *smp, int64_t max_tokens, err *e)
+{
+    int32_t eos = g->lm->tok ? tokenizer_eos(g->lm->tok) : -1, id = 0;
+    int64_t room = g->lm->m->context - in->n;
+    const float *logits = NULL;
+    int rc = decoder_feed(d, in->ids, in->n, &logits, &g->s->prog, e);
+    g->stopped = "length";
+    while (!rc && g->n < max_tokens) {
+        rc = sampler_next(smp, &id, logits, e);
+        if (rc)
+            break;
+        if (id == eos) {
+            g->stopped = "eos";
+            break;
+        }
+        g->ids[g->n++] = id;
+        if (g->stream)
+            rc = stream_token(g, id, e);
+        if (rc || g->n == max_tokens)
+            break;
+        if (g->n == room) {
+            g->stopped = "context";
+            break;
+        }
+        rc = cancel_check(e);
+        if (!rc)
+            rc = decoder_feed(d, &id, 1, &logits, NULL, e);
+    }
+    if (g->stream) {
+        int end_rc = stream_text(g, "", 0, true, rc ? NULL : e);
+        strbuf newline = {0};
+        strbuf_putc(&newline, '\n');
+        if (!end_rc)
+            end_rc = write_out(g->s->out, &newline, rc ? NULL : e);
+        strbuf_free(&newline);
+        rc = rc ? rc : end_rc;
+    }
+    return rc;
+}
+
+static int put_json(generation *g, const command_args *a, const prompt_input *in, err *e)
+{
+    strbuf b = {0}, text = {0};
+    int rc = g->lm->tok ? tokenizer_decode(g->lm->tok, g->ids, g->n, true, &text, e) : 0;
+    json_line_begin(&b, "attnscope.generation/1");
+    json_line_text(&b, "model", g->lm->m->name);
+    json_line_ids(&b, "prompt_ids", in->ids, in->n);
+    json_line_ids(&b, "ids", g->ids, g->n);
+    json_line_bytes(&b, "text", g->lm->tok ? strbuf_str(&text) : NULL, text.len);
+    json_line_text(&b, "stopped", g->stopped);
+    json_line_real(&b, "temperature", params_real(a->p, "temperature"));
+    if (params_real(a->p, "temperature") > 0)
+        json_line_int(&b, "seed", params_int(a->p, "seed"));
+    json_line_end(&b);
+    if (!rc)
+        rc = write_out(g->s->out, &b, e);
+    strbuf_free(&b);
+    strbuf_free(&text);
+    return rc;
+}
+
+static int run(session *s, const command_args *a, err *e)
+{
+    loaded_model *lm;
+    int rc = command_model(s, a, true, &lm, e);
+    if (rc)
+        return rc;
+    prompt_input in;
+    rc = prompt_read(&in, lm, a->p, e);
+    if (rc)
+        return rc;
+    generation g = {.lm = lm, .s = s, .stream = command_format(s, a) != FORMAT_JSON};
+    sampler smp = {0};
+    decoder *d = NULL;
+    int64_t room = lm->m->context - in.n, max_tokens = params_int(a->p, "max-tokens");
+    if (room <= 0) {
+        err_set(e, ERR_USAGE, "the prompt fills the context of %s (%" PRId64 " tokens): no room to generate",
+                lm->m->name, lm->m->context);
+        rc = err_hint(e, "shorten it, or keep its beginning with --truncate");
+    }
+    int64_t most = max_tokens < room ? max_tokens : room;
+    if (!rc && !(g.ids = mem_array((size_t)most, sizeof *g.ids, e)))
+        rc = ERR_RESOURCE;
+    if (!rc)
+        rc = sampler_init(&smp, params_real(a->p, "temperature"), params_int(a->p, "top-k"), params_real(a->p, "top-p"),
+                          (uint64_t)params_int(a->p, "seed"), lm->m->vocab, e);
+    if (!rc)
+        rc = decoder_new(&d, lm->rt, in.n + most, e);
+    if (!rc)
+        rc = loop(&g, d, &in, &smp, max_tokens, e);
+    if (!rc && !g.stream)
+        rc = put_json(&g, a, &in, e);
+    if (!rc && strcmp(g.stopped, "context") == 0)
+        say(s, "stopped: the context of %" PRId64 " tokens is full", lm->m->context);
+    decoder_free(d);
+    sampler_free(&smp);
+    strbuf_free(&g.held);
+    free(g.ids);
+    prompt_free(&in);
+    return rc;
+}
+
+static const param own[] = {
+    {"max-tokens", PARAM_INT, "64", "N", "tokens to generate at most", 1, 1e15, NULL, NULL},
+    {"temperature", PARAM_REAL, "0", "T", "0: always the most probable token; 1: the model's own distribution", 0, 1000, NULL, NULL},
+    {"top-k", PARAM_INT, "0", "K", "sample among the K most probable tokens only; 0: all", 0, 1e15, NULL, NULL},
+    {"top-p", PARAM_REAL, "1", "P", "sample among the fewest tokens whose probabilities reach P", 0, 1, NULL, NULL},
+    {"seed", PARAM_INT, "0", "S", "seed of the random numbers: the same seed gives the same text", 0, 0, NULL, NULL},
+    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+};
+static const param *const *extra(void)
+{
+    static const param *const tables[] = {prompt_params, precision_params, NULL};
+    return tables;
+}
+static const char *const examples[] = {
+    "generate examples/models/lantern-3m --prompt \"The old man\" --max-tokens 20", "the most probable continuation",
+    "generate examples/models/lantern-3m --prompt \"The old man\" --temperature 0.8 --seed 7", "a sampled one, the same each time",
+    NULL,
+};
+static const char *const complete[] = {"models", NULL};
+
+const command command_generate = {
+    .name = "generate", .group = "model", .usage = "[MODEL]",
+    .summary = "continue a prompt, greedily or by sampling",
+    .help = "Prints the continuation as it comes, without the prompt; special tokens are left out.  Stops at the\n"
+            "end-of-text token, after --max-tokens, or when the context is full.  Sampling divides the logits by the\n"
+            "temperature, keeps the --top-k, then the --top-p candidates, and draws with xoshiro256** seeded from\n"
+            "--seed.  With --json one object holds ids, text and why it stopped.",
+    .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .extra_params = extra, .run = run,
+};

@@ -1,0 +1,42 @@
+/* load: open a model and make it the current one of the session. */
+#include <inttypes.h>
+#include "cli/command_util.h"
+#include "cli/info_lines.h"
+
+static int run(session *s, const command_args *a, err *e)
+{
+    loaded_model *lm;
+    int rc = session_model(s, a->word[0], &lm, e);
+    if (rc)
+        return rc;
+    model_card card;
+    rc = model_card_make(&card, lm, false, &s->prog, e);
+    if (rc)
+        return rc;
+    strbuf b = {0};
+    if (command_format(s, a) == FORMAT_JSON)
+        info_json(&b, lm, &card);
+    else
+        info_short(&b, lm, &card);
+    rc = write_out(s->out, &b, e);
+    if (!rc && !lm->tok)
+        say(s, "no tokenizer: %s; prompts must be token ids (--ids)", lm->tok_err.msg);
+    strbuf_free(&b);
+    model_card_free(&card);
+    return rc;
+}
+
+static const char *const examples[] = {
+    "load examples/models/lantern-3m", "make the bundled model the current one",
+    "load examples/models/lantern-3m --json", "its sizes for a script",
+    NULL,
+};
+static const char *const complete[] = {"models", NULL};
+
+const command command_load = {
+    .name = "load", .group = "model", .usage = "MODEL",
+    .summary = "open a model and make it the current one",
+    .help = "MODEL is a directory in the Hugging Face layout (config.json beside model.safetensors or its index) or\n"
+            "a GGUF file.  Weights are mapped, not copied.  Commands after this one may leave MODEL out.",
+    .examples = examples, .params = NULL, .min_args = 1, .max_args = 1, .complete = complete, .run = run,
+};

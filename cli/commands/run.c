@@ -1,0 +1,343 @@
+/* run: one prompt through a model, its attention measured. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include "analysis/analyse.h"
+#include "base/cancel.h"
+#include "base/mem.h"
+#include "cli/command_util.h"
+#include "cli/head_select.h"
+#include "cli/json_line.h"
+#include "cli/model_card.h"
+#include "cli/prompt_input.h"
+#include "cli/run_sink.h"
+#include "cli/run_summary.h"
+#include "compute/kernels.h"
+
+#define MAX_METRICS 64
+#define MAX_METRIC_PARAMS 256
+
+typedef struct job {
+    session *s;
+    const command_args *a;
+    loaded_model *lm;
+    prompt_input in;
+    const metric *metrics[MAX_METRICS];
+    int n_metric;
+    head_id *maps;
+    int n_map;
+    model_card card;
+    store *st;
+    int64_t run;
+    double seconds;
+} job;
+
+/* All options of all metrics as one table, made once. */
+static const param *metric_params(void)
+{
+    static param rows[MAX_METRIC_PARAMS + 1];
+    static bool made;
+    int n = 0;
+    for (int i = 0; !made && metrics[i]; i++)
+        n = append_params(rows, n, MAX_METRIC_PARAMS, metrics[i]->params);
+    made = true;
+    return rows;
+}
+
+static const param *const *extra(void)
+{
+    static const param *tables[4];
+    tables[0] = prompt_params;
+    tables[1] = precision_params;
+    tables[2] = metric_params();
+    return tables;
+}
+
+static int choose_metrics(job *j, err *e)
+{
+    const char *list = params_str(j->a->p, "metrics");
+    char *copy = mem_strdup(list ? list : metric_defaults, e), *save = NULL;
+    if (!copy)
+        return ERR_RESOURCE;
+    int rc = 0;
+    for (char *w = strtok_r(copy, ", ", &save); w && !rc; w = strtok_r(NULL, ", ", &save)) {
+        if (strcmp(w, "all") == 0) {
+            j->n_metric = 0;
+            for (int i = 0; metrics[i] && i < MAX_METRICS; i++)
+                j->metrics[j->n_metric++] = metrics[i];
+            break;
+        }
+        const metric *m;
+        bool known = false;
+        rc = require_metric(&m, w, e);
+        for (int i = 0; i < j->n_metric && !rc; i++)
+            known |= j->metrics[i] == m;
+        if (!rc && !known && j->n_metric < MAX_METRICS)
+            j->metrics[j->n_metric++] = m;
+    }
+    free(copy);
+    return rc;
+}
+
+/* The parameter of a metric that is not measured would silently do nothing. */
+static int check_metric_params(const job *j, err *e)
+{
+    for (int i = 0; metrics[i]; i++) {
+        bool chosen = false;
+        for (int k = 0; k < j->n_metric; k++)
+            chosen |= j->metrics[k] == metrics[i];
+        for (const param *p = metrics[i]->params; p && p->name && !chosen; p++)
+            if (params_given(j->a->p, p->name)) {
+                err_set(e, ERR_USAGE, "--%s belongs to metric %s, which is not measured", p->name, metrics[i]->name);
+                return err_hint(e, "add it: --metrics %s,...", metrics[i]->name);
+            }
+    }
+    return 0;
+}
+
+/* The command that repeats this run from a terminal; in the shell MODEL may have been left out. */
+static char *repeatable(const job *j, err *e)
+{
+    const char *line = j->a->line;
+    strbuf b = {0};
+    if (strncmp(line, "attnscope ", 10) != 0)
+        strbuf_puts(&b, "attnscope ");
+    strbuf_puts(&b, line);
+    if (j->a->n == 0) {
+        strbuf_putc(&b, ' ');
+        strbuf_put_quoted(&b, j->lm->path);
+    }
+    return strbuf_take(&b, e);
+}
+
+static void put_param(strbuf *b, const params *p, const param *row)
+{
+    if (row->kind == PARAM_INT)
+        json_line_int(b, row->name, params_int(p, row->name));
+    else if (row->kind == PARAM_REAL)
+        json_line_real(b, row->name, params_real(p, row->name));
+    else if (row->kind == PARAM_BOOL)
+        json_line_bool(b, row->name, params_bool(p, row->name));
+    else
+        json_line_text(b, row->name, params_str(p, row->name));
+}
+
+static char *settings_json(const job *j, err *e)
+{
+    const params *p = j->a->p;
+    strbuf b = {0};
+    json_line_begin(&b, NULL);
+    json_line_key(&b, "metrics");
+    strbuf_putc(&b, '[');
+    for (int i = 0; i < j->n_metric; i++) {
+        strbuf_puts(&b, i ? "," : "");
+        strbuf_put_json(&b, j->metrics[i]->name, strlen(j->metrics[i]->name));
+    }
+    strbuf_putc(&b, ']');
+    for (int i = 0; i < j->n_metric; i++)
+        for (const param *row = j->metrics[i]->params; row && row->name; row++)
+            put_param(&b, p, row);
+    json_line_bool(&b, "special", params_bool(p, "special"));
+    if (params_given(p, "truncate"))
+        json_line_int(&b, "truncate", params_int(p, "truncate"));
+    if (j->n_map) {
+        json_line_text(&b, "maps", params_str(p, "maps"));
+        json_line_int(&b, "map-limit", params_int(p, "map-limit"));
+    }
+    strbuf_putc(&b, '}');
+    return strbuf_take(&b, e);
+}
+
+/* Everything that can be wrong with the words is found before the store is touched. */
+static int prepare(job *j, err *e)
+{
+    const char *maps = params_str(j->a->p, "maps");
+    int rc = choose_metrics(j, e);
+    if (!rc)
+        rc = check_metric_params(j, e);
+    if (!rc)
+        rc = command_model(j->s, j->a, false, &j->lm, e);
+    if (!rc)
+        rc = prompt_read(&j->in, j->lm, j->a->p, e);
+    if (!rc && maps && *maps)
+        rc = head_select(&j->maps, &j->n_map, j->lm->m, maps, e);
+    if (!rc && j->n_metric == 0 && j->n_map == 0) {
+        err_set(e, ERR_USAGE, "nothing to measure");
+        rc = err_hint(e, "name metrics (--metrics sink,entropy) or maps (--maps L1H3)");
+    }
+    if (!rc)
+        rc = command_model(j->s, j->a, true, &j->lm, e);
+    if (!rc)
+        rc = model_card_make(&j->card, j->lm, true, &j->s->prog, e);
+    return rc;
+}
+
+static int begin(job *j, err *e)
+{
+    char *command = repeatable(j, e), *settings = settings_json(j, e);
+    int rc = command && settings ? session_store(j->s, &j->st, e) : ERR_RESOURCE;
+    if (!rc) {
+        store_run r = {
+            .verb = "run", .command = command, .settings = settings, .precision = precision_name(j->lm->rt_precision),
+            .isa = kernels_get()->isa, .version = program_version, .operator_name = "softmax", .edits = "[]",
+            .threads = runtime_threads(j->lm->rt), .seed = NO_INDEX,
+        };
+        rc = store_run_begin(j->st, &j->card.m, &r, &j->run, e);
+    }
+    free(command);
+    free(settings);
+    return rc;
+}
+
+static int measure(job *j, err *e)
+{
+    store_token *tokens = NULL;
+    bool json = command_format(j->s, j->a) == FORMAT_JSON;
+    run_sink sink = {.st = j->st, .run = j->run, .json = json ? j->s->out : NULL, .bar = j->s->bar};
+    result_sink out = run_sink_use(&sink);
+    analysis_request req = {
+        .metrics = j->metrics, .n_metric = j->n_metric, .p = j->a->p, .maps = j->maps, .n_map = j->n_map,
+        .map_limit = params_int(j->a->p, "map-limit"),
+    };
+    int rc = prompt_store_tokens(&tokens, &j->in, j->lm, e);
+    if (!rc)
+        rc = store_unit_begin(j->st, j->run, 0, params_str(j->a->p, "label"), j->in.text, j->in.text_len, j->in.policy,
+                              tokens, j->in.n, e);
+    if (!rc) {
+        rc = analyse(j->lm->rt, j->lm->m, j->in.ids, j->in.n, &req, &out, &j->s->prog, e);
+        if (!rc)
+            rc = cancel_check(e);
+        if (!rc && sink.json)
+            rc = run_sink_flush(&sink, e);
+        if (!rc)
+            rc = store_unit_commit(j->st, e);
+        if (rc)
+            store_unit_rollback(j->st);
+    }
+    run_sink_free(&sink);
+    free(tokens);
+    return rc;
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static int print_values(const job *j, err *e)
+{
+    const cell bind[] = {cell_int(j->run)};
+    table *t = NULL;
+    int rc = store_query(j->st, &t,
+        "SELECT metric, kind, layer, head, position, value FROM value_list WHERE run = ?1 "
+        "ORDER BY metric, kind, layer, head, position", bind, 1, e);
+    if (!rc)
+        rc = print_table(j->s, j->a, t, "value", e);
+    table_free(t);
+    return rc;
+}
+
+static int print_summary(const job *j, err *e)
+{
+    strbuf b = {0};
+    strbuf_printf(&b, "run %" PRId64 ": ", j->run);
+    strbuf_put_visible(&b, j->lm->m->name, strlen(j->lm->m->name));
+    strbuf_printf(&b, ", %" PRId64 " tokens (%s), %s, %s, %d threads, %.2f s\n", j->in.n, j->in.policy,
+                  precision_name(j->lm->rt_precision), kernels_get()->isa, runtime_threads(j->lm->rt), j->seconds);
+    int rc = write_out(j->s->out, &b, e);
+    strbuf_free(&b);
+    if (!rc)
+        rc = run_summary(j->s, j->a, j->st, j->run, j->metrics, j->n_metric, e);
+    return rc;
+}
+
+static void what_next(const job *j)
+{
+    bool memory = strcmp(store_path(j->st), ":memory:") == 0;
+    if (memory && !j->s->interactive) {
+        say(j->s, "nothing is kept: with --store FILE the run can be asked (top, sql), drawn (plot) and exported later");
+        return;
+    }
+    head_text head = "L0H0";
+    if (j->n_map)
+        head_format(head, j->maps[0]);
+    if (j->n_map)
+        say(j->s, "next: view head_map --head %s", head);
+    else if (j->n_metric)
+        say(j->s, "next: top %s, view score_grid --metric %s, or run again with --maps %s to see a head",
+            j->metrics[0]->name, j->metrics[0]->name, head);
+}
+
+static int report(job *j, err *e)
+{
+    if (j->in.n_cut)
+        say(j->s, "truncated: the last %" PRId64 " tokens were left out", j->in.n_cut);
+    switch (command_format(j->s, j->a)) {
+    case FORMAT_JSON:
+        say(j->s, "run %" PRId64 ": %" PRId64 " tokens (%s)", j->run, j->in.n, j->in.policy);
+        return 0;
+    case FORMAT_CSV:
+    case FORMAT_TSV:
+        say(j->s, "run %" PRId64 ": %" PRId64 " tokens (%s)", j->run, j->in.n, j->in.policy);
+        return print_values(j, e);
+    case FORMAT_TABLE:
+        break;
+    }
+    int rc = print_summary(j, e);
+    if (!rc)
+        what_next(j);
+    return rc;
+}
+
+static int run(session *s, const command_args *a, err *e)
+{
+    job j = {.s = s, .a = a};
+    int rc = prepare(&j, e);
+    if (!rc)
+        rc = begin(&j, e);
+    if (!rc) {
+        double start = now();
+        s->last_run = j.run;
+        rc = measure(&j, e);
+        j.seconds = now() - start;
+        const char *status = rc == 0 ? "done" : rc == ERR_CANCELLED ? "cancelled" : "failed";
+        int end_rc = store_run_end(j.st, j.run, status, rc ? e->msg : NULL, rc ? NULL : e);
+        rc = rc ? rc : end_rc;
+    }
+    if (!rc)
+        rc = report(&j, e);
+    model_card_free(&j.card);
+    prompt_free(&j.in);
+    free(j.maps);
+    return rc;
+}
+
+static const param own[] = {
+    {"metrics", PARAM_LIST, NULL, "LIST", "what to measure; `list metrics` explains each", 0, 0, NULL, "metrics"},
+    {"maps", PARAM_STR, NULL, "HEADS", "heads whose attention map is stored: L1H3,L2H*, L0, all", 0, 0, NULL, "heads"},
+    {"map-limit", PARAM_INT, "1024", "N", "pool stored maps above N cells a side (mean); 0: never", 0, 1e9, NULL, NULL},
+    {"label", PARAM_STR, NULL, "TEXT", "your name for the prompt, kept with the run", 0, 0, NULL, NULL},
+    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+};
+static const char *const examples[] = {
+    "run examples/models/lantern-3m --prompt \"The old man lit the lantern.\"", "all default metrics, a line each",
+    "run examples/models/lantern-3m --ids 0,17,42,17,42 --metrics induction,prev_token --json", "one JSON object a value",
+    "run examples/models/lantern-3m --prompt \"Once more, once more.\" --maps L1H3", "also keep the attention map of a head",
+    NULL,
+};
+static const char *const complete[] = {"models", NULL};
+
+const command command_run = {
+    .name = "run", .group = "measure", .usage = "[MODEL]",
+    .summary = "run a prompt and measure every attention head",
+    .help = "Runs the prompt once and measures while attention is at hand; nothing of the size of tokens x tokens is\n"
+            "kept unless --maps asks for it.  Every value, the exact command, model and tokenizer hashes, precision\n"
+            "and program version go to the store: in memory, or the file named with --store.\n"
+            "--prompt follows the tokenizer's own policy (BOS and the like) and says which; --ids adds nothing.\n"
+            "Prints a line for each metric: the mean over heads and the heads with the highest and lowest values.\n"
+            "--json prints every value instead, one object a line, --csv a table of all values.",
+    .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .extra_params = extra, .run = run,
+};

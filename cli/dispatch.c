@@ -1,0 +1,351 @@
+#include "cli/dispatch.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/cancel.h"
+#include "base/mapfile.h"
+#include "base/outfile.h"
+#include "base/strbuf.h"
+#include "cli/help.h"
+#include "cli/progress_bar.h"
+#include "cli/standard_out.h"
+
+#define MAX_FILE_WORD ((size_t)64 << 20) /* bytes of an @file */
+
+/* --- options --- */
+
+static const char *short_option(char c)
+{
+    return c == 'o' ? "output" : c == 'q' ? "quiet" : c == 'h' ? "help" : NULL;
+}
+
+static bool is_option(const char *word)
+{
+    double number;
+    return word[0] == '-' && word[1] != '\0' && !parse_real(&number, word);
+}
+
+static int set_option(params *p, const char *name, const char *value, int *at, int n, const char *const *words,
+                      err *e)
+{
+    const param *row = params_row(p, name);
+    if (row && row->kind != PARAM_BOOL && !value && *at + 1 < n)
+        value = words[++*at];
+    return params_set(p, name, value, e);
+}
+
+int command_read_words(const command *c, params *p, const char **positional, int *n_positional, int n,
+                       const char *const *words, err *e)
+{
+    bool options = true;
+    int rc = 0;
+    *n_positional = 0;
+    for (int i = 0; i < n && !rc; i++) {
+        const char *w = words[i];
+        if (options && !strcmp(w, "--")) {
+            options = false;
+        } else if (!options || !is_option(w)) {
+            positional[(*n_positional)++] = w;
+        } else if (w[1] != '-') {
+            const char *name = w[2] ? NULL : short_option(w[1]);
+            if (!name || !params_row(p, name)) {
+                err_set(e, ERR_USAGE, "unknown option %s", w);
+                rc = err_hint(e, "`help %s` shows the options; `--` before a word that begins with a dash", c->name);
+            } else {
+                rc = set_option(p, name, NULL, &i, n, words, e);
+            }
+        } else {
+            const char *equals = strchr(w + 2, '=');
+            char *name = equals ? mem_strndup(w + 2, (size_t)(equals - w) - 2, e) : mem_strdup(w + 2, e);
+            rc = name ? set_option(p, name, equals ? equals + 1 : NULL, &i, n, words, e) : ERR_RESOURCE;
+            free(name);
+        }
+    }
+    return rc;
+}
+
+static int check_count(const command *c, int n, const char *const *positional, err *e)
+{
+    if (n < c->min_args)
+        err_set(e, ERR_USAGE, n == 0 ? "needs an argument" : "needs %d arguments, has %d", c->min_args, n);
+    else if (c->max_args >= 0 && n > c->max_args)
+        err_set(e, ERR_USAGE, "unexpected argument \"%s\"", positional[c->max_args]);
+    else
+        return 0;
+    return err_hint(e, "usage: %s%s%s", c->name, *c->usage ? " " : "", c->usage);
+}
+
+static int unknown_verb(const session *s, const char *word, err *e)
+{
+    const char **names = mem_array(512, sizeof *names, e);
+    int n = 0, starts = 0;
+    if (!names)
+        return ERR_RESOURCE;
+    for (; commands[n] && n < 511; n++) {
+        names[n] = commands[n]->name;
+        starts += !strncmp(names[n], word, strlen(word));
+    }
+    const char *near = nearest_word(word, names);
+    if (s->interactive && starts > 1) {
+        strbuf list = {0};
+        for (int i = 0; i < n; i++) {
+            if (!strncmp(names[i], word, strlen(word)))
+                strbuf_printf(&list, " %s", names[i]);
+        }
+        err_set(e, ERR_USAGE, "\"%s\" begins several commands:%s", word, strbuf_str(&list));
+        strbuf_free(&list);
+    } else {
+        err_set(e, ERR_USAGE, "unknown command \"%s\"", word);
+        if (near)
+            err_hint(e, "did you mean \"%s\"?", near);
+        else
+            err_hint(e, "`%shelp` lists the commands", s->interactive ? "" : "attnscope ");
+    }
+    free(names);
+    return ERR_USAGE;
+}
+
+/* --- one command --- */
+
+/* --store of a command: the first store that is named becomes the session's; with one already open it is
+ * used for this command alone, so that rows in memory are not lost. */
+typedef struct store_swap {
+    bool swapped;
+    store *st;
+    char *path;
+    int64_t last_run;
+} store_swap;
+
+static int use_command_store(session *s, store_swap *swap, const char *path, err *e)
+{
+    if (!path || !strcmp(path, s->store_path))
+        return 0;
+    if (!s->st)
+        return session_use_store(s, path, e);
+    *swap = (store_swap){true, s->st, s->store_path, s->last_run};
+    s->st = NULL;
+    s->store_path = NULL;
+    int rc = session_use_store(s, path, e);
+    if (rc) {
+        s->st = swap->st;
+        s->store_path = swap->path;
+        swap->swapped = false;
+    }
+    return rc;
+}
+
+static void restore_store(session *s, store_swap *swap)
+{
+    if (!swap->swapped)
+        return;
+    store_close(s->st);
+    free(s->store_path);
+    s->st = swap->st;
+    s->store_path = swap->path;
+    s->last_run = swap->last_run;
+}
+
+/* Results must have arrived: a write error counts even when the command did not look. */
+static int finish_output(session *s, outfile *file, int rc, err *e)
+{
+    if (file) {
+        s->out = s->standard_out;
+        if (!rc || rc == ERR_DIFFERS) {
+            err late = {0};
+            int failed = outfile_commit(file, &late);
+            if (failed) {
+                *e = late;
+                return failed;
+            }
+        } else {
+            outfile_abandon(file);
+        }
+        return rc;
+    }
+    fflush(s->out);
+    if (standard_out_closed()) { /* as with `| head`: the reader has enough, which is no error */
+        s->quit = true;
+        e->msg[0] = '\0';
+        return 0;
+    }
+    if (standard_out_errno()) {
+        err_set(e, ERR_RESOURCE, "cannot write output: %s", strerror(standard_out_errno()));
+        s->quit = true; /* nothing that follows could be seen */
+        return ERR_RESOURCE;
+    }
+    return rc;
+}
+
+static int run_with_options(session *s, const command *c, const command_args *a, err *e)
+{
+    bool quiet = s->quiet, own_file = false;
+    outfile *file = NULL;
+    store_swap swap = {0};
+    for (const param *r = c->params; r && r->name; r++)
+        own_file = own_file || !strcmp(r->name, "output");
+    int rc = use_command_store(s, &swap, params_str(a->p, "store"), e);
+    if (!rc && !c->no_table && !own_file && params_given(a->p, "output")) {
+        rc = outfile_open(&file, params_str(a->p, "output"), e);
+        if (!rc)
+            s->out = outfile_stream(file);
+    }
+    if (!rc) {
+        s->quiet = quiet || params_bool(a->p, "quiet");
+        progress_bar_begin(s->bar, s->quiet);
+        rc = c->run(s, a, e);
+        progress_bar_clear(s->bar);
+        /* `set quiet` may just have changed what holds for the session */
+        s->quiet = params_bool(s->settings, "quiet");
+    }
+    rc = finish_output(s, file, rc, e);
+    restore_store(s, &swap);
+    return rc;
+}
+
+static int run_words(session *s, const command *c, int n, const char *const *words, err *e)
+{
+    command_tables tables;
+    params *p = NULL;
+    strbuf line = {0};
+    command_args a = {0};
+    const char **positional = mem_array((size_t)n, sizeof *positional, e);
+    int rc = positional ? params_new(&p, e) : ERR_RESOURCE;
+    if (rc)
+        goto out;
+    command_get_tables(c, tables);
+    for (int i = 0; tables[i] && !rc; i++)
+        rc = params_use(p, tables[i], e);
+    if (!rc)
+        rc = command_read_words(c, p, positional, &a.n, n - 1, words + 1, e);
+    if (rc)
+        goto out;
+    if (params_bool(p, "help")) {
+        rc = finish_output(s, NULL, help_command(s->out, c, e), e);
+        goto out;
+    }
+    rc = check_count(c, a.n, positional, e);
+    if (rc)
+        goto out;
+    strbuf_puts(&line, c->name);
+    for (int i = 1; i < n; i++) {
+        strbuf_putc(&line, ' ');
+        strbuf_put_quoted(&line, words[i]);
+    }
+    rc = line.failed ? err_nomem(e, "the command line") : 0;
+    if (rc)
+        goto out;
+    a.word = positional;
+    a.p = p;
+    a.line = strbuf_str(&line);
+    rc = run_with_options(s, c, &a, e);
+out:
+    strbuf_free(&line);
+    params_free(p);
+    free(positional);
+    return rc;
+}
+
+int session_words(session *s, int n, const char *const *words, const char *where)
+{
+    err e = {0};
+    if (n == 0)
+        return 0;
+    const command *c = command_find(words[0], s->interactive);
+    int rc = c ? cancel_check(&e) : unknown_verb(s, words[0], &e);
+    if (!rc)
+        rc = run_words(s, c, n, words, &e);
+    if (rc)
+        session_report(s, where, c ? c->name : NULL, &e);
+    return rc;
+}
+
+/* --- the command language --- */
+
+/* The words of a command, @files read.  owned[i] is what has to be freed. */
+static int read_file_words(const parsed_command *c, const char **words, char **owned, err *e)
+{
+    for (int i = 0; i < c->n; i++) {
+        size_t size;
+        words[i] = c->word[i].text;
+        if (!c->word[i].file)
+            continue;
+        int rc = read_file(&owned[i], &size, c->word[i].text, MAX_FILE_WORD, e);
+        if (rc) {
+            owned[i] = NULL;
+            if (e->hint[0] == '\0')
+                err_hint(e, "@NAME stands for the content of a file; write @@NAME for a word that begins with @");
+            return rc;
+        }
+        if (strlen(owned[i]) != size)
+            return err_set(e, ERR_INPUT, "%s: holds a NUL byte and cannot be a word", c->word[i].text);
+        words[i] = owned[i];
+    }
+    return 0;
+}
+
+static int run_parsed_command(session *s, const parsed_command *c, const char *where)
+{
+    err e = {0};
+    const char **words = mem_array((size_t)c->n, sizeof *words, &e);
+    char **owned = mem_array((size_t)c->n, sizeof *owned, &e);
+    int rc = words && owned ? read_file_words(c, words, owned, &e) : ERR_RESOURCE;
+    if (rc)
+        session_report(s, where, c->word[0].text, &e);
+    else
+        rc = session_words(s, c->n, words, where);
+    for (int i = 0; owned && i < c->n; i++)
+        free(owned[i]);
+    free(owned);
+    free(words);
+    return rc;
+}
+
+static bool must_stop(const session *s, int rc)
+{
+    return s->quit || rc == ERR_CANCELLED || (rc && !s->keep_going);
+}
+
+int session_parsed(session *s, const parsed_line *line, const char *name, int first_line)
+{
+    int first = 0;
+    for (int i = 0; i < line->n; i++) {
+        strbuf where = {0};
+        if (name)
+            strbuf_puts(&where, name);
+        if (name && first_line)
+            strbuf_printf(&where, ":%d", first_line + line->command[i].line);
+        int rc = run_parsed_command(s, &line->command[i], name ? strbuf_str(&where) : NULL);
+        strbuf_free(&where);
+        first = first ? first : rc;
+        if (must_stop(s, rc))
+            break;
+    }
+    return first;
+}
+
+/* Run the logical lines of a text that is complete. */
+int session_line(session *s, const char *line, const char *where)
+{
+    size_t n = strlen(line);
+    int first = 0;
+    for (size_t at = 0; at < n;) {
+        parsed_line p;
+        parse_wait wait;
+        err e = {0};
+        int rc = parse_line(&p, &wait, line + at, n - at, &e);
+        if (!rc && wait.missing) {
+            rc = parse_unfinished(&wait, &e);
+            p.used = n - at;
+        }
+        if (rc)
+            session_report(s, where, NULL, &e);
+        else
+            rc = session_parsed(s, &p, where, 0);
+        at += p.used;
+        parsed_free(&p);
+        first = first ? first : rc;
+        if (must_stop(s, rc))
+            break;
+    }
+    return first;
+}

@@ -1,0 +1,16 @@
+/* Choosing heads by words: "L1H3", "1.3", "L1H*", "L*H0", "L0-3H2", "L2" (all heads of layer 2), "all",
+ * separated by commas, with "enc.", "cross." or "vis." before a word. */
+#ifndef ATTNSCOPE_CLI_HEAD_SELECT_H
+#define ATTNSCOPE_CLI_HEAD_SELECT_H
+
+#include "base/result.h"
+#include "model/model.h"
+
+/* Heads in the order asked for, each once; free() the result.  A layer or head that the model lacks is
+ * ERR_USAGE naming the range. */
+int head_select(head_id **out, int *n, const model *m, const char *text, err *e);
+
+/* One head, checked against n_layer and n_head when they are > 0. */
+int head_read(head_id *out, const char *text, int64_t n_layer, int64_t n_head, err *e);
+
+#endif

@@ -1,0 +1,124 @@
+#include "cli/model_card.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+
+void format_count(char out[16], double n)
+{
+    static const char *const unit[] = {"", " k", " M", " B", " T"};
+    int u = 0;
+    while (n >= 999.5 && u < 4) {
+        n /= 1000;
+        u++;
+    }
+    snprintf(out, 16, u ? "%.3g%s" : "%.0f%s", n, unit[u]);
+}
+
+void format_bytes(char out[16], double n)
+{
+    static const char *const unit[] = {"B", "KiB", "MiB", "GiB", "TiB"};
+    int u = 0;
+    while (n >= 1023.5 && u < 4) {
+        n /= 1024;
+        u++;
+    }
+    snprintf(out, 16, u && n < 99.95 ? "%.1f %s" : "%.0f %s", n, unit[u]);
+}
+
+/* Consecutive layers with the same description share a line. */
+static char *describe_plan(const model *m, err *e)
+{
+    strbuf all = {0}, now = {0}, first = {0};
+    for (int start = 0, l = 1; l <= m->n_layer; l++) {
+        if (l == start + 1) {
+            strbuf_clear(&first);
+            model_describe_layer(m, start, &first);
+        }
+        if (l < m->n_layer) {
+            strbuf_clear(&now);
+            model_describe_layer(m, l, &now);
+            if (strcmp(strbuf_str(&now), strbuf_str(&first)) == 0)
+                continue;
+        }
+        if (all.len)
+            strbuf_putc(&all, '\n');
+        if (l - 1 > start)
+            strbuf_printf(&all, "%d-%d: %s", start, l - 1, strbuf_str(&first));
+        else
+            strbuf_printf(&all, "%d: %s", start, strbuf_str(&first));
+        start = l;
+    }
+    strbuf_puts(&all, "");
+    all.failed |= now.failed || first.failed;
+    strbuf_free(&now);
+    strbuf_free(&first);
+    return strbuf_take(&all, e);
+}
+
+static char *describe_dtypes(const checkpoint *c, err *e)
+{
+    double count[DT_COUNT] = {0}, total = 0;
+    for (int i = 0; i < c->n_tensor; i++) {
+        const tensor *t = &c->tensors[i].t;
+        double n = 1;
+        for (int d = 0; d < t->n_dim; d++)
+            n *= (double)t->shape[d];
+        count[t->type] += n;
+        total += n;
+    }
+    strbuf b = {0};
+    strbuf_puts(&b, "");
+    for (;;) {
+        int best = 0;
+        for (int d = 1; d < DT_COUNT; d++)
+            if (count[d] > count[best])
+                best = d;
+        if (count[best] <= 0)
+            break;
+        if (b.len)
+            strbuf_puts(&b, ", ");
+        strbuf_puts(&b, dtypes[best].name);
+        double share = 100 * count[best] / total;
+        if (share < 99.995)
+            strbuf_printf(&b, share >= 10 ? " %.1f %%" : " %.2g %%", share);
+        count[best] = 0;
+    }
+    return strbuf_take(&b, e);
+}
+
+int model_card_make(model_card *out, const loaded_model *lm, bool hash, const progress *p, err *e)
+{
+    const model *m = lm->m;
+    const checkpoint *c = m->ckpt;
+    *out = (model_card){0};
+    for (int i = 0; i < c->n_file; i++)
+        out->file_bytes += c->files[i].size;
+    out->plan = describe_plan(m, e);
+    out->dtype = out->plan ? describe_dtypes(c, e) : NULL;
+    int rc = out->dtype ? 0 : ERR_RESOURCE;
+    if (!rc && hash)
+        rc = checkpoint_hash(c, out->weights, p, e);
+    if (!rc && hash && lm->tok)
+        rc = tokenizer_hash(lm->tok, out->tokenizer, e);
+    if (rc) {
+        model_card_free(out);
+        return rc;
+    }
+    const attn_plan *first = &m->layers[0].attn;
+    out->m = (store_model){
+        .path = lm->path, .name = m->name, .family = m->family->name, .format = c->reader->name, .dtype = out->dtype,
+        .sha256 = out->weights, .tokenizer_sha256 = hash && lm->tok ? out->tokenizer : NULL,
+        .n_layer = m->n_layer, .n_head = first->n_head, .n_kv_head = first->n_kv_head,
+        .width = m->width, .vocab = m->vocab, .context = m->context, .n_param = m->n_param, .plan = out->plan,
+    };
+    return 0;
+}
+
+void model_card_free(model_card *c)
+{
+    free(c->plan);
+    free(c->dtype);
+    *c = (model_card){0};
+}

@@ -1,0 +1,31 @@
+/* Where errors meet the user. */
+#include <string.h>
+#include "base/strbuf.h"
+#include "cli/progress_bar.h"
+#include "cli/session.h"
+
+void session_report(const session *s, const char *where, const char *verb, const err *e)
+{
+    strbuf text = {0};
+    if (!e->msg[0])
+        return;
+    strbuf_puts(&text, "attnscope: ");
+    const char *const before[] = {where, verb}; /* names that a user gave: made safe for a terminal */
+    for (int i = 0; i < 2; i++) {
+        if (before[i]) {
+            strbuf_put_visible(&text, before[i], strlen(before[i]));
+            strbuf_puts(&text, ": ");
+        }
+    }
+    strbuf_printf(&text, "%s\n", e->msg);
+    if (e->hint[0])
+        strbuf_printf(&text, "  hint: %s\n", e->hint);
+    if (s) {
+        progress_bar_clear(s->bar);
+        if (s->standard_out)
+            fflush(s->standard_out); /* in a terminal: results first, then what went wrong */
+    }
+    fputs(strbuf_str(&text), stderr); /* one call: lines of several processes do not mix */
+    fflush(stderr);
+    strbuf_free(&text);
+}

@@ -1,0 +1,94 @@
+#include "cli/run_summary.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include "cli/command_util.h"
+
+int strongest_heads(strbuf *out, store *st, int64_t run, const char *metric, int64_t position, int n, bool lowest, err *e)
+{
+    const cell bind[] = {cell_int(run), cell_text(metric), cell_index(position), cell_int(n)};
+    table *t = NULL;
+    int rc = store_query(st, &t, lowest
+        ? "SELECT head_name, value FROM head_value WHERE run = ?1 AND metric = ?2 AND position IS ?3 "
+          "ORDER BY value, kind, layer, head LIMIT ?4"
+        : "SELECT head_name, value FROM head_value WHERE run = ?1 AND metric = ?2 AND position IS ?3 "
+          "ORDER BY value DESC, kind, layer, head LIMIT ?4", bind, 4, e);
+    if (rc)
+        return rc;
+    for (int64_t i = 0; i < t->n_row; i++)
+        strbuf_printf(out, "%s%s %.3g", i ? "  " : "", table_cell(t, i, 0)->u.s, cell_number(table_cell(t, i, 1)));
+    table_free(t);
+    return out->failed ? err_nomem(e, "summary") : 0;
+}
+
+static int put_text(table *t, cell *c, const char *s, err *e)
+{
+    return table_text(t, c, s, strlen(s), e);
+}
+
+/* One line for a metric at one position. */
+static int add_line(table *t, store *st, int64_t run, const metric *m, int64_t position, double mean, int64_t n_head, err *e)
+{
+    cell *row = table_row(t, e);
+    if (!row)
+        return ERR_RESOURCE;
+    strbuf label = {0}, high = {0}, low = {0};
+    strbuf_puts(&label, m->name);
+    if (position != NO_INDEX)
+        strbuf_printf(&label, " [%" PRId64 "]", position);
+    row[2] = cell_real(mean);
+    int rc = put_text(t, &row[0], strbuf_str(&label), e);
+    if (!rc)
+        rc = put_text(t, &row[1], m->unit, e);
+    if (!rc && n_head > 0)
+        rc = strongest_heads(&high, st, run, m->name, position, 3, false, e);
+    if (!rc && n_head > 0)
+        rc = strongest_heads(&low, st, run, m->name, position, 1, true, e);
+    if (!rc && n_head > 0)
+        rc = put_text(t, &row[3], strbuf_str(&high), e);
+    if (!rc && n_head > 0)
+        rc = put_text(t, &row[4], strbuf_str(&low), e);
+    strbuf_free(&label);
+    strbuf_free(&high);
+    strbuf_free(&low);
+    return rc;
+}
+
+/* The lines of one metric: a line for each position of head values (the first few), one for the mean of
+ * values that belong to positions alone. */
+static int add_metric(session *s, table *t, store *st, int64_t run, const metric *m, err *e)
+{
+    enum { MAX_LINES = 4 };
+    const cell bind[] = {cell_int(run), cell_text(m->name)};
+    table *q = NULL;
+    int rc = store_query(st, &q,
+        "SELECT CASE WHEN head IS NULL THEN NULL ELSE position END AS p, avg(value), count(head) FROM value_list "
+        "WHERE run = ?1 AND metric = ?2 GROUP BY p ORDER BY p", bind, 2, e);
+    if (rc)
+        return rc;
+    for (int64_t i = 0; i < q->n_row && i < MAX_LINES && !rc; i++) {
+        const cell *p = table_cell(q, i, 0);
+        rc = add_line(t, st, run, m, p->kind == CELL_INT ? p->u.i : NO_INDEX, cell_number(table_cell(q, i, 1)),
+                      table_cell(q, i, 2)->u.i, e);
+    }
+    if (!rc && q->n_row > MAX_LINES)
+        say(s, "%s: %" PRId64 " more positions; `top %s --position P` shows them", m->name, q->n_row - MAX_LINES, m->name);
+    if (!rc && q->n_row == 0)
+        say(s, "%s: this prompt gives no value", m->name);
+    table_free(q);
+    return rc;
+}
+
+int run_summary(session *s, const command_args *a, store *st, int64_t run, const metric *const *list, int n, err *e)
+{
+    static const char *const columns[] = {"metric", "unit", "mean", "highest", "lowest"};
+    table *t = NULL;
+    int rc = table_new(&t, 5, columns, e);
+    for (int i = 0; i < n && !rc; i++)
+        rc = add_metric(s, t, st, run, list[i], e);
+    if (!rc && t->n_row)
+        rc = print_table(s, a, t, "run_summary", e);
+    table_free(t);
+    return rc;
+}

@@ -1,0 +1,15 @@
+/* What `run` says when it is done: a line a metric, made from the stored rows. */
+#ifndef ATTNSCOPE_CLI_RUN_SUMMARY_H
+#define ATTNSCOPE_CLI_RUN_SUMMARY_H
+
+#include "analysis/metric.h"
+#include "cli/command.h"
+
+/* metrics [n] in the order asked for. */
+int run_summary(session *s, const command_args *a, store *st, int64_t run, const metric *const *list, int n, err *e);
+
+/* Name and value of heads, "L1H3 0.932  L2H5 0.931": up to n of the strongest (or weakest) heads of one
+ * metric at one position (NO_INDEX: the value over all queries). */
+int strongest_heads(strbuf *out, store *st, int64_t run, const char *metric, int64_t position, int n, bool lowest, err *e);
+
+#endif

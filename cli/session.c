@@ -1,0 +1,174 @@
+#include "cli/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "base/mem.h"
+#include "cli/progress_bar.h"
+#include "cli/settings.h"
+#include "cli/standard_out.h"
+
+#ifdef HAVE_CONFIG_H
+#include "config.h"
+#else
+#define PACKAGE_VERSION "unconfigured"
+#endif
+
+const char program_version[] = PACKAGE_VERSION;
+
+static void loaded_model_free(loaded_model *lm)
+{
+    if (!lm)
+        return;
+    runtime_free(lm->rt);
+    tokenizer_free(lm->tok);
+    model_free(lm->m);
+    free(lm->path);
+    free(lm);
+}
+
+int session_new(session **out, err *e)
+{
+    session *s = mem_array(1, sizeof *s, e);
+    if (!s)
+        return ERR_RESOURCE;
+    int rc = standard_out_open(&s->standard_out, e);
+    if (rc)
+        goto fail;
+    s->out = s->standard_out;
+    s->store_path = mem_strdup(":memory:", e);
+    rc = s->store_path ? 0 : ERR_RESOURCE;
+    if (!rc)
+        rc = params_new(&s->settings, e);
+    if (!rc)
+        rc = params_use(s->settings, settings_params, e);
+    if (!rc)
+        rc = progress_bar_new(&s->bar, e);
+    if (rc)
+        goto fail;
+    s->prog = (progress){progress_bar_step, s->bar};
+    *out = s;
+    return 0;
+fail:
+    session_free(s);
+    return rc;
+}
+
+void session_free(session *s)
+{
+    if (!s)
+        return;
+    loaded_model_free(s->current);
+    store_close(s->st);
+    free(s->store_path);
+    params_free(s->settings);
+    progress_bar_free(s->bar);
+    if (s->standard_out)
+        fclose(s->standard_out);
+    free(s);
+}
+
+int session_store(session *s, store **out, err *e)
+{
+    int rc = s->st ? 0 : store_open(&s->st, s->store_path, false, e);
+    *out = rc ? NULL : s->st;
+    return rc;
+}
+
+int session_use_store(session *s, const char *path, err *e)
+{
+    char *copy = mem_strdup(path, e);
+    if (!copy)
+        return ERR_RESOURCE;
+    store_close(s->st);
+    s->st = NULL;
+    free(s->store_path);
+    s->store_path = copy;
+    s->last_run = 0;
+    return 0;
+}
+
+/* Have the files of a loaded model been replaced or written to since? */
+static bool changed_on_disk(const loaded_model *lm)
+{
+    const checkpoint *c = lm->m->ckpt;
+    for (int i = 0; i < c->n_file; i++) {
+        struct stat st;
+        const mapfile *f = &c->files[i];
+        if (stat(c->file_paths[i], &st) != 0)
+            continue; /* deleted: what is mapped stays as it was */
+        int64_t mtime = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec;
+        if ((uint64_t)st.st_dev != f->device || (uint64_t)st.st_ino != f->inode || mtime != f->mtime_ns)
+            return true;
+    }
+    return false;
+}
+
+static int open_tokenizer(loaded_model *lm, err *e)
+{
+    const checkpoint *c = lm->m->ckpt;
+    if (c->gguf)
+        return tokenizer_from_gguf(&lm->tok, c->gguf, e);
+    return tokenizer_open(&lm->tok, c->directory ? c->directory : lm->path, e);
+}
+
+static int load(loaded_model **out, const char *path, err *e)
+{
+    loaded_model *lm = mem_array(1, sizeof *lm, e);
+    if (!lm)
+        return ERR_RESOURCE;
+    lm->path = mem_strdup(path, e);
+    int rc = lm->path ? model_open(&lm->m, path, e) : ERR_RESOURCE;
+    if (!rc && open_tokenizer(lm, &lm->tok_err) != 0) {
+        lm->tok = NULL; /* raw ids still work: who needs text reports tok_err */
+        rc = lm->tok_err.code == ERR_RESOURCE || lm->tok_err.code == ERR_CANCELLED ? lm->tok_err.code : 0;
+        if (rc && e)
+            *e = lm->tok_err;
+    }
+    if (rc) {
+        loaded_model_free(lm);
+        return rc;
+    }
+    *out = lm;
+    return 0;
+}
+
+int session_model(session *s, const char *path, loaded_model **out, err *e)
+{
+    if (!path) {
+        if (!s->current) {
+            err_set(e, ERR_USAGE, "no model is loaded");
+            return err_hint(e, "name one (a directory or a .gguf file) after the verb, or `load` it first");
+        }
+        path = s->current->path;
+    }
+    if (s->current && !strcmp(path, s->current->path) && !changed_on_disk(s->current)) {
+        *out = s->current;
+        return 0;
+    }
+    loaded_model *lm;
+    int rc = load(&lm, path, e);
+    if (rc)
+        return rc;
+    loaded_model_free(s->current);
+    s->current = lm;
+    *out = lm;
+    return 0;
+}
+
+int session_runtime(session *s, loaded_model *lm, int threads, precision prec, err *e)
+{
+    (void)s;
+    if (lm->rt && lm->rt_threads == threads && lm->rt_precision == prec)
+        return 0;
+    runtime_free(lm->rt);
+    lm->rt = NULL;
+    int rc = runtime_new(&lm->rt, lm->m, threads, prec, e);
+    if (rc) {
+        lm->rt = NULL;
+        return rc;
+    }
+    lm->rt_threads = threads;
+    lm->rt_precision = prec;
+    return 0;
+}

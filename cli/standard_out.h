@@ -1,0 +1,18 @@
+/* Standard output that remembers why a write failed: with stdio alone the reason is gone by the time a
+ * command has ended. */
+#ifndef ATTNSCOPE_CLI_STANDARD_OUT_H
+#define ATTNSCOPE_CLI_STANDARD_OUT_H
+
+#include <stdbool.h>
+#include <stdio.h>
+#include "base/err.h"
+
+/* A stream on file descriptor 1; close with fclose (the descriptor stays open).  It has no descriptor of
+ * its own (fileno): ask cli/terminal.h what it is connected to. */
+int standard_out_open(FILE **out, err *e);
+/* errno of the first write that failed; 0: none did. */
+int standard_out_errno(void);
+/* The reader has gone (EPIPE). */
+bool standard_out_closed(void);
+
+#endif

@@ -1,0 +1,193 @@
+/* Matrix products: pack, multiply panel by panel, add the bias. */
+#include "compute/gemm.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "compute/kernels.h"
+
+/* Rows worked on together: their packed activations stay in the outer cache while the weights stream by. */
+enum { ROW_BLOCK = 512, GEMV_BLOCK = 32 };
+
+struct gemm_scratch {
+    pool *pool;
+    float *packed;       /* activations of one block of rows: [rows / mr, k, mr] */
+    size_t packed_len;
+    float *panels;       /* a thread: one panel of weights [k, nr] and nr rows of [k] behind it */
+    size_t panel_len;    /* floats a thread */
+};
+
+int gemm_scratch_new(gemm_scratch **out, pool *p, err *e)
+{
+    gemm_scratch *s = mem_array(1, sizeof *s, e);
+    if (!s)
+        return ERR_RESOURCE;
+    s->pool = p;
+    *out = s;
+    return 0;
+}
+
+void gemm_scratch_free(gemm_scratch *s)
+{
+    if (!s)
+        return;
+    mem_free_large(s->packed);
+    mem_free_large(s->panels);
+    free(s);
+}
+
+static int grow(float **buffer, size_t *have, size_t want, size_t copies, err *e)
+{
+    size_t bytes;
+    if (want <= *have)
+        return 0;
+    if (!size_mul(&bytes, want, sizeof(float)) || !size_mul(&bytes, bytes, copies))
+        return err_nomem(e, "matrix panels");
+    float *fresh = mem_large(bytes, e);
+    if (!fresh)
+        return ERR_RESOURCE;
+    mem_free_large(*buffer);
+    *buffer = fresh;
+    *have = want;
+    return 0;
+}
+
+int gemm_scratch_reserve(gemm_scratch *s, int64_t max_rows, int64_t max_k, err *e)
+{
+    size_t rows = (size_t)(max_rows < ROW_BLOCK ? max_rows : ROW_BLOCK) + GEMM_MAX_MR;
+    size_t want;
+    if (!size_mul(&want, rows, (size_t)max_k))
+        return err_nomem(e, "matrix panels");
+    int rc = grow(&s->packed, &s->packed_len, want, 1, e);
+    if (rc)
+        return rc;
+    if (!size_mul(&want, 2 * GEMM_MAX_NR, (size_t)max_k + 16))
+        return err_nomem(e, "matrix panels");
+    return grow(&s->panels, &s->panel_len, want, (size_t)pool_threads(s->pool), e);
+}
+
+/* One product, as the pool's items see it. */
+typedef struct job {
+    gemm_scratch *s;
+    const kernels *k;
+    float *y;
+    const float *x;
+    int64_t ldy, ldx, rows;
+    const weight *w;
+    precision prec;
+} job;
+
+static const unsigned char *weight_at(const weight *w, int64_t row, int64_t col)
+{
+    const dtype_info *t = &dtypes[w->type];
+    return (const unsigned char *)w->data + (row * w->ld + col) / t->block * t->block_bytes;
+}
+
+/* Item: mr rows of activations into one packed panel. */
+static void pack_rows(void *ud, int64_t item, int thread)
+{
+    const job *j = ud;
+    (void)thread;
+    int64_t row = item * j->k->mr, k = j->w->n_in;
+    int n = (int)(j->rows - row < j->k->mr ? j->rows - row : j->k->mr);
+    float *dst = j->s->packed + row * k;
+    j->k->interleave(dst, j->k->mr, j->x + row * j->ldx, j->ldx, n, k);
+    if (j->prec == PRECISION_BF16)
+        j->k->round_bf16(dst, k * j->k->mr);
+}
+
+/* Outputs first .. first + n - 1 as a panel [k, nr], zeros behind column n. */
+static void pack_weights(const job *j, float *panel, float *rows, int64_t first, int n)
+{
+    const weight *w = j->w;
+    int nr = j->k->nr;
+    void (*to_f32)(float *, const void *, int64_t) = dtypes[w->type].to_f32;
+    if (w->transposed) {
+        if (n < nr)
+            memset(panel, 0, (size_t)w->n_in * (size_t)nr * sizeof *panel);
+        for (int64_t k = 0; k < w->n_in; k++)
+            to_f32(panel + k * nr, weight_at(w, k, first), n);
+    } else {
+        for (int i = 0; i < n; i++)
+            to_f32(rows + i * w->n_in, weight_at(w, first + i, 0), w->n_in);
+        j->k->interleave(panel, nr, rows, w->n_in, n, w->n_in);
+    }
+    if (j->prec == PRECISION_BF16)
+        j->k->round_bf16(panel, w->n_in * nr);
+}
+
+/* Item: nr outputs of all rows. */
+static void multiply(void *ud, int64_t item, int thread)
+{
+    const job *j = ud;
+    const kernels *k = j->k;
+    int64_t first = item * k->nr, n_in = j->w->n_in;
+    int n = (int)(j->w->n_out - first < k->nr ? j->w->n_out - first : k->nr);
+    float *panel = j->s->panels + (size_t)thread * j->s->panel_len;
+    pack_weights(j, panel, panel + ((n_in * k->nr + 15) & ~(int64_t)15), first, n);
+
+    for (int64_t row = 0; row < j->rows; row += k->mr) {
+        int m = (int)(j->rows - row < k->mr ? j->rows - row : k->mr);
+        float *y = j->y + row * j->ldy + first;
+        k->gemm_micro(n_in, j->s->packed + row * n_in, panel, y, j->ldy, m, n);
+        if (j->w->bias)
+            for (int i = 0; i < m; i++)
+                k->add(y + i * j->ldy, j->w->bias + first, n);
+    }
+}
+
+void gemm(gemm_scratch *s, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
+          const weight *w, precision prec)
+{
+    job j = {.s = s, .k = kernels_get(), .ldy = ldy, .ldx = ldx, .w = w, .prec = prec};
+    for (int64_t row = 0; row < rows; row += ROW_BLOCK) {
+        j.rows = rows - row < ROW_BLOCK ? rows - row : ROW_BLOCK;
+        j.x = x + row * ldx;
+        j.y = y + row * ldy;
+        pool_run(s->pool, (j.rows + j.k->mr - 1) / j.k->mr, pack_rows, &j);
+        pool_run(s->pool, (w->n_out + j.k->nr - 1) / j.k->nr, multiply, &j);
+    }
+}
+
+/* Item: GEMV_BLOCK outputs of one row. */
+static void multiply_vector(void *ud, int64_t item, int thread)
+{
+    const job *j = ud;
+    const weight *w = j->w;
+    void (*to_f32)(float *, const void *, int64_t) = dtypes[w->type].to_f32;
+    int64_t first = item * GEMV_BLOCK;
+    int64_t n = w->n_out - first < GEMV_BLOCK ? w->n_out - first : GEMV_BLOCK;
+    float *row = j->s->panels + (size_t)thread * j->s->panel_len;
+    float *y = j->y + first;
+    if (w->transposed) {
+        memset(y, 0, (size_t)n * sizeof *y);
+        for (int64_t k = 0; k < w->n_in; k++) {
+            to_f32(row, weight_at(w, k, first), n);
+            if (j->prec == PRECISION_BF16)
+                j->k->round_bf16(row, n);
+            for (int64_t i = 0; i < n; i++)
+                y[i] += j->x[k] * row[i];
+        }
+    } else {
+        for (int64_t i = 0; i < n; i++) {
+            to_f32(row, weight_at(w, first + i, 0), w->n_in);
+            if (j->prec == PRECISION_BF16)
+                j->k->round_bf16(row, w->n_in);
+            y[i] = j->k->dot(j->x, row, w->n_in);
+        }
+    }
+    if (w->bias)
+        j->k->add(y, w->bias + first, n);
+}
+
+void gemv(gemm_scratch *s, float *y, const float *x, const weight *w, precision prec)
+{
+    job j = {.s = s, .k = kernels_get(), .y = y, .x = x, .rows = 1, .w = w, .prec = prec};
+    if (prec == PRECISION_BF16) {
+        memcpy(s->packed, x, (size_t)w->n_in * sizeof *x);
+        j.k->round_bf16(s->packed, w->n_in);
+        j.x = s->packed;
+    }
+    pool_run(s->pool, (w->n_out + GEMV_BLOCK - 1) / GEMV_BLOCK, multiply_vector, &j);
+}

@@ -1,0 +1,117 @@
+/* AVX2 + FMA + F16C. */
+#include "compute/kernels_c.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx2,fma,f16c"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx2,fma,f16c")
+#endif
+
+#define VW 8
+#define SIMD_MR 6
+#define SIMD_NR 16
+typedef __m256 V;
+typedef __m256 M;
+
+static inline V v_load(const float *p) { return _mm256_loadu_ps(p); }
+static inline void v_store(float *p, V v) { _mm256_storeu_ps(p, v); }
+static inline V v_set1(float x) { return _mm256_set1_ps(x); }
+static inline V v_add(V a, V b) { return _mm256_add_ps(a, b); }
+static inline V v_sub(V a, V b) { return _mm256_sub_ps(a, b); }
+static inline V v_mul(V a, V b) { return _mm256_mul_ps(a, b); }
+static inline V v_div(V a, V b) { return _mm256_div_ps(a, b); }
+static inline V v_fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
+static inline V v_max(V a, V b) { return _mm256_max_ps(a, b); }
+static inline V v_abs(V a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
+static inline V v_round(V a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline V v_pow2(V n)
+{
+    __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
+}
+static inline V v_keep(M m, V a) { return _mm256_and_ps(m, a); }
+static inline V v_pick(M m, V a, V b) { return _mm256_blendv_ps(b, a, m); }
+static inline M v_below(V a, V b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
+static inline M m_and_range(int64_t k, const int64_t *lo, const int64_t *hi)
+{
+    int lane[VW];
+    for (int l = 0; l < VW; l++)
+        lane[l] = k >= lo[l] && k < hi[l] ? -1 : 0;
+    return _mm256_castsi256_ps(_mm256_loadu_si256((const __m256i *)lane));
+}
+
+#include "compute/isa/simd_body.h"
+
+/* 8 x 8 transpose in registers. */
+static inline void transpose8(float *dst, int64_t stride, const float *src, int64_t ld)
+{
+    __m256 r[8], t[8];
+    for (int i = 0; i < 8; i++)
+        r[i] = _mm256_loadu_ps(src + i * ld);
+    for (int i = 0; i < 8; i += 2) {
+        t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+        t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+    }
+    for (int i = 0; i < 8; i += 4) {
+        r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+        r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+        r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+        r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+    }
+    for (int i = 0; i < 4; i++) {
+        _mm256_storeu_ps(dst + i * stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+        _mm256_storeu_ps(dst + (i + 4) * stride, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+    }
+}
+
+void kernel_avx2_interleave(float *dst, int stride, const float *src, int64_t ld, int n_row, int64_t n_col)
+{
+    if (n_row < stride)
+        memset(dst, 0, (size_t)n_col * (size_t)stride * sizeof *dst);
+    int i = 0;
+    for (; i + 8 <= n_row; i += 8) {
+        int64_t k = 0;
+        for (; k + 8 <= n_col; k += 8)
+            transpose8(dst + k * stride + i, stride, src + i * ld + k, ld);
+        for (; k < n_col; k++)
+            for (int r = 0; r < 8; r++)
+                dst[k * stride + i + r] = src[(i + r) * ld + k];
+    }
+    for (; i < n_row; i++)
+        for (int64_t k = 0; k < n_col; k++)
+            dst[k * stride + i] = src[i * ld + k];
+}
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+const kernels kernels_avx2 = {
+    .isa = "avx2",
+    .mr = SIMD_MR,
+    .nr = SIMD_NR,
+    .gemm_micro = simd_gemm_micro,
+    .dot = simd_dot,
+    .interleave = kernel_avx2_interleave,
+    .softmax_columns = simd_softmax_columns,
+    .rms_norm = simd_rms_norm,
+    .layer_norm = kernel_c_layer_norm,
+    .silu = simd_silu,
+    .gelu_tanh = simd_gelu_tanh,
+    .gelu_erf = kernel_c_gelu_erf,
+    .relu = kernel_c_relu,
+    .mul = simd_mul,
+    .add = simd_add,
+    .round_bf16 = kernel_c_round_bf16,
+};
+#else
+typedef int attnscope_no_avx2;
+#endif

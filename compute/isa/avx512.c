@@ -1,0 +1,77 @@
+/* AVX-512 F, BW, DQ, VL. */
+#include "compute/kernels_c.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <math.h>
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), \
+                             apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,prefer-vector-width=512")
+#endif
+
+#define VW 16
+#define SIMD_MR 12
+#define SIMD_NR 32
+typedef __m512 V;
+typedef __mmask16 M;
+
+static inline V v_load(const float *p) { return _mm512_loadu_ps(p); }
+static inline void v_store(float *p, V v) { _mm512_storeu_ps(p, v); }
+static inline V v_set1(float x) { return _mm512_set1_ps(x); }
+static inline V v_add(V a, V b) { return _mm512_add_ps(a, b); }
+static inline V v_sub(V a, V b) { return _mm512_sub_ps(a, b); }
+static inline V v_mul(V a, V b) { return _mm512_mul_ps(a, b); }
+static inline V v_div(V a, V b) { return _mm512_div_ps(a, b); }
+static inline V v_fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
+static inline V v_max(V a, V b) { return _mm512_max_ps(a, b); }
+static inline V v_abs(V a) { return _mm512_abs_ps(a); }
+static inline V v_round(V a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+static inline V v_pow2(V n) { return _mm512_scalef_ps(_mm512_set1_ps(1.0f), n); }
+static inline V v_keep(M m, V a) { return _mm512_maskz_mov_ps(m, a); }
+static inline V v_pick(M m, V a, V b) { return _mm512_mask_blend_ps(m, b, a); }
+static inline M v_below(V a, V b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+static inline M m_and_range(int64_t k, const int64_t *lo, const int64_t *hi)
+{
+    __m512i key = _mm512_set1_epi64(k);
+    M m = 0;
+    for (int half = 0; half < 2; half++) {
+        __mmask8 from = _mm512_cmple_epi64_mask(_mm512_loadu_si512(lo + 8 * half), key);
+        __mmask8 to = _mm512_cmpgt_epi64_mask(_mm512_loadu_si512(hi + 8 * half), key);
+        m = (M)(m | (unsigned)(from & to) << (8 * half));
+    }
+    return m;
+}
+
+#include "compute/isa/simd_body.h"
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+const kernels kernels_avx512 = {
+    .isa = "avx512",
+    .mr = SIMD_MR,
+    .nr = SIMD_NR,
+    .gemm_micro = simd_gemm_micro,
+    .dot = simd_dot,
+    .interleave = kernel_avx2_interleave,
+    .softmax_columns = simd_softmax_columns,
+    .rms_norm = simd_rms_norm,
+    .layer_norm = kernel_c_layer_norm,
+    .silu = simd_silu,
+    .gelu_tanh = simd_gelu_tanh,
+    .gelu_erf = kernel_c_gelu_erf,
+    .relu = kernel_c_relu,
+    .mul = simd_mul,
+    .add = simd_add,
+    .round_bf16 = kernel_c_round_bf16,
+};
+#else
+typedef int attnscope_no_avx512;
+#endif

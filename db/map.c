@@ -1,0 +1,268 @@
+/* Attention maps as compressed bytes.
+ *
+ * Codec "shuffle-zlib": the cells are little-endian f32; of each row first the lowest bytes of all its
+ * cells, then the second, third and highest bytes; all rows one after another as one zlib stream.  Bytes
+ * of the same weight are alike, so the stream is a quarter to a half shorter than without the shuffle.
+ * Every bit of a cell comes back, those of a NaN too. */
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+#include "db/internal.h"
+
+#define LEVEL 6
+/* Deflate cannot shrink by more than this; a row that promises more is not believed. */
+#define MOST_RATIO 1032
+
+static void *zlib_alloc(void *ud, unsigned n, unsigned size)
+{
+    (void)ud;
+    return mem_array(n, size, NULL);
+}
+
+static void zlib_free(void *ud, void *p)
+{
+    (void)ud;
+    free(p);
+}
+
+static void shuffle(unsigned char *planes, const float *cells, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits;
+        memcpy(&bits, &cells[i], sizeof bits);
+        planes[i] = (unsigned char)bits;
+        planes[n + i] = (unsigned char)(bits >> 8);
+        planes[2 * n + i] = (unsigned char)(bits >> 16);
+        planes[3 * n + i] = (unsigned char)(bits >> 24);
+    }
+}
+
+static void unshuffle(float *cells, const unsigned char *planes, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        uint32_t bits = planes[i] | (uint32_t)planes[n + i] << 8 | (uint32_t)planes[2 * n + i] << 16 |
+                        (uint32_t)planes[3 * n + i] << 24;
+        memcpy(&cells[i], &bits, sizeof bits);
+    }
+}
+
+/* Bytes of one row; false when such a row cannot be. */
+static bool row_bytes(size_t *out, int64_t cols)
+{
+    return cols > 0 && size_mul(out, (size_t)cols, sizeof(float)) && *out <= UINT_MAX;
+}
+
+typedef struct output { unsigned char *bytes; size_t n, cap; } output;
+
+/* Deflate what z has been given; flush Z_FINISH writes the rest. */
+static int deflate_into(output *out, z_stream *z, int flush, err *e)
+{
+    int rc;
+    do {
+        if (out->cap - out->n < 4096) {
+            size_t cap = out->cap ? out->cap + out->cap / 2 : 16384;
+            unsigned char *bytes = cap > out->cap ? mem_grow(out->bytes, cap, 1, e) : NULL;
+            if (!bytes)
+                return cap > out->cap ? ERR_RESOURCE : err_nomem(e, "a compressed map");
+            out->bytes = bytes;
+            out->cap = cap;
+        }
+        size_t room = out->cap - out->n;
+        z->next_out = out->bytes + out->n;
+        z->avail_out = room > UINT_MAX ? UINT_MAX : (unsigned)room;
+        unsigned before = z->avail_out;
+        rc = deflate(z, flush);
+        out->n += before - z->avail_out;
+        if (rc == Z_STREAM_ERROR)
+            return err_set(e, ERR_FAILED, "compressing a map: zlib fails");
+    } while (flush == Z_FINISH ? rc != Z_STREAM_END : z->avail_out == 0);
+    return 0;
+}
+
+int map_encode(unsigned char **bytes, size_t *n, const float *cells, int64_t rows, int64_t cols, err *e)
+{
+    size_t row;
+    *bytes = NULL;
+    *n = 0;
+    if (!row_bytes(&row, cols))
+        return err_set(e, ERR_FAILED, "a map row of %lld cells is too long", (long long)cols);
+    unsigned char *planes = mem_array(1, row, e);
+    if (!planes)
+        return ERR_RESOURCE;
+    z_stream z = {.zalloc = zlib_alloc, .zfree = zlib_free};
+    if (deflateInit(&z, LEVEL) != Z_OK) {
+        free(planes);
+        return err_nomem(e, "compressing a map");
+    }
+    output out = {0};
+    int code = 0;
+    for (int64_t r = 0; !code && r < rows; r++) {
+        shuffle(planes, cells + r * cols, (size_t)cols);
+        z.next_in = planes;
+        z.avail_in = (unsigned)row;
+        code = deflate_into(&out, &z, r + 1 < rows ? Z_NO_FLUSH : Z_FINISH, e);
+    }
+    deflateEnd(&z);
+    free(planes);
+    if (code) {
+        free(out.bytes);
+        return code;
+    }
+    unsigned char *fit = realloc(out.bytes, out.n); /* it may wait for a while */
+    *bytes = fit ? fit : out.bytes;
+    *n = out.n;
+    return 0;
+}
+
+static int damaged(err *e)
+{
+    return err_set(e, ERR_INPUT, "its bytes do not decode to its shape");
+}
+
+int map_decode(float *cells, const unsigned char *bytes, size_t n, int64_t rows, int64_t cols, err *e)
+{
+    size_t row;
+    if (!row_bytes(&row, cols))
+        return damaged(e);
+    unsigned char *planes = mem_array(1, row, e);
+    if (!planes)
+        return ERR_RESOURCE;
+    z_stream z = {.zalloc = zlib_alloc, .zfree = zlib_free};
+    if (inflateInit(&z) != Z_OK) {
+        free(planes);
+        return err_nomem(e, "expanding a map");
+    }
+    int code = n > UINT_MAX ? damaged(e) : 0;
+    z.next_in = (unsigned char *)(uintptr_t)bytes; /* zlib does not write there */
+    z.avail_in = (unsigned)n;
+    int rc = Z_OK;
+    for (int64_t r = 0; !code && r < rows; r++) {
+        z.next_out = planes;
+        z.avail_out = (unsigned)row;
+        if (rc != Z_STREAM_END)
+            rc = inflate(&z, Z_NO_FLUSH);
+        if (rc == Z_MEM_ERROR)
+            code = err_nomem(e, "expanding a map");
+        else if (z.avail_out != 0)
+            code = damaged(e);
+        else
+            unshuffle(cells + r * cols, planes, (size_t)cols);
+    }
+    if (!code && rc != Z_STREAM_END) { /* the check sum may still be to come, but no more cells */
+        z.next_out = planes;
+        z.avail_out = 1;
+        rc = inflate(&z, Z_FINISH);
+        if (rc != Z_STREAM_END || z.avail_out != 1)
+            code = damaged(e);
+    }
+    if (!code && z.avail_in != 0)
+        code = damaged(e);
+    inflateEnd(&z);
+    free(planes);
+    return code;
+}
+
+/* ---- reading one back ---- */
+
+/* Which maps there are, for the hint: "L0H1, L0H2, ...". */
+static int no_such_map(store *s, int64_t run_id, int64_t prompt_index, const char *head, err *e)
+{
+    const cell bind[] = {cell_int(run_id), cell_int(prompt_index)};
+    table *t = NULL;
+    if (store_query(s, &t, "SELECT kind, layer, head FROM map_list WHERE run = ?1 AND prompt = ?2 "
+                    "ORDER BY kind <> 'self', kind, layer, head LIMIT 6", bind, 2, NULL) || t->n_row == 0) {
+        table_free(t);
+        err_set(e, ERR_FAILED, "run %lld holds no maps of prompt %lld", (long long)run_id, (long long)prompt_index);
+        return err_hint(e, "repeat the run and ask for maps of the heads you want to see");
+    }
+    char list[128] = "";
+    size_t n = 0;
+    for (int64_t i = 0; i < t->n_row && n + sizeof(head_text) + 4 < sizeof list; i++) {
+        const cell *layer = table_cell(t, i, 1), *number = table_cell(t, i, 2);
+        head_id h = {0};
+        head_text name;
+        for (int k = ATTN_SELF; k <= ATTN_VISION; k++) {
+            if (strcmp(attn_kind_name((attn_kind)k), table_cell(t, i, 0)->u.s) == 0)
+                h.kind = (attn_kind)k;
+        }
+        h.layer = layer->kind == CELL_INT ? (int)layer->u.i : NO_INDEX;
+        h.head = number->kind == CELL_INT ? (int)number->u.i : NO_INDEX;
+        head_format(name, h);
+        n += (size_t)snprintf(list + n, sizeof list - n, "%s%s", i ? ", " : "", i == 5 ? "..." : name);
+    }
+    table_free(t);
+    err_set(e, ERR_FAILED, "run %lld holds no map of %s for prompt %lld", (long long)run_id, head,
+            (long long)prompt_index);
+    return err_hint(e, "it holds maps of %s", list);
+}
+
+/* The row's numbers, believed only when they fit together and the blob can hold that much. */
+static int read_shape(stored_map *out, sqlite3_stmt *q, size_t blob_bytes, err *e)
+{
+    out->n_query = sqlite3_column_int64(q, 0);
+    out->n_key = sqlite3_column_int64(q, 1);
+    out->pool = sqlite3_column_int64(q, 2);
+    out->rows = sqlite3_column_int64(q, 4);
+    out->cols = sqlite3_column_int64(q, 5);
+    const char *pooling = (const char *)sqlite3_column_text(q, 3), *codec = (const char *)sqlite3_column_text(q, 6);
+    if (!pooling || !codec)
+        return err_nomem(e, "a map");
+    if (strcmp(codec, MAP_CODEC) != 0)
+        return err_set(e, ERR_INPUT, "its codec \"%s\" is not known", codec);
+    if (strlen(pooling) >= sizeof out->pooling)
+        return err_set(e, ERR_INPUT, "its pooling \"%s\" is not known", pooling);
+    strcpy(out->pooling, pooling);
+    size_t cells, bytes;
+    if (out->n_query < 1 || out->n_key < 1 || out->pool < 1 || out->rows != (out->n_query - 1) / out->pool + 1 ||
+        out->cols != (out->n_key - 1) / out->pool + 1 || !size_mul(&cells, (size_t)out->rows, (size_t)out->cols) ||
+        !size_mul(&bytes, cells, sizeof(float)) || bytes / MOST_RATIO > blob_bytes)
+        return damaged(e);
+    out->cells = mem_array(cells, sizeof(float), e);
+    return out->cells ? 0 : ERR_RESOURCE;
+}
+
+static int read_map(stored_map *out, sqlite3_stmt *q, err *e)
+{
+    const void *blob = sqlite3_column_blob(q, 7);
+    size_t n = (size_t)sqlite3_column_bytes(q, 7);
+    if (!blob)
+        return n ? err_nomem(e, "a map") : damaged(e);
+    int code = read_shape(out, q, n, e);
+    return code ? code : map_decode(out->cells, blob, n, out->rows, out->cols, e);
+}
+
+int store_get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *out, err *e)
+{
+    static const char doing[] = "reading a map";
+    sqlite3_stmt *q = NULL;
+    bool row = false;
+    head_text name;
+    head_format(name, h);
+    *out = (stored_map){0};
+    const cell bind[] = {cell_int(run_id), cell_int(prompt_index), cell_str(attn_kind_name(h.kind)),
+                         cell_index(h.layer), cell_index(h.head)};
+    int code = store_prepare(s, &q, "SELECT a.n_query, a.n_key, a.pool, a.pooling, a.n_row, a.n_col, a.codec, a.cells "
+                             "FROM unit u JOIN map a ON a.unit_id = u.id JOIN site s ON s.id = a.site_id "
+                             "WHERE u.run_id = ?1 AND u.prompt_index = ?2 AND s.kind = ?3 "
+                             "AND ifnull(s.layer, -1) = ifnull(?4, -1) AND ifnull(s.head, -1) = ifnull(?5, -1)", doing, e);
+    if (!code)
+        code = store_bind(s, q, bind, 5, doing, e);
+    if (!code)
+        code = store_step(s, q, &row, doing, e);
+    if (!code && row) {
+        code = read_map(out, q, e);
+        if (code == ERR_INPUT)
+            err_prefix(e, "store %s: map of %s, run %lld, prompt %lld", s->path, name, (long long)run_id,
+                       (long long)prompt_index);
+    }
+    sqlite3_finalize(q);
+    if (!code && !row)
+        code = no_such_map(s, run_id, prompt_index, name, e);
+    if (code) {
+        free(out->cells);
+        out->cells = NULL;
+    }
+    return code;
+}

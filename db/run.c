@@ -1,0 +1,116 @@
+/* Models, runs and figures: the provenance of every value. */
+#include <stdio.h>
+#include <string.h>
+#include "db/internal.h"
+
+/* SHA-256 over all facts of a model: a row stands for exactly these. */
+static int model_identity(sha256_hex out, const cell *fact, int n, err *e)
+{
+    sha256 *h = NULL;
+    int code = sha256_new(&h, e);
+    if (code)
+        return code;
+    for (int i = 0; !code && i < n; i++) {
+        char number[32];
+        const char *text = fact[i].kind == CELL_TEXT ? fact[i].u.s : number;
+        snprintf(number, sizeof number, "%lld", fact[i].kind == CELL_INT ? (long long)fact[i].u.i : -1LL);
+        code = sha256_add(h, text, strlen(text) + 1, e); /* the NUL ends the field */
+    }
+    if (code) {
+        sha256_abandon(h);
+        return code;
+    }
+    return sha256_done(h, out, e);
+}
+
+static int model_row(store *s, const store_model *m, int64_t *id, err *e)
+{
+    sha256_hex identity;
+    bool found;
+    cell bind[] = {
+        {0}, cell_str(m->sha256), cell_str(m->path), cell_str(m->tokenizer_sha256), cell_str(m->name),
+        cell_str(m->family), cell_str(m->format), cell_str(m->dtype), cell_int(m->n_layer), cell_int(m->n_head),
+        cell_int(m->n_kv_head), cell_int(m->width), cell_int(m->vocab), cell_int(m->context), cell_int(m->n_param),
+        cell_str(m->plan),
+    };
+    const int n = sizeof bind / sizeof *bind;
+    int code = model_identity(identity, bind + 1, n - 1, e);
+    if (code)
+        return code;
+    bind[0] = cell_str(identity);
+    code = store_one_int(s, id, &found, "SELECT id FROM model WHERE identity = ?1", bind, 1, "finding a model", e);
+    if (code || found)
+        return code;
+    code = store_do(s, "INSERT INTO model (identity, sha256, path, tokenizer_sha256, name, family, format, dtype, "
+                     "n_layer, n_head, n_kv_head, width, vocab, context, n_param, plan) "
+                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)", bind, n,
+                     "writing a model", e);
+    *id = sqlite3_last_insert_rowid(s->db);
+    return code;
+}
+
+int store_run_begin(store *s, const store_model *m, const store_run *r, int64_t *run_id, err *e)
+{
+    int64_t model_id = 0;
+    utc_time now;
+    int code = store_idle(s, "beginning a run", e);
+    if (!code)
+        code = store_begin(s, e);
+    if (code)
+        return code;
+    code = model_row(s, m, &model_id, e);
+    if (!code) {
+        utc_now(now);
+        const cell bind[] = {
+            cell_int(model_id), cell_str(r->verb), cell_str(r->command), cell_str(r->settings),
+            cell_str(r->operator_name), cell_str(r->edits), cell_str(r->precision), cell_str(r->isa),
+            cell_int(r->threads), cell_index(r->seed), cell_str(r->version), cell_str(now),
+        };
+        code = store_do(s, "INSERT INTO run (uid, model_id, verb, command, settings, operator, edits, precision, isa, "
+                         "threads, seed, version, status, started) VALUES (lower(hex(randomblob(16))), ?1, ?2, ?3, ?4, "
+                         "?5, ?6, ?7, ?8, ?9, ?10, ?11, 'running', ?12)", bind, sizeof bind / sizeof *bind,
+                         "writing a run", e);
+        *run_id = sqlite3_last_insert_rowid(s->db);
+    }
+    if (code) {
+        store_rollback(s);
+        return code;
+    }
+    return store_commit(s, e);
+}
+
+int store_run_end(store *s, int64_t run_id, const char *status, const char *message, err *e)
+{
+    utc_time now;
+    utc_now(now);
+    const cell bind[] = {cell_int(run_id), cell_str(status), cell_str(message), cell_str(now)};
+    int code = store_idle(s, "ending a run", e);
+    if (!code)
+        code = store_do(s, "UPDATE run SET status = ?2, message = ?3, finished = ?4 WHERE id = ?1", bind, 4,
+                         "ending a run", e);
+    if (!code && sqlite3_changes(s->db) == 0)
+        code = err_set(e, ERR_FAILED, "run %lld is not in store %s", (long long)run_id, s->path);
+    return code;
+}
+
+int store_last_run(store *s, int64_t *run_id, err *e)
+{
+    return store_one_int(s, run_id, NULL, "SELECT max(id) FROM run", NULL, 0, "finding the newest run", e);
+}
+
+int store_run_exists(store *s, int64_t run_id, bool *yes, err *e)
+{
+    int64_t ignored;
+    const cell bind = cell_int(run_id);
+    return store_one_int(s, &ignored, yes, "SELECT 1 FROM run WHERE id = ?1", &bind, 1, "finding a run", e);
+}
+
+int store_figure(store *s, int64_t run_id, const char *recipe, const char *path, const char *command, err *e)
+{
+    utc_time now;
+    utc_now(now);
+    const cell bind[] = {cell_index(run_id), cell_str(recipe), cell_str(path), cell_str(command), cell_str(now)};
+    int code = store_idle(s, "recording a figure", e);
+    return code ? code : store_do(s, "INSERT INTO figure (run_id, recipe, path, command, created) "
+                                   "VALUES (?1, ?2, ?3, ?4, ?5)", bind, 5, "recording a figure", e);
+}

@@ -1,0 +1,297 @@
+/* SQL typed by a user: one statement, which may do no more than was agreed, with errors that help. */
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "base/param.h"
+#include "base/strbuf.h"
+#include "db/internal.h"
+
+/* ---- the guard: SQLite asks about each thing a statement wants to do while it is compiled ---- */
+
+typedef struct guard {
+    bool write;
+    char refused[96]; /* the first thing that was refused; empty when nothing was */
+} guard;
+
+/* PRAGMAs that only look.  Those in `plain` would set something when given a value. */
+static bool harmless_pragma(const char *name, const char *argument)
+{
+    static const char *const look[] = {
+        "table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list",
+        "foreign_key_check", "integrity_check", "quick_check", "function_list", "collation_list", "compile_options",
+        "database_list", "pragma_list", NULL,
+    };
+    static const char *const plain[] = {
+        "user_version", "application_id", "page_count", "page_size", "freelist_count", "journal_mode", "encoding",
+        "foreign_keys", "schema_version", "data_version", NULL,
+    };
+    for (int i = 0; look[i]; i++) {
+        if (strcasecmp(name, look[i]) == 0)
+            return true;
+    }
+    for (int i = 0; plain[i]; i++) {
+        if (strcasecmp(name, plain[i]) == 0)
+            return !argument;
+    }
+    return false;
+}
+
+static const char *action_name(int action)
+{
+    switch (action) {
+    case SQLITE_INSERT: return "insert into";
+    case SQLITE_UPDATE: return "update";
+    case SQLITE_DELETE: return "delete from";
+    case SQLITE_PRAGMA: return "pragma";
+    case SQLITE_ATTACH: return "attach";
+    case SQLITE_DETACH: return "detach";
+    case SQLITE_TRANSACTION:
+    case SQLITE_SAVEPOINT: return "transaction";
+    case SQLITE_FUNCTION: return "function";
+    case SQLITE_ALTER_TABLE: return "alter";
+    case SQLITE_REINDEX: return "reindex";
+    case SQLITE_ANALYZE: return "analyze";
+    case SQLITE_DROP_INDEX: case SQLITE_DROP_TABLE: case SQLITE_DROP_TEMP_INDEX: case SQLITE_DROP_TEMP_TABLE:
+    case SQLITE_DROP_TEMP_TRIGGER: case SQLITE_DROP_TEMP_VIEW: case SQLITE_DROP_TRIGGER: case SQLITE_DROP_VIEW:
+    case SQLITE_DROP_VTABLE: return "drop";
+    default: return "create";
+    }
+}
+
+static bool allowed(const guard *g, int action, const char *first, const char *second)
+{
+    switch (action) {
+    case SQLITE_SELECT:
+    case SQLITE_READ:
+    case SQLITE_RECURSIVE:
+        return true;
+    case SQLITE_FUNCTION:
+        return strcasecmp(second, "load_extension") != 0;
+    case SQLITE_PRAGMA:
+        return harmless_pragma(first, second);
+    case SQLITE_ATTACH: /* another file, also behind VACUUM INTO */
+    case SQLITE_DETACH:
+    case SQLITE_TRANSACTION: /* one statement is one transaction */
+    case SQLITE_SAVEPOINT:
+        return false;
+    default:
+        return g->write;
+    }
+}
+
+static int authorize(void *ud, int action, const char *first, const char *second, const char *database,
+                     const char *trigger)
+{
+    guard *g = ud;
+    (void)database;
+    (void)trigger;
+    if (allowed(g, action, first ? first : "", second))
+        return SQLITE_OK;
+    if (!*g->refused) {
+        const char *what = action == SQLITE_TRANSACTION ? first : action == SQLITE_FUNCTION ? second : first;
+        bool show = what && strncmp(what, "sqlite_", 7) != 0; /* CREATE inserts into sqlite_master: not helpful */
+        snprintf(g->refused, sizeof g->refused, "%s%s%s",
+                 show || action != SQLITE_INSERT ? action_name(action) : "create", show ? " " : "", show ? what : "");
+    }
+    return SQLITE_DENY;
+}
+
+/* ---- one statement ---- */
+
+/* Past white space, semicolons and comments. */
+static const char *skip_nothing(const char *p)
+{
+    for (;;) {
+        if (*p == ';' || isspace((unsigned char)*p)) {
+            p++;
+        } else if (p[0] == '-' && p[1] == '-') {
+            p += strcspn(p, "\n");
+        } else if (p[0] == '/' && p[1] == '*') {
+            const char *end = strstr(p + 2, "*/");
+            p = end ? end + 2 : p + strlen(p);
+        } else {
+            return p;
+        }
+    }
+}
+
+/* ---- hints ---- */
+
+/* Names of all tables and views, or of the columns of one of them, as one NULL-terminated list. */
+static int names(store *s, table **out, const char *of)
+{
+    const cell bind = cell_str(of);
+    return of ? store_query(s, out, "SELECT name FROM pragma_table_info(?1)", &bind, 1, NULL)
+              : store_query(s, out, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') "
+                            "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name", NULL, 0, NULL);
+}
+
+static void list_names(strbuf *b, const table *t)
+{
+    for (int64_t i = 0; i < t->n_row; i++) {
+        if (i)
+            strbuf_puts(b, ", ");
+        strbuf_puts(b, table_cell(t, i, 0)->u.s);
+    }
+}
+
+/* The name of t that was probably meant; NULL when none is near. */
+static const char *near_name(const table *t, const char *wrong)
+{
+    const char **word = mem_array((size_t)t->n_row + 1, sizeof *word, NULL);
+    if (!word)
+        return NULL;
+    for (int64_t i = 0; i < t->n_row; i++)
+        word[i] = table_cell(t, i, 0)->u.s;
+    const char *near = nearest_word(wrong, word);
+    free(word);
+    return near;
+}
+
+static bool mentions(const char *sql, const char *name)
+{
+    size_t n = strlen(name);
+    for (const char *p = sql; (p = strcasestr(p, name)); p++) {
+        bool before = p > sql && (isalnum((unsigned char)p[-1]) || p[-1] == '_');
+        bool after = isalnum((unsigned char)p[n]) || p[n] == '_';
+        if (!before && !after)
+            return true;
+    }
+    return false;
+}
+
+static void hint_table(store *s, const char *wrong, err *e)
+{
+    table *t = NULL;
+    if (names(s, &t, NULL) == 0) {
+        strbuf b = {0};
+        const char *near = near_name(t, wrong);
+        if (near)
+            strbuf_printf(&b, "did you mean %s? ", near);
+        strbuf_puts(&b, "there are: ");
+        list_names(&b, t);
+        err_hint(e, "%s", strbuf_str(&b));
+        strbuf_free(&b);
+    }
+    table_free(t);
+}
+
+/* The columns of every table and view that the statement names. */
+static void hint_column(store *s, const char *sql, const char *wrong, err *e)
+{
+    table *t = NULL;
+    strbuf meant = {0}, list = {0};
+    const char *dot = strrchr(wrong, '.');
+    if (names(s, &t, NULL) == 0) {
+        for (int64_t i = 0; i < t->n_row; i++) {
+            const char *name = table_cell(t, i, 0)->u.s;
+            table *columns = NULL;
+            if (mentions(sql, name) && names(s, &columns, name) == 0) {
+                const char *near = near_name(columns, dot ? dot + 1 : wrong);
+                if (near && meant.len == 0)
+                    strbuf_printf(&meant, "did you mean %s? ", near);
+                strbuf_printf(&list, "%s%s has ", list.len ? "; " : "", name);
+                list_names(&list, columns);
+            }
+            table_free(columns);
+        }
+    }
+    if (list.len)
+        err_hint(e, "%s%s", strbuf_str(&meant), strbuf_str(&list));
+    strbuf_free(&meant);
+    strbuf_free(&list);
+    table_free(t);
+}
+
+static int sql_error(store *s, const char *sql, int rc, err *e)
+{
+    static const char no_table[] = "no such table: ", no_column[] = "no such column: ";
+    if ((rc & 0xff) != SQLITE_ERROR)
+        return store_fail(s, rc, "sql", e);
+    char said[400];
+    snprintf(said, sizeof said, "%s", sqlite3_errmsg(s->db)); /* the hints ask SQLite again */
+    err_set(e, ERR_FAILED, "%s", said);
+    if (strncmp(said, no_table, strlen(no_table)) == 0)
+        hint_table(s, said + strlen(no_table), e);
+    else if (strncmp(said, no_column, strlen(no_column)) == 0)
+        hint_column(s, sql, said + strlen(no_column), e);
+    return ERR_FAILED;
+}
+
+static int refuse(const guard *g, err *e)
+{
+    err_set(e, ERR_USAGE, "not allowed here: %s", g->refused);
+    return err_hint(e, g->write ? "a statement may change rows and tables of this store, nothing else"
+                                : "statements only read, unless writing is asked for");
+}
+
+static int prepare_guarded(store *s, sqlite3_stmt **out, const char *sql, guard *g, err *e)
+{
+    const char *rest = sql;
+    int rc = sqlite3_prepare_v2(s->db, sql, -1, out, &rest);
+    if (*g->refused)
+        return refuse(g, e);
+    if (rc != SQLITE_OK) {
+        sqlite3_set_authorizer(s->db, NULL, NULL);
+        return sql_error(s, sql, rc, e);
+    }
+    if (!*out) {
+        err_set(e, ERR_USAGE, "no SQL statement");
+        return err_hint(e, "try: SELECT * FROM run_list");
+    }
+    if (*skip_nothing(rest)) {
+        err_set(e, ERR_USAGE, "more than one SQL statement");
+        return err_hint(e, "give one at a time");
+    }
+    if (!g->write && !sqlite3_stmt_readonly(*out)) {
+        snprintf(g->refused, sizeof g->refused, "a statement that writes");
+        return refuse(g, e);
+    }
+    return 0;
+}
+
+/* Run a statement without columns; what it did is the table. */
+static int run_change(store *s, table **out, sqlite3_stmt *q, err *e)
+{
+    static const char *const column[] = {"rows_changed"};
+    table *t = NULL;
+    bool row = true;
+    sqlite3_int64 before = sqlite3_total_changes64(s->db);
+    int code = table_new(&t, 1, column, e);
+    cell *c = code ? NULL : table_row(t, e);
+    code = c ? 0 : ERR_RESOURCE;
+    store_watch_cancel(s, true);
+    while (!code && row)
+        code = store_step(s, q, &row, "sql", e);
+    store_watch_cancel(s, false);
+    if (code) {
+        table_free(t);
+        return code;
+    }
+    *c = cell_int(sqlite3_total_changes64(s->db) - before);
+    *out = t;
+    return 0;
+}
+
+int store_user_sql(store *s, table **out, const char *sql, bool write, int64_t limit, bool *more, err *e)
+{
+    guard g = {.write = write};
+    sqlite3_stmt *q = NULL;
+    *out = NULL;
+    if (more)
+        *more = false;
+    int code = store_idle(s, "sql", e);
+    if (code)
+        return code;
+    sqlite3_set_authorizer(s->db, authorize, &g);
+    code = prepare_guarded(s, &q, skip_nothing(sql), &g, e);
+    if (!code)
+        code = sqlite3_column_count(q) ? store_rows(s, out, q, limit, more, e) : run_change(s, out, q, e);
+    if (code && *g.refused)
+        code = refuse(&g, e); /* asked while running: VACUUM INTO */
+    sqlite3_finalize(q);
+    sqlite3_set_authorizer(s->db, NULL, NULL);
+    return code;
+}

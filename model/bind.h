@@ -1,0 +1,31 @@
+/* Finding a model's weights among the tensors of its checkpoint. */
+#ifndef ATTNSCOPE_MODEL_BIND_H
+#define ATTNSCOPE_MODEL_BIND_H
+
+#include "base/err.h"
+#include "model/model.h"
+
+/* Names are given as in the family's own files; prefixes that other tools put before them ("transformer.",
+ * "model.", "module.", "_orig_mod.") are tried too. */
+const checkpoint_tensor *bind_find(const model *m, const char *name);
+
+enum bind_flag {
+    BIND_TRANSPOSED = 1, /* stored [n_in, n_out] */
+    BIND_OPTIONAL = 2,   /* absent: *out stays zeroed, no error */
+};
+
+/* A linear map: checks the shape, takes rows (outputs) first .. first + n_out - 1 of n_total (fused maps).
+ * The name is printf-formatted with the layer where it holds %d (layer < 0: taken as it is). */
+int bind_weight(model *m, weight *out, const char *name, int layer, int64_t n_total, int64_t first, int64_t n_out,
+                int64_t n_in, unsigned flags, err *e);
+/* A vector as float32, values first .. first + n - 1 of n_total. */
+int bind_vector(model *m, const float **out, const char *name, int layer, int64_t n_total, int64_t first, int64_t n,
+                unsigned flags, err *e);
+/* name.weight and, where the checkpoint has it, name.bias, cut alike. */
+int bind_linear(model *m, weight *out, const char *name, int layer, int64_t n_total, int64_t first, int64_t n_out,
+                int64_t n_in, unsigned flags, err *e);
+/* name.weight and, for NORM_LAYER, name.bias where there is one. */
+int bind_norm(model *m, norm_weight *out, const char *name, int layer, int64_t n, err *e);
+bool bind_has(const model *m, const char *name, int layer);
+
+#endif

@@ -1,0 +1,433 @@
+/* Opening checkpoints: from a path to mapped files, and from those to one sorted table of tensors. */
+#include "model/checkpoint.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "model/gguf.h"
+#include "model/locate.h"
+#include "model/readers/reader.h"
+
+enum {
+    LONGEST_NAME = 4096,
+    MOST_SHARDS = 4096,
+    LARGEST_CONFIG = 16 << 20,
+    LARGEST_INDEX = 64 << 20,
+    HEAD = 512,                /* bytes that formats are told by */
+};
+
+#define READER(name) extern const checkpoint_reader reader_##name;
+#include "registry/readers.inc"
+#undef READER
+
+#define READER(name) &reader_##name,
+const checkpoint_reader *const checkpoint_readers[] = {
+#include "registry/readers.inc"
+    NULL};
+#undef READER
+
+const char *show_name(shown_name out, const char *s, size_t n)
+{
+    static const char more[] = "...", nul[] = "\\x00";
+    size_t room = sizeof(shown_name) - sizeof more, used = 0, i = 0;
+    while (i < n) {
+        size_t len = 1;
+        const char *from = s + i;
+        if (!s[i]) {
+            from = nul;
+            len = sizeof nul - 1;
+        }
+        if (used + len > room)
+            break;
+        memcpy(out + used, from, len);
+        used += len;
+        i++;
+    }
+    if (i < n) {
+        while (used && ((unsigned char)out[used - 1] & 0xc0) == 0x80) /* do not cut a character in two */
+            used--;
+        if (used && (unsigned char)out[used - 1] >= 0xc0)
+            used--;
+        memcpy(out + used, more, sizeof more - 1);
+        used += sizeof more - 1;
+    }
+    out[used] = '\0';
+    return out;
+}
+
+int checkpoint_add(checkpoint *c, const char *name, size_t name_len, const tensor *t, int file, err *e)
+{
+    shown_name text;
+    if (!name_len)
+        return err_set(e, ERR_INPUT, "a tensor has an empty name");
+    if (name_len > LONGEST_NAME)
+        return err_set(e, ERR_INPUT, "the name of tensor \"%s\" is %zu bytes long (at most %d)",
+                       show_name(text, name, name_len), name_len, LONGEST_NAME);
+    if (memchr(name, '\0', name_len))
+        return err_set(e, ERR_INPUT, "the name of tensor \"%s\" holds a NUL", show_name(text, name, name_len));
+    if (c->n_tensor == INT_MAX)
+        return err_set(e, ERR_INPUT, "more than %d tensors", INT_MAX);
+
+    if (!(c->n_tensor & (c->n_tensor - 1))) { /* full at every power of two */
+        size_t room = c->n_tensor ? 2 * (size_t)c->n_tensor : 1;
+        checkpoint_tensor *more = mem_grow(c->tensors, room, sizeof *more, e);
+        if (!more)
+            return ERR_RESOURCE;
+        c->tensors = more;
+    }
+    char *copy = arena_strndup(&c->arena_, name, name_len, e);
+    if (!copy)
+        return ERR_RESOURCE;
+    c->tensors[c->n_tensor++] = (checkpoint_tensor){.name = copy, .t = *t, .file = file};
+    return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    const checkpoint_tensor *x = a, *y = b;
+    int order = strcmp(x->name, y->name);
+    return order ? order : x->file - y->file;
+}
+
+static int sort_tensors(checkpoint *c, err *e)
+{
+    if (c->n_tensor)
+        qsort(c->tensors, (size_t)c->n_tensor, sizeof *c->tensors, by_name);
+    for (int i = 1; i < c->n_tensor; i++) {
+        const checkpoint_tensor *a = &c->tensors[i - 1], *b = &c->tensors[i];
+        if (strcmp(a->name, b->name) != 0)
+            continue;
+        shown_name text;
+        show_name(text, a->name, strlen(a->name));
+        if (a->file == b->file)
+            return err_set(e, ERR_INPUT, "%s: tensor \"%s\" appears twice", c->file_paths[a->file], text);
+        return err_set(e, ERR_INPUT, "tensor \"%s\" is in two files, %s and %s", text, c->file_paths[a->file],
+                       c->file_paths[b->file]);
+    }
+    return 0;
+}
+
+const checkpoint_tensor *checkpoint_find(const checkpoint *c, const char *name)
+{
+    int lo = 0, hi = c->n_tensor;
+    while (lo < hi) {
+        int mid = lo + (hi - lo) / 2, order = strcmp(c->tensors[mid].name, name);
+        if (!order)
+            return &c->tensors[mid];
+        if (order < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return NULL;
+}
+
+/* ---- formats ---- */
+
+static int refuse_unknown(const unsigned char *head, size_t n, err *e)
+{
+    char hex[8 * 3 + 1] = "";
+    for (size_t i = 0; i < n && i < 8; i++)
+        snprintf(hex + 3 * i, 4, " %02x", head[i]);
+    err_set(e, ERR_INPUT, "is not in a format that is known (it begins with the bytes%s)", hex);
+    return err_hint(e, "give a directory with config.json and safetensors, or a .gguf");
+}
+
+/* The reader for a file: by content; when no reader knows the content, the one that the name asks for, so
+ * that it can say what is wrong with the file. */
+static int recognise(const checkpoint_reader **out, const mapfile *f, const char *path, err *e)
+{
+    size_t n = f->size < HEAD ? f->size : HEAD;
+    if (!n) {
+        err_set(e, ERR_INPUT, "the file is empty");
+        return err_hint(e, "the download probably failed; fetch the file again");
+    }
+    for (int i = 0; checkpoint_readers[i]; i++) {
+        if (checkpoint_readers[i]->sniff(f->data, n, f->size)) {
+            *out = checkpoint_readers[i];
+            return 0;
+        }
+    }
+    if (refuse_foreign(f->data, n, e))
+        return ERR_INPUT;
+    for (int i = 0; checkpoint_readers[i]; i++) {
+        if (has_suffix(path, checkpoint_readers[i]->suffix)) {
+            *out = checkpoint_readers[i];
+            return 0;
+        }
+    }
+    return refuse_unknown(f->data, n, e);
+}
+
+/* ---- files ---- */
+
+static int new_checkpoint(checkpoint **out, const char *path, int n_file, err *e)
+{
+    checkpoint *c = mem_array(1, sizeof *c, e);
+    if (!c)
+        return ERR_RESOURCE;
+    c->path = mem_strdup(path, e);
+    c->files = mem_array((size_t)n_file, sizeof *c->files, e);
+    c->file_paths = mem_array((size_t)n_file, sizeof *c->file_paths, e);
+    c->n_file = n_file;
+    if (!c->path || !c->files || !c->file_paths) {
+        checkpoint_close(c);
+        return ERR_RESOURCE;
+    }
+    *out = c;
+    return 0;
+}
+
+void checkpoint_close(checkpoint *c)
+{
+    if (!c)
+        return;
+    for (int i = 0; i < c->n_file; i++) {
+        if (c->files && !c->borrowed_)
+            mapfile_close(&c->files[i]);
+        if (c->file_paths)
+            free(c->file_paths[i]);
+    }
+    json_free(c->config);
+    gguf_meta_free(c->gguf);
+    arena_free(&c->arena_);
+    free(c->tensors);
+    free(c->file_paths);
+    free(c->files);
+    free(c->directory);
+    free(c->path);
+    free(c);
+}
+
+/* Recognise and read file i, which is mapped. */
+static int read_mapped(checkpoint *c, int i, err *e)
+{
+    const checkpoint_reader *r = NULL;
+    int rc = recognise(&r, &c->files[i], c->file_paths[i], e);
+    if (!rc && c->reader && r != c->reader)
+        rc = err_set(e, ERR_INPUT, "is %s, but the other files are %s", r->name, c->reader->name);
+    if (!rc) {
+        c->reader = r;
+        rc = r->read(c, i, e);
+    }
+    return rc ? err_prefix(e, "%s", c->file_paths[i]) : 0;
+}
+
+/* Takes over path. */
+static int add_file(checkpoint *c, int i, char *path, err *e)
+{
+    c->file_paths[i] = path;
+    if (!path)
+        return ERR_RESOURCE;
+    int rc = mapfile_open(&c->files[i], path, e);
+    return rc ? rc : read_mapped(c, i, e);
+}
+
+/* ---- shards ---- */
+
+/* Distinct file names of an index, sorted: the order of shards must not depend on how the index was
+ * written. */
+typedef struct shards {
+    int n;
+    const char *name[MOST_SHARDS]; /* owned by the index */
+} shards;
+
+/* Where name is, or would be inserted. */
+static int shard_position(const shards *s, const char *name)
+{
+    int lo = 0, hi = s->n;
+    while (lo < hi) {
+        int mid = lo + (hi - lo) / 2;
+        if (strcmp(s->name[mid], name) < 0)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+/* A shard lies beside its index: its name must not lead anywhere else.  (It may be a symbolic link: that is
+ * how the Hugging Face cache stores files.) */
+static bool is_plain_name(const char *s, size_t n)
+{
+    return n && n == strlen(s) && n <= NAME_MAX && s[0] != '.' && !strpbrk(s, "/\\");
+}
+
+static int add_shard_name(shards *s, const char *tensor_name, const json *v, err *e)
+{
+    size_t n = 0;
+    const char *name = json_str(v, &n);
+    shown_name text, file;
+    show_name(text, tensor_name, strlen(tensor_name));
+    if (!name)
+        return err_set(e, ERR_INPUT, "weight_map entry \"%s\" is not a file name", text);
+    if (!is_plain_name(name, n)) {
+        err_set(e, ERR_INPUT, "weight_map sends tensor \"%s\" to \"%s\", which is not a plain file name", text,
+                show_name(file, name, n));
+        return err_hint(e, "shards must lie beside their index");
+    }
+    int at = shard_position(s, name);
+    if (at < s->n && strcmp(s->name[at], name) == 0)
+        return 0;
+    if (s->n == MOST_SHARDS)
+        return err_set(e, ERR_INPUT, "more than %d shards", MOST_SHARDS);
+    memmove(s->name + at + 1, s->name + at, (size_t)(s->n - at) * sizeof *s->name);
+    s->name[at] = name;
+    s->n++;
+    return 0;
+}
+
+static int list_shards(shards *s, const json *weight_map, err *e)
+{
+    void *it = NULL;
+    const char *name;
+    const json *v;
+    int rc = 0;
+    if (json_kind_of(weight_map) != JSON_MAP)
+        return err_set(e, ERR_INPUT, "no weight_map that sends tensors to files");
+    while (!rc && json_each(weight_map, &it, &name, &v))
+        rc = add_shard_name(s, name, v, e);
+    if (!rc && !s->n)
+        rc = err_set(e, ERR_INPUT, "the weight_map is empty");
+    return rc;
+}
+
+/* Every tensor of the map is in the very file that the map names. */
+static int check_map(const checkpoint *c, const shards *s, const json *weight_map, err *e)
+{
+    void *it = NULL;
+    const char *name;
+    const json *v;
+    while (json_each(weight_map, &it, &name, &v)) {
+        const checkpoint_tensor *t = checkpoint_find(c, name);
+        int file = shard_position(s, json_str(v, NULL));
+        if (t && t->file == file)
+            continue;
+        shown_name text;
+        show_name(text, name, strlen(name));
+        if (t)
+            err_set(e, ERR_INPUT, "tensor \"%s\" should be in %s but is in %s", text, s->name[file],
+                    s->name[t->file]);
+        else
+            err_set(e, ERR_INPUT, "tensor \"%s\" is not in %s", text, s->name[file]);
+        return err_hint(e, "index and shards are not of the same model; fetch them again");
+    }
+    return 0;
+}
+
+static int open_index(checkpoint **out, const char *path, const location *l, err *e)
+{
+    json *index = NULL;
+    checkpoint *c = NULL;
+    shards *s = NULL;
+    int rc = json_load(&index, l->weights, LARGEST_INDEX, e);
+    if (rc)
+        return rc;
+    s = mem_array(1, sizeof *s, e);
+    if (!s) {
+        rc = ERR_RESOURCE;
+        goto out;
+    }
+    const json *weight_map = json_get(index, "weight_map");
+    if ((rc = list_shards(s, weight_map, e))) {
+        err_prefix(e, "%s", l->weights);
+        goto out;
+    }
+    if ((rc = new_checkpoint(&c, path, s->n, e)))
+        goto out;
+    for (int i = 0; i < s->n; i++)
+        if ((rc = add_file(c, i, path_join(l->directory, s->name[i], e), e)))
+            goto out;
+    if ((rc = sort_tensors(c, e)))
+        goto out;
+    if ((rc = check_map(c, s, weight_map, e)))
+        err_prefix(e, "%s", l->weights);
+out:
+    if (!rc)
+        *out = c;
+    else
+        checkpoint_close(c);
+    free(s);
+    json_free(index);
+    return rc;
+}
+
+/* ---- opening ---- */
+
+static int open_single(checkpoint **out, const char *path, const location *l, err *e)
+{
+    checkpoint *c;
+    int rc = new_checkpoint(&c, path, 1, e);
+    if (rc)
+        return rc;
+    rc = add_file(c, 0, mem_strdup(l->weights, e), e);
+    if (!rc)
+        rc = sort_tensors(c, e);
+    if (rc)
+        checkpoint_close(c);
+    else
+        *out = c;
+    return rc;
+}
+
+/* config.json of the directory; a .safetensors is of no use without it. */
+static int load_config(checkpoint *c, const char *directory, err *e)
+{
+    char *path = path_join(directory, "config.json", e);
+    int rc = path ? 0 : ERR_RESOURCE;
+    if (!rc && access(path, F_OK) != 0) {
+        err_set(e, ERR_INPUT, "%s: no config.json beside it", c->file_paths[0]);
+        rc = err_hint(e, "fetch config.json of the same model into the same directory");
+    }
+    if (!rc)
+        rc = json_load(&c->config, path, LARGEST_CONFIG, e);
+    if (!rc && json_kind_of(c->config) != JSON_MAP)
+        rc = err_set(e, ERR_INPUT, "%s: is not a JSON object", path);
+    free(path);
+    return rc;
+}
+
+int checkpoint_open(checkpoint **out, const char *path, err *e)
+{
+    location l;
+    checkpoint *c = NULL;
+    int rc = locate(&l, path, e);
+    if (rc)
+        return rc;
+    rc = l.index ? open_index(&c, path, &l, e) : open_single(&c, path, &l, e);
+    if (rc)
+        goto out;
+    if (!c->gguf && (rc = load_config(c, l.directory, e)))
+        goto out;
+    if (!c->gguf || l.given_directory) {
+        c->directory = l.directory;
+        l.directory = NULL;
+    }
+    *out = c;
+out:
+    if (rc)
+        checkpoint_close(c);
+    location_free(&l);
+    return rc;
+}
+
+int checkpoint_open_memory(checkpoint **out, const void *bytes, size_t n, const char *name, err *e)
+{
+    checkpoint *c;
+    int rc = new_checkpoint(&c, name, 1, e);
+    if (rc)
+        return rc;
+    c->borrowed_ = true;
+    c->files[0] = (mapfile){.data = bytes, .size = n};
+    c->file_paths[0] = mem_strdup(name, e);
+    rc = c->file_paths[0] ? read_mapped(c, 0, e) : ERR_RESOURCE;
+    if (!rc)
+        rc = sort_tensors(c, e);
+    if (rc)
+        checkpoint_close(c);
+    else
+        *out = c;
+    return rc;
+}

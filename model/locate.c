@@ -1,0 +1,281 @@
+/* Which files a path means: the layouts in which checkpoints lie on disk. */
+#include "model/locate.h"
+
+#include <ctype.h>
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/mem.h"
+#include "base/strbuf.h"
+
+/* Names of one kind found in a directory. */
+typedef struct names {
+    size_t n;
+    char **s; /* [n] owned */
+} names;
+
+/* What a directory holds. */
+typedef struct contents {
+    bool config, single, index, hub_cache;
+    names gguf, safetensors;
+    names other; /* weights in formats that are not read */
+} contents;
+
+void location_free(location *l)
+{
+    free(l->weights);
+    free(l->directory);
+    *l = (location){0};
+}
+
+bool has_suffix(const char *s, const char *suffix)
+{
+    size_t n = strlen(s), m = strlen(suffix);
+    return n >= m && strcasecmp(s + n - m, suffix) == 0;
+}
+
+char *path_join(const char *directory, const char *name, err *e)
+{
+    size_t n = strlen(directory), m = strlen(name);
+    bool slash = n && directory[n - 1] != '/';
+    char *p = mem_array(n + m + 2, 1, e);
+    if (!p)
+        return NULL;
+    memcpy(p, directory, n);
+    if (slash)
+        p[n++] = '/';
+    memcpy(p + n, name, m + 1);
+    return p;
+}
+
+/* The part of path before its last slash; "." when it has none. */
+static char *directory_of(const char *path, err *e)
+{
+    const char *slash = strrchr(path, '/');
+    if (!slash)
+        return mem_strdup(".", e);
+    return mem_strndup(path, slash == path ? 1 : (size_t)(slash - path), e);
+}
+
+/* ---- a directory's contents ---- */
+
+static void names_free(names *l)
+{
+    for (size_t i = 0; i < l->n; i++)
+        free(l->s[i]);
+    free(l->s);
+}
+
+static void contents_free(contents *c)
+{
+    names_free(&c->gguf);
+    names_free(&c->safetensors);
+    names_free(&c->other);
+}
+
+static int names_add(names *l, const char *s, err *e)
+{
+    if (!(l->n & (l->n - 1))) { /* full at every power of two */
+        char **more = mem_grow(l->s, l->n ? 2 * l->n : 1, sizeof *more, e);
+        if (!more)
+            return ERR_RESOURCE;
+        l->s = more;
+    }
+    l->s[l->n] = mem_strdup(s, e);
+    if (!l->s[l->n])
+        return ERR_RESOURCE;
+    l->n++;
+    return 0;
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+static bool is_other_weights(const char *s)
+{
+    static const char *const suffixes[] = {".bin", ".pt",      ".pth",  ".ckpt",
+                                           ".h5",  ".msgpack", ".onnx", ".npz"};
+    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
+        if (has_suffix(s, suffixes[i]))
+            return strcmp(s, "training_args.bin") != 0;
+    return false;
+}
+
+static int note_entry(contents *c, const char *s, err *e)
+{
+    if (s[0] == '.')
+        return 0;
+    c->config |= strcmp(s, "config.json") == 0;
+    c->single |= strcmp(s, "model.safetensors") == 0;
+    c->index |= strcmp(s, "model.safetensors.index.json") == 0;
+    c->hub_cache |= strcmp(s, "snapshots") == 0;
+    if (has_suffix(s, ".gguf"))
+        return names_add(&c->gguf, s, e);
+    if (has_suffix(s, ".safetensors"))
+        return names_add(&c->safetensors, s, e);
+    return is_other_weights(s) ? names_add(&c->other, s, e) : 0;
+}
+
+static int read_directory(contents *c, const char *path, err *e)
+{
+    DIR *d = opendir(path);
+    if (!d)
+        return err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+    int rc = 0;
+    while (!rc) {
+        errno = 0;
+        const struct dirent *entry = readdir(d);
+        if (!entry) {
+            if (errno)
+                rc = err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+            break;
+        }
+        rc = note_entry(c, entry->d_name, e);
+    }
+    closedir(d);
+    names *lists[] = {&c->gguf, &c->safetensors, &c->other};
+    for (int i = 0; i < 3; i++)
+        if (lists[i]->n)
+            qsort(lists[i]->s, lists[i]->n, sizeof *lists[i]->s, by_name);
+    return rc;
+}
+
+/* ---- the choice ---- */
+
+/* "a, b, c and 4 more" */
+static int which_of(const char *path, const names *l, const char *kind, err *e)
+{
+    enum { SHOWN = 8 };
+    strbuf b = {0};
+    for (size_t i = 0; i < l->n && i < SHOWN; i++)
+        strbuf_printf(&b, "%s%s", i ? ", " : "", l->s[i]);
+    if (l->n > SHOWN)
+        strbuf_printf(&b, " and %zu more", l->n - SHOWN);
+    err_set(e, ERR_INPUT, "%s: which of its %zu %s files? (%s)", path, l->n, kind, strbuf_str(&b));
+    strbuf_free(&b);
+    return err_hint(e, "give the path of one of them");
+}
+
+static int no_weights(const char *path, const contents *c, err *e)
+{
+    if (c->safetensors.n > 1) {
+        err_set(e, ERR_INPUT, "%s: %zu .safetensors files but no model.safetensors.index.json", path,
+                c->safetensors.n);
+        return err_hint(e, "fetch the index too, or give one file if it is a whole model");
+    }
+    if (c->other.n) {
+        err_set(e, ERR_INPUT, "%s: no safetensors or GGUF weights (the format of %s is not supported)", path,
+                c->other.s[0]);
+        return err_hint(e, "fetch the model's .safetensors files, or convert: "
+                           "model.save_pretrained(DIR, safe_serialization=True)");
+    }
+    err_set(e, ERR_INPUT, "%s: has config.json but no weights", path);
+    return err_hint(e, "fetch model.safetensors, or model.safetensors.index.json and its shards, or a .gguf");
+}
+
+static int no_config(const char *path, const contents *c, err *e)
+{
+    if (c->safetensors.n || c->index || c->other.n) {
+        err_set(e, ERR_INPUT, "%s: has weights (%s) but no config.json", path,
+                c->safetensors.n ? c->safetensors.s[0] : c->index ? "an index" : c->other.s[0]);
+        return err_hint(e, "fetch config.json of the same model into this directory");
+    }
+    if (c->hub_cache) {
+        err_set(e, ERR_INPUT, "%s: no config.json: this is a Hugging Face cache folder", path);
+        return err_hint(e, "give the folder inside its snapshots folder");
+    }
+    err_set(e, ERR_INPUT, "%s: no config.json and no .gguf in this directory", path);
+    return err_hint(e, "give a directory with config.json and model.safetensors, or a .gguf");
+}
+
+/* The file of a directory that holds the weights. */
+static int choose(const char **name, bool *index, const char *path, const contents *c, err *e)
+{
+    *index = false;
+    if (c->config && c->single)
+        *name = "model.safetensors";
+    else if (c->config && c->index) {
+        *name = "model.safetensors.index.json";
+        *index = true;
+    } else if (c->gguf.n == 1)
+        *name = c->gguf.s[0];
+    else if (c->config && c->safetensors.n == 1)
+        *name = c->safetensors.s[0];
+    else if (c->gguf.n > 1)
+        return which_of(path, &c->gguf, ".gguf", e);
+    else if (!c->config)
+        return no_config(path, c, e);
+    else
+        return no_weights(path, c, e);
+    return 0;
+}
+
+static int locate_in(location *out, const char *path, err *e)
+{
+    contents c = {0};
+    const char *name = NULL;
+    int rc = read_directory(&c, path, e);
+    if (!rc)
+        rc = choose(&name, &out->index, path, &c, e);
+    if (!rc) {
+        out->given_directory = true;
+        out->directory = mem_strdup(path, e);
+        out->weights = path_join(path, name, e);
+        if (!out->directory || !out->weights)
+            rc = ERR_RESOURCE;
+    }
+    contents_free(&c);
+    return rc;
+}
+
+/* "owner/name", as models are called on a hub. */
+static bool is_hub_name(const char *s)
+{
+    const char *slash = strchr(s, '/');
+    if (!slash || slash == s || !slash[1] || strchr(slash + 1, '/') || has_suffix(s, ".gguf") ||
+        has_suffix(s, ".safetensors"))
+        return false;
+    for (const char *p = s; *p; p++)
+        if (!isalnum((unsigned char)*p) && !strchr("/-_.", *p))
+            return false;
+    return s[0] != '.';
+}
+
+static int not_there(const char *path, int why, err *e)
+{
+    if (!*path)
+        return err_set(e, ERR_INPUT, "the path of the model is empty");
+    if (why != ENOENT && why != ENOTDIR)
+        return err_set(e, ERR_INPUT, "%s: %s", path, strerror(why));
+    err_set(e, ERR_INPUT, "%s: no such file or directory", path);
+    if (is_hub_name(path))
+        return err_hint(e, "models are opened from disk: fetch it with 'hf download %s --local-dir DIR', give DIR",
+                        path);
+    return err_hint(e, "give a directory with config.json and model.safetensors, or a .gguf");
+}
+
+int locate(location *out, const char *path, err *e)
+{
+    struct stat st;
+    *out = (location){0};
+    if (stat(path, &st) != 0)
+        return not_there(path, errno, e);
+    int rc = 0;
+    if (S_ISDIR(st.st_mode)) {
+        rc = locate_in(out, path, e);
+    } else {
+        out->index = has_suffix(path, ".safetensors.index.json");
+        out->weights = mem_strdup(path, e);
+        out->directory = directory_of(path, e);
+        if (!out->weights || !out->directory)
+            rc = ERR_RESOURCE;
+    }
+    if (rc)
+        location_free(out);
+    return rc;
+}

@@ -1,0 +1,30 @@
+/* The cells that are drawn: a matrix, pooled over blocks when it has more cells than the page or the
+ * terminal can show. */
+#ifndef ATTNSCOPE_PLOTS_GRID_H
+#define ATTNSCOPE_PLOTS_GRID_H
+
+#include <stdint.h>
+#include "plots/figure.h"
+
+typedef enum pooling { POOL_MEAN, POOL_MAX } pooling;
+
+typedef struct grid {
+    int64_t rows, cols;         /* after pooling: ceil(matrix rows / pool_rows), ... */
+    int64_t pool_rows, pool_cols;
+    pooling how;
+    float *cells;               /* [rows, cols], owned; NaN = no value.  Infinities have become NaN */
+    double min, max;            /* over the n_finite cells that have a value */
+    int64_t n_finite;
+} grid;
+
+/* ERR_FAILED for a matrix without cells or without any finite value. */
+int grid_pool(grid *out, const figure_matrix *m, int64_t pool_rows, int64_t pool_cols, pooling how, err *e);
+void grid_free(grid *g);
+static inline float grid_cell(const grid *g, int64_t row, int64_t col) { return g->cells[row * g->cols + col]; }
+
+/* What was pooled, for the colour bar: "mean over 4 × 4 cells"; "" when nothing was.  before: how the data's
+ * own blocks (figure_data.pool) were made, NULL for mean. */
+typedef char pool_text[128];
+void grid_pool_text(pool_text out, const grid *g, int64_t pool_before, const char *before);
+
+#endif

@@ -1,0 +1,53 @@
+#include "plots/page.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { MIN_WIDTH_MM = 20, MAX_WIDTH_MM = 1000 };
+
+static int read_width(double *mm, const char *text, err *e)
+{
+    if (strcmp(text, "single") == 0)
+        *mm = PAGE_SINGLE_MM;
+    else if (strcmp(text, "double") == 0)
+        *mm = PAGE_DOUBLE_MM;
+    else if (strcmp(text, "slide") == 0)
+        *mm = PAGE_SLIDE_MM;
+    else if (!parse_real(mm, text)) {
+        err_set(e, ERR_USAGE, "option --width: '%s' is not a width", text);
+        return err_hint(e, "give millimetres, or single (84), double (174) or slide (254)");
+    }
+    if (*mm < MIN_WIDTH_MM || *mm > MAX_WIDTH_MM) {
+        err_set(e, ERR_USAGE, "option --width: %g mm is out of range (%d to %d)", *mm, MIN_WIDTH_MM, MAX_WIDTH_MM);
+        return err_hint(e, "give millimetres, or single (84), double (174) or slide (254)");
+    }
+    return 0;
+}
+
+int page_init(page *out, const params *p, double width_mm, err *e)
+{
+    page pg = {0};
+    const char *width = params_str(p, "width");
+
+    if (width && read_width(&width_mm, width, e))
+        return ERR_USAGE;
+    pg.dpi = (double)params_int(p, "dpi");
+    pg.px = 72 / pg.dpi;
+    pg.width = round(width_mm / 25.4 * pg.dpi) * pg.px;
+    pg.family = params_str(p, "font");
+    pg.family_given = params_given(p, "font");
+    pg.show_title = params_bool(p, "title");
+    /* a slide is read from further away */
+    pg.body = params_given(p, "font-size") ? params_real(p, "font-size") : width_mm > 200 ? 14 : 8;
+    pg.small = fmax(0.875 * pg.body, PAGE_MIN_FONT);
+    pg.large = 1.125 * pg.body;
+    pg.margin = 2 * POINTS_PER_MM;
+    *out = pg;
+    return 0;
+}
+
+double page_snap(const page *pg, double x)
+{
+    return round(x / pg->px) * pg->px;
+}

@@ -1,0 +1,322 @@
+#include "plots/scale.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+double nice_step(double x)
+{
+    double unit = pow(10, floor(log10(x)));
+    double f = x / unit;
+
+    /* 1e-9: x is often a quotient that should be exact */
+    return unit * (f <= 1 + 1e-9 ? 1 : f <= 2 + 1e-9 ? 2 : f <= 5 + 1e-9 ? 5 : 10);
+}
+
+/* --- limits --- */
+
+/* One limit as written: a number, or pNN for a percentile. */
+static bool read_limit(double *value, double *percentile, const char *text)
+{
+    *percentile = NAN;
+    if (*text == 'p') {
+        *value = NAN;
+        return parse_real(percentile, text + 1) && *percentile >= 0 && *percentile <= 100;
+    }
+    return parse_real(value, text);
+}
+
+static int read_limits(scale *s, const char *text, err *e)
+{
+    char lo[64], hi[64];
+    const char *comma = strchr(text, ',');
+    size_t n = comma ? (size_t)(comma - text) : 0;
+
+    if (!comma || n >= sizeof lo || strlen(comma + 1) >= sizeof hi)
+        goto bad;
+    memcpy(lo, text, n);
+    lo[n] = '\0';
+    strcpy(hi, comma + 1);
+    if (!read_limit(&s->lo, &s->p_lo, lo) || !read_limit(&s->hi, &s->p_hi, hi))
+        goto bad;
+    if (isnan(s->p_lo) != isnan(s->p_hi))
+        goto bad;
+    if (isnan(s->p_lo) ? s->lo >= s->hi : s->p_lo >= s->p_hi) {
+        err_set(e, ERR_USAGE, "option --limits: the low limit must be below the high one, got '%s'", text);
+        return err_hint(e, "give --limits LO,HI");
+    }
+    s->limits_given = true;
+    return 0;
+bad:
+    err_set(e, ERR_USAGE, "option --limits: '%s' is not a pair of limits", text);
+    return err_hint(e, "give two numbers (0,1) or two percentiles (p1,p99)");
+}
+
+static int compare_floats(const void *a, const void *b)
+{
+    float x = *(const float *)a, y = *(const float *)b;
+    return (x > y) - (x < y);
+}
+
+/* Value below which a share q of the sorted values lies, linear between neighbours. */
+static double quantile(const float *sorted, int64_t n, double q)
+{
+    double t = q * (double)(n - 1);
+    int64_t i = (int64_t)t;
+    double f = t - (double)i;
+
+    return i + 1 < n ? (double)sorted[i] * (1 - f) + (double)sorted[i + 1] * f : (double)sorted[n - 1];
+}
+
+static int limits_from_percentiles(scale *s, const grid *g, err *e)
+{
+    float *v = mem_array((size_t)g->n_finite, sizeof *v, e);
+    int64_t n = 0;
+
+    if (!v)
+        return ERR_RESOURCE;
+    for (int64_t i = 0; i < g->rows * g->cols; i++) {
+        if (!isnan(g->cells[i]))
+            v[n++] = g->cells[i];
+    }
+    qsort(v, (size_t)n, sizeof *v, compare_floats);
+    s->lo = quantile(v, n, s->p_lo / 100);
+    s->hi = quantile(v, n, s->p_hi / 100);
+    free(v);
+    return 0;
+}
+
+/* Limits that nobody gave: natural ones, else the range of the cells; symmetric for a diverging map. */
+static void automatic_limits(scale *s, const figure_data *d, const grid *g)
+{
+    s->lo = isfinite(d->lo) ? d->lo : g->min;
+    s->hi = isfinite(d->hi) ? d->hi : g->max;
+    if (s->palette.map->diverging) {
+        double m = fmax(fabs(s->lo), fabs(s->hi));
+        s->lo = -m;
+        s->hi = m;
+    }
+}
+
+static int log_limits(scale *s, double floor_value, err *e)
+{
+    if (s->limits_given && isnan(s->p_lo)) {
+        if (s->lo <= 0) {
+            err_set(e, ERR_USAGE, "option --limits: --norm log needs positive limits, got %g", s->lo);
+            return err_hint(e, "raise the low limit, or use --norm linear");
+        }
+        return 0;
+    }
+    if (!(floor_value > 0)) {
+        err_set(e, ERR_USAGE, "option --floor: must be above 0, got %g", floor_value);
+        return err_hint(e, "the floor is the lowest value that --norm log tells apart, for example 1e-4");
+    }
+    s->lo = s->lo > floor_value && s->limits_given ? s->lo : floor_value;
+    if (!(s->hi > s->lo)) {
+        err_set(e, ERR_FAILED, "no value is above the floor %g of the log scale", s->lo);
+        return err_hint(e, "lower --floor, or use --norm linear");
+    }
+    return 0;
+}
+
+int scale_init(scale *out, const figure_data *d, const grid *g, const params *p, err *e)
+{
+    scale s = {.p_lo = NAN, .p_hi = NAN};
+    const char *limits = params_str(p, "limits");
+
+    if (palette_find(&s.palette, params_str(p, "cmap"), e))
+        return ERR_USAGE;
+    s.norm = strcmp(params_str(p, "norm"), "log") == 0 ? NORM_LOG : NORM_LINEAR;
+    if (limits && read_limits(&s, limits, e))
+        return ERR_USAGE;
+    if (s.limits_given && !isnan(s.p_lo)) {
+        if (limits_from_percentiles(&s, g, e))
+            return ERR_RESOURCE;
+    } else if (!s.limits_given) {
+        automatic_limits(&s, d, g);
+    }
+    if (s.norm == NORM_LOG) {
+        int rc = log_limits(&s, params_real(p, "floor"), e);
+        if (rc)
+            return rc;
+    }
+    if (!(s.lo < s.hi)) { /* all cells equal */
+        double half = s.lo != 0 ? fabs(s.lo) / 2 : 0.5;
+        s.hi = s.lo + half;
+        s.lo -= half;
+    }
+    /* a value that differs from the limit by rounding alone is not outside */
+    double slack = 1e-6 * (fabs(s.lo) + fabs(s.hi));
+    s.clips_low = g->min < s.lo - (s.norm == NORM_LOG ? 0 : slack);
+    s.clips_high = g->max > s.hi + slack;
+    *out = s;
+    return 0;
+}
+
+double scale_unit(const scale *s, double v)
+{
+    if (v <= s->lo)
+        return 0;
+    if (v >= s->hi)
+        return 1;
+    if (s->norm == NORM_LOG)
+        return log10(v / s->lo) / log10(s->hi / s->lo);
+    return (v - s->lo) / (s->hi - s->lo);
+}
+
+/* --- numbers and ticks --- */
+
+static void put_superscript(strbuf *b, int v)
+{
+    static const char *const digit[] = {"\u2070", "\u00b9", "\u00b2", "\u00b3", "\u2074",
+                                        "\u2075", "\u2076", "\u2077", "\u2078", "\u2079"};
+    char text[16];
+
+    snprintf(text, sizeof text, "%d", v);
+    for (const char *c = text; *c; c++)
+        strbuf_puts(b, *c == '-' ? "\u207b" : digit[*c - '0']);
+}
+
+/* Mantissa and exponent: "1e-4", "2.5e6"; pretty "10⁻⁴", "2.5·10⁶". */
+static void put_power(strbuf *b, double v, bool pretty)
+{
+    int exponent = (int)floor(log10(v) + 1e-9);
+    double mantissa = v / pow(10, exponent);
+    char text[32];
+
+    snprintf(text, sizeof text, "%.3g", mantissa);
+    bool one = strcmp(text, "1") == 0;
+    if (!pretty) {
+        strbuf_printf(b, "%se%d", text, exponent);
+        return;
+    }
+    if (!one)
+        strbuf_printf(b, "%s\u00b7", text);
+    strbuf_puts(b, "10");
+    put_superscript(b, exponent);
+}
+
+void number_put(strbuf *b, double v, int decimals, bool pretty)
+{
+    double a = fabs(v);
+    char text[64];
+
+    if (a != 0 && (a >= 1e6 || a < 5e-4)) {
+        if (v < 0)
+            strbuf_puts(b, pretty ? "\u2212" : "-");
+        put_power(b, a, pretty);
+        return;
+    }
+    if (decimals < 0)
+        snprintf(text, sizeof text, "%.4g", a);
+    else
+        snprintf(text, sizeof text, "%.*f", decimals, a);
+    if (v < 0 && strspn(text, "0.") != strlen(text)) /* no "-0.00" */
+        strbuf_puts(b, pretty ? "\u2212" : "-");
+    strbuf_puts(b, text);
+}
+
+static void set_tick(scale_tick *t, double at, double v, int decimals, bool pretty)
+{
+    strbuf b = {0};
+
+    t->at = at;
+    number_put(&b, v, decimals, pretty);
+    snprintf(t->text, sizeof t->text, "%s", strbuf_str(&b));
+    strbuf_free(&b);
+}
+
+/* Whole decades, every kth when they are too many. */
+static int log_ticks(scale_tick *out, const scale *s, int most, bool pretty)
+{
+    int first = (int)ceil(log10(s->lo) - 1e-9), last = (int)floor(log10(s->hi) + 1e-9);
+    int every = last >= first ? (last - first) / most + 1 : 1;
+    int n = 0;
+
+    for (int k = last; k >= first && n < most; k -= every)
+        n++;
+    for (int i = 0; i < n; i++) {
+        int k = last - every * (n - 1 - i);
+        double v = pow(10, k);
+        set_tick(&out[i], scale_unit(s, v), v, -1, pretty);
+        if (pretty && k != 0) { /* 10^-1 rather than 0.1 between its neighbours */
+            strbuf b = {0};
+            put_power(&b, v, true);
+            snprintf(out[i].text, sizeof out[i].text, "%s", strbuf_str(&b));
+            strbuf_free(&b);
+        }
+    }
+    return n;
+}
+
+static int linear_ticks(scale_tick *out, const scale *s, int most, bool pretty)
+{
+    double span = s->hi - s->lo;
+    double step = nice_step(span / most);
+
+    /* a step is chosen by how many ticks really fall inside */
+    double first = ceil(s->lo / step - 1e-6), last = floor(s->hi / step + 1e-6);
+    while (last - first + 1 > most) {
+        step = nice_step(step * 1.5);
+        first = ceil(s->lo / step - 1e-6);
+        last = floor(s->hi / step + 1e-6);
+    }
+    int decimals = (int)ceil(-log10(step) - 1e-9);
+    decimals = decimals > 0 ? (decimals < 9 ? decimals : 9) : 0;
+    int n = (int)(last - first) + 1;
+    for (int i = 0; i < n; i++) {
+        double v = (first + i) * step;
+        set_tick(&out[i], fmin(fmax((v - s->lo) / span, 0), 1), fabs(v) < step / 2 ? 0 : v, decimals, pretty);
+    }
+    return n > 0 ? n : 0;
+}
+
+int scale_ticks(scale_tick *out, const scale *s, int most, bool pretty)
+{
+    int n = 0;
+
+    most = most < 2 ? 2 : most > SCALE_MAX_TICKS ? SCALE_MAX_TICKS : most;
+    if (s->norm == NORM_LOG)
+        n = log_ticks(out, s, most, pretty);
+    else
+        n = linear_ticks(out, s, most, pretty);
+    if (n >= 2)
+        return n;
+    /* limits within one decade or one step: name the ends */
+    set_tick(&out[0], 0, s->lo, -1, pretty);
+    set_tick(&out[1], 1, s->hi, -1, pretty);
+    return 2;
+}
+
+void scale_put_label(strbuf *b, const scale *s, const figure_data *d, const grid *g)
+{
+    pool_text pooled;
+
+    strbuf_puts(b, d->quantity && *d->quantity ? d->quantity : "value");
+    if (d->unit && *d->unit)
+        strbuf_printf(b, " (%s)", d->unit);
+    if (s->norm == NORM_LOG)
+        strbuf_puts(b, ", log10");
+    if (s->norm == NORM_LOG && !s->limits_given) {
+        strbuf_puts(b, ", floor ");
+        number_put(b, s->lo, -1, false);
+    }
+    if (s->limits_given) {
+        strbuf_puts(b, ", limits ");
+        number_put(b, s->lo, -1, false);
+        strbuf_puts(b, " to ");
+        number_put(b, s->hi, -1, false);
+        if (!isnan(s->p_lo))
+            strbuf_printf(b, " (percentiles %g to %g)", s->p_lo, s->p_hi);
+    } else if (s->clips_high || (s->clips_low && s->norm == NORM_LINEAR)) {
+        /* values outside their natural range are worth a word */
+        strbuf_printf(b, ", %s", s->clips_high && s->clips_low ? "clipped at both ends"
+                                 : s->clips_high ? "clipped above" : "clipped below");
+    }
+    grid_pool_text(pooled, g, d->pool, d->pooling);
+    if (pooled[0])
+        strbuf_printf(b, ", %s", pooled);
+}

@@ -1,0 +1,42 @@
+/* From a value to a colour: limits, linear or logarithmic norm, colour map; and what the colour bar says. */
+#ifndef ATTNSCOPE_PLOTS_SCALE_H
+#define ATTNSCOPE_PLOTS_SCALE_H
+
+#include "base/strbuf.h"
+#include "plots/colormap.h"
+#include "plots/grid.h"
+
+typedef enum norm { NORM_LINEAR, NORM_LOG } norm;
+
+typedef struct scale {
+    norm norm;
+    double lo, hi;              /* lo < hi; both positive for NORM_LOG */
+    bool clips_low, clips_high; /* drawn values lie below lo / above hi */
+    bool limits_given;          /* by the user, so that the bar states them */
+    double p_lo, p_hi;          /* percentiles that the limits are, NaN when they are values */
+    palette palette;
+} scale;
+
+/* From the options --cmap --norm --limits --floor, the data's natural limits and the cells drawn. */
+int scale_init(scale *out, const figure_data *d, const grid *g, const params *p, err *e);
+/* Position of v between the limits, within [0, 1]; v must be finite. */
+double scale_unit(const scale *s, double v);
+static inline rgb scale_colour(const scale *s, double v) { return palette_at(s->palette, scale_unit(s, v)); }
+
+/* Number for a tick or a cell: "0.25", "1e-4"; pretty: "10⁻⁴" and a true minus sign. */
+void number_put(strbuf *b, double v, int decimals, bool pretty);
+
+enum { SCALE_MAX_TICKS = 16 };
+typedef struct scale_tick {
+    double at;                  /* 0 = low end, 1 = high end */
+    char text[32];
+} scale_tick;
+/* At most `most` (2..SCALE_MAX_TICKS) ticks at round values, ascending; returns how many. */
+int scale_ticks(scale_tick *out, const scale *s, int most, bool pretty);
+/* "attention weight, log10, floor 1e-4, mean over 4 × 4 cells" */
+void scale_put_label(strbuf *b, const scale *s, const figure_data *d, const grid *g);
+
+/* The step from {1, 2, 5} x 10^k that is at least x (x > 0). */
+double nice_step(double x);
+
+#endif

@@ -1,0 +1,193 @@
+#include "plots/scene.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/strbuf.h"
+
+/* 128 million pixels are 512 MB of page: more than any print needs. */
+enum { MAX_SIDE_PX = 30000, MAX_PX = 128 << 20 };
+
+void *scene_alloc(scene *s, size_t count, size_t size)
+{
+    void *p = s->failed ? NULL : arena_alloc(&s->mem, count, size, NULL);
+
+    s->failed |= p == NULL;
+    return p;
+}
+
+/* A new item to fill in, NULL when memory ran out. */
+static scene_item *new_item(scene *s, scene_kind kind)
+{
+    if (s->failed)
+        return NULL;
+    if (s->n == s->cap) {
+        int64_t cap = s->cap ? s->cap * 2 : 64;
+        scene_item *items = mem_grow(s->items, (size_t)cap, sizeof *items, NULL);
+        if (!items) {
+            s->failed = true;
+            return NULL;
+        }
+        s->items = items;
+        s->cap = cap;
+    }
+    scene_item *it = &s->items[s->n++];
+    memset(it, 0, sizeof *it);
+    it->kind = kind;
+    return it;
+}
+
+void scene_fill(scene *s, box at, rgb colour)
+{
+    scene_item *it = new_item(s, SCENE_FILL);
+
+    if (it) {
+        it->at = at;
+        it->colour = colour;
+    }
+}
+
+void scene_frame(scene *s, box at, double t, rgb colour)
+{
+    scene_fill(s, (box){at.x - t, at.y - t, at.w + 2 * t, t}, colour);
+    scene_fill(s, (box){at.x - t, at.y + at.h, at.w + 2 * t, t}, colour);
+    scene_fill(s, (box){at.x - t, at.y, t, at.h}, colour);
+    scene_fill(s, (box){at.x + at.w, at.y, t, at.h}, colour);
+}
+
+void scene_raster(scene *s, const rgb *pixels, int64_t rows, int64_t cols, double x, double y, int cell_w,
+                  int cell_h)
+{
+    size_t n;
+    rgb *copy = size_mul(&n, (size_t)rows, (size_t)cols) ? scene_alloc(s, n, sizeof *copy) : NULL;
+    scene_item *it = copy ? new_item(s, SCENE_RASTER) : NULL;
+
+    if (!it) {
+        s->failed = true;
+        return;
+    }
+    memcpy(copy, pixels, n * sizeof *copy);
+    it->pixels = copy;
+    it->rows = rows;
+    it->cols = cols;
+    it->cell_w = cell_w;
+    it->cell_h = cell_h;
+    it->at = (box){x, y, (double)cols * cell_w * s->page.px, (double)rows * cell_h * s->page.px};
+}
+
+static double aligned(double at, double extent, align a)
+{
+    return a == ALIGN_LOW ? at : a == ALIGN_MIDDLE ? at - extent / 2 : at - extent;
+}
+
+double scene_ascent(const scene *s, text_style style); /* scene_text.c */
+
+box scene_text(scene *s, const char *text, text_style style, double x, align ax, double y, align ay)
+{
+    double along = scene_text_width(s, text, style), across = scene_line_height(s, style);
+    box at = {0, 0, style.turned ? across : along, style.turned ? along : across};
+    char *copy = s->failed ? NULL : arena_strdup(&s->mem, text, NULL);
+    scene_item *it = copy ? new_item(s, SCENE_TEXT) : NULL;
+
+    at.x = aligned(x, at.w, ax);
+    at.y = aligned(y, at.h, ay);
+    if (!it) {
+        s->failed = true;
+        return at;
+    }
+    it->at = at;
+    it->style = style;
+    it->text = copy;
+    it->ascent = scene_ascent(s, style);
+    return at;
+}
+
+/* --- cutting text --- */
+
+/* The start of the character that byte `at` belongs to. */
+static size_t char_start(const char *text, size_t at)
+{
+    while (at > 0 && ((unsigned char)text[at] & 0xc0) == 0x80)
+        at--;
+    return at;
+}
+
+const char *scene_elide(scene *s, const char *text, text_style style, double width)
+{
+    /* no line needs more: keeps the work bounded for a token of a megabyte */
+    enum { LONGEST = 512 };
+    size_t n = strlen(text), fits = 0, over = n < LONGEST ? n : LONGEST;
+    char *copy = scene_alloc(s, over + sizeof "\u2026", 1);
+
+    if (!copy)
+        return "";
+    if (n <= LONGEST && scene_text_width(s, text, style) <= width) {
+        memcpy(copy, text, n);
+        return copy;
+    }
+    while (fits < over) {
+        size_t middle = fits + (over - fits + 1) / 2, cut = char_start(text, middle);
+        memcpy(copy, text, cut);
+        strcpy(copy + cut, "\u2026");
+        if (cut <= fits)
+            over = middle - 1; /* no character starts between fits and middle */
+        else if (scene_text_width(s, copy, style) <= width)
+            fits = cut;
+        else
+            over = cut - 1;
+    }
+    memcpy(copy, text, fits);
+    strcpy(copy + fits, "\u2026");
+    return copy;
+}
+
+/* Bytes of the longest beginning of text that ends at a blank and fits; at least one word. */
+static size_t line_break(scene *s, char *scratch, const char *text, text_style style, double width)
+{
+    size_t best = 0, at = 0;
+
+    for (;;) {
+        size_t word = at + strcspn(text + at, " ");
+        memcpy(scratch, text, word);
+        scratch[word] = '\0';
+        if (best && scene_text_width(s, scratch, style) > width)
+            return best;
+        best = word;
+        if (!text[word])
+            return best;
+        at = word + strspn(text + word, " ");
+    }
+}
+
+int scene_wrap(scene *s, const char **lines, int most, const char *text, text_style style, double width)
+{
+    char *scratch = scene_alloc(s, strlen(text) + 1, 1);
+    int n = 0;
+
+    while (scratch && *text && n < most) {
+        size_t cut = n + 1 < most ? line_break(s, scratch, text, style, width) : strlen(text);
+        memcpy(scratch, text, cut);
+        scratch[cut] = '\0';
+        lines[n++] = scene_elide(s, scratch, style, width);
+        text += cut;
+        text += strspn(text, " ");
+    }
+    return n;
+}
+
+int scene_finish(scene *s, double height, err *e)
+{
+    double h = ceil(height / s->page.px - 1e-6), w = round(s->page.width / s->page.px);
+
+    if (s->failed)
+        return err_nomem(e, "figure");
+    if (w > MAX_SIDE_PX || h > MAX_SIDE_PX || w * h > MAX_PX) {
+        err_set(e, ERR_USAGE, "a page of %.0f x %.0f pixels is too large", w, h);
+        return err_hint(e, "lower --dpi or --width");
+    }
+    s->width_px = (int)w;
+    s->height_px = (int)h;
+    s->height = h * s->page.px;
+    return 0;
+}

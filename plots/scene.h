@@ -1,0 +1,84 @@
+/* A scene: what is on the page, as a flat list of filled boxes, lines of text and rasters.  Recipes build
+ * it; writers (PNG, SVG, PDF) draw it; tests look into it.  Lengths are points from the page's top left
+ * corner, y downwards. */
+#ifndef ATTNSCOPE_PLOTS_SCENE_H
+#define ATTNSCOPE_PLOTS_SCENE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/mem.h"
+#include "plots/colormap.h"
+#include "plots/page.h"
+
+typedef struct box { double x, y, w, h; } box;
+
+/* A line of text.  Its box is what a reader sees: as wide as the text, as high as from the font's
+ * ascenders to its descenders.  turned: 90 degrees counter-clockwise, read from below to above. */
+typedef struct text_style {
+    double size;       /* points */
+    rgb colour;
+    bool bold, turned;
+} text_style;
+
+/* Which point of the text's box a position means. */
+typedef enum align { ALIGN_LOW, ALIGN_MIDDLE, ALIGN_HIGH } align; /* left / centre / right, top / ... */
+
+typedef enum scene_kind { SCENE_FILL, SCENE_TEXT, SCENE_RASTER } scene_kind;
+
+typedef struct scene_item {
+    scene_kind kind;
+    box at;
+    rgb colour;            /* FILL */
+    text_style style;      /* TEXT */
+    const char *text;      /* TEXT: UTF-8, owned by the scene */
+    double ascent;         /* TEXT: from the box's top (turned: its left) to the base line */
+    const rgb *pixels;     /* RASTER: [rows, cols], owned by the scene; */
+    int64_t rows, cols;    /* each drawn as cell_w x cell_h device pixels, unsmoothed */
+    int cell_w, cell_h;
+} scene_item;
+
+typedef struct scene {
+    page page;
+    double height;         /* set by scene_finish, a whole number of device pixels */
+    int width_px, height_px;
+    char *font;            /* the family really used, owned */
+    scene_item *items;     /* [n] in drawing order */
+    int64_t n;
+    /* private */
+    int64_t cap;
+    arena mem;
+    bool failed;           /* out of memory: reported by scene_finish */
+    struct scene_fonts *fonts;
+} scene;
+
+/* ERR_USAGE when the font that was asked for is not installed; ERR_FAILED when there is none at all. */
+int scene_new(scene **out, const page *pg, err *e);
+void scene_free(scene *s);
+
+double scene_text_width(scene *s, const char *text, text_style style);
+/* Height of a text's box. */
+double scene_line_height(scene *s, text_style style);
+/* text, or its beginning and "…", at most `width` wide; owned by the scene. */
+const char *scene_elide(scene *s, const char *text, text_style style, double width);
+/* Cut text at blanks into at most `most` lines of at most `width`; the last is elided.  Returns how many;
+ * lines are owned by the scene. */
+int scene_wrap(scene *s, const char **lines, int most, const char *text, text_style style, double width);
+
+/* Add items.  text is copied.  The box of a text is returned. */
+box scene_text(scene *s, const char *text, text_style style, double x, align ax, double y, align ay);
+void scene_fill(scene *s, box at, rgb colour);
+/* A frame of thickness t around the box, outside of it. */
+void scene_frame(scene *s, box at, double t, rgb colour);
+/* pixels [rows, cols] are copied.  x and y must lie on device pixels. */
+void scene_raster(scene *s, const rgb *pixels, int64_t rows, int64_t cols, double x, double y, int cell_w,
+                  int cell_h);
+/* Memory that lives as long as the scene; NULL (and the scene marked failed) when there is none. */
+void *scene_alloc(scene *s, size_t count, size_t size);
+/* Close the page at this height.  Reports what failed since scene_new; ERR_USAGE for a page too large. */
+int scene_finish(scene *s, double height, err *e);
+
+/* For the writers: draw one text item on a cairo context whose unit is the point. */
+struct _cairo;
+void scene_draw_text(const scene *s, struct _cairo *cr, const scene_item *it);
+
+#endif
