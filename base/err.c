@@ -11,42 +11,76 @@
 /* What err_hint and err_prefix answer when the caller did not ask for the text. */
 static _Thread_local int last_code = ERR_FAILED;
 
-/* Copy src into dst [size] with everything a terminal could obey written as \xHH, cut at a character
- * boundary.  The two ranges must not overlap. */
-static void put_safe(char *dst, size_t size, const char *src)
+/* How one character (or one byte that is none) is shown. */
+typedef struct piece {
+    size_t take, need; /* bytes of the text, bytes of its safe form */
+    bool plain;        /* shown as it is; otherwise each byte as \xHH */
+} piece;
+
+static piece look(const char *s, size_t n)
+{
+    uint32_t c = 0;
+    int len = utf8_next(&c, s, n);
+    size_t take = len > 0 ? (size_t)len : 1;
+    bool plain = len > 0 && c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0);
+
+    return (piece){take, plain ? take : 4 * take, plain};
+}
+
+static char *put(char *dst, const char *s, piece p)
 {
     static const char digits[] = "0123456789ABCDEF";
-    size_t n = strlen(src), used = 0;
 
-    for (size_t i = 0; i < n;) {
-        uint32_t c = 0;
-        int len = utf8_next(&c, src + i, n - i);
-        bool plain = len > 0 && c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0);
-        size_t take = len > 0 ? (size_t)len : 1;
-        size_t need = plain ? take : 4 * take;
-
-        if (used + need >= size)
-            break;
-        if (plain) {
-            memcpy(dst + used, src + i, take);
-        } else {
-            for (size_t k = 0; k < take; k++) {
-                unsigned char b = (unsigned char)src[i + k];
-                char esc[4] = {'\\', 'x', digits[b >> 4], digits[b & 15]};
-                memcpy(dst + used + 4 * k, esc, 4);
-            }
-        }
-        used += need;
-        i += take;
+    if (p.plain) {
+        memcpy(dst, s, p.take);
+        return dst + p.take;
     }
-    dst[used] = '\0';
+    for (size_t i = 0; i < p.take; i++) {
+        unsigned char b = (unsigned char)s[i];
+        *dst++ = '\\';
+        *dst++ = 'x';
+        *dst++ = digits[b >> 4];
+        *dst++ = digits[b & 15];
+    }
+    return dst;
+}
+
+/* Copy src into dst [size] with everything a terminal could obey written as \xHH.  What is too long loses
+ * its middle: a path stands at the beginning, the reason at the end.  The two must not overlap. */
+static void put_safe(char *dst, size_t size, const char *src)
+{
+    size_t n = strlen(src), left = 0, half = (size - 4) / 2, used = 0, at = 0;
+    piece p;
+
+    for (size_t i = 0; i < n; i += p.take) {
+        p = look(src + i, n - i);
+        left += p.need;
+    }
+    if (left >= size) {
+        for (; p = look(src + at, n - at), used + p.need <= half; at += p.take) {
+            dst = put(dst, src + at, p);
+            used += p.need;
+            left -= p.need;
+        }
+        memcpy(dst, "...", 3);
+        dst += 3;
+        for (; left > half; at += p.take) {
+            p = look(src + at, n - at);
+            left -= p.need;
+        }
+    }
+    for (; at < n; at += p.take) {
+        p = look(src + at, n - at);
+        dst = put(dst, src + at, p);
+    }
+    *dst = '\0';
 }
 
 /* Format first, then clean: the arguments may point into the destination. */
 PRINTF_LIKE(3, 0)
 static void format_safe(char *dst, size_t size, const char *fmt, va_list ap)
 {
-    char text[1024]; /* cleaning only lengthens, so this covers any destination of 512 */
+    char text[8192]; /* the longest path there is, and a message */
     int n = vsnprintf(text, sizeof text, fmt, ap);
 
     if (n < 0)

@@ -26,7 +26,7 @@ typedef struct err {
 } err;
 
 /* Store code and message, clear the hint; return code.  The message is made safe for a terminal:
- * control characters become \xHH. */
+ * control characters become \xHH.  What does not fit loses its middle. */
 int err_set(err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
 /* Add a hint to the error already in e; return e's code. */

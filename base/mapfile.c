@@ -29,8 +29,7 @@ typedef struct slot {
 
 static _Atomic(slot *) slots;
 static pthread_mutex_t slots_lock = PTHREAD_MUTEX_INITIALIZER;
-static bool handler_installed; /* under slots_lock */
-static struct sigaction previous;
+static struct sigaction previous; /* under slots_lock */
 
 /* Reading a page behind the end of a file that shrank raises SIGBUS.  Nothing can be continued from
  * there: say why and leave, as for any damaged file. */
@@ -59,12 +58,17 @@ static void on_bus_error(int sig, siginfo_t *info, void *context)
         raise(sig);
 }
 
+/* Checked with every map: another library may have put its own handler there in the meantime. */
 static void install_handler(void)
 {
-    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_ONSTACK}, now;
 
+    if (sigaction(SIGBUS, NULL, &now) < 0 ||
+        ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_bus_error))
+        return;
     sigemptyset(&action.sa_mask);
-    handler_installed = sigaction(SIGBUS, &action, &previous) == 0;
+    previous = now;
+    (void)sigaction(SIGBUS, &action, NULL);
 }
 
 static int watch(const mapfile *m, const char *path, err *e)
@@ -79,8 +83,7 @@ static int watch(const mapfile *m, const char *path, err *e)
         return ERR_RESOURCE;
 
     pthread_mutex_lock(&slots_lock);
-    if (!handler_installed)
-        install_handler();
+    install_handler();
     slot *s = atomic_load(&slots);
     while (s && atomic_load(&s->start))
         s = s->next;
@@ -123,8 +126,9 @@ static int cannot_read(const char *path, int why, err *e)
     case ENOENT:
     case ENOTDIR:
         if (!*path)
-            return err_set(e, ERR_INPUT, "empty file name");
-        err_set(e, ERR_INPUT, "%s: no such file", path);
+            err_set(e, ERR_INPUT, "empty file name");
+        else
+            err_set(e, ERR_INPUT, "%s: no such file", path);
         return err_hint(e, "check the path; relative paths start in the current directory");
     case EACCES:
     case EPERM:
@@ -181,7 +185,8 @@ int mapfile_open(mapfile *out, const char *path, err *e)
         goto out;
     }
     if ((uintmax_t)st.st_size > PTRDIFF_MAX) {
-        rc = err_set(e, ERR_INPUT, "%s: too large for this machine", path);
+        err_set(e, ERR_INPUT, "%s: too large for this machine", path);
+        rc = err_hint(e, "use a machine with 64-bit addresses");
         goto out;
     }
     if (m.size > 0) {

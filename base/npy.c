@@ -162,9 +162,15 @@ static bool take_string(cursor *c, char *out, size_t size)
     return take(c, quote);
 }
 
+static int damaged(err *e, const char *what)
+{
+    err_set(e, ERR_INPUT, "%s", what);
+    return err_hint(e, "the file is damaged or incomplete: write it again, for example with numpy.save");
+}
+
 static int bad_header(err *e)
 {
-    return err_set(e, ERR_INPUT, "the NPY header is damaged");
+    return damaged(e, "the NPY header is damaged");
 }
 
 static int take_descr(cursor *c, npy_dtype *out, err *e)
@@ -194,6 +200,12 @@ static int take_descr(cursor *c, npy_dtype *out, err *e)
     return err_hint(e, "use f2, f4, f8, i1, i2, i4, i8, u1 or bool, little-endian");
 }
 
+static int too_many_dims(err *e)
+{
+    err_set(e, ERR_INPUT, "arrays of more than %d dimensions are not supported", NPY_MAX_DIM);
+    return err_hint(e, "reshape the array");
+}
+
 static int take_shape(cursor *c, npy *a, err *e)
 {
     if (!take(c, '('))
@@ -204,12 +216,12 @@ static int take_shape(cursor *c, npy *a, err *e)
         const char *first = c->at;
         for (; c->at < c->end && *c->at >= '0' && *c->at <= '9'; c->at++) {
             if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, *c->at - '0', &v))
-                return err_set(e, ERR_INPUT, "the shape in the NPY header is too large");
+                return damaged(e, "the shape in the NPY header is too large");
         }
         if (c->at == first)
             return bad_header(e);
         if (a->n_dim == NPY_MAX_DIM)
-            return err_set(e, ERR_INPUT, "arrays of more than %d dimensions are not supported", NPY_MAX_DIM);
+            return too_many_dims(e);
         a->shape[a->n_dim++] = v;
         (void)take(c, 'L'); /* Python 2 wrote its long integers so */
         if (!take(c, ',')) {
@@ -267,18 +279,18 @@ int npy_check_shape(int64_t *count, size_t *data_bytes, npy_dtype d, int n_dim, 
     bool empty = false;
 
     if (n_dim < 0 || n_dim > NPY_MAX_DIM)
-        return err_set(e, ERR_INPUT, "arrays of %d dimensions are not supported", n_dim);
+        return too_many_dims(e);
     /* Dimensions beside a 0 count too: whoever multiplies some of them must not overflow either. */
     for (int i = 0; i < n_dim; i++) {
         if (shape[i] < 0)
-            return err_set(e, ERR_INPUT, "dimension %d is negative", i);
+            return damaged(e, "a dimension is negative");
         empty = empty || shape[i] == 0;
         if (shape[i] != 0 && __builtin_mul_overflow(product, shape[i], &product))
-            return err_set(e, ERR_INPUT, "the shape is too large");
+            return damaged(e, "the shape is too large");
     }
     int64_t bytes;
     if (__builtin_mul_overflow(product, (int64_t)npy_dtype_size(d), &bytes) || bytes > PTRDIFF_MAX)
-        return err_set(e, ERR_INPUT, "the shape is too large");
+        return damaged(e, "the shape is too large");
     *count = empty ? 0 : product;
     *data_bytes = empty ? 0 : (size_t)bytes;
     return 0;
@@ -294,17 +306,19 @@ int npy_parse(npy *out, const void *bytes, size_t size, err *e)
         err_set(e, ERR_INPUT, "not a NumPy array (NPY) file");
         return err_hint(e, "write it with numpy.save or numpy.savez");
     }
-    if (b[6] < 1 || b[6] > 3 || b[7] != 0)
-        return err_set(e, ERR_INPUT, "NPY format %d.%d is not supported (1.0 to 3.0 are)", b[6], b[7]);
+    if (b[6] < 1 || b[6] > 3 || b[7] != 0) {
+        err_set(e, ERR_INPUT, "NPY format %d.%d is not supported (1.0 to 3.0 are)", b[6], b[7]);
+        return err_hint(e, "write it with numpy.save or numpy.savez");
+    }
 
     size_t start = b[6] == 1 ? MAGIC + 4 : MAGIC + 6;
     if (size < start)
-        return err_set(e, ERR_INPUT, "the NPY header is cut short");
+        return damaged(e, "the NPY header is cut short");
     size_t length = (size_t)b[8] | (size_t)b[9] << 8;
     if (b[6] > 1)
         length |= (size_t)b[10] << 16 | (size_t)b[11] << 24;
     if (length > size - start)
-        return err_set(e, ERR_INPUT, "the NPY header is cut short");
+        return damaged(e, "the NPY header is cut short");
 
     cursor c = {(const char *)b + start, (const char *)b + start + length};
     int rc = parse_dict(&a, &fortran, &c, e);
@@ -321,7 +335,7 @@ int npy_parse(npy *out, const void *bytes, size_t size, err *e)
         return rc;
     if (need != have) {
         err_set(e, ERR_INPUT, "the shape needs %zu bytes of data, but there are %zu", need, have);
-        return err_hint(e, "the file is damaged or incomplete: write it again");
+        return err_hint(e, "the file is damaged or incomplete: write it again, for example with numpy.save");
     }
     a.data = b + start + length;
     *out = a;

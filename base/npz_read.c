@@ -69,6 +69,12 @@ static int damaged(err *e, const char *what)
     return err_hint(e, "the file is incomplete or was changed: write or fetch it again");
 }
 
+static int several_parts(err *e)
+{
+    err_set(e, ERR_INPUT, "zip archives in several parts are not supported");
+    return err_hint(e, "write one file with numpy.savez");
+}
+
 /* --- the directory --- */
 
 typedef struct directory {
@@ -112,14 +118,14 @@ static int find_directory(directory *out, const mapfile *m, err *e)
         const unsigned char *locator = end - LOCATOR_SIZE;
         uint64_t at64 = u64(locator + 8), limit = at - LOCATOR_SIZE;
         if (u32(locator + 4) != 0 || u32(locator + 16) > 1)
-            return err_set(e, ERR_INPUT, "zip archives in several parts are not supported");
+            return several_parts(e);
         if (at64 > limit - END64_SIZE || u32(m->data + at64) != SIG_END64)
             return damaged(e, "its zip64 end record is not where it should be");
         const unsigned char *end64 = m->data + at64;
         if (u64(end64 + 4) < END64_SIZE - 12 || u64(end64 + 4) != limit - at64 - 12)
             return damaged(e, "its zip64 end record has a wrong size");
         if (u32(end64 + 16) != 0 || u32(end64 + 20) != 0 || u64(end64 + 24) != u64(end64 + 32))
-            return err_set(e, ERR_INPUT, "zip archives in several parts are not supported");
+            return several_parts(e);
 
         directory wide = {.n = u64(end64 + 32), .size = u64(end64 + 40), .start = u64(end64 + 48)};
         if ((d.n != 0xffff && d.n != wide.n) || (d.size != 0xffffffff && d.size != wide.size) ||
@@ -128,7 +134,7 @@ static int find_directory(directory *out, const mapfile *m, err *e)
         d = wide;
         at = at64;
     } else if (disk != 0 || directory_disk != 0 || n_here != d.n) {
-        return err_set(e, ERR_INPUT, "zip archives in several parts are not supported");
+        return several_parts(e);
     }
     if (d.start > at || d.size != at - d.start)
         return damaged(e, "its directory is not where it should be");
@@ -224,7 +230,7 @@ static int read_entry(npz *z, member *m, bool *skip, const unsigned char **at, c
     if (n_name == 0 || memchr(name, '\0', n_name))
         return damaged(e, "a member has no proper name");
     if (u16(p + 34) != 0)
-        return err_set(e, ERR_INPUT, "zip archives in several parts are not supported");
+        return several_parts(e);
     int rc = read_wide(m, name + n_name, n_extra, e);
     if (rc == 0)
         rc = check_local(m, name, n_name, z->file.data, limit, e);
@@ -291,8 +297,10 @@ static int sort_names(npz *z, err *e)
         z->by_name[i] = i;
     qsort_r(z->by_name, (size_t)z->n, sizeof *z->by_name, compare_names, z->list);
     for (int i = 1; i < z->n; i++) {
-        if (compare_names(&z->by_name[i - 1], &z->by_name[i], z->list) == 0)
-            return err_set(e, ERR_INPUT, "two members are named '%s'", z->list[z->by_name[i]].name);
+        if (compare_names(&z->by_name[i - 1], &z->by_name[i], z->list) == 0) {
+            err_set(e, ERR_INPUT, "two members are named '%s'", z->list[z->by_name[i]].name);
+            return err_hint(e, "write the file again with one array under each name");
+        }
     }
     return 0;
 }

@@ -38,7 +38,6 @@ typedef struct member {
 
 struct npz_writer {
     outfile *file;
-    FILE *stream;
     char *path;
     arena names;
     member *list;
@@ -110,9 +109,7 @@ int npz_create(npz_writer **out, const char *path, bool deflate_members, err *e)
     rc = outfile_open(&w->file, path, e);
     if (rc)
         goto fail;
-    w->stream = outfile_stream(w->file);
-    /* standard output may be a file opened for appending: sizes then follow the data */
-    w->seekable = strcmp(path, "-") != 0 && fseeko(w->stream, 0, SEEK_CUR) == 0;
+    w->seekable = outfile_seek(w->file, 0, NULL) == 0; /* if not, sizes follow the data */
     *out = w;
     return 0;
 
@@ -177,7 +174,7 @@ static int emit_member(npz_writer *w, const void *bytes, size_t n, int flush, er
     member *m = &w->list[w->n - 1];
     const unsigned char *p = bytes;
 
-    if (!w->sealed && n > 0) /* zlib starts over when it is given NULL */
+    if (!w->sealed)
         m->crc = (uint32_t)crc32_z(m->crc, p, n);
     if (!w->deflate)
         return emit(w, bytes, n, e);
@@ -313,17 +310,15 @@ static int seal(npz_writer *w, const member *m, err *e)
         return emit(w, text, (size_t)(p - text), e);
     }
     uint64_t end = w->at;
-    if (fseeko(w->stream, (off_t)m->local, SEEK_SET) != 0)
-        goto fail;
+    int rc = outfile_seek(w->file, m->local, e);
+    if (rc)
+        return rc;
     w->at = m->local;
-    int rc = write_local(w, m, true, e);
+    rc = write_local(w, m, true, e);
     if (rc)
         return rc;
     w->at = end;
-    if (fseeko(w->stream, (off_t)end, SEEK_SET) == 0)
-        return 0;
-fail:
-    return err_set(e, ERR_FAILED, "%s: cannot be written: seeking failed", w->path);
+    return outfile_seek(w->file, end, e);
 }
 
 int npz_end(npz_writer *w, err *e)
@@ -339,7 +334,7 @@ int npz_end(npz_writer *w, err *e)
         return broken(w, err_set(e, ERR_FAILED, "%s: less data than the shape of '%s' says", w->path,
                                  m->name));
     if (w->deflate) {
-        rc = emit_member(w, NULL, 0, Z_FINISH, e);
+        rc = emit_member(w, "", 0, Z_FINISH, e);
         deflateReset(&w->z);
     }
     m->packed = w->at - w->data_at;

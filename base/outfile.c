@@ -41,7 +41,8 @@ static int cannot_write(const char *path, int why, err *e)
     case ENOMEM:
     case EMFILE:
     case ENFILE:
-        return err_set(e, ERR_RESOURCE, "%s: cannot be written: %s", path, strerror(why));
+        err_set(e, ERR_RESOURCE, "%s: cannot be written: %s", path, strerror(why));
+        return err_hint(e, "close other programs or raise the limits (ulimit -n, ulimit -v)");
     case ENOENT:
         err_set(e, ERR_FAILED, "%s: the folder does not exist", path);
         return err_hint(e, "make the folder first (mkdir -p), or name another one");
@@ -56,8 +57,12 @@ static int cannot_write(const char *path, int why, err *e)
     case EROFS:
         err_set(e, ERR_FAILED, "%s: cannot be written: %s", path, strerror(why));
         return err_hint(e, "name a file in a folder that this user may write to");
+    case EPIPE:
+        err_set(e, ERR_FAILED, "%s: cannot be written: %s", path, strerror(why));
+        return err_hint(e, "the program that reads this output ended first");
     default:
-        return err_set(e, ERR_FAILED, "%s: cannot be written: %s", path, strerror(why));
+        err_set(e, ERR_FAILED, "%s: cannot be written: %s", path, strerror(why));
+        return err_hint(e, "check the path and the disk, or name another file");
     }
 }
 
@@ -262,8 +267,10 @@ static int open_target(outfile *f, err *e)
 
 int outfile_open(outfile **out, const char *path, err *e)
 {
-    if (!*path)
-        return err_set(e, ERR_USAGE, "empty name of an output file");
+    if (!*path) {
+        err_set(e, ERR_USAGE, "empty name of an output file");
+        return err_hint(e, "name a file, or - for standard output");
+    }
 
     outfile *f = mem_array(1, sizeof *f, e);
     if (!f)
@@ -307,6 +314,16 @@ int outfile_write(outfile *f, const void *bytes, size_t n, err *e)
         return 0;
     errno = 0;
     if (fwrite(bytes, 1, n, f->stream) == n)
+        return 0;
+    return cannot_write(f->path, f->why ? f->why : errno ? errno : EIO, e);
+}
+
+int outfile_seek(outfile *f, uint64_t at, err *e)
+{
+    if (f->stream == stdout)
+        return cannot_write(f->path, ESPIPE, e);
+    errno = 0;
+    if (fseeko(f->stream, (off_t)at, SEEK_SET) == 0) /* writes what is waiting, so it can find a full disk */
         return 0;
     return cannot_write(f->path, f->why ? f->why : errno ? errno : EIO, e);
 }

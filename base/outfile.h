@@ -4,6 +4,7 @@
 #define ATTNSCOPE_BASE_OUTFILE_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include "base/err.h"
 
@@ -13,6 +14,8 @@ typedef struct outfile outfile;
 int outfile_open(outfile **out, const char *path, err *e);
 FILE *outfile_stream(outfile *f);
 int outfile_write(outfile *f, const void *bytes, size_t n, err *e);
+/* Go on writing `at` bytes from the start; fails on standard output and on pipes. */
+int outfile_seek(outfile *f, uint64_t at, err *e);
 /* Flush, fsync, rename, free.  On failure nothing is left at a temporary name and the old target stays. */
 int outfile_commit(outfile *f, err *e);
 /* Remove the temporary file, free.  f may be NULL. */

@@ -224,6 +224,14 @@ static int unknown_option(const params *p, const char *name, err *e)
 
 /* --- checking values --- */
 
+/* What the option wants, as a hint; returns e's code. */
+static int explain(const param *r, err *e)
+{
+    const char *value = r->kind == PARAM_BOOL ? "" : r->value ? r->value : "VALUE";
+    return err_hint(e, "--%s%s%s%s%s", r->name, *value ? " " : "", value, r->help ? ": " : "",
+                    r->help ? r->help : "");
+}
+
 static bool limited(const param *r)
 {
     return r->min != 0 || r->max != 0;
@@ -242,9 +250,9 @@ static int out_of_range(const param *r, const char *value, err *e)
         strbuf_puts(&text, "at least ");
         strbuf_put_real(&text, r->min);
     }
-    int rc = err_set(e, ERR_USAGE, "option --%s: %s is out of range (%s)", r->name, value, strbuf_str(&text));
+    err_set(e, ERR_USAGE, "option --%s: %s is out of range (%s)", r->name, value, strbuf_str(&text));
     strbuf_free(&text);
-    return rc;
+    return explain(r, e);
 }
 
 static bool is_choice(const char *const *choices, const char *word)
@@ -275,8 +283,10 @@ static int check_list(const param *r, const char *value, err *e)
 {
     for (const char *s = value;; s++) {
         size_t n = strcspn(s, ",");
-        if (n == 0 && *value)
-            return err_set(e, ERR_USAGE, "option --%s: empty word in '%s'", r->name, value);
+        if (n == 0 && *value) {
+            err_set(e, ERR_USAGE, "option --%s: empty word in '%s'", r->name, value);
+            return err_hint(e, "write the words with one comma between them and no blanks");
+        }
         if (r->choices && *value) {
             char *word = mem_strndup(s, n, e);
             if (!word)
@@ -306,14 +316,18 @@ static int check_value(const param *r, const char *value, err *e)
         }
         return 0;
     case PARAM_INT:
-        if (!parse_int(&i, value))
-            return err_set(e, ERR_USAGE, "option --%s: '%s' is not an integer", r->name, value);
+        if (!parse_int(&i, value)) {
+            err_set(e, ERR_USAGE, "option --%s: '%s' is not an integer", r->name, value);
+            return explain(r, e);
+        }
         if (limited(r) && ((double)i < r->min || (double)i > r->max))
             return out_of_range(r, value, e);
         return 0;
     case PARAM_REAL:
-        if (!parse_real(&x, value))
-            return err_set(e, ERR_USAGE, "option --%s: '%s' is not a finite number", r->name, value);
+        if (!parse_real(&x, value)) {
+            err_set(e, ERR_USAGE, "option --%s: '%s' is not a finite number", r->name, value);
+            return explain(r, e);
+        }
         if (limited(r) && (x < r->min || x > r->max))
             return out_of_range(r, value, e);
         return 0;
@@ -322,8 +336,10 @@ static int check_value(const param *r, const char *value, err *e)
     case PARAM_LIST:
         return check_list(r, value, e);
     case PARAM_PATH:
-        if (!*value)
-            return err_set(e, ERR_USAGE, "option --%s: empty file name", r->name);
+        if (!*value) {
+            err_set(e, ERR_USAGE, "option --%s: empty file name", r->name);
+            return explain(r, e);
+        }
         return 0;
     case PARAM_STR:
         return 0;
@@ -339,14 +355,15 @@ int params_set(params *p, const char *name, const char *value, err *e)
     if (!row)
         return unknown_option(p, name, e);
     if (negated) {
-        if (value)
-            return err_set(e, ERR_USAGE, "option --%s takes no value", name);
+        if (value) {
+            err_set(e, ERR_USAGE, "option --%s takes no value", name);
+            return err_hint(e, "give --%s or --no-%s without a value", row->name, row->name);
+        }
         value = "false";
     } else if (!value) {
         if (row->kind != PARAM_BOOL) {
             err_set(e, ERR_USAGE, "option --%s needs a value", name);
-            return err_hint(e, "--%s %s: %s", name, row->value ? row->value : "VALUE",
-                            row->help ? row->help : "");
+            return explain(row, e);
         }
         value = "true";
     }

@@ -1,5 +1,6 @@
 #include "cli/command.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define COMMAND(name) extern const command command_##name;
@@ -61,14 +62,15 @@ const command *command_find(const char *name, bool prefix)
 
 void command_get_tables(const command *c, command_tables out)
 {
+    const param *const *extra = c->extra_params ? c->extra_params() : NULL;
     int n = 0, limit = (int)(sizeof(command_tables) / sizeof *out) - 1;
     if (c->params)
         out[n++] = c->params;
+    for (; extra && *extra && n < limit - 2; extra++)
+        out[n++] = *extra;
+    assert(!extra || !*extra);
     if (!c->no_table)
         out[n++] = output_params;
     out[n++] = common_params;
-    const param *const *extra = c->extra_params ? c->extra_params() : NULL;
-    for (; extra && *extra && n < limit; extra++)
-        out[n++] = *extra;
     out[n] = NULL;
 }

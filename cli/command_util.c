@@ -5,13 +5,15 @@
 #include <string.h>
 #include <unistd.h>
 #include "analysis/metric.h"
+#include "cli/parse.h"
 #include "cli/progress_bar.h"
 
 static const char *const precision_names[] = {"f32", "f32-strict", "bf16", NULL};
 
 const param precision_params[] = {
-    {"precision", PARAM_ENUM, NULL, "P", "arithmetic: f32, f32-strict (float32 operands only) or bf16", 0, 0, precision_names, NULL},
-    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+    {.name = "precision", .kind = PARAM_ENUM, .value = "P", .choices = precision_names,
+     .help = "arithmetic: f32, f32-strict (float32 operands only) or bf16"},
+    {.name = NULL},
 };
 
 const char *precision_name(precision p)
@@ -27,14 +29,14 @@ static const char *option_or_setting(const session *s, const command_args *a, co
     return params_row(s->settings, name) ? params_str(s->settings, name) : NULL;
 }
 
-int64_t command_threads(const session *s, const command_args *a)
+int64_t option_threads(const session *s, const command_args *a)
 {
     const char *text = option_or_setting(s, a, "threads");
     int64_t n = 0;
     return text && parse_int(&n, text) ? n : 0;
 }
 
-precision command_precision(const session *s, const command_args *a)
+precision option_precision(const session *s, const command_args *a)
 {
     const char *text = option_or_setting(s, a, "precision");
     for (int i = 0; text && precision_names[i]; i++)
@@ -68,20 +70,26 @@ void say(const session *s, const char *fmt, ...)
     fputc('\n', stderr);
 }
 
-int command_model(session *s, const command_args *a, bool run, loaded_model **out, err *e)
+int choose_model(session *s, const command_args *a, bool run, loaded_model **out, err *e)
 {
     int rc = session_model(s, a->n > 0 ? a->word[0] : NULL, out, e);
     if (!rc && run)
-        rc = session_runtime(s, *out, (int)command_threads(s, a), command_precision(s, a), e);
+        rc = session_runtime(s, *out, (int)option_threads(s, a), option_precision(s, a), e);
     return rc;
 }
 
-int command_store(session *s, store **out, err *e)
+int store_to_read(session *s, store **out, err *e)
 {
     bool memory = strcmp(s->store_path, ":memory:") == 0;
     if (!s->st && !memory && access(s->store_path, F_OK) != 0) {
         err_set(e, ERR_INPUT, "no store at %s", s->store_path);
         return err_hint(e, "make one with `run MODEL --prompt TEXT --store %s`", s->store_path);
+    }
+    /* on a read-only disk, or somebody else's: reading is still possible */
+    if (!s->st && !memory && access(s->store_path, W_OK) != 0) {
+        int rc = store_open(&s->st, s->store_path, true, e);
+        *out = rc ? NULL : s->st;
+        return rc;
     }
     return session_store(s, out, e);
 }
@@ -99,34 +107,73 @@ int require_run(store *st, int64_t run, err *e)
     if (last == 0)
         err_set(e, ERR_FAILED, "no run %" PRId64 ": %s holds no runs yet", run, store_path(st));
     else
-        err_set(e, ERR_USAGE, "no run %" PRId64 " in %s (the newest is %" PRId64 ")", run, store_path(st), last);
+        err_set(e, ERR_USAGE, "no run %" PRId64 " in %s (the newest is %" PRId64 ")", run, store_path(st),
+                last);
     return err_hint(e, last ? "`runs` lists them" : "make one with `run MODEL --prompt TEXT`");
 }
 
-int command_run(session *s, const command_args *a, store *st, int64_t *run, err *e)
+int choose_run(session *s, const command_args *a, store *st, const char *word, int64_t *run, err *e)
 {
-    if (params_row(a->p, "run") && params_given(a->p, "run")) {
-        const char *text = params_str(a->p, "run");
-        if (strcmp(text, "last") != 0) {
-            if (!parse_int(run, text) || *run < 1) {
-                err_set(e, ERR_USAGE, "--run: '%s' is no run number", text);
-                return err_hint(e, "give a number from `runs`, or `last`");
-            }
-            return require_run(st, *run, e);
+    bool memory = strcmp(store_path(st), ":memory:") == 0, yes = false;
+    if (params_row(a->p, "run") && params_given(a->p, "run"))
+        word = params_str(a->p, "run");
+    if (word && strcmp(word, "last") != 0) {
+        if (!parse_int(run, word) || *run < 1) {
+            err_set(e, ERR_USAGE, "'%s' is no run number", word);
+            return err_hint(e, "`runs` lists them; `last` is the newest");
         }
+        return require_run(st, *run, e);
     }
-    *run = s->last_run;
-    bool yes = false;
+    *run = word ? 0 : s->last_run;
     int rc = *run > 0 ? store_run_exists(st, *run, &yes, e) : 0;
     if (!rc && !yes)
         rc = store_last_run(st, run, e);
-    if (!rc && *run == 0) {
-        err_set(e, ERR_FAILED, "no run yet in %s", strcmp(store_path(st), ":memory:") == 0 ? "this session" : store_path(st));
-        rc = err_hint(e, strcmp(store_path(st), ":memory:") == 0
-                             ? "run a model first, or name a store with --store FILE"
-                             : "make one with `run MODEL --prompt TEXT --store %s`", store_path(st));
+    if (rc || *run > 0)
+        return rc;
+    err_set(e, ERR_FAILED, "no run yet in %s", memory ? "this session" : store_path(st));
+    if (memory)
+        return err_hint(e, "run a model first, or name the store of earlier runs with --store FILE");
+    return err_hint(e, "make one with `run MODEL --prompt TEXT --store %s`", store_path(st));
+}
+
+void put_shell_word(strbuf *b, const char *word)
+{
+    static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-./,:+=%";
+    if (*word && strspn(word, plain) == strlen(word)) {
+        strbuf_puts(b, word);
+        return;
     }
-    return rc;
+    strbuf_putc(b, '\'');
+    for (; *word; word++) {
+        if (*word == '\'')
+            strbuf_puts(b, "'\\''");
+        else
+            strbuf_putc(b, *word);
+    }
+    strbuf_putc(b, '\'');
+}
+
+char *repeatable_command(const command_args *a, const char *model_path, err *e)
+{
+    parsed_line p;
+    parse_wait wait;
+    strbuf b = {0};
+    int rc = parse_line(&p, &wait, a->line, strlen(a->line), e);
+    strbuf_puts(&b, "attnscope");
+    for (int i = 0; !rc && p.n > 0 && i < p.command[0].n; i++) {
+        strbuf_putc(&b, ' ');
+        put_shell_word(&b, p.command[0].word[i].text);
+        if (i == 0 && model_path) {
+            strbuf_putc(&b, ' ');
+            put_shell_word(&b, model_path);
+        }
+    }
+    parsed_free(&p);
+    if (rc) {
+        strbuf_free(&b);
+        return NULL;
+    }
+    return strbuf_take(&b, e);
 }
 
 int append_params(param *rows, int n, int max, const param *more)
@@ -155,5 +202,6 @@ int require_metric(const metric **out, const char *name, err *e)
     names[n] = NULL;
     const char *near = nearest_word(name, names);
     err_set(e, ERR_USAGE, "no metric is called '%s'", name);
-    return near ? err_hint(e, "did you mean %s? `list metrics` shows all", near) : err_hint(e, "`list metrics` shows all");
+    return near ? err_hint(e, "did you mean %s? `list metrics` shows all", near)
+                : err_hint(e, "`list metrics` shows all");
 }

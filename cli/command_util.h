@@ -2,6 +2,7 @@
 #ifndef ATTNSCOPE_CLI_COMMAND_UTIL_H
 #define ATTNSCOPE_CLI_COMMAND_UTIL_H
 
+#include "base/strbuf.h"
 #include "cli/command.h"
 
 typedef enum output_format { FORMAT_TABLE, FORMAT_CSV, FORMAT_TSV, FORMAT_JSON } output_format;
@@ -14,18 +15,24 @@ void say(const session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 extern const param precision_params[];
 const char *precision_name(precision p);
 /* Options first, then the session's settings. */
-int64_t command_threads(const session *s, const command_args *a);
-precision command_precision(const session *s, const command_args *a);
+int64_t option_threads(const session *s, const command_args *a);
+precision option_precision(const session *s, const command_args *a);
 
 /* The model named by the first word, or the loaded one, with its runtime when `run` is set. */
-int command_model(session *s, const command_args *a, bool run, loaded_model **out, err *e);
+int choose_model(session *s, const command_args *a, bool run, loaded_model **out, err *e);
 
 /* The store for a command that only reads: a file that is not there is an error and is not created. */
-int command_store(session *s, store **out, err *e);
-/* --run ID, else the session's last run, else the newest of the store. */
-int command_run(session *s, const command_args *a, store *st, int64_t *run, err *e);
+int store_to_read(session *s, store **out, err *e);
+/* Option --run, else word (may be NULL), else the session's last run, else the newest of the store. */
+int choose_run(session *s, const command_args *a, store *st, const char *word, int64_t *run, err *e);
 /* Check that a run exists; the error says which there are. */
 int require_run(store *st, int64_t run, err *e);
+
+/* "attnscope VERB WORDS": the command as it can be pasted into a POSIX shell or into ours; model_path (may
+ * be NULL) is put behind the verb when the words leave it out.  free() the result. */
+char *repeatable_command(const command_args *a, const char *model_path, err *e);
+/* One word quoted so that both languages read it back. */
+void put_shell_word(strbuf *b, const char *word);
 
 /* Append the rows of a table to rows [max + 1], names that are there already left out; returns the new
  * count.  rows stays a table (its last name is NULL). */

@@ -48,6 +48,8 @@ int command_read_words(const command *c, params *p, const char **positional, int
             positional[(*n_positional)++] = w;
         } else if (w[1] != '-') {
             const char *name = w[2] ? NULL : short_option(w[1]);
+            if (!name && !w[2])
+                name = w + 1; /* an option of one letter, as -n of top */
             if (!name || !params_row(p, name)) {
                 err_set(e, ERR_USAGE, "unknown option %s", w);
                 rc = err_hint(e, "`help %s` shows the options; `--` before a word that begins with a dash", c->name);

@@ -2,6 +2,7 @@
 
 #include <ctype.h>
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
@@ -91,7 +92,8 @@ static int add_word(head_id *out, int *n, const model *m, const char *word, err 
     if (layers.hi < 0)
         layers.hi = m->n_layer - 1;
     if (layers.hi >= m->n_layer)
-        return out_of_range("layer", layers.lo >= m->n_layer ? layers.lo : layers.hi, "model", m->n_layer, "layers", e);
+        return out_of_range("layer", layers.lo >= m->n_layer ? layers.lo : layers.hi, "model", m->n_layer,
+                            "layers", e);
     bool any = false;
     for (int64_t l = layers.lo; l <= layers.hi; l++) {
         const attn_plan *a = &m->layers[l].attn;

@@ -13,19 +13,36 @@ int help_overview(FILE *f, err *e);
 int help_command(FILE *f, const command *c, err *e);
 int help_metric(FILE *f, const metric *m, err *e);
 int help_figure(FILE *f, const figure *fig, err *e);
+int help_topic_text(FILE *f, const char *title, const char *text, err *e);
 /* attnscope(1) in man(7). */
 int help_man(FILE *f, err *e);
 int help_bash_completion(FILE *f, err *e);
 
 /* --- shared by the writers --- */
 
-/* "--threads N", "--no-special" for a flag that is on by default, "--json". */
+/* What is said about the program as a whole: `help language`, and sections of the man page. */
+typedef struct help_topic {
+    const char *name;   /* NULL ends the list */
+    const char *title;
+    const char *text;   /* paragraphs apart by an empty line; lines that begin with blanks stay as they are;
+                         * `words` of the language in back quotes */
+} help_topic;
+extern const help_topic help_topics[];
+const help_topic *help_find_topic(const char *name); /* NULL: there is none */
+
+/* The program's options before the verb. */
+typedef struct program_option { const char *spelling, *help; } program_option;
+extern const program_option program_options[]; /* ended by NULL */
+
+/* "--threads N", "--[no-]special" for a flag that is on by default, "--json". */
 void help_option(strbuf *b, const param *row);
-/* Is row i of tables[t] hidden by a row of the same name in an earlier table? */
+/* The help of a row with its choices and default. */
+void help_option_text(strbuf *b, const param *row);
+/* Is row of tables[t] hidden by a row of the same name in an earlier table? */
 bool help_shadowed(const param *const *tables, int t, const param *row);
-/* Text broken at blanks into lines of at most width columns, each after `indent` blanks; the first line
- * starts at column `at` (0 <= at).  Line breaks in the text stay; lines that begin with blanks are kept as
- * they are. */
-void help_wrap(strbuf *b, const char *text, int indent, int at, int width);
+/* Text as paragraphs of lines of at most width columns, each line after `indent` blanks. */
+void help_wrap(strbuf *b, const char *text, int indent, int width);
+/* One entry of a list: label at column `indent`, text wrapped from column `column` on. */
+void help_entry(strbuf *b, const char *label, const char *text, int indent, int column, int width);
 
 #endif

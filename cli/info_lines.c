@@ -60,7 +60,8 @@ static void put_ropes(strbuf *b, const model *m)
     for (int i = 0; i < m->n_rope; i++) {
         const rope_plan *r = &m->ropes[i];
         line(b, "rope");
-        strbuf_printf(b, "%s, %d dimensions, base %g, scaling %s", rope_name(r->kind), r->dim, r->base, r->scaling);
+        strbuf_printf(b, "%s, %d dimensions, base %g, scaling %s", rope_name(r->kind), r->dim, r->base,
+                      r->scaling);
         if (strcmp(r->scaling, "none") != 0)
             strbuf_printf(b, " x%g", r->factor);
         if (r->original_context > 0)
@@ -98,7 +99,8 @@ void info_text(strbuf *b, const loaded_model *lm, const model_card *c, bool verb
     line(b, "files");
     strbuf_printf(b, "%d %s, %s, %d tensors\n", k->n_file, k->reader->name, bytes, k->n_tensor);
     line(b, "parameters");
-    strbuf_printf(b, "%s (%" PRId64 "), %s%s\n", count, m->n_param, c->dtype, m->tied ? ", unembedding tied" : "");
+    strbuf_printf(b, "%s (%" PRId64 "), %s%s\n", count, m->n_param, c->dtype,
+                  m->tied ? ", unembedding tied" : "");
     line(b, "size");
     strbuf_printf(b, "%d layers, ", m->n_layer);
     put_heads(b, &c->m);

@@ -3,7 +3,6 @@
 #define ATTNSCOPE_CLI_INFO_LINES_H
 
 #include "cli/model_card.h"
-#include "cli/run_sink.h"
 
 /* One line: name, family, layers, heads, parameters, dtype, context. */
 void info_short(strbuf *b, const loaded_model *lm, const model_card *c);

@@ -108,10 +108,21 @@ int model_card_make(model_card *out, const loaded_model *lm, bool hash, const pr
     }
     const attn_plan *first = &m->layers[0].attn;
     out->m = (store_model){
-        .path = lm->path, .name = m->name, .family = m->family->name, .format = c->reader->name, .dtype = out->dtype,
-        .sha256 = out->weights, .tokenizer_sha256 = hash && lm->tok ? out->tokenizer : NULL,
-        .n_layer = m->n_layer, .n_head = first->n_head, .n_kv_head = first->n_kv_head,
-        .width = m->width, .vocab = m->vocab, .context = m->context, .n_param = m->n_param, .plan = out->plan,
+        .path = lm->path,
+        .name = m->name,
+        .family = m->family->name,
+        .format = c->reader->name,
+        .dtype = out->dtype,
+        .sha256 = out->weights,
+        .tokenizer_sha256 = hash && lm->tok ? out->tokenizer : NULL,
+        .n_layer = m->n_layer,
+        .n_head = first->n_head,
+        .n_kv_head = first->n_kv_head,
+        .width = m->width,
+        .vocab = m->vocab,
+        .context = m->context,
+        .n_param = m->n_param,
+        .plan = out->plan,
     };
     return 0;
 }

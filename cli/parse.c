@@ -126,6 +126,18 @@ static int scan_quoted(scanner *s, char quote, err *e)
     return 0;
 }
 
+/* Behind a backslash: skip the newline that makes the line go on (CRLF, too).  False: there is none. */
+static bool continued(scanner *s)
+{
+    size_t at = s->at;
+    at += at < s->n && s->text[at] == '\r';
+    if (at >= s->n || s->text[at] != '\n')
+        return false;
+    s->at = s->continued = at + 1;
+    s->line++;
+    return true;
+}
+
 /* One word from s->at on into s->word. */
 static int scan_word(scanner *s, err *e)
 {
@@ -137,16 +149,11 @@ static int scan_word(scanner *s, err *e)
             if (rc || s->wait->missing)
                 return rc;
         } else if (c == '\\') {
-            size_t skip = s->at < s->n && s->text[s->at] == '\r' ? 1 : 0; /* a file with CRLF line ends */
-            if (s->at + skip >= s->n) {
+            if (continued(s))
+                continue;
+            if (s->at == s->n) {
                 want(s, PARSE_CONTINUED, s->line);
                 return 0;
-            }
-            if (s->text[s->at + skip] == '\n') {
-                s->at += skip + 1;
-                s->continued = s->at;
-                s->line++;
-                continue;
             }
             strbuf_putc(&s->word, s->text[s->at++]);
         } else {
@@ -259,10 +266,10 @@ static int take_commands(scanner *s, err *e)
         } else if (ch == '#') {
             while (s->at < s->n && s->text[s->at] != '\n')
                 s->at++;
-        } else if (ch == '\\' && s->at + 1 < s->n && s->text[s->at + 1] == '\n') {
-            s->at += 2; /* a continued line between words */
-            s->continued = s->at;
-            s->line++;
+        } else if (ch == '\\' && s->at + 1 < s->n && strchr("\r\n", s->text[s->at + 1])) {
+            s->at++; /* a continued line between words */
+            if (!continued(s))
+                s->at++;
         } else {
             if (!c && !(c = add_command(s->out, s->line, e)))
                 return ERR_RESOURCE;

@@ -11,12 +11,17 @@
 #define MAX_PROMPT_BYTES ((size_t)64 << 20)
 
 const param prompt_params[] = {
-    {"prompt", PARAM_STR, NULL, "TEXT", "text to run on; the tokenizer adds what its own policy says", 0, 0, NULL, NULL},
-    {"prompt-file", PARAM_PATH, NULL, "FILE", "the same from a file, taken whole (- is standard input)", 0, 0, NULL, NULL},
-    {"ids", PARAM_STR, NULL, "LIST|FILE", "token ids, nothing added: \"0,17,42\" or a .npy file", 0, 0, NULL, NULL},
-    {"special", PARAM_BOOL, "true", NULL, "let the tokenizer add its special tokens to text", 0, 0, NULL, NULL},
-    {"truncate", PARAM_INT, NULL, "N", "keep the first N tokens only", 1, 1e15, NULL, NULL},
-    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+    {.name = "prompt", .kind = PARAM_STR, .value = "TEXT",
+     .help = "text to run on; the tokenizer adds what its own policy says"},
+    {.name = "prompt-file", .kind = PARAM_PATH, .value = "FILE",
+     .help = "the same from a file, taken whole (- is standard input)"},
+    {.name = "ids", .kind = PARAM_STR, .value = "LIST|FILE",
+     .help = "token ids, nothing added: \"0,17,42\" or a .npy file"},
+    {.name = "special", .kind = PARAM_BOOL, .def = "true",
+     .help = "let the tokenizer add its special tokens to text"},
+    {.name = "truncate", .kind = PARAM_INT, .value = "N", .min = 1, .max = 1e15,
+     .help = "keep the first N tokens only"},
+    {.name = NULL},
 };
 
 static int read_stdin(char **out, size_t *len, err *e)
@@ -32,7 +37,8 @@ static int read_stdin(char **out, size_t *len, err *e)
         n += got;
         if (n > MAX_PROMPT_BYTES) {
             free(s);
-            return err_set(e, ERR_INPUT, "standard input holds more than %zu MiB of text", MAX_PROMPT_BYTES >> 20);
+            return err_set(e, ERR_INPUT, "standard input holds more than %zu MiB of text",
+                           MAX_PROMPT_BYTES >> 20);
         }
         if (cap - n < 2) {
             char *more = mem_grow(s, cap * 2, 1, e);
@@ -72,9 +78,11 @@ static int ids_from_npy(int32_t **ids, int64_t *n, const npy *a, const char *whe
 {
     for (int d = 0; d + 1 < a->n_dim; d++)
         if (a->shape[d] != 1)
-            return err_set(e, ERR_INPUT, "%s: the array has %d dimensions; token ids are one row", where, a->n_dim);
+            return err_set(e, ERR_INPUT, "%s: the array has %d dimensions; token ids are one row", where,
+                           a->n_dim);
     if (a->dtype == NPY_F32 || a->dtype == NPY_F64 || a->dtype == NPY_F16 || a->dtype == NPY_BOOL)
-        return err_set(e, ERR_INPUT, "%s: the array is %s; token ids are integers", where, npy_dtype_name(a->dtype));
+        return err_set(e, ERR_INPUT, "%s: the array is %s; token ids are integers", where,
+                       npy_dtype_name(a->dtype));
     int32_t *v = mem_array((size_t)a->count, sizeof *v, e);
     if (!v)
         return ERR_RESOURCE;
@@ -149,7 +157,9 @@ int prompt_check_ids(const loaded_model *lm, const int32_t *ids, int64_t n, err 
     }
     for (int64_t i = 0; i < n; i++)
         if (ids[i] < 0 || ids[i] >= m->vocab) {
-            err_set(e, ERR_USAGE, "token id %" PRId32 " at index %" PRId64 " is outside the vocabulary of %s (0 to %" PRId64 ")",
+            err_set(e, ERR_USAGE,
+                    "token id %" PRId32 " at index %" PRId64 " is outside the vocabulary of %s (0 to %" PRId64
+                    ")",
                     ids[i], i, m->name, m->vocab - 1);
             return err_hint(e, "were the ids made by another model's tokenizer?");
         }
@@ -195,11 +205,14 @@ static int tokenise(prompt_input *out, const loaded_model *lm, bool special, err
 int prompt_read(prompt_input *out, const loaded_model *lm, const params *p, err *e)
 {
     *out = (prompt_input){0};
-    const char *text = params_str(p, "prompt"), *file = params_str(p, "prompt-file"), *ids = params_str(p, "ids");
+    const char *text = params_str(p, "prompt"), *file = params_str(p, "prompt-file"),
+               *ids = params_str(p, "ids");
     int n_source = (text != NULL) + (file != NULL) + (ids != NULL);
     if (n_source != 1) {
-        err_set(e, ERR_USAGE, n_source ? "--prompt, --prompt-file and --ids exclude each other" : "no prompt given");
-        return err_hint(e, n_source ? "keep one of them" : "add --prompt \"some text\", --prompt-file FILE or --ids 0,17,42");
+        err_set(e, ERR_USAGE,
+                n_source ? "--prompt, --prompt-file and --ids exclude each other" : "no prompt given");
+        return err_hint(e, n_source ? "keep one of them"
+                                    : "add --prompt \"some text\", --prompt-file FILE or --ids 0,17,42");
     }
     int rc = 0;
     if (ids) {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <string.h>
+#include "cli/output.h"
 #include "cli/progress_bar.h"
 #include "cli/standard_out.h"
 
@@ -16,7 +17,9 @@ static void put_index(strbuf *b, const char *key, int64_t v)
 
 void value_json(strbuf *b, int64_t run, int64_t prompt, const result_value *v)
 {
-    strbuf_printf(b, "{\"schema\":\"attnscope.value/1\",\"run\":%" PRId64 ",\"prompt\":%" PRId64 ",\"kind\":\"%s\",\"metric\":",
+    strbuf_printf(b,
+                  "{\"schema\":\"attnscope.value/1\",\"run\":%" PRId64 ",\"prompt\":%" PRId64
+                  ",\"kind\":\"%s\",\"metric\":",
                   run, prompt, attn_kind_name(v->kind));
     strbuf_put_json(b, v->metric, strlen(v->metric));
     put_index(b, "layer", v->layer);
@@ -27,20 +30,18 @@ void value_json(strbuf *b, int64_t run, int64_t prompt, const result_value *v)
     strbuf_puts(b, "}\n");
 }
 
-static int write_failed(err *e)
+/* Write the lines that wait.  A reader that has gone is no error when the rows are kept in a file. */
+static int pass_on(run_sink *s, bool flush, err *e)
 {
-    int why = standard_out_errno() ? standard_out_errno() : errno ? errno : EIO;
-    return err_set(e, ERR_RESOURCE, "cannot write the output: %s", strerror(why));
-}
-
-int write_out(FILE *f, strbuf *b, err *e)
-{
-    if (b->failed)
-        return err_nomem(e, "output line");
-    errno = 0;
-    bool ok = fwrite(strbuf_str(b), 1, b->len, f) == b->len;
-    strbuf_clear(b);
-    return ok ? 0 : write_failed(e);
+    progress_bar_clear(s->bar);
+    int rc = output_flush(s->json, &s->line, e);
+    if (!rc && flush && fflush(s->json) != 0)
+        rc = err_set(e, ERR_RESOURCE, "cannot write output: %s", strerror(errno));
+    if (rc && s->keep_going && standard_out_closed()) {
+        s->json = NULL;
+        rc = 0;
+    }
+    return rc;
 }
 
 static int take_value(void *ud, const result_value *v, err *e)
@@ -54,10 +55,7 @@ static int take_value(void *ud, const result_value *v, err *e)
         return 0;
     value_json(&s->line, s->run, s->prompt, v);
     /* A few KiB at a time: stdio would be asked once a value otherwise. */
-    if (s->line.len < 1 << 14)
-        return 0;
-    progress_bar_clear(s->bar);
-    return write_out(s->json, &s->line, e);
+    return s->line.len < 1 << 14 ? 0 : pass_on(s, false, e);
 }
 
 static int take_map(void *ud, const result_map *m, err *e)
@@ -76,11 +74,7 @@ result_sink run_sink_use(run_sink *s)
 
 int run_sink_flush(run_sink *s, err *e)
 {
-    progress_bar_clear(s->bar);
-    int rc = write_out(s->json, &s->line, e);
-    if (!rc && fflush(s->json) != 0)
-        rc = write_failed(e);
-    return rc;
+    return pass_on(s, true, e);
 }
 
 void run_sink_free(run_sink *s)

@@ -13,6 +13,7 @@ typedef struct run_sink {
     int64_t run, prompt;    /* ids that the JSON lines carry */
     FILE *json;             /* NULL: no lines */
     struct progress_bar *bar; /* taken off the screen before lines are written; may be NULL */
+    bool keep_going;        /* the reader of the lines may leave: the rows are wanted all the same */
     int64_t n_value, n_map; /* counted while they pass */
     strbuf line;
 } run_sink;
@@ -25,8 +26,5 @@ void run_sink_free(run_sink *s);
 /* {"schema":"attnscope.value/1","run":1,"prompt":0,"kind":"self","metric":"entropy","layer":3,"head":7,
  * "position":null,"value":1.25} and a newline, appended to b. */
 void value_json(strbuf *b, int64_t run, int64_t prompt, const result_value *v);
-
-/* Write b to f and clear it.  A full disk or closed pipe is ERR_RESOURCE. */
-int write_out(FILE *f, strbuf *b, err *e);
 
 #endif

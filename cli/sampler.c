@@ -34,7 +34,8 @@ double sampler_uniform(sampler *s)
     return (double)(out >> 11) * 0x1p-53;
 }
 
-int sampler_init(sampler *s, double temperature, int64_t top_k, double top_p, uint64_t seed, int64_t vocab, err *e)
+int sampler_init(sampler *s, double temperature, int64_t top_k, double top_p, uint64_t seed, int64_t vocab,
+                 err *e)
 {
     *s = (sampler){.temperature = temperature, .top_k = top_k, .top_p = top_p, .vocab = vocab};
     for (int i = 0; i < 4; i++)

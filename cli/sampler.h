@@ -19,7 +19,8 @@ typedef struct sampler {
     int64_t vocab;
 } sampler;
 
-int sampler_init(sampler *s, double temperature, int64_t top_k, double top_p, uint64_t seed, int64_t vocab, err *e);
+int sampler_init(sampler *s, double temperature, int64_t top_k, double top_p, uint64_t seed, int64_t vocab,
+                 err *e);
 void sampler_free(sampler *s);
 /* logits [vocab].  Logits that are not numbers are an error. */
 int sampler_next(sampler *s, int32_t *id, const float *logits, err *e);

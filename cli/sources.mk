@@ -1,26 +1,53 @@
 # Commands: one file and one line each.
 command_sources = \
+	cli/commands/dump.c \
+	cli/commands/export.c \
+	cli/commands/generate.c \
 	cli/commands/help.c \
 	cli/commands/history.c \
+	cli/commands/info.c \
 	cli/commands/list.c \
+	cli/commands/load.c \
+	cli/commands/plot.c \
 	cli/commands/quit.c \
+	cli/commands/run.c \
+	cli/commands/runs.c \
+	cli/commands/selftest.c \
 	cli/commands/set.c \
-	cli/commands/source.c
+	cli/commands/show.c \
+	cli/commands/source.c \
+	cli/commands/sql.c \
+	cli/commands/tensors.c \
+	cli/commands/tokenize.c \
+	cli/commands/top.c \
+	cli/commands/verify.c \
+	cli/commands/view.c
 libattnscope_a_SOURCES += $(command_sources) \
 	cli/command.c \
+	cli/command_util.c \
 	cli/complete.c \
 	cli/complete_sources.c \
 	cli/dispatch.c \
+	cli/export_npz.c \
+	cli/figure_data.c \
+	cli/head_select.c \
 	cli/help.c \
 	cli/help_bash.c \
 	cli/help_man.c \
 	cli/help_text.c \
+	cli/info_lines.c \
+	cli/json_line.c \
 	cli/line_context.c \
+	cli/model_card.c \
 	cli/output.c \
 	cli/output_aligned.c \
 	cli/parse.c \
 	cli/progress_bar.c \
+	cli/prompt_input.c \
 	cli/report.c \
+	cli/run_sink.c \
+	cli/run_summary.c \
+	cli/sampler.c \
 	cli/script.c \
 	cli/session.c \
 	cli/settings.c \
@@ -30,9 +57,12 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/standard_out.c \
 	cli/terminal.c \
 	cli/text_width.c
-libattnscope_a_SOURCES += cli/command.h cli/complete.h cli/dispatch.h cli/help.h cli/line_context.h \
-	cli/output.h cli/parse.h cli/progress_bar.h cli/session.h cli/settings.h cli/shell.h \
-	cli/signals.h cli/standard_out.h cli/terminal.h cli/text_width.h
+libattnscope_a_SOURCES += cli/command.h cli/command_util.h cli/complete.h cli/dispatch.h cli/export_npz.h \
+	cli/figure_data.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h \
+	cli/line_context.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
+	cli/prompt_input.h cli/run_sink.h cli/run_summary.h cli/sampler.h cli/session.h \
+	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/terminal.h \
+	cli/text_width.h
 
 registry/commands.inc: Makefile build-aux/registry.sh
 	$(REGISTRY) COMMAND $(command_sources) > $@

@@ -182,13 +182,11 @@ static void form_scores(const job *j, const thread_buffers *b, int head, int64_t
     if (!j->packed) {
         for (int64_t key = k0; key < k1; key++)
             for (int i = 0; i < nr; i++)
-                b->scores[key * nr + i] = i < nq ? a->scale * j->k->dot(q + i * a->ldq, a->k + key * a->ldk +
-                                                                        kv * a->d_qk, a->d_qk) : 0;
+                b->scores[key * nr + i] = i < nq ? j->k->dot(q + i * a->ldq, a->k + key * a->ldk + kv * a->d_qk,
+                                                             a->d_qk) : 0;
         return;
     }
     j->k->interleave(b->query, nr, q, a->ldq, nq, a->d_qk);
-    for (int64_t i = 0; i < (int64_t)a->d_qk * nr; i++)
-        b->query[i] *= a->scale;
     if (a->prec == PRECISION_BF16)
         j->k->round_bf16(b->query, (int64_t)a->d_qk * nr);
     int64_t panels = (a->n_key + mr - 1) / mr;
@@ -251,7 +249,7 @@ static void block(const job *j, const thread_buffers *b, int head, int chunk, in
         qpos_rel[i] = qpos[i] - k0;
     }
     softmax_block sm = {
-        .s = b->scores + k0 * nr, .n_key = k1 - k0, .lo = lo_rel, .hi = hi_rel, .qpos = qpos_rel, .lse = lse,
+        .s = b->scores + k0 * nr, .scale = a->scale, .n_key = k1 - k0, .key0 = k0, .n_total = a->n_key, .lo = lo_rel, .hi = hi_rel, .qpos = qpos_rel, .lse = lse,
         .entropy = j->need & ATTN_NEED_ENTROPY ? entropy : NULL,
         .maximum = j->need & ATTN_NEED_MAX ? maximum : NULL,
         .distance = j->need & ATTN_NEED_DISTANCE ? distance : NULL,

@@ -13,14 +13,19 @@
 
 #define GEMM_MAX_MR 16
 #define GEMM_MAX_NR 64
+#define SOFTMAX_WAYS 16
 
 /* Scores of `nr` queries, a column each, to probabilities.
  * Query j sees keys lo[j] <= key < hi[j]; all other cells become 0.  A query that sees nothing gets a
  * column of zeros, lse -inf and statistics 0.  With m the largest visible score, e = exp(s - m) and
- * S = sum e:  lse = m + ln S,  entropy = ln S - (sum e (s - m)) / S,  maximum = 1 / S. */
+ * S = sum e:  lse = m + ln S,  entropy = ln S - (sum e (s - m)) / S,  maximum = 1 / S.
+ * S is gathered in SOFTMAX_WAYS partial sums, key by key in turn, as the reference implementation does with
+ * vectors of that many lanes; so every instruction set gives the same bits. */
 typedef struct softmax_block {
     float *s;                      /* [n_key, nr], in place */
+    float scale;                   /* scores are multiplied by it first */
     int64_t n_key;
+    int64_t key0, n_total;         /* key of the first row, and keys of the whole attention */
     const int64_t *lo, *hi, *qpos; /* [nr]; qpos: position of the query among the keys */
     float *lse;                    /* [nr] */
     float *entropy;                /* [nr] nats; NULL: not wanted */
@@ -28,12 +33,20 @@ typedef struct softmax_block {
     float *distance;               /* [nr] sum of p |qpos - key|; NULL: not wanted */
 } softmax_block;
 
+/* Terms of a sum of k products that are added in one go; see kernels.gemm_micro. */
+static inline int64_t gemm_stretch_length(int64_t k)
+{
+    return k <= 512 ? 256 : 64;
+}
+
 typedef struct kernels {
     const char *isa; /* "c", "avx2", "avx512" */
 
     /* c[i * ldc + j] = sum over k of a[k * mr + i] * b[k * nr + j], for i < m <= mr and j < n <= nr,
-     * added in increasing k, one accumulator an element.  a: [k, mr] and b: [k, nr] packed and padded
-     * with zeros; c is overwritten.  Each element is the same whatever m and n are. */
+     * The sum is taken by fused multiply-adds in increasing k over stretches of gemm_stretch_length(k); the
+     * sums of the stretches are added in order.  So every instruction set gives the same bits, whatever m and n are, and
+     * they are those of the libraries that the reference implementation uses.  a: [k, mr] and b: [k, nr]
+     * packed and padded with zeros; c is overwritten. */
     int mr, nr;
     void (*gemm_micro)(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int m, int n);
 

@@ -5,24 +5,74 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MR = 4, NR = 8 };
+enum { MR = 4, NR = 4 };
 
-/* Four lanes that every compiler keeps in a register; arithmetic is element by element. */
+/* Lanes that every compiler keeps in registers; arithmetic is element by element. */
 typedef float lanes __attribute__((vector_size(16), aligned(4)));
+typedef float pair __attribute__((vector_size(8), aligned(4)));
+typedef double wide __attribute__((vector_size(16)));
 
-static void gemm_micro(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int m, int n)
+static void gemm_stretch(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int m, int n, bool first)
 {
-    lanes acc[MR][NR / 4] = {{{0}}};
+    /* A fused multiply-add by way of double: the product of two floats is exact there, and the sum is rounded
+     * back to float at every step. */
+    wide acc[MR][2] = {{{0}}};
     for (int64_t p = 0; p < k; p++, a += MR, b += NR) {
-        lanes b0 = *(const lanes *)b, b1 = *(const lanes *)(b + 4);
+        wide b0 = __builtin_convertvector(*(const pair *)b, wide);
+        wide b1 = __builtin_convertvector(*(const pair *)(b + 2), wide);
         for (int i = 0; i < MR; i++) {
-            acc[i][0] += a[i] * b0;
-            acc[i][1] += a[i] * b1;
+            wide x = {a[i], a[i]};
+            acc[i][0] = __builtin_convertvector(__builtin_convertvector(x * b0 + acc[i][0], pair), wide);
+            acc[i][1] = __builtin_convertvector(__builtin_convertvector(x * b1 + acc[i][1], pair), wide);
         }
     }
     for (int i = 0; i < m; i++)
-        for (int j = 0; j < n; j++)
-            c[i * ldc + j] = acc[i][j / 4][j % 4];
+        for (int j = 0; j < n; j++) {
+            float sum = (float)acc[i][j / 2][j % 2];
+            c[i * ldc + j] = first ? sum : c[i * ldc + j] + sum;
+        }
+}
+
+static void gemm_micro(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int m, int n)
+{
+    int64_t step = gemm_stretch_length(k);
+    for (int64_t done = 0; done == 0 || done < k; done += step)
+        gemm_stretch(k - done < step ? k - done : step, a + done * MR, b + done * NR, c, ldc, m, n,
+                     done == 0);
+}
+
+static inline float fused(float a, float b, float c)
+{
+    return (float)((double)a * b + c);
+}
+
+static inline float power_of_two(int n)
+{
+    union { uint32_t u; float f; } v = {(uint32_t)(n + 127) << 23};
+    return v.f;
+}
+
+/* exp(x), within 1 ulp; 0 below -87.3, where the result would be denormal, infinity above 88.7.
+ * Range reduction and polynomial of Shibata's SLEEF (expf, 1.0 ulp), which the reference implementation uses:
+ * softmax and SiLU round as they do there. */
+float kernel_c_exp(float x)
+{
+    if (x < -87.33654f)
+        return 0;
+    x = x > 104 ? 104 : x;
+    float n = x * 1.44269504088896340736f + 12582912.0f; /* 1.5 * 2^23: rounds to the nearest integer */
+    n -= 12582912.0f;
+    float r = fused(n, -0.693145751953125f, x);
+    r = fused(n, -1.428606765330187045e-06f, r);
+    float p = 0.000198527617612853646278381f;
+    p = fused(p, r, 0.00139304355252534151077271f);
+    p = fused(p, r, 0.00833336077630519866943359f);
+    p = fused(p, r, 0.0416664853692054748535156f);
+    p = fused(p, r, 0.166666671633720397949219f);
+    p = fused(p, r, 0.5f);
+    p = 1.0f + fused(r * r, p, r);
+    int i = (int)n, half = i >> 1;
+    return p * power_of_two(half) * power_of_two(i - half);
 }
 
 static float dot(const float *x, const float *y, int64_t n)
@@ -63,27 +113,29 @@ static void softmax_column(const softmax_block *b, int j)
 {
     int64_t lo = b->lo[j], hi = b->hi[j];
     float *s = b->s + j;
-    float m = -INFINITY;
-    for (int64_t k = lo; k < hi; k++)
-        m = s[k * NR] > m ? s[k * NR] : m;
-    double sum = 0, weighted = 0, distance = 0;
+    float m = -INFINITY, part[SOFTMAX_WAYS] = {0};
     for (int64_t k = lo; k < hi; k++) {
-        float t = s[k * NR] - m, e = expf(t);
+        s[k * NR] *= b->scale;
+        m = s[k * NR] > m ? s[k * NR] : m;
+    }
+    double weighted = 0, distance = 0;
+    for (int64_t k = lo; k < hi; k++) {
+        float t = s[k * NR] - m, e = kernel_c_exp(t);
         s[k * NR] = e;
-        sum += e;
+        part[(b->key0 + k) % SOFTMAX_WAYS] += e;
         weighted += e > 0 ? (double)e * t : 0; /* 0 ln 0 = 0, also for a score of -inf */
         distance += (double)e * (double)llabs(b->qpos[j] - k);
     }
-    float inverse = (float)(1 / sum);
+    float sum = softmax_total(part, b->n_total), inverse = 1 / sum;
     for (int64_t k = 0; k < lo; k++)
         s[k * NR] = 0;
     for (int64_t k = lo; k < hi; k++)
         s[k * NR] *= inverse;
     for (int64_t k = hi; k < b->n_key; k++)
         s[k * NR] = 0;
-    b->lse[j] = (float)(m + log(sum));
+    b->lse[j] = (float)(m + log((double)sum));
     if (b->entropy)
-        b->entropy[j] = (float)(log(sum) - weighted / sum);
+        b->entropy[j] = (float)(log((double)sum) - weighted / sum);
     if (b->maximum)
         b->maximum[j] = inverse;
     if (b->distance)
@@ -109,12 +161,48 @@ static void softmax_columns(const softmax_block *b)
     }
 }
 
+/* Sum of squares in the order of the reference implementation (PyTorch's cascade summation: 32 partial sums,
+ * rolled up every 16 steps), so that a norm rounds as it does there. */
+static float sum_squares(const float *x, int64_t n)
+{
+    enum { LANES = 8, WAYS = 4, WIDTH = LANES * WAYS, LEVELS = 4, POWER = 4, STEP = 1 << POWER };
+    float acc[LEVELS][WIDTH] = {{0}};
+    int64_t steps = n / WIDTH, i = 0;
+    while (i < steps) {
+        int64_t end = i + STEP <= steps ? i + STEP : steps;
+        bool whole = i + STEP <= steps;
+        for (; i < end; i++)
+            for (int l = 0; l < WIDTH; l++)
+                acc[0][l] += x[i * WIDTH + l] * x[i * WIDTH + l];
+        for (int level = 1; whole && level < LEVELS; level++) {
+            for (int l = 0; l < WIDTH; l++) {
+                acc[level][l] += acc[level - 1][l];
+                acc[level - 1][l] = 0;
+            }
+            if (i & ((int64_t)(STEP - 1) << (level * POWER)))
+                break;
+        }
+    }
+    for (int level = 1; level < LEVELS; level++)
+        for (int l = 0; l < WIDTH; l++)
+            acc[0][l] += acc[level][l];
+    for (i = steps * WIDTH; i + LANES <= n; i += LANES)
+        for (int l = 0; l < LANES; l++)
+            acc[0][l] += x[i + l] * x[i + l];
+    for (int way = 1; way < WAYS; way++)
+        for (int l = 0; l < LANES; l++)
+            acc[0][l] += acc[0][way * LANES + l];
+    float sum = 0;
+    for (; i < n; i++)
+        sum += x[i] * x[i];
+    for (int l = 0; l < LANES; l++)
+        sum += acc[0][l];
+    return sum;
+}
+
 void kernel_c_rms_norm(float *y, const float *x, const float *w, int64_t n, float eps)
 {
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)x[i] * x[i];
-    float r = (float)(1 / sqrt(sum / (double)n + eps));
+    float r = 1 / sqrtf(sum_squares(x, n) / (float)n + eps);
     for (int64_t i = 0; i < n; i++)
         y[i] = x[i] * r * (w ? w[i] : 1);
 }
@@ -135,7 +223,7 @@ void kernel_c_layer_norm(float *y, const float *x, const float *w, const float *
 void kernel_c_silu(float *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
-        x[i] = x[i] / (1 + expf(-x[i]));
+        x[i] = x[i] / (1 + kernel_c_exp(-x[i]));
 }
 
 void kernel_c_gelu_tanh(float *x, int64_t n)

@@ -4,6 +4,7 @@
 
 #include "compute/kernels.h"
 
+float kernel_c_exp(float x);
 void kernel_c_rms_norm(float *y, const float *x, const float *w, int64_t n, float eps);
 void kernel_c_layer_norm(float *y, const float *x, const float *w, const float *b, int64_t n, float eps);
 void kernel_c_silu(float *x, int64_t n);
@@ -16,5 +17,20 @@ void kernel_c_round_bf16(float *x, int64_t n);
 
 /* isa/avx2.c; every wider x86 table uses it too. */
 void kernel_avx2_interleave(float *dst, int stride, const float *src, int64_t ld, int n_row, int64_t n_col);
+
+/* Sum of the partial sums of a softmax: halves onto halves, or one after another when there are fewer keys
+ * than partial sums. */
+static inline float softmax_total(float part[SOFTMAX_WAYS], int64_t n_total)
+{
+    if (n_total < SOFTMAX_WAYS) {
+        for (int l = 1; l < SOFTMAX_WAYS; l++)
+            part[0] += part[l];
+        return part[0];
+    }
+    for (int half = SOFTMAX_WAYS / 2; half; half /= 2)
+        for (int l = 0; l < half; l++)
+            part[l] += part[l + half];
+    return part[0];
+}
 
 #endif

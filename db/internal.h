@@ -122,8 +122,8 @@ int stage_resolve(store *s, stage *g, err *e);
 int stage_flush(store *s, stage *g, int64_t unit_id, err *e);
 
 /* ---- map.c ---- */
-/* Cells to bytes and back.  The one codec: "shuffle-zlib". */
-#define MAP_CODEC "shuffle-zlib"
+/* Cells to bytes and back.  The one codec: "zlib". */
+#define MAP_CODEC "zlib"
 int map_encode(unsigned char **out, size_t *n, const float *cells, int64_t rows, int64_t cols, err *e);
 int map_decode(float *cells, const unsigned char *bytes, size_t n, int64_t rows, int64_t cols, err *e);
 

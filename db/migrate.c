@@ -36,8 +36,8 @@ static int check_header(const store *s, const header *h, int n, err *e)
             err_set(e, ERR_INPUT, "%s is empty, not a store", s->path);
             return err_hint(e, "name a store that holds runs");
         }
-        err_set(e, ERR_INPUT, "store %s has the older version %lld and cannot be brought up to date while it is "
-                "opened for reading", s->path, (long long)h->version);
+        err_set(e, ERR_INPUT, "store %s has the older version %lld: it must be updated before it is read",
+                s->path, (long long)h->version);
         return err_hint(e, "open it once for writing");
     }
     return 0;
@@ -54,7 +54,8 @@ static int check_references(store *s, err *e)
 {
     int64_t ignored;
     bool broken = false;
-    int code = store_one_int(s, &ignored, &broken, "PRAGMA foreign_key_check", NULL, 0, "checking references", e);
+    int code = store_one_int(s, &ignored, &broken, "PRAGMA foreign_key_check", NULL, 0,
+                             "checking references", e);
     if (!code && broken)
         code = err_set(e, ERR_INPUT, "store %s is damaged: rows refer to rows that are missing", s->path);
     return code;

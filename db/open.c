@@ -10,9 +10,11 @@
 #include "db/internal.h"
 
 #define BUSY_MS 5000
+#define CANCELLED_BUSY_MS 50
 
-/* The first bytes of a database file, from SQLite's file format. */
-enum { HEADER_BYTES = 100, HEADER_SCHEMA_COOKIE = 40, HEADER_APPLICATION_ID = 68 };
+/* The first bytes of a database file, from SQLite's file format: the file header, then the root page of the
+ * schema with its type and number of entries. */
+enum { HEADER_BYTES = 105, HEADER_APPLICATION_ID = 68, SCHEMA_TYPE = 100, SCHEMA_ENTRIES = 103, LEAF = 13 };
 
 static uint32_t be32(const unsigned char *p)
 {
@@ -26,13 +28,15 @@ static int64_t now_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-/* SQLite's own busy timeout would not see Ctrl-C. */
+/* SQLite's own busy timeout would not see Ctrl-C, after which there is still a moment to note that the run
+ * was cancelled. */
 static int wait_for_lock(void *ud, int tries)
 {
     store *s = ud;
     if (tries == 0)
         s->busy_since = now_ms();
-    if (cancel_requested() || now_ms() - s->busy_since >= s->busy_ms)
+    int64_t limit = cancel_requested() && s->busy_ms > CANCELLED_BUSY_MS ? CANCELLED_BUSY_MS : s->busy_ms;
+    if (now_ms() - s->busy_since >= limit)
         return 0;
     usleep(tries < 10 ? 1000 : 10000);
     return 1;
@@ -101,7 +105,8 @@ static int look_at(store *s, const char *name, bool *missing, err *e)
         return err_hint(e, "check the path");
     }
     if (!S_ISREG(st.st_mode)) {
-        err_set(e, ERR_INPUT, "%s is a %s, not a store", s->path, S_ISDIR(st.st_mode) ? "folder" : "special file");
+        err_set(e, ERR_INPUT, "%s is a %s, not a store", s->path,
+                S_ISDIR(st.st_mode) ? "folder" : "special file");
         return err_hint(e, "name a file");
     }
     if (st.st_size == 0)
@@ -111,7 +116,9 @@ static int look_at(store *s, const char *name, bool *missing, err *e)
     if (code)
         return code;
     uint32_t id = be32(header + HEADER_APPLICATION_ID);
-    bool ours = id == STORE_APPLICATION_ID || (id == 0 && be32(header + HEADER_SCHEMA_COOKIE) == 0);
+    int entries = header[SCHEMA_ENTRIES] << 8 | header[SCHEMA_ENTRIES + 1];
+    bool empty = header[SCHEMA_TYPE] == LEAF && entries == 0;
+    bool ours = id == STORE_APPLICATION_ID || (id == 0 && empty);
     if (memcmp(header, magic, sizeof magic) != 0 || !ours)
         return store_fail(s, SQLITE_NOTADB, "", e);
     return 0;
@@ -186,13 +193,16 @@ static int open_file(store *s, const char *name, bool *missing, err *e)
     int code = look_at(s, name, missing, e);
     if (code)
         return code;
-    int flags = s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | (*missing ? SQLITE_OPEN_CREATE : 0);
+    int flags = s->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
+    if (*missing)
+        flags |= SQLITE_OPEN_CREATE;
     code = connect_to(s, name, flags, e);
     if (code)
         return code;
     code = probe(s, &first);
     int primary = sqlite3_extended_errcode(s->db) & 0xff;
-    if (code && s->read_only && (primary == SQLITE_CANTOPEN || primary == SQLITE_READONLY) && !wal_exists(name))
+    if (code && s->read_only && (primary == SQLITE_CANTOPEN || primary == SQLITE_READONLY) &&
+        !wal_exists(name))
         return open_immutable(s, name, e);
     if (code) {
         if (e)
@@ -209,7 +219,8 @@ static int open_file(store *s, const char *name, bool *missing, err *e)
 static int configure(store *s, err *e)
 {
     static const char doing[] = "setting up the connection";
-    int code = store_exec(s, "PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON; PRAGMA cache_size = -16384;"
+    int code = store_exec(s, "PRAGMA foreign_keys = ON; PRAGMA cell_size_check = ON;"
+                          "PRAGMA cache_size = -16384;" /* KiB */
                           "PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;", doing, e);
     if (!code && s->memory && s->read_only)
         code = store_exec(s, "PRAGMA query_only = ON", doing, e);

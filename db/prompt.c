@@ -105,8 +105,8 @@ int prompt_stage(staged_prompt *out, arena *mem, const char *label, const char *
 static int insert_tokens(store *s, const staged_prompt *p, int64_t prompt_id, err *e)
 {
     sqlite3_stmt *q;
-    int code = store_kept(s, &q, STMT_TOKEN,
-                          "INSERT INTO token (prompt_id, position, id, text, special) VALUES (?1, ?2, ?3, ?4, ?5)", e);
+    int code = store_kept(s, &q, STMT_TOKEN, "INSERT INTO token (prompt_id, position, id, text, special) "
+                          "VALUES (?1, ?2, ?3, ?4, ?5)", e);
     for (int64_t i = 0; !code && i < p->n_token; i++) {
         const store_token *t = &p->tokens[i];
         sqlite3_bind_int64(q, 1, prompt_id);
@@ -128,8 +128,8 @@ static int insert_prompt(store *s, const staged_prompt *p, int64_t *id, err *e)
                              "VALUES (?1, ?2, ?3, ?4, ?5, ?6)", doing, e);
     if (code)
         return code;
-    const cell bind[] = {cell_str(p->sha256), cell_str(p->text ? p->text_sha256 : NULL), cell_str(p->ids_sha256),
-                         cell_str(p->policy), cell_int(p->n_token), {0}};
+    const cell bind[] = {cell_str(p->sha256), cell_str(p->text ? p->text_sha256 : NULL),
+                         cell_str(p->ids_sha256), cell_str(p->policy), cell_int(p->n_token), {0}};
     code = store_bind(s, q, bind, 6, doing, e);
     if (!code && p->text) { /* may hold NUL */
         int rc = sqlite3_bind_text64(q, 6, p->text, p->text_len, SQLITE_STATIC, SQLITE_UTF8);
@@ -146,7 +146,8 @@ int prompt_row(store *s, const staged_prompt *p, int64_t *id, err *e)
 {
     bool found;
     const cell key = cell_str(p->sha256);
-    int code = store_one_int(s, id, &found, "SELECT id FROM prompt WHERE sha256 = ?1", &key, 1, "finding a prompt", e);
+    int code = store_one_int(s, id, &found, "SELECT id FROM prompt WHERE sha256 = ?1", &key, 1,
+                             "finding a prompt", e);
     if (code || found)
         return code;
     code = insert_prompt(s, p, id, e);

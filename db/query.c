@@ -55,7 +55,8 @@ static int stop_when_cancelled(void *ud)
 
 void store_watch_cancel(store *s, bool on)
 {
-    sqlite3_progress_handler(s->db, on ? 10000 : 0, on ? stop_when_cancelled : NULL, NULL); /* about every ms */
+    const int steps = 10000; /* of SQLite's machine: about a millisecond */
+    sqlite3_progress_handler(s->db, on ? steps : 0, on ? stop_when_cancelled : NULL, NULL);
 }
 
 int store_rows(store *s, table **out, sqlite3_stmt *q, int64_t limit, bool *more, err *e)

@@ -28,23 +28,24 @@ static int model_row(store *s, const store_model *m, int64_t *id, err *e)
     sha256_hex identity;
     bool found;
     cell bind[] = {
-        {0}, cell_str(m->sha256), cell_str(m->path), cell_str(m->tokenizer_sha256), cell_str(m->name),
-        cell_str(m->family), cell_str(m->format), cell_str(m->dtype), cell_int(m->n_layer), cell_int(m->n_head),
-        cell_int(m->n_kv_head), cell_int(m->width), cell_int(m->vocab), cell_int(m->context), cell_int(m->n_param),
-        cell_str(m->plan),
+        {0}, cell_str(m->sha256), cell_str(m->path), cell_str(m->tokenizer_sha256),
+        cell_str(m->name), cell_str(m->family), cell_str(m->format), cell_str(m->dtype),
+        cell_int(m->n_layer), cell_int(m->n_head), cell_int(m->n_kv_head), cell_int(m->width),
+        cell_int(m->vocab), cell_int(m->context), cell_int(m->n_param), cell_str(m->plan),
     };
     const int n = sizeof bind / sizeof *bind;
     int code = model_identity(identity, bind + 1, n - 1, e);
     if (code)
         return code;
     bind[0] = cell_str(identity);
-    code = store_one_int(s, id, &found, "SELECT id FROM model WHERE identity = ?1", bind, 1, "finding a model", e);
+    code = store_one_int(s, id, &found, "SELECT id FROM model WHERE identity = ?1", bind, 1,
+                         "finding a model", e);
     if (code || found)
         return code;
-    code = store_do(s, "INSERT INTO model (identity, sha256, path, tokenizer_sha256, name, family, format, dtype, "
-                     "n_layer, n_head, n_kv_head, width, vocab, context, n_param, plan) "
-                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)", bind, n,
-                     "writing a model", e);
+    code = store_do(s, "INSERT INTO model (identity, sha256, path, tokenizer_sha256, name, family, format, "
+                    "dtype, n_layer, n_head, n_kv_head, width, vocab, context, n_param, plan) "
+                    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+                    bind, n, "writing a model", e);
     *id = sqlite3_last_insert_rowid(s->db);
     return code;
 }
@@ -66,10 +67,11 @@ int store_run_begin(store *s, const store_model *m, const store_run *r, int64_t 
             cell_str(r->operator_name), cell_str(r->edits), cell_str(r->precision), cell_str(r->isa),
             cell_int(r->threads), cell_index(r->seed), cell_str(r->version), cell_str(now),
         };
-        code = store_do(s, "INSERT INTO run (uid, model_id, verb, command, settings, operator, edits, precision, isa, "
-                         "threads, seed, version, status, started) VALUES (lower(hex(randomblob(16))), ?1, ?2, ?3, ?4, "
-                         "?5, ?6, ?7, ?8, ?9, ?10, ?11, 'running', ?12)", bind, sizeof bind / sizeof *bind,
-                         "writing a run", e);
+        code = store_do(s, "INSERT INTO run (uid, model_id, verb, command, settings, operator, edits, "
+                        "precision, isa, threads, seed, version, status, started) "
+                        "VALUES (lower(hex(randomblob(16))), "
+                        "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'running', ?12)",
+                        bind, sizeof bind / sizeof *bind, "writing a run", e);
         *run_id = sqlite3_last_insert_rowid(s->db);
     }
     if (code) {
@@ -109,7 +111,8 @@ int store_figure(store *s, int64_t run_id, const char *recipe, const char *path,
 {
     utc_time now;
     utc_now(now);
-    const cell bind[] = {cell_index(run_id), cell_str(recipe), cell_str(path), cell_str(command), cell_str(now)};
+    const cell bind[] = {cell_index(run_id), cell_str(recipe), cell_str(path), cell_str(command),
+                         cell_str(now)};
     int code = store_idle(s, "recording a figure", e);
     return code ? code : store_do(s, "INSERT INTO figure (run_id, recipe, path, command, created) "
                                    "VALUES (?1, ?2, ?3, ?4, ?5)", bind, 5, "recording a figure", e);

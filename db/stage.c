@@ -61,7 +61,8 @@ static int grow_sites(stage *g, err *e)
 
 int stage_site(stage *g, int32_t *index, attn_kind kind, int layer, int head, err *e)
 {
-    if (layer < NO_INDEX || layer >= INDEX_MAX || head < NO_INDEX || head >= INDEX_MAX || (layer < 0 && head >= 0))
+    if (layer < NO_INDEX || layer >= INDEX_MAX || head < NO_INDEX || head >= INDEX_MAX ||
+        (layer < 0 && head >= 0))
         return err_set(e, ERR_FAILED, "layer %d, head %d is no place in a model", layer, head);
     if (g->n_site == g->cap_site) {
         int code = g->cap_site < INDEX_MAX / 4 ? grow_sites(g, e) : err_nomem(e, "the heads of a unit");
@@ -109,8 +110,8 @@ int stage_value(stage *g, const result_value *v, err *e)
 {
     staged_value w = {.value = v->value, .position = v->position};
     if (!isfinite(v->value) || v->position < NO_INDEX)
-        return err_set(e, ERR_FAILED, "metric %s: a value that is not finite, or at no position (layer %d, head %d)",
-                       v->metric, v->layer, v->head);
+        return err_set(e, ERR_FAILED, "metric %s: a value that is not finite or has no position "
+                       "(layer %d, head %d)", v->metric, v->layer, v->head);
     int code = stage_site(g, &w.site, v->kind, v->layer, v->head, e);
     if (!code)
         code = stage_metric(g, &w.metric, v->metric, e);
@@ -148,8 +149,8 @@ static int resolve_site(store *s, staged_site *t, err *e)
     static const char doing[] = "writing a head's name";
     sqlite3_stmt *q;
     bool row;
-    int code = store_kept(s, &q, STMT_SITE, "SELECT id FROM site WHERE kind = ?1 AND ifnull(layer, -1) = ifnull(?2, -1) "
-                          "AND ifnull(head, -1) = ifnull(?3, -1)", e);
+    int code = store_kept(s, &q, STMT_SITE, "SELECT id FROM site WHERE kind = ?1 "
+                          "AND ifnull(layer, -1) = ifnull(?2, -1) AND ifnull(head, -1) = ifnull(?3, -1)", e);
     if (code)
         return code;
     head_text name;
@@ -166,7 +167,8 @@ static int resolve_site(store *s, staged_site *t, err *e)
         sqlite3_reset(q);
         return 0;
     }
-    code = store_kept(s, &q, STMT_NEW_SITE, "INSERT INTO site (kind, layer, head, name) VALUES (?1, ?2, ?3, ?4)", e);
+    code = store_kept(s, &q, STMT_NEW_SITE, "INSERT INTO site (kind, layer, head, name) "
+                      "VALUES (?1, ?2, ?3, ?4)", e);
     if (!code)
         code = store_bind(s, q, bind, 4, doing, e);
     if (!code)
@@ -226,8 +228,8 @@ static int insert_values(store *s, stage *g, int64_t unit_id, err *e)
 {
     static const char doing[] = "writing values";
     sqlite3_stmt *q;
-    int code = store_kept(s, &q, STMT_VALUE, "INSERT INTO value (unit_id, metric_id, site_id, position, value) "
-                          "VALUES (?1, ?2, ?3, ?4, ?5)", e);
+    int code = store_kept(s, &q, STMT_VALUE, "INSERT INTO value "
+                          "(unit_id, metric_id, site_id, position, value) VALUES (?1, ?2, ?3, ?4, ?5)", e);
     if (code)
         return code;
     sqlite3_bind_int64(q, 1, unit_id);

@@ -15,16 +15,20 @@ void utc_now(utc_time out)
     gmtime_r(&now.tv_sec, &tm);
     size_t n = strftime(out, sizeof(utc_time), "%Y-%m-%dT%H:%M:%S", &tm);
     unsigned ms = (unsigned)(now.tv_nsec / 1000000) % 1000;
-    const char tail[] = {'.', (char)('0' + ms / 100), (char)('0' + ms / 10 % 10), (char)('0' + ms % 10), 'Z', 0};
-    memcpy(out + n, tail, sizeof tail);
+    out[n++] = '.';
+    for (unsigned digit = 100; digit > 0; digit /= 10)
+        out[n++] = (char)('0' + ms / digit % 10);
+    out[n++] = 'Z';
+    out[n] = '\0';
 }
 
-/* The operating system's reason behind SQLite's last failure, as part of a sentence. */
-static void system_reason(const store *s, char *out, size_t size)
+/* The operating system's reason for result rc, as part of a sentence; SQLite's own words when it gave
+ * none. */
+static void system_reason(const store *s, int rc, char *out, size_t size)
 {
     int number = s->db ? sqlite3_system_errno(s->db) : 0;
     char text[128];
-    const char *said = number ? strerror_r(number, text, sizeof text) : "the system gives no reason";
+    const char *said = number ? strerror_r(number, text, sizeof text) : sqlite3_errstr(rc);
     size_t n = 0;
     for (; said[n] && n + 1 < size; n++)
         out[n] = said[n];
@@ -36,7 +40,7 @@ static void system_reason(const store *s, char *out, size_t size)
 static int input_output_error(const store *s, int rc, err *e)
 {
     char reason[128];
-    system_reason(s, reason, sizeof reason);
+    system_reason(s, rc, reason, sizeof reason);
     int number = sqlite3_system_errno(s->db);
     switch (rc) {
     case SQLITE_IOERR_NOMEM:
@@ -55,12 +59,13 @@ static int input_output_error(const store *s, int rc, err *e)
     }
 }
 
-static int cannot_open(const store *s, err *e)
+static int cannot_open(const store *s, int rc, err *e)
 {
     char reason[128];
-    system_reason(s, reason, sizeof reason);
+    system_reason(s, rc, reason, sizeof reason);
     err_set(e, ERR_FAILED, "cannot open store %s: %s", s->path, reason);
-    return err_hint(e, "check that its folder exists and that you may %s there", s->read_only ? "read" : "write");
+    return err_hint(e, "check that its folder exists and that you may %s there",
+                    s->read_only ? "read" : "write");
 }
 
 int store_fail(const store *s, int rc, const char *doing, err *e)
@@ -89,10 +94,11 @@ int store_fail(const store *s, int rc, const char *doing, err *e)
     case SQLITE_READONLY:
     case SQLITE_PERM:
         err_set(e, ERR_FAILED, "store %s is read-only", s->path);
-        return err_hint(e, s->read_only ? "it was opened for reading; nothing can be added"
-                                        : "check the permissions of the file and of its folder, or name another store");
+        return err_hint(e, s->read_only
+                               ? "it was opened for reading; nothing can be added"
+                               : "check the permissions of the file and its folder, or name another store");
     case SQLITE_CANTOPEN:
-        return cannot_open(s, e);
+        return cannot_open(s, rc, e);
     case SQLITE_INTERRUPT:
         if (cancel_requested())
             return cancel_check(e);

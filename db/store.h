@@ -1,8 +1,22 @@
-/* The store: every run with its provenance, as rows in SQLite.
+/* The store: every run with its provenance, as rows in one SQLite file.
  *
- * Schema (STRICT, foreign keys, WAL, application_id, user_version migrations): model, prompt, token, run,
- * unit, value, map, figure.  One unit (run x prompt) is one transaction: a crash at any moment loses at
- * most the unit in progress. */
+ * Tables (all STRICT; their columns are explained in db/schema.c and by `.schema` of the sqlite3 program):
+ *   model, run, unit     what was run on what: a unit is one prompt of one run
+ *   prompt, token        what was tokenised; the same prompt is one row for all runs
+ *   metric, site, value  the results: site says which kind of attention, layer, head
+ *   map, figure          stored attention maps; figures that were drawn
+ * Views, for questions typed by hand:
+ *   run_list(run, model, verb, status, prompts, started, seconds, precision, operator, command)
+ *   head_value(run, prompt, metric, kind, layer, head, head_name, position, value)   values of heads
+ *   value_list(the same columns)                       all values; layer, head, head_name may be NULL
+ *   map_list(run, prompt, kind, layer, head, head_name, n_query, n_key, pool, pooling, bytes)
+ *   prompt_token(run, prompt, position, id, text, special)
+ * In them `run` is the run's id, `prompt` the index of the unit in its run, `position` NULL where a value
+ * stands for all queries.  Times are UTC, ISO 8601.
+ *
+ * One unit is one transaction: a crash at any moment loses at most the unit in progress.  Readers and one
+ * writer work side by side (WAL); several processes may write, for a transaction lasts only as long as the
+ * writing of a unit.  A store is used by one thread at a time. */
 #ifndef ATTNSCOPE_DB_STORE_H
 #define ATTNSCOPE_DB_STORE_H
 
@@ -14,15 +28,17 @@
 
 typedef struct store store;
 
-/* Open or create.  path ":memory:" keeps it in memory.  read_only refuses to create.
- * Errors say whether the file is not a database, not ours, newer than this program, locked (after a wait
- * of 5 s), read-only or on a full disk. */
+/* Open or create (also from an empty file), and bring an older version up to date.  path ":memory:" keeps
+ * it in memory.  read_only never creates nor changes the file.
+ * A file that is not a store stays untouched.  Errors: ERR_INPUT missing (read_only), a folder, not a
+ * store, damaged, newer than this program; ERR_FAILED in use (after a wait of 5 s), read-only, cannot be
+ * made; ERR_RESOURCE full disk. */
 int store_open(store **out, const char *path, bool read_only, err *e);
-void store_close(store *s);
+void store_close(store *s); /* rolls back an open unit; s may be NULL */
 const char *store_path(const store *s);
 
 typedef struct store_model {
-    const char *path, *name, *family, *format, *dtype;
+    const char *path, *name, *family, *format, *dtype; /* path and sha256 not NULL, the others may be */
     const char *sha256, *tokenizer_sha256;     /* tokenizer: NULL when none was used */
     int n_layer, n_head, n_kv_head;
     int64_t width, vocab, context, n_param;
@@ -47,36 +63,50 @@ int store_run_begin(store *s, const store_model *m, const store_run *r, int64_t 
 /* status: "done", "failed" or "cancelled"; message may be NULL. */
 int store_run_end(store *s, int64_t run_id, const char *status, const char *message, err *e);
 
-/* A unit: the prompt (found again by its hash when known), then values and maps, in one transaction.
+/* A unit: a prompt (found again by its hash when known), then its values and maps, in one transaction.
+ * index: of the prompt in its run, from 0, not yet in the store.
  * label: the user's name for the prompt, or NULL.  text: what was tokenised, NULL for raw ids.
- * policy: what the tokenizer added. */
-int store_unit_begin(store *s, int64_t run_id, int64_t index, const char *label, const char *text, size_t text_len,
-                     const char *policy, const store_token *tokens, int64_t n_token, err *e);
+ * policy: what the tokenizer added.  All is copied.
+ * Values wait in memory and are written by the commit; only a unit beyond 12 MiB of values or 64 MiB of
+ * compressed maps begins to write before, and holds the store's write lock until its end.
+ * Whatever fails in between, nothing of the unit is in the store; rollback is always allowed, and ends a
+ * unit that a failed value or map left open. */
+int store_unit_begin(store *s, int64_t run_id, int64_t index, const char *label, const char *text,
+                     size_t text_len, const char *policy, const store_token *tokens, int64_t n_token,
+                     err *e);
+/* A value comes back bit for bit, except that -0.0 is 0. */
 int store_value(store *s, const result_value *v, err *e);
-int store_map(store *s, const result_map *m, err *e);   /* cells are stored as zlib-compressed f32 */
+/* Cells are stored as compressed f32, bit for bit. */
+int store_map(store *s, const result_map *m, err *e);
+/* The unit is closed, also when this fails. */
 int store_unit_commit(store *s, err *e);
 void store_unit_rollback(store *s);
 /* Values of the last committed unit or of a whole run are read back with store_query. */
 
-/* Queries.  sql may hold ?1..?9, bound from `bind` (n_bind cells). */
+/* Queries of the program, which only read.  sql may hold ?1..?9, bound from `bind` (n_bind cells).  A blob
+ * reads as the text "<blob 123 bytes>".  Ctrl-C ends a query with ERR_CANCELLED. */
 int store_query(store *s, table **out, const char *sql, const cell *bind, int n_bind, err *e);
-/* A statement typed by a user: exactly one statement; anything that writes is refused unless `write`.
- * limit > 0 stops after that many rows and sets *more. */
+/* A statement typed by a user: exactly one.  Without `write` it can only read; with it, it may change rows
+ * and tables of this store.  Other files (ATTACH), transactions and PRAGMAs that set something are refused
+ * in any case (ERR_USAGE).  SQLite's own complaint is ERR_FAILED, with a hint that lists the tables, or the
+ * columns of the tables named.  limit > 0 stops after that many rows and sets *more (may be NULL).  A
+ * statement that gives no rows answers with one cell, rows_changed. */
 int store_user_sql(store *s, table **out, const char *sql, bool write, int64_t limit, bool *more, err *e);
 
 /* The newest run (0: none), and whether a run exists. */
 int store_last_run(store *s, int64_t *run_id, err *e);
 int store_run_exists(store *s, int64_t run_id, bool *yes, err *e);
 
-/* A map back from the store: cells [rows, cols] owned by the caller (free()); strings valid until close. */
+/* A map back from the store: cells [rows, cols] owned by the caller (free()). */
 typedef struct stored_map {
     int64_t n_query, n_key, pool, rows, cols;
     char pooling[8];
     float *cells;
 } stored_map;
+/* ERR_FAILED with a hint when there is no such map, ERR_INPUT when its bytes do not fit its shape. */
 int store_get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *out, err *e);
 
-/* Remember that a figure was drawn: recipe, file, command. */
+/* Remember that a figure was drawn: recipe, file, command.  run_id NO_INDEX: of several runs. */
 int store_figure(store *s, int64_t run_id, const char *recipe, const char *path, const char *command, err *e);
 
 #endif

@@ -64,11 +64,13 @@ static int check_place(store *s, int64_t run_id, int64_t index, err *e)
     if (index < 0)
         return err_set(e, ERR_FAILED, "prompt %lld of run %lld: the index is negative", (long long)index,
                        (long long)run_id);
-    int code = store_one_int(s, &status, &found, "SELECT 1 FROM run WHERE id = ?1", bind, 1, "finding the run", e);
+    int code = store_one_int(s, &status, &found, "SELECT 1 FROM run WHERE id = ?1", bind, 1,
+                             "finding the run", e);
     if (!code && !found)
         code = err_set(e, ERR_FAILED, "run %lld is not in store %s", (long long)run_id, s->path);
     if (!code)
-        code = store_one_int(s, &status, &found, "SELECT 1 FROM unit WHERE run_id = ?1 AND prompt_index = ?2", bind, 2,
+        code = store_one_int(s, &status, &found, "SELECT 1 FROM unit WHERE run_id = ?1 AND prompt_index = ?2",
+                             bind, 2,
                              "finding the unit", e);
     if (!code && found)
         code = err_set(e, ERR_FAILED, "prompt %lld of run %lld is in store %s already", (long long)index,
@@ -76,8 +78,9 @@ static int check_place(store *s, int64_t run_id, int64_t index, err *e)
     return code;
 }
 
-int store_unit_begin(store *s, int64_t run_id, int64_t index, const char *label, const char *text, size_t text_len,
-                     const char *policy, const store_token *tokens, int64_t n_token, err *e)
+int store_unit_begin(store *s, int64_t run_id, int64_t index, const char *label, const char *text,
+                     size_t text_len, const char *policy, const store_token *tokens, int64_t n_token,
+                     err *e)
 {
     int code = store_idle(s, "beginning a unit", e);
     if (!code)
@@ -107,7 +110,8 @@ static int unit_enter(store *s, err *e)
         code = prompt_row(s, &u->prompt, &prompt_id, e);
     if (code)
         return code;
-    const cell bind[] = {cell_int(u->run_id), cell_int(u->index), cell_int(prompt_id), cell_str(u->prompt.label),
+    const cell bind[] = {cell_int(u->run_id), cell_int(u->index), cell_int(prompt_id),
+                         cell_str(u->prompt.label),
                          cell_str(u->started)};
     code = store_do(s, "INSERT INTO unit (run_id, prompt_index, prompt_id, label, status, started) "
                      "VALUES (?1, ?2, ?3, ?4, 'running', ?5)", bind, 5, "writing a unit", e);
@@ -120,8 +124,9 @@ static int insert_map(store *s, const unit *u, const staged_map *w, err *e)
 {
     static const char doing[] = "writing a map";
     sqlite3_stmt *q;
-    int code = store_kept(s, &q, STMT_MAP, "INSERT INTO map (unit_id, site_id, n_query, n_key, pool, pooling, n_row, "
-                          "n_col, codec, cells) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", e);
+    int code = store_kept(s, &q, STMT_MAP, "INSERT INTO map "
+                          "(unit_id, site_id, n_query, n_key, pool, pooling, n_row, n_col, codec, cells) "
+                          "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)", e);
     if (code)
         return code;
     const cell bind[] = {cell_int(u->id), cell_int(u->stage.site[w->site].id), cell_int(w->m.n_query),
@@ -220,7 +225,8 @@ int store_unit_commit(store *s, err *e)
     utc_time now;
     utc_now(now);
     const cell bind[] = {cell_int(s->unit->id), cell_str(now)};
-    code = store_do(s, "UPDATE unit SET status = 'done', finished = ?2 WHERE id = ?1", bind, 2, "finishing a unit", e);
+    code = store_do(s, "UPDATE unit SET status = 'done', finished = ?2 WHERE id = ?1", bind, 2,
+                    "finishing a unit", e);
     if (!code)
         code = store_commit(s, e);
     store_unit_rollback(s); /* after a commit this only frees */

@@ -11,21 +11,21 @@
 /* ---- the guard: SQLite asks about each thing a statement wants to do while it is compiled ---- */
 
 typedef struct guard {
-    bool write;
-    char refused[96]; /* the first thing that was refused; empty when nothing was */
+    char refused[96]; /* the first thing that is never allowed; empty when there was none */
+    char writes[96];  /* the first thing that changes something */
 } guard;
 
-/* PRAGMAs that only look.  Those in `plain` would set something when given a value. */
+/* PRAGMAs that only look; those in `plain` would set something when given a value. */
 static bool harmless_pragma(const char *name, const char *argument)
 {
     static const char *const look[] = {
-        "table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo", "foreign_key_list",
-        "foreign_key_check", "integrity_check", "quick_check", "function_list", "collation_list", "compile_options",
-        "database_list", "pragma_list", NULL,
+        "table_info", "table_xinfo", "table_list", "index_list", "index_info", "index_xinfo",
+        "foreign_key_list", "foreign_key_check", "integrity_check", "quick_check", "function_list",
+        "collation_list", "compile_options", "database_list", "pragma_list", NULL,
     };
     static const char *const plain[] = {
-        "user_version", "application_id", "page_count", "page_size", "freelist_count", "journal_mode", "encoding",
-        "foreign_keys", "schema_version", "data_version", NULL,
+        "user_version", "application_id", "page_count", "page_size", "freelist_count", "journal_mode",
+        "encoding", "foreign_keys", "schema_version", "data_version", NULL,
     };
     for (int i = 0; look[i]; i++) {
         if (strcasecmp(name, look[i]) == 0)
@@ -38,46 +38,43 @@ static bool harmless_pragma(const char *name, const char *argument)
     return false;
 }
 
+/* What reaches beyond the rows and tables of this store. */
+static bool never(int action, const char *first, const char *second)
+{
+    switch (action) {
+    case SQLITE_FUNCTION:
+        return strcasecmp(second, "load_extension") == 0;
+    case SQLITE_PRAGMA:
+        return !harmless_pragma(first, second);
+    case SQLITE_ATTACH: /* another file, also behind VACUUM INTO */
+    case SQLITE_DETACH:
+    case SQLITE_TRANSACTION: /* one statement is one transaction */
+    case SQLITE_SAVEPOINT:
+        return true;
+    default:
+        return false;
+    }
+}
+
 static const char *action_name(int action)
 {
     switch (action) {
+    case SQLITE_SELECT: case SQLITE_READ: case SQLITE_RECURSIVE: return "select";
     case SQLITE_INSERT: return "insert into";
     case SQLITE_UPDATE: return "update";
     case SQLITE_DELETE: return "delete from";
     case SQLITE_PRAGMA: return "pragma";
     case SQLITE_ATTACH: return "attach";
     case SQLITE_DETACH: return "detach";
-    case SQLITE_TRANSACTION:
-    case SQLITE_SAVEPOINT: return "transaction";
+    case SQLITE_TRANSACTION: case SQLITE_SAVEPOINT: return "transaction";
     case SQLITE_FUNCTION: return "function";
     case SQLITE_ALTER_TABLE: return "alter";
     case SQLITE_REINDEX: return "reindex";
     case SQLITE_ANALYZE: return "analyze";
-    case SQLITE_DROP_INDEX: case SQLITE_DROP_TABLE: case SQLITE_DROP_TEMP_INDEX: case SQLITE_DROP_TEMP_TABLE:
-    case SQLITE_DROP_TEMP_TRIGGER: case SQLITE_DROP_TEMP_VIEW: case SQLITE_DROP_TRIGGER: case SQLITE_DROP_VIEW:
-    case SQLITE_DROP_VTABLE: return "drop";
+    case SQLITE_DROP_INDEX: case SQLITE_DROP_TABLE: case SQLITE_DROP_TRIGGER: case SQLITE_DROP_VIEW:
+    case SQLITE_DROP_TEMP_INDEX: case SQLITE_DROP_TEMP_TABLE: case SQLITE_DROP_TEMP_TRIGGER:
+    case SQLITE_DROP_TEMP_VIEW: case SQLITE_DROP_VTABLE: return "drop";
     default: return "create";
-    }
-}
-
-static bool allowed(const guard *g, int action, const char *first, const char *second)
-{
-    switch (action) {
-    case SQLITE_SELECT:
-    case SQLITE_READ:
-    case SQLITE_RECURSIVE:
-        return true;
-    case SQLITE_FUNCTION:
-        return strcasecmp(second, "load_extension") != 0;
-    case SQLITE_PRAGMA:
-        return harmless_pragma(first, second);
-    case SQLITE_ATTACH: /* another file, also behind VACUUM INTO */
-    case SQLITE_DETACH:
-    case SQLITE_TRANSACTION: /* one statement is one transaction */
-    case SQLITE_SAVEPOINT:
-        return false;
-    default:
-        return g->write;
     }
 }
 
@@ -87,15 +84,17 @@ static int authorize(void *ud, int action, const char *first, const char *second
     guard *g = ud;
     (void)database;
     (void)trigger;
-    if (allowed(g, action, first ? first : "", second))
-        return SQLITE_OK;
-    if (!*g->refused) {
-        const char *what = action == SQLITE_TRANSACTION ? first : action == SQLITE_FUNCTION ? second : first;
-        bool show = what && strncmp(what, "sqlite_", 7) != 0; /* CREATE inserts into sqlite_master: not helpful */
-        snprintf(g->refused, sizeof g->refused, "%s%s%s",
-                 show || action != SQLITE_INSERT ? action_name(action) : "create", show ? " " : "", show ? what : "");
+    first = first ? first : "";
+    bool no = never(action, first, second);
+    char *note = no ? g->refused : g->writes;
+    bool reads = action == SQLITE_SELECT || action == SQLITE_READ || action == SQLITE_RECURSIVE ||
+                 action == SQLITE_FUNCTION || action == SQLITE_PRAGMA;
+    /* CREATE and DROP change sqlite_schema first: what they are comes after that. */
+    if (*note == '\0' && (no || (!reads && strncmp(first, "sqlite_", 7) != 0))) {
+        const char *what = action == SQLITE_FUNCTION || action == SQLITE_ALTER_TABLE ? second : first;
+        snprintf(note, sizeof g->refused, "%s %s", action_name(action), what ? what : "");
     }
-    return SQLITE_DENY;
+    return no ? SQLITE_DENY : SQLITE_OK;
 }
 
 /* ---- one statement ---- */
@@ -220,19 +219,20 @@ static int sql_error(store *s, const char *sql, int rc, err *e)
     return ERR_FAILED;
 }
 
-static int refuse(const guard *g, err *e)
+static int refuse(const guard *g, bool write, err *e)
 {
-    err_set(e, ERR_USAGE, "not allowed here: %s", g->refused);
-    return err_hint(e, g->write ? "a statement may change rows and tables of this store, nothing else"
-                                : "statements only read, unless writing is asked for");
+    const char *what = *g->refused ? g->refused : *g->writes ? g->writes : "a statement that writes";
+    err_set(e, ERR_USAGE, "not allowed here: %s", what);
+    return err_hint(e, write ? "a statement may change rows and tables of this store, nothing else"
+                             : "statements only read, unless writing is asked for");
 }
 
-static int prepare_guarded(store *s, sqlite3_stmt **out, const char *sql, guard *g, err *e)
+static int prepare_guarded(store *s, sqlite3_stmt **out, const char *sql, bool write, guard *g, err *e)
 {
     const char *rest = sql;
     int rc = sqlite3_prepare_v2(s->db, sql, -1, out, &rest);
     if (*g->refused)
-        return refuse(g, e);
+        return refuse(g, write, e);
     if (rc != SQLITE_OK) {
         sqlite3_set_authorizer(s->db, NULL, NULL);
         return sql_error(s, sql, rc, e);
@@ -245,10 +245,8 @@ static int prepare_guarded(store *s, sqlite3_stmt **out, const char *sql, guard 
         err_set(e, ERR_USAGE, "more than one SQL statement");
         return err_hint(e, "give one at a time");
     }
-    if (!g->write && !sqlite3_stmt_readonly(*out)) {
-        snprintf(g->refused, sizeof g->refused, "a statement that writes");
-        return refuse(g, e);
-    }
+    if (!write && !sqlite3_stmt_readonly(*out) && !sqlite3_stmt_isexplain(*out))
+        return refuse(g, write, e);
     return 0;
 }
 
@@ -277,7 +275,7 @@ static int run_change(store *s, table **out, sqlite3_stmt *q, err *e)
 
 int store_user_sql(store *s, table **out, const char *sql, bool write, int64_t limit, bool *more, err *e)
 {
-    guard g = {.write = write};
+    guard g = {0};
     sqlite3_stmt *q = NULL;
     *out = NULL;
     if (more)
@@ -286,11 +284,11 @@ int store_user_sql(store *s, table **out, const char *sql, bool write, int64_t l
     if (code)
         return code;
     sqlite3_set_authorizer(s->db, authorize, &g);
-    code = prepare_guarded(s, &q, skip_nothing(sql), &g, e);
+    code = prepare_guarded(s, &q, skip_nothing(sql), write, &g, e);
     if (!code)
         code = sqlite3_column_count(q) ? store_rows(s, out, q, limit, more, e) : run_change(s, out, q, e);
     if (code && *g.refused)
-        code = refuse(&g, e); /* asked while running: VACUUM INTO */
+        code = refuse(&g, write, e); /* asked while running: VACUUM INTO */
     sqlite3_finalize(q);
     sqlite3_set_authorizer(s->db, NULL, NULL);
     return code;

@@ -2,6 +2,7 @@
 #include "model/checkpoint.h"
 
 #include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -66,7 +67,8 @@ int checkpoint_add(checkpoint *c, const char *name, size_t name_len, const tenso
         return err_set(e, ERR_INPUT, "the name of tensor \"%s\" is %zu bytes long (at most %d)",
                        show_name(text, name, name_len), name_len, LONGEST_NAME);
     if (memchr(name, '\0', name_len))
-        return err_set(e, ERR_INPUT, "the name of tensor \"%s\" holds a NUL", show_name(text, name, name_len));
+        return err_set(e, ERR_INPUT, "the name of tensor \"%s\" holds a NUL",
+                       show_name(text, name, name_len));
     if (c->n_tensor == INT_MAX)
         return err_set(e, ERR_INPUT, "more than %d tensors", INT_MAX);
 
@@ -82,6 +84,14 @@ int checkpoint_add(checkpoint *c, const char *name, size_t name_len, const tenso
         return ERR_RESOURCE;
     c->tensors[c->n_tensor++] = (checkpoint_tensor){.name = copy, .t = *t, .file = file};
     return 0;
+}
+
+/* Name the file in e, and say what to do where the reader did not. */
+static int explain(err *e, const char *path)
+{
+    if (e && e->code == ERR_INPUT && !e->hint[0])
+        err_hint(e, "the file is damaged, or the program that wrote it is; fetch or convert it again");
+    return err_prefix(e, "%s", path);
 }
 
 static int by_name(const void *a, const void *b)
@@ -101,10 +111,13 @@ static int sort_tensors(checkpoint *c, err *e)
             continue;
         shown_name text;
         show_name(text, a->name, strlen(a->name));
-        if (a->file == b->file)
-            return err_set(e, ERR_INPUT, "%s: tensor \"%s\" appears twice", c->file_paths[a->file], text);
-        return err_set(e, ERR_INPUT, "tensor \"%s\" is in two files, %s and %s", text, c->file_paths[a->file],
-                       c->file_paths[b->file]);
+        if (a->file == b->file) {
+            err_set(e, ERR_INPUT, "tensor \"%s\" appears twice", text);
+            return explain(e, c->file_paths[a->file]);
+        }
+        err_set(e, ERR_INPUT, "tensor \"%s\" is in two files, %s and %s", text, c->file_paths[a->file],
+                c->file_paths[b->file]);
+        return err_hint(e, "the files are not of one model; fetch them again into an empty directory");
     }
     return 0;
 }
@@ -212,7 +225,7 @@ static int read_mapped(checkpoint *c, int i, err *e)
         c->reader = r;
         rc = r->read(c, i, e);
     }
-    return rc ? err_prefix(e, "%s", c->file_paths[i]) : 0;
+    return rc ? explain(e, c->file_paths[i]) : 0;
 }
 
 /* Takes over path. */
@@ -264,8 +277,8 @@ static int add_shard_name(shards *s, const char *tensor_name, const json *v, err
     if (!name)
         return err_set(e, ERR_INPUT, "weight_map entry \"%s\" is not a file name", text);
     if (!is_plain_name(name, n)) {
-        err_set(e, ERR_INPUT, "weight_map sends tensor \"%s\" to \"%s\", which is not a plain file name", text,
-                show_name(file, name, n));
+        err_set(e, ERR_INPUT, "weight_map sends tensor \"%s\" to \"%s\", which is not a plain file name",
+                text, show_name(file, name, n));
         return err_hint(e, "shards must lie beside their index");
     }
     int at = shard_position(s, name);
@@ -332,7 +345,7 @@ static int open_index(checkpoint **out, const char *path, const location *l, err
     }
     const json *weight_map = json_get(index, "weight_map");
     if ((rc = list_shards(s, weight_map, e))) {
-        err_prefix(e, "%s", l->weights);
+        explain(e, l->weights);
         goto out;
     }
     if ((rc = new_checkpoint(&c, path, s->n, e)))
@@ -343,7 +356,7 @@ static int open_index(checkpoint **out, const char *path, const location *l, err
     if ((rc = sort_tensors(c, e)))
         goto out;
     if ((rc = check_map(c, s, weight_map, e)))
-        err_prefix(e, "%s", l->weights);
+        explain(e, l->weights);
 out:
     if (!rc)
         *out = c;
@@ -372,6 +385,30 @@ static int open_single(checkpoint **out, const char *path, const location *l, er
     return rc;
 }
 
+/* "model-00001-of-00003.safetensors" beside an index: a part of a model, which nobody means. */
+static int refuse_shard(const char *path, const char *directory, err *e)
+{
+    static const char pattern[] = "-ddddd-of-ddddd.safetensors";
+    size_t n = strlen(path), m = sizeof pattern - 1;
+    if (n < m)
+        return 0;
+    for (size_t i = 0; i < m; i++) {
+        char c = path[n - m + i];
+        if (pattern[i] == 'd' ? !(c >= '0' && c <= '9') : c != pattern[i])
+            return 0;
+    }
+    char *index = path_join(directory, "model.safetensors.index.json", e);
+    if (!index)
+        return ERR_RESOURCE;
+    int rc = 0;
+    if (access(index, F_OK) == 0) {
+        err_set(e, ERR_INPUT, "%s: is one shard of a model in several files", path);
+        rc = err_hint(e, "give the directory that holds them: %s", directory);
+    }
+    free(index);
+    return rc;
+}
+
 /* config.json of the directory; a .safetensors is of no use without it. */
 static int load_config(checkpoint *c, const char *directory, err *e)
 {
@@ -383,8 +420,10 @@ static int load_config(checkpoint *c, const char *directory, err *e)
     }
     if (!rc)
         rc = json_load(&c->config, path, LARGEST_CONFIG, e);
-    if (!rc && json_kind_of(c->config) != JSON_MAP)
-        rc = err_set(e, ERR_INPUT, "%s: is not a JSON object", path);
+    if (!rc && json_kind_of(c->config) != JSON_MAP) {
+        err_set(e, ERR_INPUT, "is not a JSON object");
+        rc = explain(e, path);
+    }
     free(path);
     return rc;
 }
@@ -396,6 +435,8 @@ int checkpoint_open(checkpoint **out, const char *path, err *e)
     int rc = locate(&l, path, e);
     if (rc)
         return rc;
+    if (!l.index && !l.given_directory && (rc = refuse_shard(path, l.directory, e)))
+        goto out;
     rc = l.index ? open_index(&c, path, &l, e) : open_single(&c, path, &l, e);
     if (rc)
         goto out;

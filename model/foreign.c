@@ -17,7 +17,7 @@ static const struct {
     {"ustar", 5, 257, "a tar archive", "unpack it; if it is a very old PyTorch file, save it as safetensors"},
     {"\x93NUMPY", 6, 0, "a NumPy array, not a checkpoint", "give a directory with config.json, or a .gguf"},
     {"TFL3", 4, 4, "a TensorFlow Lite model, which is not supported", OTHER_FORMAT_HINT},
-    {"\x89HDF", 4, 0, "an HDF5 file (TensorFlow or Keras weights), which is not supported", OTHER_FORMAT_HINT},
+    {"\x89HDF", 4, 0, "an HDF5 file (Keras weights), which is not supported", OTHER_FORMAT_HINT},
     {"tjgg", 4, 0, "a GGJT file, which GGUF replaced", "convert the model again with a current converter"},
     {"fmgg", 4, 0, "a GGMF file, which GGUF replaced", "convert the model again with a current converter"},
     {"lmgg", 4, 0, "a GGML file, which GGUF replaced", "convert the model again with a current converter"},
@@ -46,8 +46,8 @@ static bool refuse_zip(const unsigned char *p, size_t n, err *e)
     if (len > 4 && memcmp(name + len - 4, ".npy", 4) == 0) {
         err_set(e, ERR_INPUT, "is a NumPy .npz archive, not a checkpoint");
         err_hint(e, "give a directory with config.json, or a .gguf");
-    } else if (memmem(name, len, "/data", 5) || memmem(name, len, "/.", 2) || memmem(name, len, "/version", 8) ||
-               memmem(name, len, "/byteorder", 10)) {
+    } else if (memmem(name, len, "/data", 5) || memmem(name, len, "/.", 2) ||
+               memmem(name, len, "/version", 8) || memmem(name, len, "/byteorder", 10)) {
         err_set(e, ERR_INPUT, "is a PyTorch file (zip and pickle), which is not supported");
         err_hint(e, "%s", PYTORCH_HINT);
     } else {
@@ -96,7 +96,7 @@ static bool refuse_text(const unsigned char *head, size_t n, err *e)
     }
     if (!is_text(head, n))
         return false;
-    if (*p == '{' || *p == '[') {
+    if (left && (*p == '{' || *p == '[')) {
         err_set(e, ERR_INPUT, "is a JSON file, not weights");
         err_hint(e, "give the directory that holds it");
     } else {

@@ -121,18 +121,24 @@ static int note_entry(contents *c, const char *s, err *e)
     return is_other_weights(s) ? names_add(&c->other, s, e) : 0;
 }
 
+static int not_readable(const char *path, int why, err *e)
+{
+    err_set(e, ERR_INPUT, "%s: cannot be read: %s", path, strerror(why));
+    return err_hint(e, "check the path and its permissions");
+}
+
 static int read_directory(contents *c, const char *path, err *e)
 {
     DIR *d = opendir(path);
     if (!d)
-        return err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+        return not_readable(path, errno, e);
     int rc = 0;
     while (!rc) {
         errno = 0;
         const struct dirent *entry = readdir(d);
         if (!entry) {
             if (errno)
-                rc = err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+                rc = not_readable(path, errno, e);
             break;
         }
         rc = note_entry(c, entry->d_name, e);
@@ -248,14 +254,14 @@ static bool is_hub_name(const char *s)
 
 static int not_there(const char *path, int why, err *e)
 {
-    if (!*path)
-        return err_set(e, ERR_INPUT, "the path of the model is empty");
     if (why != ENOENT && why != ENOTDIR)
-        return err_set(e, ERR_INPUT, "%s: %s", path, strerror(why));
-    err_set(e, ERR_INPUT, "%s: no such file or directory", path);
+        return not_readable(path, why, e);
+    if (*path)
+        err_set(e, ERR_INPUT, "%s: no such file or directory", path);
+    else
+        err_set(e, ERR_INPUT, "the path of the model is empty");
     if (is_hub_name(path))
-        return err_hint(e, "models are opened from disk: fetch it with 'hf download %s --local-dir DIR', give DIR",
-                        path);
+        return err_hint(e, "models are opened from disk: 'hf download %s --local-dir DIR' fetches one", path);
     return err_hint(e, "give a directory with config.json and model.safetensors, or a .gguf");
 }
 

@@ -24,31 +24,48 @@ typedef struct figure_data {
     const char *quantity;             /* "attention weight" */
     const char *unit;                 /* "" or "nats" */
     double lo, hi;                    /* natural limits of the colour scale; NaN: from the data */
-    int64_t pool;                     /* cells were pooled over pool x pool before; 1 = not */
-    const char *const *provenance;    /* key, value, key, value, ..., NULL: text chunks of the PNG */
+    int64_t pool;                     /* cells were pooled over pool x pool before; 0 or 1 = not */
+    const char *pooling;              /* how: "mean" or "max"; NULL: mean */
+    const char *const *provenance;    /* key, value, key, value, ..., NULL: text chunks of the PNG,
+                                       * metadata of SVG and PDF; may be NULL */
 } figure_data;
+
+/* How a terminal shows colour, and how much of it there is. */
+typedef enum term_colour { TERM_ASCII, TERM_256, TERM_TRUE } term_colour;
+typedef struct view_size { int columns, lines; } view_size;
+
+struct scene;
+struct strbuf;
 
 typedef struct figure {
     const char *name;                 /* "head_map" */
     const char *summary;
     const char *needs;                /* what must be stored: "map" or "values" */
-    const param *params;              /* shared options come from figure_params */
+    const param *params;              /* own options, NULL when none; shared ones come from figure_params */
+    /* The page as a scene (plots/scene.h), scene_free() it. */
+    int (*build)(struct scene **out, const figure_data *d, const params *p, err *e);
+    /* Append the terminal's lines to out. */
+    int (*view)(struct strbuf *out, const figure_data *d, const params *p, term_colour colour, view_size size,
+                err *e);
 } figure;
 
 extern const figure *const figures[]; /* NULL-terminated, sorted by name */
 const figure *figure_find(const char *name);
 
-/* Options of every recipe: --width MM or single|double|slide, --dpi, --cmap, --norm linear|log,
- * --limits LO,HI, --font, --font-size, --no-title. */
+/* Options of every recipe: --width MM or single|double|slide, --dpi, --cmap, --norm linear|log, --floor,
+ * --limits LO,HI or pLO,pHI (percentiles), --pooling mean|max, --font, --font-size, --no-title. */
 extern const param figure_params[];
 
-/* Draw to path (.png; the extension decides).  Written to a temporary file, then renamed. */
+/* Below, p must describe figure_params and the recipe's own table (params_use).
+ *
+ * Draw to path; the extension decides: .png, .svg or .pdf.  The same data and options give the same bytes.
+ * Written to a temporary file, then renamed.  ERR_FAILED when there is nothing to draw. */
 int figure_draw(const figure *f, const figure_data *d, const params *p, const char *path, err *e);
 
-/* The same in a terminal. */
-typedef enum term_colour { TERM_ASCII, TERM_256, TERM_TRUE } term_colour;
-typedef struct view_size { int columns, lines; } view_size;
-/* Text with escape sequences according to colour, at most size.columns wide; free() the result. */
+/* The same in a terminal: text with escape sequences according to colour (none at all, and nothing but
+ * ASCII, for TERM_ASCII; UTF-8 otherwise), at most size.columns wide and, when size.lines is above 0, at
+ * most that many lines.  Every line ends with '\n' and with the terminal's own colours.  free() the
+ * result. */
 int figure_view(const figure *f, const figure_data *d, const params *p, term_colour colour, view_size size,
                 char **out, err *e);
 

@@ -42,6 +42,7 @@ int page_init(page *out, const params *p, double width_mm, err *e)
     pg.body = params_given(p, "font-size") ? params_real(p, "font-size") : width_mm > 200 ? 14 : 8;
     pg.small = fmax(0.875 * pg.body, PAGE_MIN_FONT);
     pg.large = 1.125 * pg.body;
+    pg.unit = pg.body / 8;
     pg.margin = 2 * POINTS_PER_MM;
     *out = pg;
     return 0;

@@ -20,6 +20,7 @@ typedef struct page {
     const char *family;  /* as asked for; borrowed from the options */
     bool family_given;
     double small, body, large; /* type sizes: tick labels; axis labels; title */
+    double unit;         /* gaps and ticks are multiples of this: 1 point beside text of 8 points */
     bool show_title;
 } page;
 

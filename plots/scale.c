@@ -169,64 +169,42 @@ double scale_unit(const scale *s, double v)
 
 /* --- numbers and ticks --- */
 
-static void put_superscript(strbuf *b, int v)
+/* Mantissa and exponent: "1e-4", "2.5e6"; pretty "10⁻⁴", "2.5·10⁶". */
+static void format_power(number_text out, double v, bool pretty)
 {
     static const char *const digit[] = {"\u2070", "\u00b9", "\u00b2", "\u00b3", "\u2074",
                                         "\u2075", "\u2076", "\u2077", "\u2078", "\u2079"};
-    char text[16];
+    int exponent = (int)floor(log10(fabs(v)) + 1e-9);
+    const char *sign = v >= 0 ? "" : pretty ? "\u2212" : "-";
+    char mantissa[16], power[8];
 
-    snprintf(text, sizeof text, "%d", v);
-    for (const char *c = text; *c; c++)
-        strbuf_puts(b, *c == '-' ? "\u207b" : digit[*c - '0']);
-}
-
-/* Mantissa and exponent: "1e-4", "2.5e6"; pretty "10⁻⁴", "2.5·10⁶". */
-static void put_power(strbuf *b, double v, bool pretty)
-{
-    int exponent = (int)floor(log10(v) + 1e-9);
-    double mantissa = v / pow(10, exponent);
-    char text[32];
-
-    snprintf(text, sizeof text, "%.3g", mantissa);
-    bool one = strcmp(text, "1") == 0;
+    snprintf(mantissa, sizeof mantissa, "%.3g", fabs(v) / pow(10, exponent));
     if (!pretty) {
-        strbuf_printf(b, "%se%d", text, exponent);
+        snprintf(out, sizeof(number_text), "%s%se%d", sign, mantissa, exponent);
         return;
     }
-    if (!one)
-        strbuf_printf(b, "%s\u00b7", text);
-    strbuf_puts(b, "10");
-    put_superscript(b, exponent);
+    bool one = strcmp(mantissa, "1") == 0;
+    int n = snprintf(out, sizeof(number_text), "%s%s%s10", sign, one ? "" : mantissa, one ? "" : "\u00b7");
+    snprintf(power, sizeof power, "%d", exponent);
+    for (const char *c = power; *c; c++)
+        n += snprintf(out + n, sizeof(number_text) - (size_t)n, "%s", *c == '-' ? "\u207b" : digit[*c - '0']);
 }
 
-void number_put(strbuf *b, double v, int decimals, bool pretty)
+void number_format(number_text out, double v, int decimals, bool pretty)
 {
     double a = fabs(v);
-    char text[64];
+    char text[32];
 
     if (a != 0 && (a >= 1e6 || a < 5e-4)) {
-        if (v < 0)
-            strbuf_puts(b, pretty ? "\u2212" : "-");
-        put_power(b, a, pretty);
+        format_power(out, v, pretty);
         return;
     }
     if (decimals < 0)
-        snprintf(text, sizeof text, "%.4g", a);
+        snprintf(text, sizeof text, a < 1000 ? "%.4g" : "%.0f", a);
     else
         snprintf(text, sizeof text, "%.*f", decimals, a);
-    if (v < 0 && strspn(text, "0.") != strlen(text)) /* no "-0.00" */
-        strbuf_puts(b, pretty ? "\u2212" : "-");
-    strbuf_puts(b, text);
-}
-
-static void set_tick(scale_tick *t, double at, double v, int decimals, bool pretty)
-{
-    strbuf b = {0};
-
-    t->at = at;
-    number_put(&b, v, decimals, pretty);
-    snprintf(t->text, sizeof t->text, "%s", strbuf_str(&b));
-    strbuf_free(&b);
+    bool zero = strspn(text, "0.") == strlen(text); /* no "-0.00" */
+    snprintf(out, sizeof(number_text), "%s%s", v >= 0 || zero ? "" : pretty ? "\u2212" : "-", text);
 }
 
 /* Whole decades, every kth when they are too many. */
@@ -241,13 +219,11 @@ static int log_ticks(scale_tick *out, const scale *s, int most, bool pretty)
     for (int i = 0; i < n; i++) {
         int k = last - every * (n - 1 - i);
         double v = pow(10, k);
-        set_tick(&out[i], scale_unit(s, v), v, -1, pretty);
-        if (pretty && k != 0) { /* 10^-1 rather than 0.1 between its neighbours */
-            strbuf b = {0};
-            put_power(&b, v, true);
-            snprintf(out[i].text, sizeof out[i].text, "%s", strbuf_str(&b));
-            strbuf_free(&b);
-        }
+        out[i].at = scale_unit(s, v);
+        if (pretty && k != 0) /* 10^-1 rather than 0.1 between its neighbours */
+            format_power(out[i].text, v, true);
+        else
+            number_format(out[i].text, v, -1, pretty);
     }
     return n;
 }
@@ -269,7 +245,8 @@ static int linear_ticks(scale_tick *out, const scale *s, int most, bool pretty)
     int n = (int)(last - first) + 1;
     for (int i = 0; i < n; i++) {
         double v = (first + i) * step;
-        set_tick(&out[i], fmin(fmax((v - s->lo) / span, 0), 1), fabs(v) < step / 2 ? 0 : v, decimals, pretty);
+        out[i].at = fmin(fmax((v - s->lo) / span, 0), 1);
+        number_format(out[i].text, fabs(v) < step / 2 ? 0 : v, decimals, pretty);
     }
     return n > 0 ? n : 0;
 }
@@ -286,29 +263,29 @@ int scale_ticks(scale_tick *out, const scale *s, int most, bool pretty)
     if (n >= 2)
         return n;
     /* limits within one decade or one step: name the ends */
-    set_tick(&out[0], 0, s->lo, -1, pretty);
-    set_tick(&out[1], 1, s->hi, -1, pretty);
+    out[0].at = 0;
+    number_format(out[0].text, s->lo, -1, pretty);
+    out[1].at = 1;
+    number_format(out[1].text, s->hi, -1, pretty);
     return 2;
 }
 
 void scale_put_label(strbuf *b, const scale *s, const figure_data *d, const grid *g)
 {
     pool_text pooled;
+    number_text lo, hi;
 
+    number_format(lo, s->lo, -1, false);
+    number_format(hi, s->hi, -1, false);
     strbuf_puts(b, d->quantity && *d->quantity ? d->quantity : "value");
     if (d->unit && *d->unit)
         strbuf_printf(b, " (%s)", d->unit);
     if (s->norm == NORM_LOG)
         strbuf_puts(b, ", log10");
-    if (s->norm == NORM_LOG && !s->limits_given) {
-        strbuf_puts(b, ", floor ");
-        number_put(b, s->lo, -1, false);
-    }
+    if (s->norm == NORM_LOG && !s->limits_given)
+        strbuf_printf(b, ", floor %s", lo);
     if (s->limits_given) {
-        strbuf_puts(b, ", limits ");
-        number_put(b, s->lo, -1, false);
-        strbuf_puts(b, " to ");
-        number_put(b, s->hi, -1, false);
+        strbuf_printf(b, ", limits %s to %s", lo, hi);
         if (!isnan(s->p_lo))
             strbuf_printf(b, " (percentiles %g to %g)", s->p_lo, s->p_hi);
     } else if (s->clips_high || (s->clips_low && s->norm == NORM_LINEAR)) {

@@ -23,13 +23,15 @@ int scale_init(scale *out, const figure_data *d, const grid *g, const params *p,
 double scale_unit(const scale *s, double v);
 static inline rgb scale_colour(const scale *s, double v) { return palette_at(s->palette, scale_unit(s, v)); }
 
-/* Number for a tick or a cell: "0.25", "1e-4"; pretty: "10⁻⁴" and a true minus sign. */
-void number_put(strbuf *b, double v, int decimals, bool pretty);
+/* A number on a colour bar: "0.25", "1e-4"; pretty: "10⁻⁴" and a true minus sign.  decimals -1: as many as
+ * four digits need. */
+typedef char number_text[48];
+void number_format(number_text out, double v, int decimals, bool pretty);
 
 enum { SCALE_MAX_TICKS = 16 };
 typedef struct scale_tick {
     double at;                  /* 0 = low end, 1 = high end */
-    char text[32];
+    number_text text;
 } scale_tick;
 /* At most `most` (2..SCALE_MAX_TICKS) ticks at round values, ascending; returns how many. */
 int scale_ticks(scale_tick *out, const scale *s, int most, bool pretty);

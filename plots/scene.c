@@ -113,6 +113,14 @@ static size_t char_start(const char *text, size_t at)
     return at;
 }
 
+static size_t next_char(const char *text, size_t at)
+{
+    do
+        at++;
+    while (((unsigned char)text[at] & 0xc0) == 0x80);
+    return at;
+}
+
 const char *scene_elide(scene *s, const char *text, text_style style, double width)
 {
     /* no line needs more: keeps the work bounded for a token of a megabyte */
@@ -127,12 +135,14 @@ const char *scene_elide(scene *s, const char *text, text_style style, double wid
         return copy;
     }
     while (fits < over) {
-        size_t middle = fits + (over - fits + 1) / 2, cut = char_start(text, middle);
+        size_t cut = char_start(text, fits + (over - fits + 1) / 2);
+        if (cut <= fits) /* the middle of a character that starts at fits */
+            cut = next_char(text, fits);
+        if (cut > over)
+            break;
         memcpy(copy, text, cut);
         strcpy(copy + cut, "\u2026");
-        if (cut <= fits)
-            over = middle - 1; /* no character starts between fits and middle */
-        else if (scene_text_width(s, copy, style) <= width)
+        if (scene_text_width(s, copy, style) <= width)
             fits = cut;
         else
             over = cut - 1;
@@ -169,6 +179,9 @@ int scene_wrap(scene *s, const char **lines, int most, const char *text, text_st
         size_t cut = n + 1 < most ? line_break(s, scratch, text, style, width) : strlen(text);
         memcpy(scratch, text, cut);
         scratch[cut] = '\0';
+        /* "A · B" cut after the dot needs no dot */
+        if (text[cut] && cut > 3 && strcmp(scratch + cut - 3, " \u00b7") == 0)
+            scratch[cut - 3] = '\0';
         lines[n++] = scene_elide(s, scratch, style, width);
         text += cut;
         text += strspn(text, " ");

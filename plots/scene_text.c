@@ -18,12 +18,21 @@ struct scene_fonts {
 
 double scene_ascent(const scene *s, text_style style);
 
-static void set_font(const scene *s, text_style style)
+/* The family by its exact name: words in it ("Condensed") are not to be read as a style. */
+static PangoFontDescription *describe(const scene *s, text_style style)
 {
-    PangoFontDescription *d = pango_font_description_from_string(s->page.family);
+    PangoFontDescription *d = pango_font_description_new();
 
+    pango_font_description_set_family(d, s->page.family);
     pango_font_description_set_weight(d, style.bold ? PANGO_WEIGHT_BOLD : PANGO_WEIGHT_NORMAL);
     pango_font_description_set_absolute_size(d, style.size * PANGO_SCALE);
+    return d;
+}
+
+static void set_font(const scene *s, text_style style)
+{
+    PangoFontDescription *d = describe(s, style);
+
     pango_layout_set_font_description(s->fonts->layout, d);
     pango_font_description_free(d);
 }
@@ -38,11 +47,10 @@ static void set_text(const scene *s, const char *text, text_style style)
 static int resolve_family(scene *s, err *e)
 {
     static const char *const generic[] = {"sans", "sans-serif", "serif", "monospace", "mono", "system-ui"};
-    PangoFontDescription *asked = pango_font_description_from_string(s->page.family);
+    PangoFontDescription *asked = describe(s, (text_style){.size = 8});
     PangoFont *font;
     int rc = 0;
 
-    pango_font_description_set_absolute_size(asked, 8 * PANGO_SCALE);
     font = pango_context_load_font(s->fonts->context, asked);
     if (!font) {
         pango_font_description_free(asked);
@@ -52,13 +60,16 @@ static int resolve_family(scene *s, err *e)
     PangoFontDescription *got = pango_font_describe(font);
     const char *family = pango_font_description_get_family(got), *want = pango_font_description_get_family(asked);
     bool same = want && strcasecmp(want, family) == 0;
+    /* "DejaVu Sans Condensed" is found as a width of "DejaVu Sans" */
+    same |= want && strncasecmp(want, family, strlen(family)) == 0 &&
+            pango_font_description_get_stretch(got) != PANGO_STRETCH_NORMAL;
     for (size_t i = 0; want && i < sizeof generic / sizeof *generic; i++)
         same |= strcasecmp(want, generic[i]) == 0;
     if (!same && s->page.family_given) {
         err_set(e, ERR_USAGE, "font '%s' is not installed", s->page.family);
         rc = err_hint(e, "`fc-list : family` names the installed ones");
     } else {
-        s->font = mem_strdup(family, e);
+        s->font = mem_strdup(same ? want : family, e);
         rc = s->font ? 0 : ERR_RESOURCE;
     }
     pango_font_description_free(got);
@@ -177,3 +188,24 @@ void scene_draw_text(const scene *s, cairo_t *cr, const scene_item *it)
     pango_cairo_show_layout_line(cr, pango_layout_get_line_readonly(s->fonts->layout, 0));
     cairo_restore(cr);
 }
+
+/* fontconfig keeps a few patterns until the process ends; LeakSanitizer is not to take them for ours. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define HAVE_LEAK_SANITIZER 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(HAVE_LEAK_SANITIZER)
+const char *__lsan_default_suppressions(void);
+const char *__lsan_default_options(void);
+
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfontconfig\n";
+}
+
+const char *__lsan_default_options(void)
+{
+    return "print_suppressions=0";
+}
+#endif

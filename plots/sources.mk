@@ -1,0 +1,34 @@
+# Figures: one file and one line each.
+figure_sources = \
+	plots/figures/head_map.c \
+	plots/figures/score_grid.c
+# Writers, one per file format.
+writer_sources = \
+	plots/writers/pdf.c \
+	plots/writers/png.c \
+	plots/writers/svg.c
+libattnscope_a_SOURCES += $(figure_sources) $(writer_sources) \
+	plots/colormap.c \
+	plots/colormap_data.c \
+	plots/figure.c \
+	plots/frame.c \
+	plots/grid.c \
+	plots/heatmap.c \
+	plots/heatmap_plan.c \
+	plots/heatmap_view.c \
+	plots/label.c \
+	plots/page.c \
+	plots/png_encode.c \
+	plots/scale.c \
+	plots/scene.c \
+	plots/scene_text.c \
+	plots/writer.c
+libattnscope_a_SOURCES += plots/colormap.h plots/figure.h plots/frame.h plots/grid.h plots/heatmap.h \
+	plots/label.h plots/page.h plots/scale.h plots/scene.h plots/writer.h
+
+registry/figures.inc: Makefile build-aux/registry.sh
+	$(REGISTRY) FIGURE $(figure_sources) > $@
+registry/writers.inc: Makefile build-aux/registry.sh
+	$(REGISTRY) WRITER $(writer_sources) > $@
+BUILT_SOURCES += registry/figures.inc registry/writers.inc
+CLEANFILES += registry/figures.inc registry/writers.inc

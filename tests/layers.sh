@@ -11,7 +11,7 @@ violations()
     shift
     allowed=$(echo "$folder registry $*" | tr ' ' '|')
     grep -rnE '^ *# *include *"' "$folder" --include='*.c' --include='*.h' |
-        grep -vE "include *\"($allowed)/"
+        grep -vE "include *\"(($allowed)/|config\.h\")"
 }
 
 rule()

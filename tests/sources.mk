@@ -3,9 +3,22 @@ LDADD = $(LIBS_ALL) $(CMOCKA_LIBS)
 
 cmocka_tests = \
 	tests/test_attention \
+	tests/test_base_core \
+	tests/test_base_files \
+	tests/test_base_npz \
+	tests/test_base_npz_write \
+	tests/test_base_pool \
 	tests/test_kernels
 
 shell_tests = \
+	tests/cli_bad_input.sh \
+	tests/cli_figure.sh \
+	tests/cli_generate.sh \
+	tests/cli_model.sh \
+	tests/cli_run.sh \
+	tests/cli_store.sh \
+	tests/cli_tokenize.sh \
+	tests/cli_verify.sh \
 	tests/layers.sh
 
 dist_check_SCRIPTS += $(shell_tests)
@@ -20,7 +33,8 @@ TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver
 LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_DRIVER = $(TAP_DRIVER)
 SH_LOG_COMPILER = $(SHELL)
+LOG_COMPILER = $(SHELL) $(top_srcdir)/build-aux/cmocka-tap.sh
 AM_TESTS_ENVIRONMENT = \
 	ATTNSCOPE='$(abs_top_builddir)/attnscope'; export ATTNSCOPE; \
 	CC='$(CC)'; export CC;
-EXTRA_DIST += tests/tap.sh
+EXTRA_DIST += tests/cli_lib.sh tests/tap.sh

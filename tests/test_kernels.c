@@ -133,6 +133,25 @@ static void check_gemm_tails(const kernels *k)
         }
 }
 
+/* Every table gives the bits of plain C. */
+static void check_gemm_bits(const kernels *k)
+{
+    enum { DEPTH = 700, ROWS = 4, COLS = 4 };
+    static float a[DEPTH * GEMM_MAX_MR], b[DEPTH * GEMM_MAX_NR], pa[DEPTH * ROWS], pb[DEPTH * COLS];
+    float got[ROWS * COLS], want[ROWS * COLS];
+    fill(a, (size_t)(DEPTH * k->mr), 0);
+    fill(b, (size_t)(DEPTH * k->nr), 0);
+    for (int p = 0; p < DEPTH; p++) {
+        memcpy(pa + p * ROWS, a + p * k->mr, ROWS * sizeof(float));
+        memcpy(pb + p * COLS, b + p * k->nr, COLS * sizeof(float));
+    }
+    assert_int_equal(kernels_c.mr, ROWS);
+    assert_int_equal(kernels_c.nr, COLS);
+    k->gemm_micro(DEPTH, a, b, got, COLS, ROWS, COLS);
+    kernels_c.gemm_micro(DEPTH, pa, pb, want, COLS, ROWS, COLS);
+    assert_memory_equal(got, want, sizeof got);
+}
+
 static void check_dot(const kernels *k)
 {
     for (int64_t n = 0; n < 200; n += n < 70 ? 1 : 13) {
@@ -169,19 +188,21 @@ static void check_interleave(const kernels *k)
         }
 }
 
+#define SCALE 0.5f /* a power of two: exact in both */
+
 /* One column in double. */
 static void reference_softmax(const float *s, int64_t stride, int64_t lo, int64_t hi, int64_t qpos, double *p,
                               double *lse, double *entropy, double *maximum, double *distance)
 {
     double m = -INFINITY, sum = 0;
     for (int64_t k = lo; k < hi; k++)
-        m = fmax(m, s[k * stride]);
+        m = fmax(m, s[k * stride] * (double)SCALE);
     for (int64_t k = lo; k < hi; k++)
-        sum += exp(s[k * stride] - m);
+        sum += exp(s[k * stride] * (double)SCALE - m);
     *lse = m + log(sum);
     *entropy = *maximum = *distance = 0;
     for (int64_t k = lo; k < hi; k++) {
-        double q = exp(s[k * stride] - m) / sum;
+        double q = exp(s[k * stride] * (double)SCALE - m) / sum;
         p[k] = q;
         *entropy -= q > 0 ? q * log(q) : 0;
         *maximum = fmax(*maximum, q);
@@ -213,7 +234,7 @@ static void check_softmax(const kernels *k)
                     s.p[lo[j] * k->nr + j] = 1; /* at least one finite score */
             }
             memcpy(before, s.p, (size_t)(n * k->nr) * sizeof(float));
-            softmax_block b = {.s = s.p, .n_key = n, .lo = lo, .hi = hi, .qpos = qpos, .lse = lse, .entropy = entropy,
+            softmax_block b = {.s = s.p, .scale = SCALE, .n_key = n, .n_total = n, .lo = lo, .hi = hi, .qpos = qpos, .lse = lse, .entropy = entropy,
                                .maximum = maximum, .distance = distance};
             k->softmax_columns(&b);
             for (int j = 0; j < k->nr; j++) {
@@ -299,6 +320,7 @@ static void check_elementwise(const kernels *k)
 
 static void test_gemm(void **state) { (void)state; check_gemm(&kernels_c); each_table(check_gemm); }
 static void test_gemm_tails(void **state) { (void)state; check_gemm_tails(&kernels_c); each_table(check_gemm_tails); }
+static void test_gemm_bits(void **state) { (void)state; each_table(check_gemm_bits); }
 static void test_dot(void **state) { (void)state; check_dot(&kernels_c); each_table(check_dot); }
 static void test_interleave(void **state) { (void)state; check_interleave(&kernels_c); each_table(check_interleave); }
 static void test_softmax(void **state) { (void)state; check_softmax(&kernels_c); each_table(check_softmax); }
@@ -340,7 +362,7 @@ static void test_select(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gemm), cmocka_unit_test(test_gemm_tails), cmocka_unit_test(test_dot),
+        cmocka_unit_test(test_gemm), cmocka_unit_test(test_gemm_tails), cmocka_unit_test(test_gemm_bits), cmocka_unit_test(test_dot),
         cmocka_unit_test(test_interleave), cmocka_unit_test(test_softmax), cmocka_unit_test(test_activations),
         cmocka_unit_test(test_elementwise), cmocka_unit_test(test_published_values), cmocka_unit_test(test_select),
     };

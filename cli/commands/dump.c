@@ -8,7 +8,8 @@
 static int run(session *s, const command_args *a, err *e)
 {
     const char *inputs = params_str(a->p, "inputs"), *path = params_str(a->p, "output");
-    bool other = params_given(a->p, "prompt") || params_given(a->p, "prompt-file") || params_given(a->p, "ids");
+    bool other = params_given(a->p, "prompt") || params_given(a->p, "prompt-file") ||
+                 params_given(a->p, "ids");
     loaded_model *lm;
     prompt_input in = {0};
     if (!path) {
@@ -19,7 +20,7 @@ static int run(session *s, const command_args *a, err *e)
         err_set(e, ERR_USAGE, "--inputs excludes --prompt, --prompt-file and --ids");
         return err_hint(e, "keep one of them");
     }
-    int rc = command_model(s, a, true, &lm, e);
+    int rc = choose_model(s, a, true, &lm, e);
     if (!rc && inputs) {
         rc = reference_ids(&in.ids, &in.n, inputs, e);
         if (!rc)
@@ -39,10 +40,13 @@ static int run(session *s, const command_args *a, err *e)
 }
 
 static const param own[] = {
-    {"inputs", PARAM_PATH, NULL, "REF.npz", "take the inputs (ids) from a reference file", 0, 0, NULL, NULL},
-    {"output", PARAM_PATH, NULL, "OUT.npz", "the file to write", 0, 0, NULL, NULL},
-    {"attention", PARAM_BOOL, "true", NULL, "also the attention maps attn_<l> [H, n, n]", 0, 0, NULL, NULL},
-    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+    {.name = "inputs", .kind = PARAM_PATH, .value = "REF.npz",
+     .help = "take the inputs (ids) from a reference file"},
+    {.name = "output", .kind = PARAM_PATH, .value = "OUT.npz",
+     .help = "the file to write"},
+    {.name = "attention", .kind = PARAM_BOOL, .def = "true",
+     .help = "also the attention maps attn_<l> [H, n, n]"},
+    {.name = NULL},
 };
 static const param *const *extra(void)
 {
@@ -50,7 +54,8 @@ static const param *const *extra(void)
     return tables;
 }
 static const char *const examples[] = {
-    "dump examples/models/lantern-3m --prompt \"A lamp.\" -o lamp.npz", "ids, logits, hidden states and attention maps",
+    "dump examples/models/lantern-3m --prompt \"A lamp.\" -o lamp.npz",
+    "ids, logits, hidden states and attention maps",
     "dump examples/models/lantern-3m --ids 0,17,42 --no-attention -o small.npz", "without the maps",
     NULL,
 };
@@ -59,9 +64,11 @@ static const char *const complete[] = {"models", NULL};
 const command command_dump = {
     .name = "dump", .group = "prove", .usage = "[MODEL]",
     .summary = "write logits, hidden states and attention maps of a run to a NPZ file",
-    .help = "The file holds `ids` [n] (int64) and float32 arrays `logits` [n, V], `hidden_<l>` [n, C] for l = 0 .. L\n"
-            "(the residual stream after l blocks, before the final norm) and `attn_<l>` [H, n, n]: what `verify`\n"
-            "compares and numpy.load reads.  Written under a temporary name and renamed when complete.",
-    .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .extra_params = extra,
+    .help = "The file holds `ids` [n] (int64) and float32 arrays `logits` [n, V], `hidden_<l>` [n, C] for l "
+            "= 0 .. L (the residual stream after l blocks, before the final norm) and `attn_<l>` [H, n, n]: "
+            "what `verify` compares and numpy.load reads. Written under a temporary name and renamed when "
+            "complete.",
+    .examples = examples, .params = own, .min_args = 0, .max_args = 1,
+    .complete = complete, .extra_params = extra,
     .run = run, .no_table = true,
 };

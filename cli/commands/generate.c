@@ -4,10 +4,9 @@
 #include <string.h>
 #include "base/cancel.h"
 #include "base/mem.h"
-#include "cli/command_util.h"
 #include "cli/json_line.h"
+#include "cli/output.h"
 #include "cli/prompt_input.h"
-#include "cli/run_sink.h"
 #include "cli/sampler.h"
 
 typedef struct generation {
@@ -44,7 +43,7 @@ static int stream_text(generation *g, const char *bytes, size_t n, bool last, er
     memcpy(rest, s + at, n_rest);
     strbuf_clear(&g->held);
     strbuf_add(&g->held, rest, n_rest);
-    int rc = write_out(g->s->out, &out, e);
+    int rc = output_flush(g->s->out, &out, e);
     strbuf_free(&out);
     if (!rc && fflush(g->s->out) != 0)
         rc = err_set(e, ERR_RESOURCE, "cannot write the output");
@@ -57,7 +56,7 @@ static int stream_token(generation *g, int32_t id, err *e)
     if (!tok) {
         strbuf b = {0};
         strbuf_printf(&b, g->n > 1 ? " %" PRId32 : "%" PRId32, id);
-        int rc = write_out(g->s->out, &b, e);
+        int rc = output_flush(g->s->out, &b, e);
         strbuf_free(&b);
         fflush(g->s->out);
         return rc;
@@ -101,7 +100,7 @@ static int loop(generation *g, decoder *d, const prompt_input *in, sampler *smp,
         strbuf newline = {0};
         strbuf_putc(&newline, '\n');
         if (!end_rc)
-            end_rc = write_out(g->s->out, &newline, rc ? NULL : e);
+            end_rc = output_flush(g->s->out, &newline, rc ? NULL : e);
         strbuf_free(&newline);
         rc = rc ? rc : end_rc;
     }
@@ -123,7 +122,7 @@ static int put_json(generation *g, const command_args *a, const prompt_input *in
         json_line_int(&b, "seed", params_int(a->p, "seed"));
     json_line_end(&b);
     if (!rc)
-        rc = write_out(g->s->out, &b, e);
+        rc = output_flush(g->s->out, &b, e);
     strbuf_free(&b);
     strbuf_free(&text);
     return rc;
@@ -132,7 +131,7 @@ static int put_json(generation *g, const command_args *a, const prompt_input *in
 static int run(session *s, const command_args *a, err *e)
 {
     loaded_model *lm;
-    int rc = command_model(s, a, true, &lm, e);
+    int rc = choose_model(s, a, true, &lm, e);
     if (rc)
         return rc;
     prompt_input in;
@@ -152,8 +151,8 @@ static int run(session *s, const command_args *a, err *e)
     if (!rc && !(g.ids = mem_array((size_t)most, sizeof *g.ids, e)))
         rc = ERR_RESOURCE;
     if (!rc)
-        rc = sampler_init(&smp, params_real(a->p, "temperature"), params_int(a->p, "top-k"), params_real(a->p, "top-p"),
-                          (uint64_t)params_int(a->p, "seed"), lm->m->vocab, e);
+        rc = sampler_init(&smp, params_real(a->p, "temperature"), params_int(a->p, "top-k"),
+                          params_real(a->p, "top-p"), (uint64_t)params_int(a->p, "seed"), lm->m->vocab, e);
     if (!rc)
         rc = decoder_new(&d, lm->rt, in.n + most, e);
     if (!rc)
@@ -171,12 +170,17 @@ static int run(session *s, const command_args *a, err *e)
 }
 
 static const param own[] = {
-    {"max-tokens", PARAM_INT, "64", "N", "tokens to generate at most", 1, 1e15, NULL, NULL},
-    {"temperature", PARAM_REAL, "0", "T", "0: always the most probable token; 1: the model's own distribution", 0, 1000, NULL, NULL},
-    {"top-k", PARAM_INT, "0", "K", "sample among the K most probable tokens only; 0: all", 0, 1e15, NULL, NULL},
-    {"top-p", PARAM_REAL, "1", "P", "sample among the fewest tokens whose probabilities reach P", 0, 1, NULL, NULL},
-    {"seed", PARAM_INT, "0", "S", "seed of the random numbers: the same seed gives the same text", 0, 0, NULL, NULL},
-    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+    {.name = "max-tokens", .kind = PARAM_INT, .def = "64", .value = "N", .min = 1, .max = 1e15,
+     .help = "tokens to generate at most"},
+    {.name = "temperature", .kind = PARAM_REAL, .def = "0", .value = "T", .max = 1000,
+     .help = "0: always the most probable token; 1: the model's own distribution"},
+    {.name = "top-k", .kind = PARAM_INT, .def = "0", .value = "K", .max = 1e15,
+     .help = "sample among the K most probable tokens only; 0: all"},
+    {.name = "top-p", .kind = PARAM_REAL, .def = "1", .value = "P", .max = 1,
+     .help = "sample among the fewest tokens whose probabilities reach P"},
+    {.name = "seed", .kind = PARAM_INT, .def = "0", .value = "S",
+     .help = "seed of the random numbers: the same seed gives the same text"},
+    {.name = NULL},
 };
 static const param *const *extra(void)
 {
@@ -184,8 +188,10 @@ static const param *const *extra(void)
     return tables;
 }
 static const char *const examples[] = {
-    "generate examples/models/lantern-3m --prompt \"The old man\" --max-tokens 20", "the most probable continuation",
-    "generate examples/models/lantern-3m --prompt \"The old man\" --temperature 0.8 --seed 7", "a sampled one, the same each time",
+    "generate examples/models/lantern-3m --prompt \"The old man\" --max-tokens 20",
+    "the most probable continuation",
+    "generate examples/models/lantern-3m --prompt \"The old man\" --temperature 0.8 --seed 7",
+    "a sampled one, the same each time",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};
@@ -193,9 +199,10 @@ static const char *const complete[] = {"models", NULL};
 const command command_generate = {
     .name = "generate", .group = "model", .usage = "[MODEL]",
     .summary = "continue a prompt, greedily or by sampling",
-    .help = "Prints the continuation as it comes, without the prompt; special tokens are left out.  Stops at the\n"
-            "end-of-text token, after --max-tokens, or when the context is full.  Sampling divides the logits by the\n"
-            "temperature, keeps the --top-k, then the --top-p candidates, and draws with xoshiro256** seeded from\n"
-            "--seed.  With --json one object holds ids, text and why it stopped.",
-    .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .extra_params = extra, .run = run,
+    .help = "Prints the continuation as it comes, without the prompt; special tokens are left out. Stops at "
+            "the end-of-text token, after --max-tokens, or when the context is full. Sampling divides the "
+            "logits by the temperature, keeps the --top-k, then the --top-p candidates, and draws with "
+            "xoshiro256** seeded from --seed. With --json one object holds ids, text and why it stopped.",
+    .examples = examples, .params = own, .min_args = 0, .max_args = 1,
+    .complete = complete, .extra_params = extra, .run = run,
 };

@@ -1,14 +1,14 @@
 /* info: what a model is made of, and what this machine offers. */
 #include <inttypes.h>
 #include "base/pool.h"
-#include "cli/command_util.h"
 #include "cli/info_lines.h"
 #include "cli/json_line.h"
+#include "cli/output.h"
 #include "compute/kernels.h"
 
 static void machine(strbuf *b, const session *s, const command_args *a)
 {
-    int64_t threads = command_threads(s, a);
+    int64_t threads = option_threads(s, a);
     int used = threads > 0 ? (int)threads : machine_threads();
     const kernels *const *all = kernels_all();
     if (command_format(s, a) == FORMAT_JSON) {
@@ -39,7 +39,7 @@ static int run(session *s, const command_args *a, err *e)
     if (!only_machine) {
         loaded_model *lm;
         model_card card;
-        rc = command_model(s, a, false, &lm, e);
+        rc = choose_model(s, a, false, &lm, e);
         if (rc)
             return rc;
         rc = model_card_make(&card, lm, true, &s->prog, e);
@@ -53,15 +53,17 @@ static int run(session *s, const command_args *a, err *e)
     }
     if (params_bool(a->p, "machine"))
         machine(&b, s, a);
-    rc = write_out(s->out, &b, e);
+    rc = output_flush(s->out, &b, e);
     strbuf_free(&b);
     return rc;
 }
 
 static const param own[] = {
-    {"machine", PARAM_BOOL, NULL, NULL, "also say what processor, instruction set and threads are used", 0, 0, NULL, NULL},
-    {"verbose", PARAM_BOOL, NULL, NULL, "also list files, rotary embeddings and configuration keys that were ignored", 0, 0, NULL, NULL},
-    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+    {.name = "machine", .kind = PARAM_BOOL,
+     .help = "also say what processor, instruction set and threads are used"},
+    {.name = "verbose", .kind = PARAM_BOOL,
+     .help = "also list files, rotary embeddings and configuration keys that were ignored"},
+    {.name = NULL},
 };
 static const char *const examples[] = {
     "info examples/models/lantern-3m", "sizes, hashes and the attention of each layer",
@@ -74,9 +76,9 @@ static const char *const complete[] = {"models", NULL};
 const command command_info = {
     .name = "info", .group = "model", .usage = "[MODEL]",
     .summary = "describe a model: sizes, attention plan, hashes",
-    .help = "Prints family, sizes, element types, tokenizer and the SHA-256 of weights and tokenizer, and how each\n"
-            "layer attends: heads, key/value heads, window, rotary base and scaling, scale.  Equal layers share a\n"
-            "line.  Without MODEL the loaded one is described.  The digest of a large file takes a moment the\n"
-            "first time; it is remembered by size and time of change.",
+    .help = "Prints family, sizes, element types, tokenizer and the SHA-256 of weights and tokenizer, and "
+            "how each layer attends: heads, key/value heads, window, rotary base and scaling, scale. Equal "
+            "layers share a line. Without MODEL the loaded one is described. The digest of a large file "
+            "takes a moment the first time; it is remembered by size and time of change.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .run = run,
 };

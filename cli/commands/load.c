@@ -1,7 +1,7 @@
 /* load: open a model and make it the current one of the session. */
 #include <inttypes.h>
-#include "cli/command_util.h"
 #include "cli/info_lines.h"
+#include "cli/output.h"
 
 static int run(session *s, const command_args *a, err *e)
 {
@@ -18,7 +18,7 @@ static int run(session *s, const command_args *a, err *e)
         info_json(&b, lm, &card);
     else
         info_short(&b, lm, &card);
-    rc = write_out(s->out, &b, e);
+    rc = output_flush(s->out, &b, e);
     if (!rc && !lm->tok)
         say(s, "no tokenizer: %s; prompts must be token ids (--ids)", lm->tok_err.msg);
     strbuf_free(&b);
@@ -36,7 +36,8 @@ static const char *const complete[] = {"models", NULL};
 const command command_load = {
     .name = "load", .group = "model", .usage = "MODEL",
     .summary = "open a model and make it the current one",
-    .help = "MODEL is a directory in the Hugging Face layout (config.json beside model.safetensors or its index) or\n"
-            "a GGUF file.  Weights are mapped, not copied.  Commands after this one may leave MODEL out.",
+    .help = "MODEL is a directory in the Hugging Face layout (config.json beside model.safetensors or its "
+            "index) or a GGUF file. Weights are mapped, not copied. Commands after this one may leave MODEL "
+            "out.",
     .examples = examples, .params = NULL, .min_args = 1, .max_args = 1, .complete = complete, .run = run,
 };

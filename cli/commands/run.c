@@ -6,10 +6,10 @@
 #include "analysis/analyse.h"
 #include "base/cancel.h"
 #include "base/mem.h"
-#include "cli/command_util.h"
 #include "cli/head_select.h"
 #include "cli/json_line.h"
 #include "cli/model_card.h"
+#include "cli/output.h"
 #include "cli/prompt_input.h"
 #include "cli/run_sink.h"
 #include "cli/run_summary.h"
@@ -89,26 +89,12 @@ static int check_metric_params(const job *j, err *e)
             chosen |= j->metrics[k] == metrics[i];
         for (const param *p = metrics[i]->params; p && p->name && !chosen; p++)
             if (params_given(j->a->p, p->name)) {
-                err_set(e, ERR_USAGE, "--%s belongs to metric %s, which is not measured", p->name, metrics[i]->name);
+                err_set(e, ERR_USAGE, "--%s belongs to metric %s, which is not measured", p->name,
+                        metrics[i]->name);
                 return err_hint(e, "add it: --metrics %s,...", metrics[i]->name);
             }
     }
     return 0;
-}
-
-/* The command that repeats this run from a terminal; in the shell MODEL may have been left out. */
-static char *repeatable(const job *j, err *e)
-{
-    const char *line = j->a->line;
-    strbuf b = {0};
-    if (strncmp(line, "attnscope ", 10) != 0)
-        strbuf_puts(&b, "attnscope ");
-    strbuf_puts(&b, line);
-    if (j->a->n == 0) {
-        strbuf_putc(&b, ' ');
-        strbuf_put_quoted(&b, j->lm->path);
-    }
-    return strbuf_take(&b, e);
 }
 
 static void put_param(strbuf *b, const params *p, const param *row)
@@ -157,7 +143,7 @@ static int prepare(job *j, err *e)
     if (!rc)
         rc = check_metric_params(j, e);
     if (!rc)
-        rc = command_model(j->s, j->a, false, &j->lm, e);
+        rc = choose_model(j->s, j->a, false, &j->lm, e);
     if (!rc)
         rc = prompt_read(&j->in, j->lm, j->a->p, e);
     if (!rc && maps && *maps)
@@ -167,7 +153,7 @@ static int prepare(job *j, err *e)
         rc = err_hint(e, "name metrics (--metrics sink,entropy) or maps (--maps L1H3)");
     }
     if (!rc)
-        rc = command_model(j->s, j->a, true, &j->lm, e);
+        rc = choose_model(j->s, j->a, true, &j->lm, e);
     if (!rc)
         rc = model_card_make(&j->card, j->lm, true, &j->s->prog, e);
     return rc;
@@ -175,35 +161,43 @@ static int prepare(job *j, err *e)
 
 static int begin(job *j, err *e)
 {
-    char *command = repeatable(j, e), *settings = settings_json(j, e);
-    int rc = command && settings ? session_store(j->s, &j->st, e) : ERR_RESOURCE;
+    char *line = repeatable_command(j->a, j->a->n ? NULL : j->lm->path, e), *settings = settings_json(j, e);
+    int rc = line && settings ? session_store(j->s, &j->st, e) : e->code;
     if (!rc) {
         store_run r = {
-            .verb = "run", .command = command, .settings = settings, .precision = precision_name(j->lm->rt_precision),
-            .isa = kernels_get()->isa, .version = program_version, .operator_name = "softmax", .edits = "[]",
-            .threads = runtime_threads(j->lm->rt), .seed = NO_INDEX,
+            .verb = "run",
+            .command = line,
+            .settings = settings,
+            .precision = precision_name(j->lm->rt_precision),
+            .isa = kernels_get()->isa,
+            .version = program_version,
+            .operator_name = "softmax",
+            .edits = "[]",
+            .threads = runtime_threads(j->lm->rt),
+            .seed = NO_INDEX,
         };
         rc = store_run_begin(j->st, &j->card.m, &r, &j->run, e);
     }
-    free(command);
+    free(line);
     free(settings);
     return rc;
 }
 
 static int measure(job *j, err *e)
 {
-    store_token *tokens = NULL;
-    bool json = command_format(j->s, j->a) == FORMAT_JSON;
-    run_sink sink = {.st = j->st, .run = j->run, .json = json ? j->s->out : NULL, .bar = j->s->bar};
+    store_token *rows = NULL;
+    bool lines = command_format(j->s, j->a) == FORMAT_JSON;
+    run_sink sink = {.st = j->st, .run = j->run, .json = lines ? j->s->out : NULL, .bar = j->s->bar,
+                     .keep_going = strcmp(store_path(j->st), ":memory:") != 0};
     result_sink out = run_sink_use(&sink);
     analysis_request req = {
         .metrics = j->metrics, .n_metric = j->n_metric, .p = j->a->p, .maps = j->maps, .n_map = j->n_map,
         .map_limit = params_int(j->a->p, "map-limit"),
     };
-    int rc = prompt_store_tokens(&tokens, &j->in, j->lm, e);
+    int rc = prompt_store_tokens(&rows, &j->in, j->lm, e);
     if (!rc)
-        rc = store_unit_begin(j->st, j->run, 0, params_str(j->a->p, "label"), j->in.text, j->in.text_len, j->in.policy,
-                              tokens, j->in.n, e);
+        rc = store_unit_begin(j->st, j->run, 0, params_str(j->a->p, "label"), j->in.text, j->in.text_len,
+                              j->in.policy, rows, j->in.n, e);
     if (!rc) {
         rc = analyse(j->lm->rt, j->lm->m, j->in.ids, j->in.n, &req, &out, &j->s->prog, e);
         if (!rc)
@@ -216,7 +210,7 @@ static int measure(job *j, err *e)
             store_unit_rollback(j->st);
     }
     run_sink_free(&sink);
-    free(tokens);
+    free(rows);
     return rc;
 }
 
@@ -235,7 +229,7 @@ static int print_values(const job *j, err *e)
         "SELECT metric, kind, layer, head, position, value FROM value_list WHERE run = ?1 "
         "ORDER BY metric, kind, layer, head, position", bind, 1, e);
     if (!rc)
-        rc = print_table(j->s, j->a, t, "value", e);
+        rc = print_table(j->s, j->a, t, "attnscope.value/1", e);
     table_free(t);
     return rc;
 }
@@ -246,11 +240,14 @@ static int print_summary(const job *j, err *e)
     strbuf_printf(&b, "run %" PRId64 ": ", j->run);
     strbuf_put_visible(&b, j->lm->m->name, strlen(j->lm->m->name));
     strbuf_printf(&b, ", %" PRId64 " tokens (%s), %s, %s, %d threads, %.2f s\n", j->in.n, j->in.policy,
-                  precision_name(j->lm->rt_precision), kernels_get()->isa, runtime_threads(j->lm->rt), j->seconds);
-    int rc = write_out(j->s->out, &b, e);
+                  precision_name(j->lm->rt_precision), kernels_get()->isa, runtime_threads(j->lm->rt),
+                  j->seconds);
+    int rc = output_flush(j->s->out, &b, e);
     strbuf_free(&b);
     if (!rc)
         rc = run_summary(j->s, j->a, j->st, j->run, j->metrics, j->n_metric, e);
+    if (!rc && params_row(j->a->p, "sink-threshold"))
+        rc = sink_rate(j->s, j->st, j->run, params_real(j->a->p, "sink-threshold"), e);
     return rc;
 }
 
@@ -258,7 +255,8 @@ static void what_next(const job *j)
 {
     bool memory = strcmp(store_path(j->st), ":memory:") == 0;
     if (memory && !j->s->interactive) {
-        say(j->s, "nothing is kept: with --store FILE the run can be asked (top, sql), drawn (plot) and exported later");
+        say(j->s,
+            "nothing is kept: with --store FILE the run can be asked, drawn and exported later");
         return;
     }
     head_text head = "L0H0";
@@ -316,16 +314,23 @@ static int run(session *s, const command_args *a, err *e)
 }
 
 static const param own[] = {
-    {"metrics", PARAM_LIST, NULL, "LIST", "what to measure; `list metrics` explains each", 0, 0, NULL, "metrics"},
-    {"maps", PARAM_STR, NULL, "HEADS", "heads whose attention map is stored: L1H3,L2H*, L0, all", 0, 0, NULL, "heads"},
-    {"map-limit", PARAM_INT, "1024", "N", "pool stored maps above N cells a side (mean); 0: never", 0, 1e9, NULL, NULL},
-    {"label", PARAM_STR, NULL, "TEXT", "your name for the prompt, kept with the run", 0, 0, NULL, NULL},
-    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+    {.name = "metrics", .kind = PARAM_LIST, .value = "LIST", .complete = "metrics",
+     .help = "what to measure; `list metrics` explains each"},
+    {.name = "maps", .kind = PARAM_STR, .value = "HEADS", .complete = "heads",
+     .help = "heads whose attention map is stored: L1H3,L2H*, L0, all"},
+    {.name = "map-limit", .kind = PARAM_INT, .def = "1024", .value = "N", .max = 1e9,
+     .help = "pool stored maps above N cells a side (mean); 0: never"},
+    {.name = "label", .kind = PARAM_STR, .value = "TEXT",
+     .help = "your name for the prompt, kept with the run"},
+    {.name = NULL},
 };
 static const char *const examples[] = {
-    "run examples/models/lantern-3m --prompt \"The old man lit the lantern.\"", "all default metrics, a line each",
-    "run examples/models/lantern-3m --ids 0,17,42,17,42 --metrics induction,prev_token --json", "one JSON object a value",
-    "run examples/models/lantern-3m --prompt \"Once more, once more.\" --maps L1H3", "also keep the attention map of a head",
+    "run examples/models/lantern-3m --prompt \"The old man lit the lantern.\"",
+    "all default metrics, a line each",
+    "run examples/models/lantern-3m --ids 0,17,42,17,42 --metrics induction,prev_token --json",
+    "one JSON object a value",
+    "run examples/models/lantern-3m --prompt \"Once more, once more.\" --maps L1H3",
+    "also keep the attention map of a head",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};
@@ -333,11 +338,13 @@ static const char *const complete[] = {"models", NULL};
 const command command_run = {
     .name = "run", .group = "measure", .usage = "[MODEL]",
     .summary = "run a prompt and measure every attention head",
-    .help = "Runs the prompt once and measures while attention is at hand; nothing of the size of tokens x tokens is\n"
-            "kept unless --maps asks for it.  Every value, the exact command, model and tokenizer hashes, precision\n"
-            "and program version go to the store: in memory, or the file named with --store.\n"
-            "--prompt follows the tokenizer's own policy (BOS and the like) and says which; --ids adds nothing.\n"
-            "Prints a line for each metric: the mean over heads and the heads with the highest and lowest values.\n"
-            "--json prints every value instead, one object a line, --csv a table of all values.",
-    .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .extra_params = extra, .run = run,
+    .help = "Runs the prompt once and measures while attention is at hand; nothing of the size of tokens x "
+            "tokens is kept unless --maps asks for it. Every value, the exact command, model and tokenizer "
+            "hashes, precision and program version go to the store: in memory, or the file named with "
+            "--store. --prompt follows the tokenizer's own policy (BOS and the like) and says which; --ids "
+            "adds nothing. Prints a line for each metric: the mean over heads and the heads with the "
+            "highest and lowest values. --json prints every value instead, one object a line, --csv a table "
+            "of all values.",
+    .examples = examples, .params = own, .min_args = 0, .max_args = 1,
+    .complete = complete, .extra_params = extra, .run = run,
 };

@@ -6,9 +6,8 @@
 #include <string.h>
 #include "base/cancel.h"
 #include "base/mem.h"
-#include "cli/command_util.h"
 #include "cli/json_line.h"
-#include "cli/run_sink.h"
+#include "cli/output.h"
 #include "model/checkpoint.h"
 
 typedef struct tensor_stats {
@@ -118,9 +117,10 @@ static int put_row(table *t, const checkpoint_tensor *c, const tensor_stats *st,
 
 static int list(session *s, const command_args *a, const checkpoint *c, err *e)
 {
-    static const char *const columns[] = {"name", "dtype", "shape", "bytes", "min", "max", "mean", "std", "not_finite"};
+    static const char *const columns[] = {"name", "dtype", "shape", "bytes",     "min",
+                                          "max",  "mean",  "std",   "not_finite"};
     const char *glob = params_str(a->p, "glob");
-    bool stats = params_bool(a->p, "stats"), json = command_format(s, a) == FORMAT_JSON;
+    bool stats = params_bool(a->p, "stats"), as_json = command_format(s, a) == FORMAT_JSON;
     table *t = NULL;
     strbuf b = {0};
     int rc = table_new(&t, stats ? 9 : 4, columns, e), n = 0;
@@ -136,20 +136,21 @@ static int list(session *s, const command_args *a, const checkpoint *c, err *e)
         }
         if (rc)
             break;
-        if (json) {
+        if (as_json) {
             put_json(&b, ct, &st, stats);
-            rc = write_out(s->out, &b, e);
+            rc = output_flush(s->out, &b, e);
         } else {
             rc = put_row(t, ct, &st, stats, e);
         }
     }
     if (!rc && n == 0 && glob && c->n_tensor > 0) {
-        err_set(e, ERR_FAILED, "no tensor matches '%s' (there are %d, the first is %s)", glob, c->n_tensor, c->tensors[0].name);
+        err_set(e, ERR_FAILED, "no tensor matches '%s' (there are %d, the first is %s)", glob, c->n_tensor,
+                c->tensors[0].name);
         rc = err_hint(e, "* matches any text: --glob '*attn*'");
     } else if (!rc && c->n_tensor == 0) {
         say(s, "%s holds no tensors", c->path);
-    } else if (!rc && !json) {
-        rc = print_table(s, a, t, "tensor", e);
+    } else if (!rc && !as_json) {
+        rc = print_table(s, a, t, "attnscope.tensor/1", e);
     }
     strbuf_free(&b);
     table_free(t);
@@ -173,9 +174,11 @@ static int run(session *s, const command_args *a, err *e)
 }
 
 static const param own[] = {
-    {"glob", PARAM_STR, NULL, "PATTERN", "only tensors whose name matches (* and ? as in file names)", 0, 0, NULL, NULL},
-    {"stats", PARAM_BOOL, NULL, NULL, "smallest, largest and mean value, standard deviation, count of NaN and infinities", 0, 0, NULL, NULL},
-    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+    {.name = "glob", .kind = PARAM_STR, .value = "PATTERN",
+     .help = "only tensors whose name matches (* and ? as in file names)"},
+    {.name = "stats", .kind = PARAM_BOOL,
+     .help = "smallest, largest and mean value, standard deviation, count of NaN and infinities"},
+    {.name = NULL},
 };
 static const char *const examples[] = {
     "tensors examples/models/lantern-3m --glob 'model.layers.0.*'", "the tensors of the first layer",
@@ -187,7 +190,8 @@ static const char *const complete[] = {"models", NULL};
 const command command_tensors = {
     .name = "tensors", .group = "model", .usage = "[MODEL]",
     .summary = "list the tensors of a checkpoint",
-    .help = "Names, element types and shapes (the last dimension is contiguous, as in PyTorch) of all tensors, sorted\n"
-            "by name.  Works for any safetensors or GGUF file, also of a family that cannot be run.",
+    .help = "Names, element types and shapes (the last dimension is contiguous, as in PyTorch) of all "
+            "tensors, sorted by name. Works for any safetensors or GGUF file, also of a family that cannot "
+            "be run.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .run = run,
 };

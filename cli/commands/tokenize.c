@@ -6,10 +6,9 @@
 #include "base/json.h"
 #include "base/mapfile.h"
 #include "base/mem.h"
-#include "cli/command_util.h"
 #include "cli/json_line.h"
+#include "cli/output.h"
 #include "cli/prompt_input.h"
-#include "cli/run_sink.h"
 
 static int ids_of(int32_t **out, const tokens *t, err *e)
 {
@@ -61,7 +60,7 @@ static int one_json(session *s, const tokenizer *tok, const char *text, const to
     strbuf_putc(&b, ']');
     json_line_end(&b);
     if (!rc)
-        rc = write_out(s->out, &b, e);
+        rc = output_flush(s->out, &b, e);
     strbuf_free(&b);
     strbuf_free(&decoded);
     return rc;
@@ -74,7 +73,8 @@ static int visible_cell(table *t, cell *c, const char *s, size_t n, strbuf *b, e
     return table_text(t, c, strbuf_str(b), b->len, e);
 }
 
-static int one_table(session *s, const command_args *a, const tokenizer *tok, const char *text, const tokens *t, err *e)
+static int one_table(session *s, const command_args *a, const tokenizer *tok, const char *text,
+                     const tokens *t, err *e)
 {
     static const char *const columns[] = {"index", "id", "piece", "text", "begin", "end", "special"};
     table *rows = NULL;
@@ -99,13 +99,14 @@ static int one_table(session *s, const command_args *a, const tokenizer *tok, co
             rc = table_text(rows, &row[6], k->special ? "yes" : "", k->special ? 3 : 0, e);
     }
     if (!rc)
-        rc = print_table(s, a, rows, "token", e);
+        rc = print_table(s, a, rows, "attnscope.token/1", e);
     strbuf_free(&b);
     table_free(rows);
     return rc;
 }
 
-static int one_text(session *s, const command_args *a, const tokenizer *tok, const char *text, size_t len, err *e)
+static int one_text(session *s, const command_args *a, const tokenizer *tok, const char *text, size_t len,
+                    err *e)
 {
     tokens t = {0};
     int rc = tokenizer_encode(tok, text, len, params_bool(a->p, "special"), &t, e);
@@ -116,15 +117,16 @@ static int one_text(session *s, const command_args *a, const tokenizer *tok, con
     } else {
         rc = one_table(s, a, tok, text, &t, e);
         if (!rc)
-            say(s, "%" PRId64 " tokens from %zu bytes; %s; tokenizer: %s", t.n, len, t.policy, tokenizer_kind(tok));
+            say(s, "%" PRId64 " tokens from %zu bytes; %s; tokenizer: %s", t.n, len, t.policy,
+                tokenizer_kind(tok));
     }
     tokens_free(&t);
     return rc;
 }
 
 /* One line of a JSON Lines file: its "text" in, a line out. */
-static int one_case(strbuf *out, strbuf *decoded, const tokenizer *tok, const json *j, bool special, bool as_json,
-                    const char *where, err *e)
+static int one_case(strbuf *out, strbuf *decoded, const tokenizer *tok, const json *j, bool special,
+                    bool as_json, const char *where, err *e)
 {
     size_t len;
     const char *text = json_str(json_get(j, "text"), &len);
@@ -176,12 +178,12 @@ static int all_cases(session *s, const command_args *a, const tokenizer *tok, co
             rc = one_case(&out, &decoded, tok, j, special, as_json, where, e);
         json_free(j);
         if (!rc && out.len > 1 << 16)
-            rc = write_out(s->out, &out, e);
+            rc = output_flush(s->out, &out, e);
         if (!rc)
             rc = cancel_check(e);
         progress_step(&s->prog, "text", (double)at, (double)f.size);
     }
-    int write_rc = write_out(s->out, &out, rc ? NULL : e);
+    int write_rc = output_flush(s->out, &out, rc ? NULL : e);
     strbuf_free(&out);
     strbuf_free(&decoded);
     mapfile_close(&f);
@@ -215,7 +217,9 @@ static int run(session *s, const command_args *a, err *e)
     const char *text = params_str(a->p, "text"), *file = params_str(a->p, "file");
     const char *cases = params_str(a->p, "file-jsonl");
     if ((text != NULL) + (file != NULL) + (cases != NULL) != 1) {
-        err_set(e, ERR_USAGE, text || file || cases ? "--text, --file and --file-jsonl exclude each other" : "no text given");
+        err_set(e, ERR_USAGE,
+                text || file || cases ? "--text, --file and --file-jsonl exclude each other"
+                                      : "no text given");
         return err_hint(e, "give one of --text \"some text\", --file FILE or --file-jsonl CASES.jsonl");
     }
     const tokenizer *tok = NULL;
@@ -237,15 +241,20 @@ static int run(session *s, const command_args *a, err *e)
 }
 
 static const param own[] = {
-    {"text", PARAM_STR, NULL, "TEXT", "the text", 0, 0, NULL, NULL},
-    {"file", PARAM_PATH, NULL, "FILE", "a text file, taken whole (- is standard input)", 0, 0, NULL, NULL},
-    {"file-jsonl", PARAM_PATH, NULL, "FILE", "JSON Lines: the \"text\" of each line, a line of output each", 0, 0, NULL, NULL},
-    {"special", PARAM_BOOL, "true", NULL, "let the tokenizer add its special tokens (its own policy)", 0, 0, NULL, NULL},
-    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+    {.name = "text", .kind = PARAM_STR, .value = "TEXT",
+     .help = "the text"},
+    {.name = "file", .kind = PARAM_PATH, .value = "FILE",
+     .help = "a text file, taken whole (- is standard input)"},
+    {.name = "file-jsonl", .kind = PARAM_PATH, .value = "FILE",
+     .help = "JSON Lines: the \"text\" of each line, a line of output each"},
+    {.name = "special", .kind = PARAM_BOOL, .def = "true",
+     .help = "let the tokenizer add its special tokens (its own policy)"},
+    {.name = NULL},
 };
 static const char *const examples[] = {
     "tokenize examples/models/lantern-3m --text \"The lamp went out.\"", "ids, pieces and byte ranges",
-    "tokenize examples/models/lantern-3m --text \"The lamp\" --no-special --json", "one object with ids and decoding, nothing added",
+    "tokenize examples/models/lantern-3m --text \"The lamp\" --no-special --json",
+    "one object with ids and decoding, nothing added",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};
@@ -253,10 +262,10 @@ static const char *const complete[] = {"models", NULL};
 const command command_tokenize = {
     .name = "tokenize", .group = "model", .usage = "[MODEL|TOKENIZER_FILE]",
     .summary = "show the tokens of a text",
-    .help = "Prints the id of each token, its spelling in the vocabulary, the text it stands for, the bytes of the\n"
-            "input it covers (end excluded) and whether it is special.  Tokens that the tokenizer adds by its own\n"
-            "policy (BOS and the like) cover no bytes; the note says which were added.  --no-special adds none.\n"
-            "With --file-jsonl each line of the file gives one line: the ids, or with --json an object with `ids`\n"
-            "and `decoded`.",
+    .help = "Prints the id of each token, its spelling in the vocabulary, the text it stands for, the bytes "
+            "of the input it covers (end excluded) and whether it is special. Tokens that the tokenizer "
+            "adds by its own policy (BOS and the like) cover no bytes; the note says which were added. "
+            "--no-special adds none. With --file-jsonl each line of the file gives one line: the ids, or "
+            "with --json an object with `ids` and `decoded`.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .run = run,
 };

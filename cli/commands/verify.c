@@ -64,11 +64,13 @@ static int one(session *s, loaded_model *lm, const char *file, table *t, tally *
 
 static int run(session *s, const command_args *a, err *e)
 {
-    static const char *const columns[] = {"reference", "array", "layer", "max_abs", "nmse", "rms", "gate", "verdict"};
+    static const char *const columns[] = {"reference", "array", "layer", "max_abs",
+                                          "nmse",      "rms",   "gate",  "verdict"};
     const char *list = params_str(a->p, "reference");
     if (!list && a->n < 2) {
         err_set(e, ERR_USAGE, "no reference file given");
-        return err_hint(e, "add --reference FILE.npz; examples/reference/make_reference.py makes one, `dump` another");
+        return err_hint(
+            e, "add --reference FILE.npz; examples/reference/make_reference.py makes one, `dump` another");
     }
     loaded_model *lm;
     table *t = NULL;
@@ -76,19 +78,20 @@ static int run(session *s, const command_args *a, err *e)
     char *copy = mem_strdup(list ? list : "", e), *save = NULL;
     int rc = copy ? table_new(&t, 8, columns, e) : ERR_RESOURCE;
     if (!rc)
-        rc = command_model(s, a, true, &lm, e);
+        rc = choose_model(s, a, true, &lm, e);
     for (char *w = rc ? NULL : strtok_r(copy, ",", &save); w && !rc; w = strtok_r(NULL, ",", &save))
         rc = one(s, lm, w, t, &sum, e);
     for (int i = 1; i < a->n && !rc; i++)
         rc = one(s, lm, a->word[i], t, &sum, e);
     if (!rc)
-        rc = print_table(s, a, t, "verify", e);
+        rc = print_table(s, a, t, "attnscope.verify/1", e);
     if (!rc && sum.n_fail) {
         if (e)
             *e = sum.worst;
         rc = ERR_DIFFERS;
     } else if (!rc) {
-        say(s, "verified: %d arrays of %d file%s within the gates", sum.n_array, sum.n_file, sum.n_file == 1 ? "" : "s");
+        say(s, "verified: %d arrays of %d file%s within the gates", sum.n_array, sum.n_file,
+            sum.n_file == 1 ? "" : "s");
     }
     table_free(t);
     free(copy);
@@ -96,8 +99,9 @@ static int run(session *s, const command_args *a, err *e)
 }
 
 static const param own[] = {
-    {"reference", PARAM_LIST, NULL, "FILE.npz", "reference files, comma-separated", 0, 0, NULL, "files"},
-    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+    {.name = "reference", .kind = PARAM_LIST, .value = "FILE.npz", .complete = "files",
+     .help = "reference files, comma-separated"},
+    {.name = NULL},
 };
 static const param *const *extra(void)
 {
@@ -105,7 +109,8 @@ static const param *const *extra(void)
     return tables;
 }
 static const char *const examples[] = {
-    "verify examples/models/lantern-3m --reference examples/models/lantern-3m/reference/ref-short.npz", "hold the bundled model against Hugging Face",
+    "verify examples/models/lantern-3m --reference examples/models/lantern-3m/reference/ref-short.npz",
+    "hold the bundled model against Hugging Face",
     "verify examples/models/lantern-3m --reference mine.npz --json", "one object a line for each array",
     NULL,
 };
@@ -114,10 +119,12 @@ static const char *const complete[] = {"models", "files", NULL};
 const command command_verify = {
     .name = "verify", .group = "prove", .usage = "[MODEL [FILE.npz...]]",
     .summary = "compare a model's run with reference arrays",
-    .help = "A reference file holds `ids` and any of `logits`, `hidden_<l>`, `attn_<l>` (see `dump`), float32 or\n"
-            "float64.  Prints for each array the largest absolute error, the mean squared error over the mean square\n"
-            "of the reference (nmse), the reference's rms and the gate.  Gates: attention, largest error <= 1e-5;\n"
-            "hidden, largest error <= 1e-4 x rms; logits, nmse <= 1e-8.  The exit status is 4 when any array differs.",
-    .examples = examples, .params = own, .min_args = 0, .max_args = -1, .complete = complete, .extra_params = extra,
+    .help = "A reference file holds `ids` and any of `logits`, `hidden_<l>`, `attn_<l>` (see `dump`), "
+            "float32 or float64. Prints for each array the largest absolute error, the mean squared error "
+            "over the mean square of the reference (nmse), the reference's rms and the gate. Gates: "
+            "attention, largest error <= 1e-5; hidden, largest error <= 1e-4 x rms; logits, nmse <= 1e-8. "
+            "The exit status is 4 when any array differs.",
+    .examples = examples, .params = own, .min_args = 0, .max_args = -1,
+    .complete = complete, .extra_params = extra,
     .run = run,
 };

@@ -28,12 +28,15 @@ static inline V v_mul(V a, V b) { return _mm256_mul_ps(a, b); }
 static inline V v_div(V a, V b) { return _mm256_div_ps(a, b); }
 static inline V v_fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
 static inline V v_max(V a, V b) { return _mm256_max_ps(a, b); }
+static inline V v_min(V a, V b) { return _mm256_min_ps(a, b); }
 static inline V v_abs(V a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
 static inline V v_round(V a) { return _mm256_round_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-static inline V v_pow2(V n)
+static inline V v_scale2(V x, V n)
 {
-    __m256i e = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-    return _mm256_castsi256_ps(_mm256_slli_epi32(e, 23));
+    __m256i i = _mm256_cvtps_epi32(n), half = _mm256_srai_epi32(i, 1), bias = _mm256_set1_epi32(127);
+    __m256i rest = _mm256_sub_epi32(i, half);
+    x = _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23)));
+    return _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23)));
 }
 static inline V v_keep(M m, V a) { return _mm256_and_ps(m, a); }
 static inline V v_pick(M m, V a, V b) { return _mm256_blendv_ps(b, a, m); }
@@ -102,7 +105,7 @@ const kernels kernels_avx2 = {
     .dot = simd_dot,
     .interleave = kernel_avx2_interleave,
     .softmax_columns = simd_softmax_columns,
-    .rms_norm = simd_rms_norm,
+    .rms_norm = kernel_c_rms_norm,
     .layer_norm = kernel_c_layer_norm,
     .silu = simd_silu,
     .gelu_tanh = simd_gelu_tanh,

@@ -28,9 +28,10 @@ static inline V v_mul(V a, V b) { return _mm512_mul_ps(a, b); }
 static inline V v_div(V a, V b) { return _mm512_div_ps(a, b); }
 static inline V v_fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
 static inline V v_max(V a, V b) { return _mm512_max_ps(a, b); }
+static inline V v_min(V a, V b) { return _mm512_min_ps(a, b); }
 static inline V v_abs(V a) { return _mm512_abs_ps(a); }
 static inline V v_round(V a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-static inline V v_pow2(V n) { return _mm512_scalef_ps(_mm512_set1_ps(1.0f), n); }
+static inline V v_scale2(V x, V n) { return _mm512_scalef_ps(x, n); }
 static inline V v_keep(M m, V a) { return _mm512_maskz_mov_ps(m, a); }
 static inline V v_pick(M m, V a, V b) { return _mm512_mask_blend_ps(m, b, a); }
 static inline M v_below(V a, V b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
@@ -62,7 +63,7 @@ const kernels kernels_avx512 = {
     .dot = simd_dot,
     .interleave = kernel_avx2_interleave,
     .softmax_columns = simd_softmax_columns,
-    .rms_norm = simd_rms_norm,
+    .rms_norm = kernel_c_rms_norm,
     .layer_norm = kernel_c_layer_norm,
     .silu = simd_silu,
     .gelu_tanh = simd_gelu_tanh,

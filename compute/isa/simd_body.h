@@ -1,29 +1,28 @@
 /* Kernels written once for vectors of any width.  The file that includes this defines, inside its target
  * region:
  *   VW lanes; V the vector of float; M the lane mask
- *   v_load v_store v_set1 v_add v_sub v_mul v_div v_fma(a,b,c)=ab+c v_max v_round(nearest) v_abs
- *   v_pow2(n): 2^n for integral n in [-126, 128); m_and_range(k, lo, hi): lanes with lo <= k < hi
+ *   v_load v_store v_set1 v_add v_sub v_mul v_div v_fma(a,b,c)=ab+c v_max v_min v_round(nearest) v_abs
+ *   v_scale2(x, n): x 2^n for integral n in [-126, 151], in two steps; m_and_range(k, lo, hi): lanes with lo <= k < hi
  *   v_keep(m, a): a where m, else 0; v_pick(m, a, b): a where m, else b; v_below(a, b): mask of a < b
  *   SIMD_NR: columns of a panel (a multiple of VW).
  * No include guard: each instruction set includes it once. */
 
-/* exp(x) to about 1 ulp for x in [-87.3, 88]; 0 below.  Range reduction by ln 2 in two parts and the
- * degree-5 polynomial of the Cephes library. */
+/* kernel_c_exp in lanes. */
 static inline V v_exp(V x)
 {
     M gone = v_below(x, v_set1(-87.33654f));
-    x = v_max(x, v_set1(-87.33654f));
-    V n = v_round(v_mul(x, v_set1(1.44269504f)));
-    V r = v_fma(n, v_set1(-0.693359375f), x);
-    r = v_fma(n, v_set1(2.12194440e-4f), r);
-    V p = v_set1(1.9875691500e-4f);
-    p = v_fma(p, r, v_set1(1.3981999507e-3f));
-    p = v_fma(p, r, v_set1(8.3334519073e-3f));
-    p = v_fma(p, r, v_set1(4.1665795894e-2f));
-    p = v_fma(p, r, v_set1(1.6666665459e-1f));
-    p = v_fma(p, r, v_set1(5.0000001201e-1f));
-    p = v_fma(p, v_mul(r, r), v_add(r, v_set1(1.0f)));
-    return v_pick(gone, v_set1(0), v_mul(p, v_pow2(n)));
+    x = v_max(v_min(x, v_set1(104)), v_set1(-87.33654f));
+    V n = v_round(v_mul(x, v_set1(1.44269504088896340736f)));
+    V r = v_fma(n, v_set1(-0.693145751953125f), x);
+    r = v_fma(n, v_set1(-1.428606765330187045e-06f), r);
+    V p = v_set1(0.000198527617612853646278381f);
+    p = v_fma(p, r, v_set1(0.00139304355252534151077271f));
+    p = v_fma(p, r, v_set1(0.00833336077630519866943359f));
+    p = v_fma(p, r, v_set1(0.0416664853692054748535156f));
+    p = v_fma(p, r, v_set1(0.166666671633720397949219f));
+    p = v_fma(p, r, v_set1(0.5f));
+    p = v_add(v_set1(1.0f), v_fma(v_mul(r, r), p, r));
+    return v_pick(gone, v_set1(0), v_scale2(p, n));
 }
 
 static void simd_silu(float *x, int64_t n)
@@ -31,10 +30,7 @@ static void simd_silu(float *x, int64_t n)
     int64_t i = 0;
     for (; i + VW <= n; i += VW) {
         V v = v_load(x + i);
-        V t = v_exp(v_max(v_sub(v_set1(0), v), v_set1(-87)));
-        /* exp(-x) beyond e^88 would overflow the range reduction; x / (1 + inf) is 0 there. */
-        M far = v_below(v, v_set1(-87));
-        v_store(x + i, v_pick(far, v_set1(0), v_div(v, v_add(v_set1(1), t))));
+        v_store(x + i, v_div(v, v_add(v_set1(1), v_exp(v_sub(v_set1(0), v)))));
     }
     kernel_c_silu(x + i, n - i);
 }
@@ -88,35 +84,19 @@ static float simd_dot(const float *x, const float *y, int64_t n)
     return part[0] + sum;
 }
 
-static double simd_sum_squares(const float *x, int64_t n)
-{
-    /* Blocks of a few hundred keep the float sums short; the total is kept in double. */
-    double total = 0;
-    for (int64_t i = 0; i < n; i += 256)
-        total += simd_dot(x + i, x + i, n - i < 256 ? n - i : 256);
-    return total;
-}
-
-static void simd_rms_norm(float *y, const float *x, const float *w, int64_t n, float eps)
-{
-    float r = (float)(1 / sqrt(simd_sum_squares(x, n) / (double)n + eps));
-    for (int64_t i = 0; i < n; i++)
-        y[i] = x[i] * r * (w ? w[i] : 1);
-}
-
-/* Partial sums are taken over stretches of this many keys, so that a float accumulator stays short and a
- * column's result does not depend on its neighbours. */
+/* Sums of the statistics are taken over stretches of this many keys, so that a float accumulator stays short and
+ * a column's result does not depend on its neighbours. */
 enum { STRETCH = 64 };
 
-typedef struct column_sums { V sum, weighted, distance; } column_sums;
+typedef struct column_sums { V weighted, distance; } column_sums;
 
 /* e = exp(s - m) for keys k .. end - 1 of one vector of columns, and its sums. */
-static inline column_sums softmax_stretch(float *s, int64_t k, int64_t end, V m, V qpos, const int64_t *lo,
+static inline column_sums softmax_stretch(float *s, V part[SOFTMAX_WAYS], int64_t key0, int64_t k, int64_t end, V scale, V m, V qpos, const int64_t *lo,
                                           const int64_t *hi, bool all_visible, bool want_distance)
 {
-    column_sums c = {v_set1(0), v_set1(0), v_set1(0)};
+    column_sums c = {v_set1(0), v_set1(0)};
     for (; k < end; k++) {
-        V t = v_sub(v_load(s + k * SIMD_NR), m), e = v_exp(t);
+        V t = v_sub(v_mul(v_load(s + k * SIMD_NR), scale), m), e = v_exp(t);
         V te = v_max(t, v_set1(-100)); /* e is 0 there: keep 0 * -inf out of the sum */
         if (!all_visible) {
             M seen = m_and_range(k, lo, hi);
@@ -124,7 +104,8 @@ static inline column_sums softmax_stretch(float *s, int64_t k, int64_t end, V m,
             te = v_keep(seen, te);
         }
         v_store(s + k * SIMD_NR, e);
-        c.sum = v_add(c.sum, e);
+        V *sum = &part[(uint64_t)(key0 + k) % SOFTMAX_WAYS];
+        *sum = v_add(*sum, e);
         c.weighted = v_fma(e, te, c.weighted);
         if (want_distance)
             c.distance = v_fma(e, v_abs(v_sub(qpos, v_set1((float)k))), c.distance);
@@ -145,33 +126,39 @@ static void softmax_vector(const softmax_block *b, int j0)
         all_lo = lo[l] > all_lo ? lo[l] : all_lo;
         all_hi = hi[l] < all_hi ? hi[l] : all_hi;
     }
-    V m = v_set1(-INFINITY), qpos = v_load(qpos_lane);
+    V m = v_set1(-INFINITY), qpos = v_load(qpos_lane), scale = v_set1(b->scale);
     for (int64_t k = first; k < last; k++) {
-        V v = v_load(s + k * SIMD_NR);
+        V v = v_mul(v_load(s + k * SIMD_NR), scale);
         m = k >= all_lo && k < all_hi ? v_max(m, v) : v_max(m, v_pick(m_and_range(k, lo, hi), v, v_set1(-INFINITY)));
     }
     /* A column that sees nothing has no maximum; any finite stand-in keeps NaN away. */
     m = v_pick(v_below(m, v_set1(-3e38f)), v_set1(0), m);
 
-    column_sums total = {v_set1(0), v_set1(0), v_set1(0)};
+    column_sums total = {v_set1(0), v_set1(0)};
+    V part[SOFTMAX_WAYS];
+    for (int l = 0; l < SOFTMAX_WAYS; l++)
+        part[l] = v_set1(0);
     for (int64_t k = 0; k < first; k++)
         v_store(s + k * SIMD_NR, v_set1(0));
     for (int64_t k = first / STRETCH * STRETCH; k < last; k += STRETCH) {
         int64_t from = k > first ? k : first, to = k + STRETCH < last ? k + STRETCH : last;
-        column_sums c = softmax_stretch(s, from, to, m, qpos, lo, hi, from >= all_lo && to <= all_hi, b->distance);
-        total.sum = v_add(total.sum, c.sum);
+        column_sums c = softmax_stretch(s, part, b->key0, from, to, scale, m, qpos, lo, hi, from >= all_lo && to <= all_hi, b->distance);
         total.weighted = v_add(total.weighted, c.weighted);
         total.distance = v_add(total.distance, c.distance);
     }
-    V inverse = v_div(v_set1(1), total.sum);
-    inverse = v_pick(v_below(v_set1(0), total.sum), inverse, v_set1(0));
+    for (int half = SOFTMAX_WAYS / 2; half && b->n_total >= SOFTMAX_WAYS; half /= 2)
+        for (int l = 0; l < half; l++)
+            part[l] = v_add(part[l], part[l + half]);
+    for (int l = 1; l < SOFTMAX_WAYS && b->n_total < SOFTMAX_WAYS; l++)
+        part[0] = v_add(part[0], part[l]);
+    V inverse = v_pick(v_below(v_set1(0), part[0]), v_div(v_set1(1), part[0]), v_set1(0));
     for (int64_t k = first; k < last; k++)
         v_store(s + k * SIMD_NR, v_mul(v_load(s + k * SIMD_NR), inverse));
     for (int64_t k = last; k < b->n_key; k++)
         v_store(s + k * SIMD_NR, v_set1(0));
 
     float sum[VW], weighted[VW], top[VW], one_over[VW], distance[VW];
-    v_store(sum, total.sum);
+    v_store(sum, part[0]);
     v_store(weighted, v_mul(total.weighted, inverse));
     v_store(distance, v_mul(total.distance, inverse));
     v_store(one_over, inverse);
@@ -195,7 +182,8 @@ static void simd_softmax_columns(const softmax_block *b)
         softmax_vector(b, j);
 }
 
-static void simd_gemm_micro(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int m, int n)
+/* One stretch of the sum: c = (or, behind the first stretch, c +=) a b. */
+static inline void gemm_stretch(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int m, int n, bool first)
 {
     enum { NV = SIMD_NR / VW };
     V acc[SIMD_MR][NV];
@@ -219,14 +207,23 @@ static void simd_gemm_micro(int64_t k, const float *a, const float *b, float *c,
     for (int i = 0; i < SIMD_MR; i++) {
         if (i >= m)
             break;
+        float *to = c + i * ldc;
         if (n == SIMD_NR) {
             for (int v = 0; v < NV; v++)
-                v_store(c + i * ldc + v * VW, acc[i][v]);
+                v_store(to + v * VW, first ? acc[i][v] : v_add(v_load(to + v * VW), acc[i][v]));
         } else {
             for (int v = 0; v < NV; v++)
                 v_store(tail + v * VW, acc[i][v]);
             for (int j = 0; j < n; j++)
-                c[i * ldc + j] = tail[j];
+                to[j] = first ? tail[j] : to[j] + tail[j];
         }
     }
+}
+
+static void simd_gemm_micro(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int m, int n)
+{
+    int64_t step = gemm_stretch_length(k);
+    for (int64_t done = 0; done == 0 || done < k; done += step)
+        gemm_stretch(k - done < step ? k - done : step, a + done * SIMD_MR, b + done * SIMD_NR, c, ldc,
+                     m, n, done == 0);
 }

@@ -9,6 +9,7 @@ static const char *const config_keys[] = {
     "vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
     "num_key_value_heads", "head_dim", "hidden_act", "max_position_embeddings", "rms_norm_eps",
     "tie_word_embeddings", "rope_theta", "rope_scaling", "rope_parameters", "attention_bias", "mlp_bias",
+    "partial_rotary_factor", NULL,
 };
 
 static const char *const meta_keys[] = {

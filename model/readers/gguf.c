@@ -61,7 +61,7 @@ static int measure(tensor *t, err *e)
     size_t count = 1;
     for (int i = 0; i < t->n_dim; i++)
         if (!size_mul(&count, count, (size_t)t->shape[i]) || count > INT64_MAX)
-            return err_set(e, ERR_INPUT, "the dimensions multiply to more than 2^63 elements");
+            return err_set(e, ERR_INPUT, "the dimensions multiply to more elements than can be counted");
     int64_t row = t->n_dim ? t->shape[0] : 1;
     if (row % d->block)
         return err_set(e, ERR_INPUT, "rows of %lld elements are not whole %s blocks of %d", (long long)row,

@@ -38,6 +38,8 @@ typedef struct token_text {
 /* From a Hugging Face directory (tokenizer.json, tokenizer_config.json when present), a tokenizer.json
  * itself, or a GGUF file. */
 int tokenizer_open(tokenizer **out, const char *path, err *e);
+/* From the bytes of a tokenizer.json.  what stands for the path, in messages. */
+int tokenizer_from_json(tokenizer **out, const char *bytes, size_t n, const char *what, err *e);
 /* From metadata that is already open.  The tokenizer copies what it needs. */
 int tokenizer_from_gguf(tokenizer **out, const gguf_meta *m, err *e);
 void tokenizer_free(tokenizer *t);

@@ -1,0 +1,69 @@
+/* help: what there is, and how it is used. */
+#include <string.h>
+#include "cli/help.h"
+#include "cli/settings.h"
+
+static int unknown_topic(const char *name, err *e)
+{
+    const char *names[256];
+    int n = 0;
+    for (int i = 0; commands[i] && n < 255; i++)
+        names[n++] = commands[i]->name;
+    for (int i = 0; metrics[i] && n < 255; i++)
+        names[n++] = metrics[i]->name;
+    for (int i = 0; figures[i] && n < 255; i++)
+        names[n++] = figures[i]->name;
+    for (const help_topic *t = help_topics; t->name && n < 255; t++)
+        names[n++] = t->name;
+    names[n] = NULL;
+    const char *near = nearest_word(name, names);
+    err_set(e, ERR_USAGE, "no help on \"%s\"", name);
+    return near ? err_hint(e, "did you mean \"%s\"?", near) : err_hint(e, "`help` shows what there is");
+}
+
+static int run(session *s, const command_args *a, err *e)
+{
+    if (params_bool(a->p, "man"))
+        return help_man(s->out, e);
+    if (params_bool(a->p, "bash-completion"))
+        return help_bash_completion(s->out, e);
+    if (a->n == 0)
+        return help_overview(s->out, e);
+    const char *name = a->word[0];
+    const command *c = command_find(name, false);
+    if (c)
+        return help_command(s->out, c, e);
+    const help_topic *t = help_find_topic(name);
+    if (t)
+        return help_topic_text(s->out, t->title, t->text, e);
+    const metric *m = metric_find(name);
+    if (m)
+        return help_metric(s->out, m, e);
+    const figure *f = figure_find(name);
+    if (f)
+        return help_figure(s->out, f, e);
+    c = command_find(name, s->interactive);
+    return c ? help_command(s->out, c, e) : unknown_topic(name, e);
+}
+
+static const param own[] = {
+    {.name = "man", .kind = PARAM_BOOL, .help = "the whole manual page, for man(1)"},
+    {.name = "bash-completion", .kind = PARAM_BOOL, .help = "a completion script for bash"},
+    {.name = NULL},
+};
+static const char *const examples[] = {
+    "help", "all commands at a glance",
+    "help run", "one command, with its options and examples",
+    "help entropy", "how a metric is defined",
+    "help language", "quotes, comments, files and here-documents",
+    NULL,
+};
+static const char *const complete[] = {"topics", NULL};
+
+const command command_help = {
+    .name = "help", .group = "shell", .usage = "[VERB | METRIC | FIGURE | TOPIC]",
+    .summary = "explain a command, a metric, a figure or a topic",
+    .help = "Without a word, lists the commands. The manual page and the completion for bash come from the same "
+            "tables.",
+    .examples = examples, .params = own, .max_args = 1, .complete = complete, .run = run,
+};

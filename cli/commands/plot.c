@@ -1,0 +1,87 @@
+/* plot: a figure of stored rows. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "cli/command_util.h"
+#include "cli/figure_data.h"
+#include "cli/output.h"
+
+/* "score_grid-induction-run3.png" */
+static char *default_name(const figure *f, const figure_source *src, err *e)
+{
+    strbuf b = {0};
+    strbuf_printf(&b, "%s-%s-run%" PRId64 ".png", f->name, src->label, src->run);
+    for (size_t i = 0; i < b.len; i++)
+        if (b.s[i] == '/')
+            b.s[i] = '_';
+    return strbuf_take(&b, e);
+}
+
+static int run(session *s, const command_args *a, err *e)
+{
+    const figure *f;
+    store *st;
+    figure_source src = {0};
+    const char *path = params_str(a->p, "output");
+    char *name = NULL, *again = NULL;
+    int rc = figure_require(&f, a->word[0], e);
+    if (!rc)
+        rc = store_to_read(s, &st, e);
+    if (!rc && !(again = repeatable_command(a, NULL, e)))
+        rc = e->code;
+    if (!rc)
+        rc = figure_source_load(&src, s, a, st, f, again, e);
+    if (!rc && !path)
+        path = name = default_name(f, &src, e);
+    if (!rc && !path)
+        rc = ERR_RESOURCE;
+    if (!rc)
+        rc = figure_draw(f, &src.d, a->p, path, e);
+    if (!rc) {
+        err why = {0};
+        if (store_figure(st, src.run, f->name, path, again, &why) != 0)
+            say(s, "the figure is drawn, but the store cannot remember it: %s", why.msg);
+        strbuf b = {0};
+        strbuf_put_visible(&b, path, strlen(path));
+        strbuf_putc(&b, '\n');
+        rc = output_flush(s->out, &b, e);
+        strbuf_free(&b);
+    }
+    figure_source_free(&src);
+    free(again);
+    free(name);
+    return rc;
+}
+
+static const param own[] = {
+    {.name = "output", .kind = PARAM_PATH, .value = "FILE",
+     .help = "the file to write; its extension says the format"},
+    {.name = NULL},
+};
+static const param *const *extra(void)
+{
+    static const param *tables[3];
+    tables[0] = figure_source_params;
+    tables[1] = figure_all_params();
+    return tables;
+}
+static const char *const examples[] = {
+    "plot score_grid --metric induction --store heads.db -o induction.png",
+    "a square for each head, layer by layer",
+    "plot head_map --head L1H3 --store heads.db -o L1H3.png", "the attention of one head, token by token",
+    NULL,
+};
+static const char *const complete[] = {"figures", NULL};
+
+const command command_plot = {
+    .name = "plot", .group = "figure", .usage = "RECIPE",
+    .summary = "draw a figure of stored rows into a file",
+    .help = "Draws from the store alone: the model is not needed any more. `list figures` shows the "
+            "recipes. head_map needs a stored map (`run ... --maps L1H3`), score_grid the values of a "
+            "metric. Prints the name of the file; without -o it is made of recipe, head or metric, and run. "
+            "The file says inside which commands made it and the SHA-256 of the model.",
+    .examples = examples, .params = own, .min_args = 1, .max_args = 1,
+    .complete = complete, .extra_params = extra,
+    .run = run, .no_table = true,
+};

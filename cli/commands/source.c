@@ -1,0 +1,49 @@
+/* source: run a script in this session. */
+#include <errno.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "cli/command.h"
+
+#define DEEPEST 16
+
+static int run(session *s, const command_args *a, err *e)
+{
+    const char *path = a->word[0];
+    if (s->depth >= DEEPEST) {
+        err_set(e, ERR_FAILED, "%s: scripts run each other %d levels deep", path, DEEPEST);
+        return err_hint(e, "does it run itself?");
+    }
+    struct stat st;
+    FILE *f = fopen(path, "r");
+    if (!f)
+        return err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+    if (fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode)) {
+        fclose(f);
+        return err_set(e, ERR_INPUT, "%s: is a directory", path);
+    }
+    bool keep_going = s->keep_going;
+    s->keep_going = keep_going || params_bool(a->p, "keep-going");
+    int rc = session_script(s, f, path); /* errors are printed where they happen */
+    s->keep_going = keep_going;
+    fclose(f);
+    return rc;
+}
+
+static const param own[] = {
+    {.name = "keep-going", .kind = PARAM_BOOL, .help = "go on after a command that failed"},
+    {.name = NULL},
+};
+static const char *const examples[] = {
+    "source examples/first.attn", "run the commands of a file as if they were typed",
+    "source examples/first.attn --keep-going", "and do not stop at the first error",
+    NULL,
+};
+static const char *const complete[] = {"files", NULL};
+
+const command command_source = {
+    .name = "source", .group = "shell", .usage = "FILE",
+    .summary = "run the commands of a file in this session",
+    .help = "The script shares model, store and settings with the session. It stops at its first error.",
+    .examples = examples, .params = own, .min_args = 1, .max_args = 1, .complete = complete, .run = run,
+    .no_table = true,
+};

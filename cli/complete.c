@@ -1,0 +1,104 @@
+/* Readline's side of completion. */
+#include "cli/complete.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <readline/readline.h>
+#include "base/strbuf.h"
+
+static session *the_session; /* Readline's hooks carry no pointer of ours */
+static const strbuf *lines_before;
+static line_context place;
+static word_list candidates;
+static int next_candidate;
+
+/* Look at the line up to the cursor, and tell Readline where its word begins. */
+static char *find_place(void)
+{
+    static char breaks[16];
+    strbuf text = {0};
+    size_t before = lines_before->len;
+    strbuf_add(&text, strbuf_str(lines_before), before);
+    strbuf_add(&text, rl_line_buffer, (size_t)rl_point);
+    line_context_get(&place, strbuf_str(&text), text.len, true);
+    strbuf_free(&text);
+    place.begin = place.begin > before ? place.begin - before : 0;
+    char *b = breaks;
+    for (const char *c = " \t\n\"';"; *c; c++)
+        *b++ = *c;
+    if (place.begin > 0 && place.begin <= (size_t)rl_point && strchr("=,@", rl_line_buffer[place.begin - 1]))
+        *b++ = rl_line_buffer[place.begin - 1];
+    *b = '\0';
+    return breaks;
+}
+
+static char *give_candidate(const char *text, int state)
+{
+    size_t n = strlen(text);
+    if (state == 0)
+        next_candidate = 0;
+    while (next_candidate < candidates.n) {
+        const char *word = candidates.word[next_candidate++];
+        if (!strncasecmp(word, text, n) && (place.want != LINE_OPTION || n > 0))
+            return strdup(word);
+    }
+    return NULL;
+}
+
+static char **complete(const char *text, int start, int end)
+{
+    (void)start;
+    (void)end;
+    if (!complete_words(&candidates, the_session, &place))
+        return NULL; /* Readline goes on with file names */
+    rl_attempted_completion_over = 1;
+    rl_completion_append_character = place.want == LINE_VALUE && place.row->kind == PARAM_LIST ? '\0' : ' ';
+    char **found = candidates.n ? rl_completion_matches(text, give_candidate) : NULL;
+    word_list_free(&candidates);
+    return found;
+}
+
+/* A file name that needs quotes, as a word of the command language. */
+static char *quote_name(char *text, int match_type, char *quote_pointer)
+{
+    (void)match_type;
+    strbuf b = {0};
+    strbuf_putc(&b, '"');
+    for (; *text; text++) {
+        if (*text == '"' || *text == '\\')
+            strbuf_putc(&b, '\\');
+        strbuf_putc(&b, *text);
+    }
+    if (quote_pointer && *quote_pointer == '\0')
+        *quote_pointer = '"';
+    return strbuf_take(&b, NULL);
+}
+
+/* The name that a partly typed, quoted word stands for. */
+static char *dequote_name(char *text, int quote)
+{
+    strbuf b = {0};
+    for (; *text; text++) {
+        if (*text == '\\' && quote != '\'' && text[1])
+            strbuf_putc(&b, *++text);
+        else
+            strbuf_putc(&b, *text);
+    }
+    char *name = strbuf_take(&b, NULL);
+    return name ? name : strdup("");
+}
+
+void complete_install(session *s, const strbuf *before)
+{
+    the_session = s;
+    lines_before = before;
+    rl_readline_name = "attnscope";
+    rl_attempted_completion_function = complete;
+    rl_completion_word_break_hook = find_place;
+    rl_completer_word_break_characters = " \t\n\"';";
+    rl_completer_quote_characters = "\"'";
+    rl_filename_quote_characters = " \t\n\"';\\";
+    rl_filename_quoting_function = quote_name;
+    rl_filename_dequoting_function = dequote_name;
+}

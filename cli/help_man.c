@@ -1,0 +1,212 @@
+/* The manual page, in man(7), from the tables that the program runs on. */
+#include <string.h>
+#include "cli/help.h"
+#include "cli/output.h"
+#include "cli/settings.h"
+
+/* s as running text: roff's own characters escaped, `words` in bold. */
+static void put_text(strbuf *b, const char *s, size_t n)
+{
+    bool bold = false, line_start = true;
+    for (size_t i = 0; i < n; i++) {
+        if (line_start && (s[i] == '.' || s[i] == '\''))
+            strbuf_puts(b, "\\&");
+        line_start = s[i] == '\n';
+        switch (s[i]) {
+        case '\\': strbuf_puts(b, "\\e"); break;
+        case '-': strbuf_puts(b, "\\-"); break;
+        case '\'': strbuf_puts(b, "\\(aq"); break;
+        case '"': strbuf_puts(b, "\\(dq"); break;
+        case '^': strbuf_puts(b, "\\(ha"); break;
+        case '~': strbuf_puts(b, "\\(ti"); break;
+        case '`':
+            bold = !bold;
+            strbuf_puts(b, bold ? "\\fB" : "\\fR");
+            break;
+        default: strbuf_putc(b, s[i]);
+        }
+    }
+    if (bold)
+        strbuf_puts(b, "\\fR");
+}
+
+static void put_string(strbuf *b, const char *s)
+{
+    put_text(b, s, strlen(s));
+}
+
+/* Upper case, for headings. */
+static void put_heading(strbuf *b, const char *macro, const char *s)
+{
+    strbuf_printf(b, "%s ", macro);
+    for (; *s; s++)
+        strbuf_putc(b, *s >= 'a' && *s <= 'z' ? (char)(*s - 'a' + 'A') : *s);
+    strbuf_putc(b, '\n');
+}
+
+/* Paragraphs as in help_wrap. */
+static void put_paragraphs(strbuf *b, const char *text)
+{
+    bool fixed = false;
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+        bool indented = text[0] == ' ';
+        if (indented != fixed && len) {
+            strbuf_puts(b, indented ? ".PP\n.nf\n" : ".fi\n");
+            fixed = indented;
+        }
+        if (len == 0) {
+            strbuf_puts(b, fixed ? ".fi\n.PP\n" : ".PP\n");
+            fixed = false;
+        } else {
+            put_text(b, text, len);
+            strbuf_putc(b, '\n');
+        }
+        text += len + (text[len] == '\n');
+    }
+    if (fixed)
+        strbuf_puts(b, ".fi\n");
+}
+
+static void put_item(strbuf *b, const char *label, const char *text)
+{
+    strbuf_puts(b, ".TP\n.B ");
+    put_string(b, label);
+    strbuf_putc(b, '\n');
+    put_string(b, text);
+    strbuf_putc(b, '\n');
+}
+
+static void put_row(strbuf *b, const param *r)
+{
+    strbuf label = {0}, text = {0};
+    help_option(&label, r);
+    help_option_text(&text, r);
+    put_item(b, strbuf_str(&label), strbuf_str(&text));
+    b->failed = b->failed || label.failed || text.failed;
+    strbuf_free(&label);
+    strbuf_free(&text);
+}
+
+static void put_rows(strbuf *b, const param *rows)
+{
+    for (const param *r = rows; r && r->name; r++)
+        put_row(b, r);
+}
+
+static void put_command(strbuf *b, const command *c)
+{
+    command_tables tables;
+    command_get_tables(c, tables);
+    strbuf_printf(b, ".SS %s\n.B %s\n", c->name, c->name);
+    put_string(b, c->usage);
+    strbuf_puts(b, *c->usage ? "\n.PP\n" : ".PP\n");
+    put_paragraphs(b, c->help);
+    for (int t = 0; tables[t]; t++) {
+        if (tables[t] == output_params || tables[t] == common_params)
+            continue; /* told once for all commands */
+        for (const param *r = tables[t]; r->name; r++) {
+            if (!help_shadowed(tables, t, r))
+                put_row(b, r);
+        }
+    }
+    for (int i = 0; c->examples && c->examples[i] && c->examples[i + 1]; i += 2) {
+        strbuf_puts(b, i ? ".PP\n" : ".PP\nExamples:\n.PP\n");
+        put_string(b, c->examples[i + 1]);
+        strbuf_puts(b, ":\n.PP\n.RS 4\n.nf\n");
+        put_string(b, c->examples[i]);
+        strbuf_puts(b, "\n.fi\n.RE\n");
+    }
+}
+
+static void put_commands(strbuf *b)
+{
+    strbuf_puts(b, ".SH COMMANDS\n");
+    for (const command_group *g = command_groups; g->name; g++) {
+        for (int i = 0; commands[i]; i++) {
+            if (!strcmp(commands[i]->group, g->name))
+                put_command(b, commands[i]);
+        }
+    }
+}
+
+static void put_metrics(strbuf *b)
+{
+    strbuf_puts(b, ".SH METRICS\n");
+    for (int i = 0; metrics[i]; i++) {
+        const metric *m = metrics[i];
+        strbuf_puts(b, ".TP\n.B ");
+        put_string(b, m->name);
+        strbuf_putc(b, '\n');
+        put_string(b, m->summary);
+        strbuf_puts(b, ".\n");
+        put_string(b, m->definition);
+        strbuf_puts(b, ".\nRange: ");
+        put_string(b, m->range);
+        if (*m->unit) {
+            strbuf_puts(b, " [");
+            put_string(b, m->unit);
+            strbuf_putc(b, ']');
+        }
+        strbuf_puts(b, ".\nSource: ");
+        put_string(b, m->source);
+        strbuf_puts(b, ".\nMissing mass: ");
+        put_string(b, m->missing_mass);
+        strbuf_puts(b, ".\nCost: ");
+        put_string(b, m->cost);
+        strbuf_puts(b, ".\n");
+    }
+}
+
+static void put_figures(strbuf *b)
+{
+    strbuf_puts(b, ".SH FIGURES\n");
+    for (int i = 0; figures[i]; i++)
+        put_item(b, figures[i]->name, figures[i]->summary);
+    strbuf_puts(b, ".PP\nOptions of every figure:\n");
+    put_rows(b, figure_params);
+}
+
+int help_man(FILE *f, err *e)
+{
+    strbuf b = {0};
+    strbuf_printf(&b, ".TH ATTNSCOPE 1 \"\" \"attnscope %s\" \"User Commands\"\n", program_version);
+    strbuf_puts(&b, ".SH NAME\nattnscope \\- see what a transformer\\(aqs attention heads do\n"
+                    ".SH SYNOPSIS\n"
+                    ".B attnscope\n[\\fIoptions\\fR] \\fIVERB\\fR [\\fIword\\fR ...] [\\fIoptions of the verb\\fR]\n.br\n"
+                    ".B attnscope\n[\\fIoptions\\fR] \\fB\\-c\\fR \\fICOMMANDS\\fR ...\n.br\n"
+                    ".B attnscope\n[\\fIoptions\\fR] \\fB\\-f\\fR \\fISCRIPT\\fR ...\n.br\n"
+                    ".B attnscope\n[\\fIoptions\\fR] [< \\fISCRIPT\\fR]\n"
+                    ".SH DESCRIPTION\n");
+    put_paragraphs(&b, "attnscope loads a transformer checkpoint, runs it with its attention instrumented, and "
+                       "answers questions about its heads: where they look, which are sinks, how spread their "
+                       "attention is. Metrics are exact and computed inside the attention kernel, in memory that "
+                       "grows with the length of the prompt, not with its square. Results are rows of an SQLite "
+                       "database; figures are drawn from those rows.\n\n"
+                       "Without arguments, and with a terminal, it opens a shell with history and completion.");
+    strbuf_puts(&b, ".SH OPTIONS\nThese come before the verb.\n");
+    for (const program_option *o = program_options; o->spelling; o++)
+        put_item(&b, o->spelling, o->help);
+    strbuf_puts(&b, ".PP\nThese every command has:\n");
+    put_rows(&b, common_params);
+    strbuf_puts(&b, ".PP\nThese every command with results has:\n");
+    put_rows(&b, output_params);
+    put_commands(&b);
+    strbuf_puts(&b, ".SH SETTINGS\nFor the rest of a session, with \\fBset\\fR \\fINAME VALUE\\fR.\n");
+    for (const param *r = settings_params; r->name; r++) {
+        strbuf text = {0};
+        help_option_text(&text, r);
+        put_item(&b, r->name, strbuf_str(&text));
+        b.failed = b.failed || text.failed;
+        strbuf_free(&text);
+    }
+    put_metrics(&b);
+    put_figures(&b);
+    for (const help_topic *t = help_topics; t->name; t++) {
+        put_heading(&b, ".SH", t->title);
+        put_paragraphs(&b, t->text);
+    }
+    int rc = output_flush(f, &b, e);
+    strbuf_free(&b);
+    return rc;
+}

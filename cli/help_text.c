@@ -1,0 +1,195 @@
+/* Laying out help: wrapping, options, and the texts about the program as a whole. */
+#include <string.h>
+#include "cli/help.h"
+#include "cli/text_width.h"
+
+const program_option program_options[] = {
+    {"-c COMMANDS", "run commands of the command language; may be given several times"},
+    {"-f FILE", "run a script; - is standard input"},
+    {"--keep-going", "go on after a command that failed; the exit status is that of the first failure"},
+    {"--store FILE", "database of results (see the setting store)"},
+    {"--threads N", "worker threads (see the setting threads)"},
+    {"--SETTING VALUE", "give any other setting a value: --precision, --isa, --format, --color"},
+    {"--no-color", "the same as --color never"},
+    {"-q, --quiet", "no progress and no notes on standard error"},
+    {"-h, --help", "the commands at a glance"},
+    {"--version", "print the version"},
+    {NULL, NULL},
+};
+
+const help_topic help_topics[] = {
+    {"language", "Command language",
+     "A command is a verb, then words and options in any order: `verb [word] [--option value] [--flag] "
+     "[--no-flag]`; `--option=value` is the same as `--option value`; `--` ends the options. A newline or "
+     "`;` ends a command. `#` at the start of a word opens a comment.\n"
+     "\n"
+     "  'text'      everything as it is\n"
+     "  \"text\"      with \\n \\t \\r \\\" \\\\ \\xHH \\u{HEX}\n"
+     "  \\c          the character c itself; before a newline: the line goes on\n"
+     "  @FILE       one word: the content of FILE, byte for byte\n"
+     "  @@text      the word @text\n"
+     "  <<END       one word: the lines that follow, up to a line END\n"
+     "\n"
+     "A script, `-c` and the shell speak this language. The words of `attnscope VERB ...` have been split by "
+     "the system's shell and are taken as they are: no @FILE, no here-documents. At the prompt, and only "
+     "there, a verb may be shortened as long as it stays unique."},
+    {"output", "Output",
+     "Results go to standard output, everything else to standard error. Tables are aligned for reading, with "
+     "units in the header and four significant digits; in a terminal, long text is cut to the width. "
+     "`--json` writes JSON Lines: one object a line, whose first member \"schema\" tells what it is. `--csv` "
+     "(RFC 4180, lines end in LF, an empty field is NULL) and `--tsv` (\\t \\n \\r \\\\ for what cannot stand in "
+     "a field) begin with a header. These three carry full precision. `--output FILE` writes to a file, "
+     "which appears under its name only when it is complete.\n"
+     "\n"
+     "A step that takes more than half a second shows its progress when standard error is a terminal. A "
+     "reader that closes the pipe early, as `head` does, ends the program quietly with status 0."},
+    {"exit-status", "Exit status",
+     "  0    done\n"
+     "  1    the command failed for a reason of its own\n"
+     "  2    wrong words: unknown command or option, value out of range\n"
+     "  3    an input file is missing, damaged or not supported\n"
+     "  4    verify or compare found a difference\n"
+     "  5    out of memory or disk space, or output could not be written\n"
+     "  130  interrupted (Ctrl-C, SIGTERM, SIGHUP)\n"
+     "\n"
+     "A script ends at the first command that fails, with its status, unless `--keep-going` is given. Ctrl-C "
+     "ends the running command cleanly: nothing half-written stays behind. A second Ctrl-C in batch ends the "
+     "program at once. In the shell Ctrl-C keeps the shell."},
+    {"environment", "Environment",
+     "  NO_COLOR          when set and not empty: no colours\n"
+     "  TERM, COLORTERM   dumb: no colours; truecolor or 24bit: all of them\n"
+     "  COLUMNS, LINES    size, where the terminal does not tell\n"
+     "  ATTNSCOPE_ISA     the best instruction set to use: c, avx2, avx512\n"
+     "  XDG_STATE_HOME    where the shell keeps its history\n"
+     "  XDG_CACHE_HOME    where digests of weight files are kept\n"},
+    {"files", "Files",
+     "  $XDG_STATE_HOME/attnscope/history   lines typed in the shell\n"
+     "                                      (default ~/.local/state)\n"
+     "  $XDG_CACHE_HOME/attnscope/          digests of weight files\n"
+     "                                      (default ~/.cache)\n"
+     "\n"
+     "Nothing else is written unless a command names it."},
+    {NULL, NULL, NULL},
+};
+
+const help_topic *help_find_topic(const char *name)
+{
+    for (const help_topic *t = help_topics; t->name; t++) {
+        if (!strcmp(t->name, name))
+            return t;
+    }
+    return NULL;
+}
+
+void help_option(strbuf *b, const param *row)
+{
+    bool on = row->kind == PARAM_BOOL && row->def && !strcmp(row->def, "true");
+    strbuf_printf(b, "--%s%s", on ? "[no-]" : "", row->name);
+    if (row->kind != PARAM_BOOL)
+        strbuf_printf(b, " %s", row->value ? row->value : "VALUE");
+}
+
+void help_option_text(strbuf *b, const param *row)
+{
+    strbuf_puts(b, row->help ? row->help : "");
+    if (row->choices) {
+        strbuf_puts(b, " (");
+        for (int i = 0; row->choices[i]; i++) {
+            if (i)
+                strbuf_puts(b, row->choices[i + 1] ? ", " : " or ");
+            strbuf_puts(b, row->choices[i]);
+        }
+        if (row->def && row->kind != PARAM_BOOL)
+            strbuf_printf(b, "; default %s", row->def);
+        strbuf_putc(b, ')');
+    } else if (row->def && *row->def && row->kind != PARAM_BOOL) {
+        strbuf_printf(b, " (default %s)", row->def);
+    } else if (row->kind == PARAM_BOOL && row->def && !strcmp(row->def, "true")) {
+        strbuf_puts(b, " (on by default)");
+    }
+}
+
+bool help_shadowed(const param *const *tables, int t, const param *row)
+{
+    for (int i = 0; i < t; i++) {
+        for (const param *r = tables[i]; r->name; r++) {
+            if (!strcmp(r->name, row->name))
+                return true;
+        }
+    }
+    return false;
+}
+
+static void put_blanks(strbuf *b, int n)
+{
+    for (; n > 0; n--)
+        strbuf_putc(b, ' ');
+}
+
+/* Words of one paragraph from column `at` on. */
+static int put_words(strbuf *b, const char *s, size_t n, int indent, int at, int width)
+{
+    for (size_t i = 0; i < n;) {
+        if (s[i] == ' ') {
+            i++;
+            continue;
+        }
+        size_t len = strcspn(s + i, " \n");
+        if (len > n - i)
+            len = n - i;
+        int columns = text_columns(s + i, len);
+        if (at > indent && at + 1 + columns > width) {
+            strbuf_putc(b, '\n');
+            put_blanks(b, indent);
+            at = indent;
+        } else if (at > indent) {
+            strbuf_putc(b, ' ');
+            at++;
+        }
+        strbuf_add(b, s + i, len);
+        at += columns;
+        i += len;
+    }
+    return at;
+}
+
+void help_wrap(strbuf *b, const char *text, int indent, int width)
+{
+    int at = -1; /* column within a paragraph; -1: none is open */
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+        if (len == 0 || text[0] == ' ') {
+            if (at >= 0)
+                strbuf_putc(b, '\n');
+            at = -1;
+            if (len) {
+                put_blanks(b, indent);
+                strbuf_add(b, text, len);
+            }
+            strbuf_putc(b, '\n');
+        } else {
+            if (at < 0) {
+                put_blanks(b, indent);
+                at = indent;
+            }
+            at = put_words(b, text, len, indent, at, width);
+        }
+        text += len + (text[len] == '\n');
+    }
+    if (at >= 0)
+        strbuf_putc(b, '\n');
+}
+
+void help_entry(strbuf *b, const char *label, const char *text, int indent, int column, int width)
+{
+    int at = indent + text_columns(label, strlen(label));
+    put_blanks(b, indent);
+    strbuf_puts(b, label);
+    if (at >= column) {
+        strbuf_putc(b, '\n');
+        at = 0;
+    }
+    put_blanks(b, column - at);
+    put_words(b, text, strlen(text), column, column, width);
+    strbuf_putc(b, '\n');
+}

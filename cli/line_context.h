@@ -1,0 +1,29 @@
+/* Where the cursor stands in a line of the command language, for completion.  Knows nothing of Readline. */
+#ifndef ATTNSCOPE_CLI_LINE_CONTEXT_H
+#define ATTNSCOPE_CLI_LINE_CONTEXT_H
+
+#include "cli/command.h"
+
+typedef enum line_want {
+    LINE_NOTHING,   /* a comment, or a place where nothing fits */
+    LINE_VERB,
+    LINE_OPTION,    /* a word that begins with a dash */
+    LINE_VALUE,     /* of option `row` */
+    LINE_ARGUMENT,  /* positional argument number `argument` */
+    LINE_FILE,      /* the name after an @ */
+} line_want;
+
+typedef struct line_context {
+    line_want want;
+    const command *c;     /* NULL while the verb is typed or unknown */
+    const param *row;
+    int argument;
+    char first[64];       /* the first positional argument, when it is behind the cursor's word */
+    size_t begin;         /* where the piece to be completed begins: behind a quote, '=', ',' or '@' */
+    bool after_equals;    /* --name=VALUE */
+} line_context;
+
+/* The first `point` bytes of line count.  prefix: verbs may be shortened. */
+void line_context_get(line_context *out, const char *line, size_t point, bool prefix);
+
+#endif

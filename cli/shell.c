@@ -1,0 +1,174 @@
+#include "cli/shell.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <readline/readline.h>
+#include "base/cancel.h"
+#include "cli/complete.h"
+#include "cli/dispatch.h"
+#include "cli/signals.h"
+#include "cli/text_width.h"
+
+#define NAME_COLUMNS 24 /* of the prompt that a model's name may take */
+
+typedef struct shell {
+    session *s;
+    strbuf text;        /* a command that goes on over several lines */
+    parse_wait wait;
+    char *line;         /* what Readline delivered */
+    bool have_line;
+    bool done;
+} shell;
+
+static shell *the_shell; /* Readline's callback carries no pointer of ours */
+
+static void take_line(char *line)
+{
+    the_shell->line = line;
+    the_shell->have_line = true;
+    rl_callback_handler_remove(); /* gives the terminal back before the command runs */
+}
+
+static void put_prompt(strbuf *b, const shell *sh)
+{
+    const loaded_model *lm = sh->s->current;
+    if (sh->text.len) {
+        strbuf_puts(b, "> ");
+        return;
+    }
+    strbuf_puts(b, "attnscope");
+    if (lm) {
+        strbuf name = {0};
+        strbuf_put_visible(&name, lm->m->name, strlen(lm->m->name));
+        size_t fit = text_fit(strbuf_str(&name), name.len, NAME_COLUMNS);
+        strbuf_putc(b, ' ');
+        strbuf_add(b, strbuf_str(&name), fit);
+        strbuf_puts(b, fit < name.len ? ".." : "");
+        strbuf_free(&name);
+    }
+    strbuf_puts(b, "> ");
+}
+
+/* Ctrl-C at the prompt: the line goes, with the lines before it. */
+static void drop_line(shell *sh)
+{
+    cancel_clear();
+    strbuf_clear(&sh->text);
+    sh->wait = (parse_wait){0};
+    fputs("^C\n", rl_outstream);
+    rl_callback_handler_remove();
+}
+
+/* Wait for a line: fills sh->line (NULL at the end of input) and returns true; false after Ctrl-C.  Signals
+ * come through only while it sleeps, so that none gets lost between a look and the sleep. */
+static bool read_line(shell *sh)
+{
+    sigset_t block, before;
+    strbuf prompt = {0};
+    sigemptyset(&block);
+    sigaddset(&block, SIGINT);
+    sigaddset(&block, SIGTERM);
+    sigaddset(&block, SIGHUP);
+    sigprocmask(SIG_BLOCK, &block, &before);
+    put_prompt(&prompt, sh);
+    sh->have_line = false;
+    rl_callback_handler_install(strbuf_str(&prompt), take_line);
+    while (!sh->have_line) {
+        struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
+        int n = ppoll(&in, 1, NULL, &before);
+        if (n > 0)
+            rl_callback_read_char();
+        else if (cancel_requested())
+            break;
+        else
+            rl_resize_terminal(); /* the other signal that ends the sleep: the window has another size */
+    }
+    if (!sh->have_line && signals_end()) {
+        rl_callback_handler_remove();
+        sh->done = true;
+    } else if (!sh->have_line) {
+        drop_line(sh);
+    }
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    strbuf_free(&prompt);
+    return sh->have_line;
+}
+
+/* Run what is typed when it is complete. */
+static void run_typed(shell *sh)
+{
+    parsed_line p;
+    err e = {0};
+    size_t at = 0;
+    cancel_clear();
+    while (at < sh->text.len && !sh->s->quit) {
+        int rc = parse_line(&p, &sh->wait, sh->text.s + at, sh->text.len - at, &e);
+        if (!rc && sh->wait.missing) {
+            parsed_free(&p);
+            break;
+        }
+        if (at == 0) { /* the whole text is one entry of the history, without its last newline */
+            sh->text.s[sh->text.len - 1] = '\0';
+            shell_history_add(sh->text.s);
+            sh->text.s[sh->text.len - 1] = '\n';
+        }
+        if (rc)
+            session_report(sh->s, NULL, NULL, &e);
+        else
+            rc = session_parsed(sh->s, &p, NULL, 0);
+        at += p.used;
+        parsed_free(&p);
+        if (rc)
+            at = sh->text.len;
+    }
+    if (at >= sh->text.len || sh->s->quit)
+        strbuf_clear(&sh->text);
+    else if (at)
+        memmove(sh->text.s, sh->text.s + at, sh->text.len - at + 1), sh->text.len -= at;
+    if (signals_end())
+        sh->done = true;
+    cancel_clear();
+}
+
+static void end_of_input(shell *sh)
+{
+    err e = {0};
+    fputc('\n', rl_outstream);
+    if (sh->text.len) {
+        parse_unfinished(&sh->wait, &e);
+        session_report(sh->s, NULL, NULL, &e);
+    }
+    sh->done = true;
+}
+
+int session_shell(session *s)
+{
+    shell sh = {.s = s};
+    the_shell = &sh;
+    s->interactive = true;
+    rl_catch_signals = 0;  /* ours: cli/signals.c */
+    rl_outstream = isatty(STDOUT_FILENO) ? stdout : stderr;
+    complete_install(s, &sh.text);
+    shell_history_load();
+    if (!s->quiet)
+        fprintf(rl_outstream, "attnscope %s: `help` lists the commands, Tab completes, Ctrl-D leaves\n",
+                program_version);
+    while (!s->quit && !sh.done) {
+        if (!read_line(&sh))
+            continue;
+        if (!sh.line) {
+            end_of_input(&sh);
+            break;
+        }
+        strbuf_puts(&sh.text, sh.line);
+        strbuf_putc(&sh.text, '\n');
+        free(sh.line);
+        run_typed(&sh);
+    }
+    strbuf_free(&sh.text);
+    return signals_end() ? ERR_CANCELLED : 0;
+}

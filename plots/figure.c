@@ -1,0 +1,158 @@
+#include "plots/figure.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/outfile.h"
+#include "base/strbuf.h"
+#include "plots/colormap.h"
+#include "plots/writer.h"
+
+#define FIGURE(name) extern const figure figure_##name;
+#include "registry/figures.inc"
+#undef FIGURE
+
+const figure *const figures[] = {
+#define FIGURE(name) &figure_##name,
+#include "registry/figures.inc"
+#undef FIGURE
+    NULL,
+};
+
+static const char *const norm_names[] = {"linear", "log", NULL};
+static const char *const pooling_names[] = {"mean", "max", NULL};
+
+const param figure_params[] = {
+    {"width", PARAM_STR, NULL, "MM", "page width: millimetres, single (84), double (174) or slide (254) "
+     "[single when everything is legible, else double]", 0, 0, NULL, NULL},
+    {"dpi", PARAM_INT, "300", "N", "pixels per inch", 36, 2400, NULL, NULL},
+    {"cmap", PARAM_ENUM, "viridis", "NAME", "colour map", 0, 0, colormap_names, NULL},
+    {"norm", PARAM_ENUM, "linear", "NORM", "from values to colours: linear or log", 0, 0, norm_names, NULL},
+    {"floor", PARAM_REAL, "1e-4", "X", "lowest value that --norm log tells apart", 0, 0, NULL, NULL},
+    {"limits", PARAM_STR, NULL, "LO,HI", "colour limits: two values, or two percentiles (p1,p99)", 0, 0, NULL, NULL},
+    {"pooling", PARAM_ENUM, "mean", "HOW", "how cells are joined when there are too many: mean or max", 0, 0,
+     pooling_names, NULL},
+    {"font", PARAM_STR, "DejaVu Sans", "FAMILY", "font family", 0, 0, NULL, NULL},
+    {"font-size", PARAM_REAL, NULL, "PT", "type size of axis names [8, on slides 14]", 7, 72, NULL, NULL},
+    {"title", PARAM_BOOL, "true", NULL, "title and subtitle above the figure", 0, 0, NULL, NULL},
+    {0},
+};
+
+const figure *figure_find(const char *name)
+{
+    for (const figure *const *f = figures; *f; f++) {
+        if (strcmp((*f)->name, name) == 0)
+            return *f;
+    }
+    return NULL;
+}
+
+/* --- what a file says of itself --- */
+
+/* Valid UTF-8 without control characters other than line feeds. */
+static char *clean_text(const char *s, err *e)
+{
+    strbuf b = {0};
+
+    for (const char *line = s;; line++) {
+        size_t n = strcspn(line, "\n");
+        strbuf_put_visible(&b, line, n);
+        line += n;
+        if (!*line)
+            break;
+        strbuf_putc(&b, '\n');
+    }
+    return strbuf_take(&b, e);
+}
+
+static void about_free(char **about)
+{
+    for (char **a = about; a && *a; a++)
+        free(*a);
+    free(about);
+}
+
+/* Title, description, font and the caller's own pairs; what the caller gives comes before our defaults. */
+static int about_new(char ***out, const figure *f, const figure_data *d, const scene *s, err *e)
+{
+    const char *defaults[] = {"Title", d->title, "Description", d->subtitle, "Software", "attnscope",
+                              "Figure", f->name, "Font", s->font};
+    size_t n_default = sizeof defaults / sizeof *defaults, n_given = 0, n = 0;
+    char **about;
+
+    while (d->provenance && d->provenance[n_given] && d->provenance[n_given + 1])
+        n_given += 2;
+    about = mem_array(n_default + n_given + 1, sizeof *about, e);
+    if (!about)
+        return ERR_RESOURCE;
+    for (size_t i = 0; i < n_default + n_given; i += 2) {
+        const char *key = i < n_default ? defaults[i] : d->provenance[i - n_default];
+        const char *value = i < n_default ? defaults[i + 1] : d->provenance[i + 1 - n_default];
+        if (!value || (i < n_default && about_get(d->provenance, key)))
+            continue;
+        about[n] = clean_text(key, e);
+        about[n + 1] = about[n] ? clean_text(value, e) : NULL;
+        if (!about[n + 1]) {
+            about_free(about);
+            return ERR_RESOURCE;
+        }
+        n += 2;
+    }
+    *out = about;
+    return 0;
+}
+
+/* --- drawing --- */
+
+static int write_file(const char *path, const strbuf *bytes, err *e)
+{
+    outfile *f = NULL;
+    int rc = outfile_open(&f, path, e);
+
+    if (rc)
+        return rc;
+    rc = outfile_write(f, bytes->s, bytes->len, e);
+    if (rc) {
+        outfile_abandon(f);
+        return rc;
+    }
+    return outfile_commit(f, e);
+}
+
+int figure_draw(const figure *f, const figure_data *d, const params *p, const char *path, err *e)
+{
+    const writer *w = NULL;
+    scene *s = NULL;
+    char **about = NULL;
+    strbuf bytes = {0};
+    int rc = writer_find(&w, path, e);
+
+    if (rc == 0)
+        rc = f->build(&s, d, p, e);
+    if (rc == 0)
+        rc = about_new(&about, f, d, s, e);
+    if (rc == 0)
+        rc = w->write(&bytes, s, (const char *const *)about, e);
+    if (rc == 0)
+        rc = write_file(path, &bytes, e);
+    strbuf_free(&bytes);
+    about_free(about);
+    scene_free(s);
+    return rc;
+}
+
+int figure_view(const figure *f, const figure_data *d, const params *p, term_colour colour, view_size size,
+                char **out, err *e)
+{
+    strbuf text = {0};
+    int rc = f->view(&text, d, p, colour, size, e);
+
+    *out = NULL;
+    if (rc == 0) {
+        *out = strbuf_take(&text, e);
+        rc = *out ? 0 : ERR_RESOURCE;
+    }
+    strbuf_free(&text);
+    return rc;
+}

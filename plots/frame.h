@@ -1,0 +1,37 @@
+/* What figures share around their data: title, colour bar, the key for missing values. */
+#ifndef ATTNSCOPE_PLOTS_FRAME_H
+#define ATTNSCOPE_PLOTS_FRAME_H
+
+#include "plots/scale.h"
+#include "plots/scene.h"
+
+/* Inks of a white page. */
+extern const rgb ink_text, ink_quiet, ink_line, ink_missing;
+
+text_style frame_style(double size, rgb colour);
+/* Thickness of frames and ticks: about 0.4 points, a whole number of device pixels. */
+double frame_hairline(const scene *s);
+/* How far a small number must go down to look centred: digits do not reach below the base line. */
+double frame_digit_drop(const scene *s);
+
+/* text made visible, elided to width; owned by the scene. */
+const char *frame_text(scene *s, const char *text, text_style style, double width);
+
+/* Title and subtitle, wrapped within the margins and centred on `centre` where there is room.  Returns
+ * where the space below begins; the page's top margin when there is neither. */
+double frame_head(scene *s, const figure_data *d, double centre);
+
+/* A horizontal colour bar, its ticks below it, its label below those.  Returns the lower end. */
+double frame_bar_below(scene *s, const scale *sc, const char *label, double x, double y, double w);
+/* A vertical colour bar with ticks and label to its right. */
+void frame_bar_beside(scene *s, const scale *sc, const char *label, double x, double y, double h);
+/* Width that the vertical bar takes; false when its label is longer than h. */
+bool frame_bar_width(double *w, scene *s, const scale *sc, const char *label, double h);
+/* Upper bound of that width before the scale is known. */
+double frame_bar_reserve(scene *s);
+
+/* A swatch and what a missing value means; the swatch's left end at x.  frame_key_width: how wide. */
+void frame_key(scene *s, const char *meaning, double x, double y);
+double frame_key_width(scene *s, const char *meaning);
+
+#endif

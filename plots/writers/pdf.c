@@ -1,0 +1,100 @@
+/* PDF through cairo: text stays text, with its fonts embedded; a matrix is one image at device resolution,
+ * so that no viewer smooths its cells. */
+#include <cairo-pdf.h>
+#include <string.h>
+
+#include "plots/writer.h"
+
+static cairo_status_t append(void *out, const unsigned char *bytes, unsigned int n)
+{
+    strbuf_add(out, bytes, n);
+    return ((strbuf *)out)->failed ? CAIRO_STATUS_NO_MEMORY : CAIRO_STATUS_SUCCESS;
+}
+
+static void put_raster(cairo_t *cr, const scene_item *it, double px)
+{
+    int w = (int)it->cols * it->cell_w, h = (int)it->rows * it->cell_h;
+    cairo_surface_t *image = cairo_image_surface_create(CAIRO_FORMAT_RGB24, w, h);
+    uint8_t *data = cairo_image_surface_get_data(image);
+    int stride = cairo_image_surface_get_stride(image);
+
+    for (int y = 0; data && y < h; y++) {
+        uint32_t *line = (uint32_t *)(void *)(data + (ptrdiff_t)y * stride);
+        const rgb *row = it->pixels + y / it->cell_h * it->cols;
+        for (int x = 0; x < w; x++) {
+            rgb c = row[x / it->cell_w];
+            line[x] = (uint32_t)c.r << 16 | (uint32_t)c.g << 8 | c.b;
+        }
+    }
+    cairo_surface_mark_dirty(image);
+    cairo_save(cr);
+    cairo_translate(cr, it->at.x, it->at.y);
+    cairo_scale(cr, px, px);
+    cairo_set_source_surface(cr, image, 0, 0);
+    cairo_pattern_set_filter(cairo_get_source(cr), CAIRO_FILTER_NEAREST);
+    cairo_rectangle(cr, 0, 0, w, h);
+    cairo_fill(cr);
+    cairo_restore(cr);
+    cairo_surface_destroy(image);
+}
+
+static int describe(cairo_surface_t *surface, const char *const *about, err *e)
+{
+    const char *title = about_get(about, "Title"), *software = about_get(about, "Software");
+    strbuf rest = {0};
+
+    for (const char *const *a = about; a && a[0] && a[1]; a += 2) {
+        if (strcmp(a[0], "Title") != 0 && strcmp(a[0], "Software") != 0)
+            strbuf_printf(&rest, "%s%s: %s", rest.len ? "; " : "", a[0], a[1]);
+    }
+    if (rest.failed) {
+        strbuf_free(&rest);
+        return err_nomem(e, "PDF");
+    }
+    cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_TITLE, title ? title : "");
+    cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATOR, software ? software : "");
+    cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_SUBJECT, strbuf_str(&rest));
+    /* the same rows give the same bytes: no date */
+    cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATE_DATE, "");
+    strbuf_free(&rest);
+    return 0;
+}
+
+static int write_pdf(strbuf *out, const scene *s, const char *const *about, err *e)
+{
+    cairo_surface_t *surface = cairo_pdf_surface_create_for_stream(append, out, s->page.width, s->height);
+    cairo_t *cr = cairo_create(surface);
+    int rc = describe(surface, about, e);
+
+    for (int64_t i = 0; i < s->n && rc == 0; i++) {
+        const scene_item *it = &s->items[i];
+        switch (it->kind) {
+        case SCENE_FILL:
+            cairo_set_source_rgb(cr, it->colour.r / 255.0, it->colour.g / 255.0, it->colour.b / 255.0);
+            cairo_rectangle(cr, it->at.x, it->at.y, it->at.w, it->at.h);
+            cairo_fill(cr);
+            break;
+        case SCENE_RASTER:
+            put_raster(cr, it, s->page.px);
+            break;
+        case SCENE_TEXT:
+            scene_draw_text(s, cr, it);
+            break;
+        }
+    }
+    cairo_show_page(cr);
+    cairo_surface_finish(surface);
+    if (rc == 0 && (cairo_status(cr) || cairo_surface_status(surface)))
+        rc = out->failed ? err_nomem(e, "PDF")
+                         : err_set(e, ERR_FAILED, "PDF cannot be written: %s",
+                                   cairo_status_to_string(cairo_surface_status(surface)));
+    cairo_destroy(cr);
+    cairo_surface_destroy(surface);
+    return rc;
+}
+
+const writer writer_pdf = {
+    .extension = "pdf",
+    .summary = "vector text with embedded fonts",
+    .write = write_pdf,
+};

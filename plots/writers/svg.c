@@ -1,0 +1,169 @@
+/* SVG with text as text: it can be searched and edited, and each line is held at the width it was laid out
+ * with, whatever font the viewer has.  A matrix is one embedded PNG at device resolution. */
+#include <string.h>
+
+#include "plots/writer.h"
+
+static void put_xml(strbuf *out, const char *s)
+{
+    for (; *s; s++) {
+        switch (*s) {
+        case '&': strbuf_puts(out, "&amp;"); break;
+        case '<': strbuf_puts(out, "&lt;"); break;
+        case '>': strbuf_puts(out, "&gt;"); break;
+        case '"': strbuf_puts(out, "&quot;"); break;
+        default: strbuf_putc(out, *s);
+        }
+    }
+}
+
+/* Coordinates to a thousandth of a point. */
+static void put_number(strbuf *out, double v)
+{
+    long long t = (long long)(v * 1000 + (v < 0 ? -0.5 : 0.5));
+    long long whole = t < 0 ? -t : t;
+    int part = (int)(whole % 1000), digits = 3;
+
+    strbuf_printf(out, "%s%lld", t < 0 ? "-" : "", whole / 1000);
+    if (part == 0)
+        return;
+    for (; part % 10 == 0; part /= 10)
+        digits--;
+    strbuf_printf(out, ".%0*d", digits, part);
+}
+
+static void put_attribute(strbuf *out, const char *name, double v)
+{
+    strbuf_printf(out, " %s=\"", name);
+    put_number(out, v);
+    strbuf_putc(out, '"');
+}
+
+static void put_colour(strbuf *out, rgb c)
+{
+    strbuf_printf(out, " fill=\"#%02x%02x%02x\"", c.r, c.g, c.b);
+}
+
+static void put_base64(strbuf *out, const uint8_t *s, size_t n)
+{
+    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+    for (size_t i = 0; i < n; i += 3) {
+        uint32_t v = (uint32_t)s[i] << 16 | (i + 1 < n ? (uint32_t)s[i + 1] << 8 : 0) | (i + 2 < n ? s[i + 2] : 0);
+        char four[4] = {digit[v >> 18], digit[v >> 12 & 63], i + 1 < n ? digit[v >> 6 & 63] : '=',
+                        i + 2 < n ? digit[v & 63] : '='};
+        strbuf_add(out, four, 4);
+    }
+}
+
+static void put_box(strbuf *out, box at)
+{
+    put_attribute(out, "x", at.x);
+    put_attribute(out, "y", at.y);
+    put_attribute(out, "width", at.w);
+    put_attribute(out, "height", at.h);
+}
+
+static int put_raster(strbuf *out, const scene_item *it, err *e)
+{
+    strbuf png = {0};
+    int rc = png_encode(&png, (int)it->cols * it->cell_w, (int)it->rows * it->cell_h, raster_row, it, 0, NULL, e);
+
+    if (rc == 0) {
+        strbuf_puts(out, "<image");
+        put_box(out, it->at);
+        strbuf_puts(out, " preserveAspectRatio=\"none\" style=\"image-rendering:pixelated\" "
+                         "xlink:href=\"data:image/png;base64,");
+        put_base64(out, (const uint8_t *)png.s, png.len);
+        strbuf_puts(out, "\"/>\n");
+    }
+    strbuf_free(&png);
+    return rc;
+}
+
+static void put_text(strbuf *out, const scene_item *it)
+{
+    bool turned = it->style.turned;
+    double x = turned ? it->at.x + it->ascent : it->at.x;
+    double y = turned ? it->at.y + it->at.h : it->at.y + it->ascent;
+
+    strbuf_puts(out, "<text");
+    if (turned) {
+        strbuf_puts(out, " transform=\"translate(");
+        put_number(out, x);
+        strbuf_putc(out, ' ');
+        put_number(out, y);
+        strbuf_puts(out, ") rotate(-90)\"");
+    } else {
+        put_attribute(out, "x", x);
+        put_attribute(out, "y", y);
+    }
+    put_attribute(out, "font-size", it->style.size);
+    if (it->style.bold)
+        strbuf_puts(out, " font-weight=\"bold\"");
+    put_attribute(out, "textLength", turned ? it->at.h : it->at.w);
+    strbuf_puts(out, " lengthAdjust=\"spacingAndGlyphs\"");
+    put_colour(out, it->style.colour);
+    strbuf_putc(out, '>');
+    put_xml(out, it->text);
+    strbuf_puts(out, "</text>\n");
+}
+
+static void put_head(strbuf *out, const scene *s, const char *const *about)
+{
+    const char *title = about_get(about, "Title");
+
+    strbuf_puts(out, "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
+                     "<svg xmlns=\"http://www.w3.org/2000/svg\" xmlns:xlink=\"http://www.w3.org/1999/xlink\" "
+                     "version=\"1.1\" width=\"");
+    put_number(out, s->page.width / POINTS_PER_MM);
+    strbuf_puts(out, "mm\" height=\"");
+    put_number(out, s->height / POINTS_PER_MM);
+    strbuf_puts(out, "mm\" viewBox=\"0 0 ");
+    put_number(out, s->page.width);
+    strbuf_putc(out, ' ');
+    put_number(out, s->height);
+    strbuf_puts(out, "\" font-family=\"'");
+    put_xml(out, s->font);
+    strbuf_puts(out, "', 'DejaVu Sans', Verdana, sans-serif\" xml:space=\"preserve\">\n");
+    if (title) {
+        strbuf_puts(out, "<title>");
+        put_xml(out, title);
+        strbuf_puts(out, "</title>\n");
+    }
+    strbuf_puts(out, "<metadata>\n");
+    for (const char *const *a = about; a && a[0] && a[1]; a += 2) {
+        put_xml(out, a[0]);
+        strbuf_puts(out, ": ");
+        put_xml(out, a[1]);
+        strbuf_putc(out, '\n');
+    }
+    strbuf_puts(out, "</metadata>\n");
+}
+
+static int write_svg(strbuf *out, const scene *s, const char *const *about, err *e)
+{
+    put_head(out, s, about);
+    strbuf_puts(out, "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n");
+    for (int64_t i = 0; i < s->n; i++) {
+        const scene_item *it = &s->items[i];
+        if (it->kind == SCENE_RASTER && put_raster(out, it, e))
+            return ERR_RESOURCE;
+        if (it->kind == SCENE_TEXT)
+            put_text(out, it);
+        if (it->kind == SCENE_FILL) {
+            strbuf_puts(out, "<rect");
+            put_box(out, it->at);
+            put_colour(out, it->colour);
+            strbuf_puts(out, "/>\n");
+        }
+    }
+    strbuf_puts(out, "</svg>\n");
+    return out->failed ? err_nomem(e, "SVG") : 0;
+}
+
+const writer writer_svg = {
+    .extension = "svg",
+    .summary = "vector text, editable",
+    .write = write_svg,
+};

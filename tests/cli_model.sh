@@ -1,0 +1,38 @@
+#!/bin/sh
+# info, tensors, load, selftest: what the program says about a model and a machine.
+. "${srcdir:-.}/tests/cli_lib.sh"
+
+run info "$model"
+exits 0 "info"
+check "equal layers share a line" grep -q '^  0-3: 8 heads over 4 key/value heads of 32, causal, RoPE half' "$tmp/out"
+check "digest of the weights" grep -q "sha256 $(sha256sum < "$model/model.safetensors" | cut -c1-64)" "$tmp/out"
+check "digest of the tokenizer" grep -q "sha256 $(sha256sum < "$model/tokenizer.json" | cut -c1-64)" "$tmp/out"
+run info "$model" --json
+out_has '"layers":4,"heads":8,"kv_heads":4,"width":256,"mlp":512,"vocabulary":2048,"context":512,"tied":true' "sizes of the bundled model"
+out_has '"parameters":2885888' "parameters, tied ones counted once"
+check "the plan of each layer" test "$(grep -o '"layer":' "$tmp/out" | grep -c '')" -eq 4
+run info --machine --json
+check "the machine" grep -q '"schema":"attnscope.machine/1","cpu":".*"isa":"' "$tmp/out"
+run info
+refuses 2 "no model is loaded" "info without a model"
+
+run tensors "$model" --glob '*layers.2.self_attn.?_proj.weight' --json
+check "four projections of a layer" test "$(grep -c '' "$tmp/out")" -eq 4
+out_has '"name":"model.layers.2.self_attn.k_proj.weight","dtype":"bf16","shape":[128,256],"elements":32768,"bytes":65536' "name, type, shape"
+run tensors "$model" --glob 'model.norm.weight' --stats --json
+check "statistics" grep -q '"min":.*"not_finite":0}$' "$tmp/out"
+run tensors "$model" --glob 'nothing*'
+refuses 1 "no tensor matches" "a pattern that matches nothing"
+
+"$attnscope" -c "load $model; info --json; run --ids 0,17,42 --metrics max; top max --n 1 --json" > "$tmp/out" 2> "$tmp/err"
+status=$?
+exits 0 "after load the model may be left out"
+out_has '"schema":"attnscope.model/1"' "info of the loaded model"
+out_has '"schema":"attnscope.top/1","rank":1' "top of the session's own run"
+
+run selftest
+exits 0 "selftest"
+check "checks every instruction set of this machine" grep -q '^matrix product against double  *c ' "$tmp/out"
+check "none failed" test "$(grep -c 'FAILED' "$tmp/out")" -eq 0
+check "hash, product, softmax, identity" test "$(grep -c ' ok$' "$tmp/out")" -ge 4
+plan

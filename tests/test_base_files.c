@@ -1,0 +1,797 @@
+/* base: mapped files, output files, JSON, SHA-256. */
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <setjmp.h>
+#include <cmocka.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <math.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/mapfile.h"
+#include "base/mem.h"
+#include "base/outfile.h"
+#include "base/strbuf.h"
+#include "tests/test_base_folder.h"
+
+enum { NOBODY = 65534 };
+
+static void assert_content(const char *path, const char *text)
+{
+    char *got;
+    size_t n;
+    assert_int_equal(read_file(&got, &n, path, 1 << 20, NULL), 0);
+    assert_int_equal(n, strlen(text));
+    assert_string_equal(got, text);
+    free(got);
+}
+
+/* Run fn in a child process; its exit status, or -1 when a signal ended it. */
+static int in_child(void (*fn)(void), const char *stderr_to)
+{
+    fflush(stdout);
+    pid_t child = fork();
+    if (child == 0) {
+        int fd = open(stderr_to, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+        dup2(fd, STDERR_FILENO);
+        signal(SIGBUS, SIG_DFL); /* the test library catches it */
+        fn();
+        _exit(0);
+    }
+    int status;
+    while (waitpid(child, &status, 0) < 0 && errno == EINTR)
+        ;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* --- mapfile --- */
+
+static void map_content(void **state)
+{
+    (void)state;
+    mapfile m, again;
+    const char *path = in_folder("data");
+
+    write_bytes(path, "some content", 12);
+    assert_int_equal(mapfile_open(&m, path, NULL), 0);
+    assert_int_equal(m.size, 12);
+    assert_memory_equal(m.data, "some content", 12);
+    assert_int_equal(mapfile_open(&again, path, NULL), 0);
+    assert_true(m.device == again.device && m.inode == again.inode && m.mtime_ns == again.mtime_ns);
+    mapfile_close(&again);
+    assert_memory_equal(m.data, "some content", 12);
+    mapfile_close(&m);
+    assert_null(m.data);
+    mapfile_close(&m); /* nothing left to close */
+
+    write_bytes(path, "", 0);
+    assert_int_equal(mapfile_open(&m, path, NULL), 0);
+    assert_null(m.data);
+    assert_int_equal(m.size, 0);
+    mapfile_close(&m);
+}
+
+static void map_refused(const char *path, int code, const char *what)
+{
+    mapfile m = {0};
+    err e = {0};
+    assert_int_equal(mapfile_open(&m, path, &e), code);
+    assert_non_null(strstr(e.msg, what));
+    assert_non_null(strstr(e.msg, *path ? path : "empty"));
+    assert_null(m.data);
+}
+
+static void map_not_a_file(void **state)
+{
+    (void)state;
+
+    map_refused(in_folder("nothing"), ERR_INPUT, "no such file");
+    map_refused("", ERR_INPUT, "empty file name");
+    map_refused(folder, ERR_INPUT, "is a directory");
+    map_refused("/dev/null", ERR_INPUT, "not a regular file");
+    assert_int_equal(mkfifo(in_folder("fifo"), 0666), 0);
+    map_refused(in_folder("fifo"), ERR_INPUT, "not a regular file"); /* and does not wait for a writer */
+    write_bytes(in_folder("file"), "x", 1);
+    map_refused(in_folder("file/inside"), ERR_INPUT, "no such file");
+}
+
+static char child_path[512];
+
+static void map_without_permission(void)
+{
+    mapfile m;
+    err e = {0};
+    if (geteuid() == 0 && setresuid(NOBODY, NOBODY, NOBODY) != 0)
+        _exit(77);
+    if (mapfile_open(&m, child_path, &e) != ERR_INPUT || !strstr(e.msg, "permission denied") || !e.hint[0])
+        _exit(1);
+}
+
+static void map_unreadable(void **state)
+{
+    (void)state;
+    strcpy(child_path, in_folder("secret"));
+    write_bytes(child_path, "x", 1);
+    assert_int_equal(chmod(child_path, 0), 0);
+    assert_int_equal(in_child(map_without_permission, "/dev/null"), 0);
+}
+
+static void read_shrunken_map(void)
+{
+    mapfile m[3], other;
+    if (mapfile_open(&other, "/proc/self/exe", NULL))
+        _exit(1);
+    for (int i = 0; i < 3; i++) { /* slots are used again */
+        if (mapfile_open(&m[i], child_path, NULL))
+            _exit(1);
+        if (i < 2)
+            mapfile_close(&m[i]);
+    }
+    if (truncate(child_path, 10) != 0)
+        _exit(1);
+    volatile unsigned char c = m[2].data[50000];
+    (void)c;
+    _exit(2);
+}
+
+static void map_truncated_while_open(void **state)
+{
+    (void)state;
+    char expected[700], *text = calloc(1, 60000);
+
+    strcpy(child_path, in_folder("shrinks\x1b[2J"));
+    write_bytes(child_path, text, 60000);
+    free(text);
+    assert_int_equal(in_child(read_shrunken_map, in_folder("message")), ERR_INPUT);
+    snprintf(expected, sizeof expected,
+             "attnscope: %s/shrinks\\x1B[2J: file became shorter while it was being read\n"
+             "hint: let the program that writes it finish, then run the command again\n", folder);
+    assert_content(in_folder("message"), expected);
+}
+
+static void foreign_bus_error(void)
+{
+    mapfile m;
+    struct rlimit no_core = {0, 0};
+    setrlimit(RLIMIT_CORE, &no_core);
+    if (mapfile_open(&m, child_path, NULL))
+        _exit(1);
+    int fd = open(child_path, O_RDWR);
+    unsigned char *mine = mmap(NULL, 60000, PROT_READ, MAP_SHARED, fd, 0);
+    mapfile_close(&m);
+    if (mine == MAP_FAILED || ftruncate(fd, 10) != 0)
+        _exit(1);
+    volatile unsigned char c = mine[50000];
+    (void)c;
+    _exit(ERR_INPUT);
+}
+
+static void sent_bus_error(void)
+{
+    mapfile m;
+    struct rlimit no_core = {0, 0};
+    setrlimit(RLIMIT_CORE, &no_core);
+    if (mapfile_open(&m, child_path, NULL))
+        _exit(1);
+    raise(SIGBUS);
+    _exit(ERR_INPUT);
+}
+
+/* A fault elsewhere keeps its meaning. */
+static void other_bus_errors_stay(void **state)
+{
+    (void)state;
+    char *text = calloc(1, 60000);
+
+    strcpy(child_path, in_folder("data"));
+    write_bytes(child_path, text, 60000);
+    assert_int_equal(in_child(foreign_bus_error, "/dev/null"), -1);
+    write_bytes(child_path, text, 60000);
+    assert_int_equal(in_child(sent_bus_error, "/dev/null"), -1);
+    free(text);
+}
+
+static void small_files(void **state)
+{
+    (void)state;
+    err e = {0};
+    char *text;
+    size_t n;
+    const char *path = in_folder("small");
+
+    write_bytes(path, "ab\0cd", 5);
+    assert_int_equal(read_file(&text, &n, path, 5, &e), 0);
+    assert_int_equal(n, 5);
+    assert_memory_equal(text, "ab\0cd", 6);
+    free(text);
+    assert_int_equal(read_file(&text, NULL, path, 4, &e), ERR_INPUT);
+    assert_non_null(strstr(e.msg, "larger than 4 bytes"));
+    write_bytes(path, "", 0);
+    assert_int_equal(read_file(&text, &n, path, 0, &e), 0);
+    assert_int_equal(n, 0);
+    assert_string_equal(text, "");
+    free(text);
+    assert_int_equal(read_file(&text, &n, folder, 100, &e), ERR_INPUT);
+    assert_int_equal(read_file(&text, &n, in_folder("none"), 100, &e), ERR_INPUT);
+    assert_int_equal(read_file(&text, &n, "/dev/zero", 10000, &e), ERR_INPUT); /* endless */
+    assert_int_equal(read_file(&text, &n, "/proc/self/status", 1 << 20, &e), 0); /* its size reads as 0 */
+    assert_true(n > 100 && strlen(text) == n);
+    free(text);
+
+    for (long nth = 1; nth < 3; nth++) {
+        mem_fail_at(nth);
+        int rc = read_file(&text, &n, path, 100, &e);
+        mem_fail_at(0);
+        if (rc == 0)
+            free(text);
+        else
+            assert_int_equal(rc, ERR_RESOURCE);
+    }
+}
+
+static void read_from_a_pipe(void **state)
+{
+    (void)state;
+    char *text, path[64];
+    size_t n;
+    int fd[2];
+
+    assert_int_equal(pipe(fd), 0);
+    for (int i = 0; i < 3000; i++)
+        assert_int_equal(write(fd[1], "0123456789", 10), 10);
+    close(fd[1]);
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd[0]); /* what <(command) expands to */
+    assert_int_equal(read_file(&text, &n, path, 1 << 20, NULL), 0);
+    close(fd[0]);
+    assert_int_equal(n, 30000);
+    assert_memory_equal(text + 29990, "0123456789", 11);
+    free(text);
+}
+
+/* --- outfile --- */
+
+static int write_file(const char *path, const char *text, err *e)
+{
+    outfile *f;
+    int rc = outfile_open(&f, path, e);
+    if (rc)
+        return rc;
+    rc = outfile_write(f, text, strlen(text), e);
+    if (rc) {
+        outfile_abandon(f);
+        return rc;
+    }
+    return outfile_commit(f, e);
+}
+
+static void out_appears_at_commit(void **state)
+{
+    (void)state;
+    outfile *f;
+    const char *path = in_folder("result");
+    struct stat st;
+
+    assert_int_equal(outfile_open(&f, path, NULL), 0);
+    assert_int_equal(outfile_write(f, "half", 4, NULL), 0);
+    assert_int_equal(fflush(outfile_stream(f)), 0);
+    assert_int_equal(access(path, F_OK), -1);
+    assert_int_equal(entries(folder), 1); /* the temporary file, beside the target */
+    fprintf(outfile_stream(f), " and %d\n", 2);
+    assert_int_equal(outfile_commit(f, NULL), 0);
+    assert_content(path, "half and 2\n");
+    assert_int_equal(entries(folder), 1);
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 0777, 0644); /* umask 022 */
+}
+
+static void out_keeps_what_was_there(void **state)
+{
+    (void)state;
+    outfile *f;
+    struct stat st;
+    const char *path = in_folder("result");
+
+    write_bytes(path, "old", 3);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_int_equal(outfile_open(&f, path, NULL), 0);
+    assert_int_equal(outfile_write(f, "new", 3, NULL), 0);
+    outfile_abandon(f);
+    assert_content(path, "old");
+    assert_int_equal(entries(folder), 1);
+    outfile_abandon(NULL);
+
+    assert_int_equal(write_file(path, "new one", NULL), 0);
+    assert_content(path, "new one");
+    assert_int_equal(stat(path, &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0640);
+}
+
+static void out_through_links(void **state)
+{
+    (void)state;
+    struct stat st;
+    err e = {0};
+
+    assert_int_equal(mkdir(in_folder("sub"), 0777), 0);
+    write_bytes(in_folder("sub/real"), "old", 3);
+    assert_int_equal(symlink("sub/real", in_folder("relative")), 0);
+    assert_int_equal(symlink(in_folder("relative"), in_folder("absolute")), 0);
+    assert_int_equal(symlink("sub/fresh", in_folder("dangling")), 0);
+    assert_int_equal(symlink("loop", in_folder("loop")), 0);
+    assert_int_equal(write_file(in_folder("absolute"), "through two", NULL), 0);
+    assert_content(in_folder("sub/real"), "through two");
+    assert_int_equal(write_file(in_folder("dangling"), "made", NULL), 0);
+    assert_content(in_folder("sub/fresh"), "made");
+    assert_int_equal(lstat(in_folder("absolute"), &st), 0);
+    assert_true(S_ISLNK(st.st_mode));
+    assert_int_equal(write_file(in_folder("loop"), "x", &e), ERR_FAILED);
+    assert_int_equal(entries(in_folder("sub")), 2);
+}
+
+static void out_bad_places(void **state)
+{
+    (void)state;
+    err e = {0};
+
+    assert_int_equal(write_file(in_folder("no/such/file"), "x", &e), ERR_FAILED);
+    assert_non_null(strstr(e.msg, "the folder does not exist"));
+    assert_true(e.hint[0] != 0);
+    assert_int_equal(write_file(folder, "x", &e), ERR_FAILED);
+    assert_non_null(strstr(e.msg, "is a directory"));
+    write_bytes(in_folder("file"), "x", 1);
+    assert_int_equal(write_file(in_folder("file/under"), "x", &e), ERR_FAILED);
+    assert_int_equal(write_file("", "x", &e), ERR_USAGE);
+    char name[300];
+    memset(name, 'n', sizeof name);
+    name[299] = '\0';
+    assert_int_equal(write_file(in_folder(name), "x", &e), ERR_FAILED);
+    name[255] = '\0'; /* the longest name there is: the temporary name must fit too */
+    assert_int_equal(write_file(in_folder(name), "x", &e), 0);
+    assert_int_equal(entries(folder), 2);
+}
+
+static void write_without_permission(void)
+{
+    err e = {0};
+    if (geteuid() == 0 && setresuid(NOBODY, NOBODY, NOBODY) != 0)
+        _exit(77);
+    if (write_file(child_path, "x", &e) != ERR_FAILED || !strstr(e.msg, child_path) || !e.hint[0])
+        _exit(1);
+}
+
+static void out_unwritable(void **state)
+{
+    (void)state;
+
+    assert_int_equal(mkdir(in_folder("locked"), 0755), 0);
+    strcpy(child_path, in_folder("locked/new"));
+    assert_int_equal(chmod(in_folder("locked"), 0555), 0);
+    assert_int_equal(in_child(write_without_permission, "/dev/null"), 0);
+    assert_int_equal(entries(in_folder("locked")), 0);
+
+    /* a write-protected file in a folder that may be written to is not replaced behind its owner's back */
+    assert_int_equal(mkdir(in_folder("open"), 0777), 0);
+    assert_int_equal(chmod(in_folder("open"), 0777), 0);
+    strcpy(child_path, in_folder("open/protected"));
+    write_bytes(child_path, "old", 3);
+    assert_int_equal(chmod(child_path, 0444), 0);
+    assert_int_equal(in_child(write_without_permission, "/dev/null"), 0);
+    assert_content(child_path, "old");
+    assert_int_equal(entries(in_folder("open")), 1);
+}
+
+static void out_full_disk(void **state)
+{
+    (void)state;
+    outfile *f;
+    err e = {0};
+
+    if (access("/dev/full", W_OK) != 0)
+        skip();
+    assert_int_equal(write_file("/dev/full", "x", &e), ERR_RESOURCE); /* found when the buffer is flushed */
+    assert_non_null(strstr(e.msg, "/dev/full: cannot be written: No space left on device"));
+
+    assert_int_equal(outfile_open(&f, "/dev/full", &e), 0); /* found in the middle of somebody's fprintf */
+    for (int i = 0; i < 100000; i++)
+        fprintf(outfile_stream(f), "line %d\n", i);
+    e = (err){0};
+    assert_int_equal(outfile_commit(f, &e), ERR_RESOURCE);
+    assert_non_null(strstr(e.msg, "No space left on device"));
+
+    char *much = calloc(1, 1 << 20); /* found in outfile_write */
+    assert_int_equal(outfile_open(&f, "/dev/full", &e), 0);
+    assert_int_equal(outfile_write(f, much, 1 << 20, &e), ERR_RESOURCE);
+    outfile_abandon(f);
+    free(much);
+    assert_int_equal(write_file("/dev/null", "x", &e), 0);
+}
+
+static void write_too_much(void)
+{
+    struct rlimit limit = {100000, 100000};
+    err e = {0};
+    outfile *f;
+    char block[1000];
+
+    signal(SIGXFSZ, SIG_IGN);
+    memset(block, 'b', sizeof block);
+    if (setrlimit(RLIMIT_FSIZE, &limit) != 0 || outfile_open(&f, child_path, &e))
+        _exit(77);
+    for (int i = 0; i < 1000; i++)
+        fwrite(block, 1, sizeof block, outfile_stream(f));
+    _exit(outfile_commit(f, &e) == ERR_RESOURCE && strstr(e.msg, child_path) ? 0 : 1);
+}
+
+static void out_file_too_large(void **state)
+{
+    (void)state;
+    strcpy(child_path, in_folder("big"));
+    write_bytes(child_path, "old", 3);
+    assert_int_equal(in_child(write_too_much, "/dev/null"), 0);
+    assert_content(child_path, "old");
+    assert_int_equal(entries(folder), 1);
+}
+
+static void out_at_exit(void **state)
+{
+    (void)state;
+    outfile *a, *b, *c;
+    err e = {0};
+
+    assert_int_equal(outfile_open(&a, in_folder("a"), NULL), 0);
+    assert_int_equal(outfile_open(&b, in_folder("b"), NULL), 0);
+    assert_int_equal(outfile_open(&c, in_folder("b"), NULL), 0); /* the same target twice */
+    assert_int_equal(outfile_write(b, "x", 1, NULL), 0);
+    assert_int_equal(entries(folder), 3);
+    outfile_abandon_all();
+    assert_int_equal(entries(folder), 0);
+    outfile_abandon_all();
+    assert_int_equal(outfile_commit(b, &e), ERR_FAILED); /* owners may still finish in their way */
+    outfile_abandon(a);
+    outfile_abandon(c);
+    assert_int_equal(entries(folder), 0);
+    assert_int_equal(write_file(in_folder("b"), "later", NULL), 0);
+    assert_content(in_folder("b"), "later");
+}
+
+static void write_to_closed_pipe(void)
+{
+    int fd[2];
+    err e = {0};
+    signal(SIGPIPE, SIG_IGN);
+    if (pipe(fd) != 0)
+        _exit(77);
+    close(fd[0]);
+    dup2(fd[1], STDOUT_FILENO);
+    _exit(write_file("-", "text", &e) == ERR_FAILED && strstr(e.msg, "standard output") ? 0 : 1);
+}
+
+static void write_to_standard_output(void)
+{
+    int fd = open(child_path, O_WRONLY | O_CREAT | O_TRUNC, 0666);
+    dup2(fd, STDOUT_FILENO);
+    printf("before ");
+    if (write_file("-", "during", NULL))
+        _exit(1);
+    printf(" after"); /* still open */
+    fflush(stdout);
+}
+
+static void out_standard_output(void **state)
+{
+    (void)state;
+    strcpy(child_path, in_folder("printed"));
+    assert_int_equal(in_child(write_to_standard_output, "/dev/null"), 0);
+    assert_content(child_path, "before during after");
+    assert_int_equal(in_child(write_to_closed_pipe, "/dev/null"), 0);
+    assert_int_equal(entries(folder), 1);
+}
+
+static void write_to_dev_stdout(void)
+{
+    int fd[2];
+    char text[16] = "";
+    if (pipe(fd) != 0)
+        _exit(77);
+    dup2(fd[1], STDOUT_FILENO);
+    if (write_file("/dev/stdout", "in a pipe", NULL) || read(fd[0], text, 15) != 9)
+        _exit(1);
+    _exit(strcmp(text, "in a pipe") == 0 ? 0 : 1);
+}
+
+static void out_dev_stdout(void **state)
+{
+    (void)state;
+    if (access("/dev/stdout", F_OK) != 0)
+        skip();
+    assert_int_equal(in_child(write_to_dev_stdout, "/dev/null"), 0);
+}
+
+static void out_without_memory(void **state)
+{
+    (void)state;
+    err e = {0};
+    const char *path = in_folder("x");
+    for (long nth = 1;; nth++) {
+        mem_fail_at(nth);
+        int rc = write_file(path, "text", &e);
+        mem_fail_at(0);
+        if (rc == 0)
+            break;
+        assert_int_equal(rc, ERR_RESOURCE);
+        assert_int_equal(entries(folder), 0);
+        assert_true(nth < 20);
+    }
+    assert_content(path, "text");
+}
+
+static void directories(void **state)
+{
+    (void)state;
+    err e = {0};
+    struct stat st;
+
+    assert_int_equal(make_directories(in_folder("a/b//c/"), &e), 0);
+    assert_int_equal(stat(in_folder("a/b/c"), &st), 0);
+    assert_true(S_ISDIR(st.st_mode));
+    assert_int_equal(make_directories(in_folder("a/b/c"), &e), 0); /* there already */
+    assert_int_equal(make_directories("", &e), 0);
+    assert_int_equal(make_directories("/", &e), 0);
+    write_bytes(in_folder("a/file"), "x", 1);
+    assert_int_equal(make_directories(in_folder("a/file"), &e), ERR_FAILED);
+    assert_int_equal(make_directories(in_folder("a/file/d"), &e), ERR_FAILED);
+    assert_non_null(strstr(e.msg, "is a file, not a folder"));
+}
+
+/* --- JSON --- */
+
+static json *parsed(const char *text)
+{
+    json *root;
+    err e = {0};
+    if (json_parse(&root, text, strlen(text), "test.json", &e))
+        fail_msg("%s", e.msg);
+    return root;
+}
+
+static void json_values(void **state)
+{
+    (void)state;
+    json *root = parsed("\xef\xbb\xbf{\"i\": -9007199254740993, \"r\": 0.25, \"whole\": 2.0, \"t\": true,"
+                        " \"n\": null, \"s\": \"a\\u0000b\\u00e9\", \"list\": [1, [2], {}],"
+                        " \"map\": {\"k\": 1}}");
+    int64_t i = 7;
+    double r = 7;
+    bool b = false;
+    size_t n = 0;
+
+    assert_int_equal(json_kind_of(root), JSON_MAP);
+    assert_int_equal(json_count(root), 8);
+    assert_true(json_int(&i, json_get(root, "i")) && i == -9007199254740993);
+    assert_true(json_real(&r, json_get(root, "i")) && r == -9007199254740992.0);
+    assert_true(json_real(&r, json_get(root, "r")) && r == 0.25);
+    assert_false(json_int(&i, json_get(root, "whole"))); /* written as a real number */
+    assert_true(json_bool(&b, json_get(root, "t")) && b);
+    assert_int_equal(json_kind_of(json_get(root, "n")), JSON_NULL_);
+    assert_memory_equal(json_str(json_get(root, "s"), &n), "a\0b\xc3\xa9", 6);
+    assert_int_equal(n, 5);
+    assert_non_null(json_str(json_get(root, "s"), NULL));
+    const json *list = json_get(root, "list");
+    assert_int_equal(json_kind_of(list), JSON_LIST);
+    assert_int_equal(json_count(list), 3);
+    assert_true(json_int(&i, json_at(list, 0)) && i == 1);
+    assert_int_equal(json_kind_of(json_at(json_at(list, 1), 0)), JSON_INT);
+    assert_int_equal(json_count(json_at(list, 2)), 0);
+    assert_null(json_at(list, 3));
+    assert_true(json_int(&i, json_get(json_get(root, "map"), "k")));
+
+    /* absent and wrong types answer the same */
+    assert_null(json_get(root, "absent"));
+    assert_null(json_get(list, "x"));
+    assert_null(json_get(NULL, "x"));
+    assert_null(json_at(root, 0));
+    assert_null(json_at(NULL, 0));
+    assert_int_equal(json_count(NULL), 0);
+    assert_int_equal(json_count(json_get(root, "i")), 0);
+    assert_int_equal(json_kind_of(NULL), JSON_ABSENT);
+    assert_null(json_str(root, NULL));
+    assert_null(json_str(NULL, NULL));
+    i = 7;
+    r = 7;
+    assert_false(json_int(&i, NULL) || json_int(&i, root) || json_int(&i, json_get(root, "s")));
+    assert_false(json_real(&r, NULL) || json_real(&r, json_get(root, "s")));
+    assert_false(json_real(&r, json_get(root, "t")));
+    assert_false(json_bool(&b, NULL) || json_bool(&b, json_get(root, "i")));
+    assert_true(i == 7 && r == 7);
+    json_free(root);
+    json_free(NULL);
+}
+
+static void json_order(void **state)
+{
+    (void)state;
+    strbuf text = {0};
+    void *it = NULL;
+    const char *key;
+    const json *value;
+    int n = 0;
+
+    strbuf_putc(&text, '{');
+    for (int i = 0; i < 1000; i++)
+        strbuf_printf(&text, "%s\"key %d\": %d", i ? "," : "", i * 7919 % 1000, i);
+    strbuf_putc(&text, '}');
+    json *root = parsed(strbuf_str(&text));
+    while (json_each(root, &it, &key, &value)) {
+        char expected[32];
+        int64_t v;
+        snprintf(expected, sizeof expected, "key %d", n * 7919 % 1000);
+        assert_string_equal(key, expected);
+        assert_true(json_int(&v, value) && v == n);
+        n++;
+    }
+    assert_int_equal(n, 1000);
+    it = NULL;
+    assert_false(json_each(json_get(root, "key 1"), &it, &key, &value));
+    it = NULL;
+    assert_false(json_each(NULL, &it, &key, &value));
+    json_free(root);
+    strbuf_free(&text);
+}
+
+static void json_refusals(void **state)
+{
+    (void)state;
+    static const struct { const char *text, *line, *reason; } cases[] = {
+        {"", "line 1", "expected"},
+        {"{\"a\": 1,\n \"b\": 2,\n \"a\": 3}", "line 3", "duplicate object key"},
+        {"{\"a\": 1", "line 1", ""},
+        {"[1, 2,]", "line 1", ""},
+        {"{\"a\": 1e999}", "line 1", "real number overflow"},
+        {"{\"a\": 99999999999999999999}", "line 1", "too big integer"},
+        {"{\"a\": NaN}", "line 1", ""},
+        {"17", "line 1", "'[' or '{' expected"},
+        {"{\"a\": \"\xff\"}", "line 1", "unable to decode byte 0xff"},
+        {"{\"a\": \"\xed\xa0\x80\"}", "line 1", "unable to decode"},
+        {"{\"a\": \"\\ud800\"}", "line 1", ""},
+        {"{} {}", "line 1", "end of file expected"},
+        {"{\"a\\u0000b\": 1}", "line 1", "NUL byte in object key"},
+        {"[\"line\n\"]", "line 1", "unexpected newline"},
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        err e = {0};
+        json *root = NULL;
+        assert_int_equal(json_parse(&root, cases[i].text, strlen(cases[i].text), "some.json", &e), ERR_INPUT);
+        assert_null(root);
+        assert_memory_equal(e.msg, "some.json: ", 11);
+        if (!strstr(e.msg, cases[i].line) || !strstr(e.msg, cases[i].reason))
+            fail_msg("'%s' gave '%s'", cases[i].text, e.msg);
+        assert_true(e.hint[0] != 0);
+    }
+}
+
+static void json_depth(void **state)
+{
+    (void)state;
+    enum { DEEP = 200000 };
+    char *text = malloc(2 * DEEP);
+    json *root;
+    err e = {0};
+
+    memset(text, '[', DEEP);
+    memset(text + DEEP, ']', DEEP);
+    assert_int_equal(json_parse(&root, text, 2 * DEEP, "deep", &e), ERR_INPUT);
+    assert_non_null(strstr(e.msg, "depth"));
+    memset(text + 1000, ']', 1000);
+    assert_int_equal(json_parse(&root, text, 2000, "deep", &e), 0);
+    json_free(root);
+    free(text);
+}
+
+static void json_files(void **state)
+{
+    (void)state;
+    json *root;
+    err e = {0};
+    const char *path = in_folder("config.json");
+
+    write_bytes(path, "{\"a\": [1]}", 10);
+    assert_int_equal(json_load(&root, path, 10, &e), 0);
+    assert_int_equal(json_count(json_get(root, "a")), 1);
+    json_free(root);
+    assert_int_equal(json_load(&root, path, 9, &e), ERR_INPUT);
+    assert_non_null(strstr(e.msg, "larger than 9 bytes"));
+    write_bytes(path, "{\n\n!", 4);
+    assert_int_equal(json_load(&root, path, 100, &e), ERR_INPUT);
+    assert_non_null(strstr(e.msg, "config.json: line 3: "));
+    write_bytes(path, "", 0);
+    assert_int_equal(json_load(&root, path, 100, &e), ERR_INPUT);
+    assert_int_equal(json_load(&root, in_folder("none.json"), 100, &e), ERR_INPUT);
+    assert_int_equal(mkfifo(in_folder("fifo"), 0666), 0);
+    assert_int_equal(json_load(&root, in_folder("fifo"), 100, &e), ERR_INPUT);
+}
+
+/* --- SHA-256 --- */
+
+static void sha256_published(void **state)
+{
+    (void)state;
+    static const struct { const char *text, *digest; } cases[] = { /* FIPS 180-4 examples */
+        {"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
+        {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
+        {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
+         "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"},
+    };
+    sha256_hex hex;
+    sha256 *h;
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_int_equal(sha256_of(hex, cases[i].text, strlen(cases[i].text), NULL), 0);
+        assert_string_equal(hex, cases[i].digest);
+    }
+
+    char block[999]; /* one million 'a', in uneven pieces */
+    memset(block, 'a', sizeof block);
+    assert_int_equal(sha256_new(&h, NULL), 0);
+    for (size_t left = 1000000; left > 0;) {
+        size_t n = left < sizeof block ? left : sizeof block;
+        assert_int_equal(sha256_add(h, block, n, NULL), 0);
+        left -= n;
+    }
+    assert_int_equal(sha256_done(h, hex, NULL), 0);
+    assert_string_equal(hex, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+
+    assert_int_equal(sha256_new(&h, NULL), 0);
+    sha256_abandon(h);
+    sha256_abandon(NULL);
+    mem_fail_at(1);
+    assert_int_equal(sha256_of(hex, "x", 1, NULL), ERR_RESOURCE);
+    mem_fail_at(0);
+}
+
+int main(void)
+{
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    const struct CMUnitTest tests[] = {
+        FILE_TEST(map_content),
+        FILE_TEST(map_not_a_file),
+        FILE_TEST(map_unreadable),
+        FILE_TEST(map_truncated_while_open),
+        FILE_TEST(other_bus_errors_stay),
+        FILE_TEST(small_files),
+        FILE_TEST(read_from_a_pipe),
+        FILE_TEST(out_appears_at_commit),
+        FILE_TEST(out_keeps_what_was_there),
+        FILE_TEST(out_through_links),
+        FILE_TEST(out_bad_places),
+        FILE_TEST(out_unwritable),
+        FILE_TEST(out_full_disk),
+        FILE_TEST(out_file_too_large),
+        FILE_TEST(out_at_exit),
+        FILE_TEST(out_standard_output),
+        FILE_TEST(out_dev_stdout),
+        FILE_TEST(out_without_memory),
+        FILE_TEST(directories),
+        cmocka_unit_test(json_values),
+        cmocka_unit_test(json_order),
+        cmocka_unit_test(json_refusals),
+        cmocka_unit_test(json_depth),
+        FILE_TEST(json_files),
+        cmocka_unit_test(sha256_published),
+    };
+    return cmocka_run_group_tests_name("base files", tests, NULL, NULL);
+}

@@ -1,0 +1,497 @@
+/* Whatever happens while a unit is written, the store holds it whole or not at all: failing writes, syncs
+ * and truncations (a VFS between SQLite and the disk), failing allocations (ours and SQLite's), SIGKILL. */
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include "tests/store_fixture.h"
+
+enum { VALUES_A_UNIT = 400, MAP_SIDE = 40 };
+
+/* ---- a VFS that fails when told to; everything else goes to the one below ---- */
+
+typedef struct faulty_file { sqlite3_file base; sqlite3_file *real; } faulty_file;
+
+static struct {
+    long count_down; /* 0: never; n: the nth operation that changes the disk fails */
+    bool stays;      /* and all after it, as on a full disk */
+    int write_error; /* what a failing write says */
+    long failed;     /* how often it did */
+} fault;
+
+static bool must_fail(void)
+{
+    if (fault.count_down == 0)
+        return false;
+    if (fault.count_down > 1) {
+        fault.count_down--;
+        return false;
+    }
+    if (!fault.stays)
+        fault.count_down = 0;
+    fault.failed++;
+    return true;
+}
+
+static sqlite3_file *real_of(sqlite3_file *f)
+{
+    return ((faulty_file *)f)->real;
+}
+
+/* Call a method of the file below. */
+#define BELOW(f, method, ...) real_of(f)->pMethods->method(real_of(f), __VA_ARGS__)
+
+static int f_close(sqlite3_file *f) { return real_of(f)->pMethods->xClose(real_of(f)); }
+static int f_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at) { return BELOW(f, xRead, p, n, at); }
+static int f_size(sqlite3_file *f, sqlite3_int64 *n) { return BELOW(f, xFileSize, n); }
+static int f_lock(sqlite3_file *f, int how) { return BELOW(f, xLock, how); }
+static int f_unlock(sqlite3_file *f, int how) { return BELOW(f, xUnlock, how); }
+static int f_reserved(sqlite3_file *f, int *yes) { return BELOW(f, xCheckReservedLock, yes); }
+static int f_control(sqlite3_file *f, int op, void *p) { return BELOW(f, xFileControl, op, p); }
+static int f_sector(sqlite3_file *f) { return real_of(f)->pMethods->xSectorSize(real_of(f)); }
+static int f_traits(sqlite3_file *f) { return real_of(f)->pMethods->xDeviceCharacteristics(real_of(f)); }
+static int f_shm_lock(sqlite3_file *f, int at, int n, int how) { return BELOW(f, xShmLock, at, n, how); }
+static void f_shm_barrier(sqlite3_file *f) { real_of(f)->pMethods->xShmBarrier(real_of(f)); }
+static int f_shm_unmap(sqlite3_file *f, int erase) { return BELOW(f, xShmUnmap, erase); }
+
+static int f_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **p)
+{
+    return BELOW(f, xShmMap, page, size, extend, p);
+}
+
+static int f_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
+{
+    if (must_fail()) {
+        if (n > 1) /* half of it reaches the disk */
+            BELOW(f, xWrite, p, n / 2, at);
+        return fault.write_error;
+    }
+    return BELOW(f, xWrite, p, n, at);
+}
+
+static int f_truncate(sqlite3_file *f, sqlite3_int64 n)
+{
+    return must_fail() ? SQLITE_IOERR_TRUNCATE : BELOW(f, xTruncate, n);
+}
+
+/* Nothing here is about losing power, so that the disk need not be waited for. */
+static int f_sync(sqlite3_file *f, int flags)
+{
+    (void)f;
+    (void)flags;
+    return must_fail() ? SQLITE_IOERR_FSYNC : SQLITE_OK;
+}
+
+static sqlite3_vfs *below, faulty;
+
+static int v_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int flags, int *out_flags)
+{
+    static const sqlite3_io_methods methods = {
+        2, f_close, f_read, f_write, f_truncate, f_sync, f_size, f_lock, f_unlock, f_reserved, f_control,
+        f_sector, f_traits, f_shm_map, f_shm_lock, f_shm_barrier, f_shm_unmap, NULL, NULL,
+    };
+    faulty_file *f = (faulty_file *)file;
+    (void)vfs;
+    f->base.pMethods = NULL;
+    f->real = (sqlite3_file *)&f[1];
+    int rc = below->xOpen(below, name, f->real, flags, out_flags);
+    if (rc == SQLITE_OK)
+        f->base.pMethods = &methods;
+    return rc;
+}
+
+static int v_delete(sqlite3_vfs *vfs, const char *name, int sync_folder)
+{
+    (void)vfs;
+    (void)sync_folder;
+    return must_fail() ? SQLITE_IOERR_DELETE : below->xDelete(below, name, 0);
+}
+
+/* ---- SQLite's allocator, failing in the same way ---- */
+
+static sqlite3_mem_methods real_memory;
+static long memory_count_down;
+static bool memory_failed;
+
+static bool no_memory(void)
+{
+    if (memory_count_down == 0 || --memory_count_down > 0)
+        return false;
+    memory_failed = true;
+    return true;
+}
+
+static void *failing_malloc(int n) { return no_memory() ? NULL : real_memory.xMalloc(n); }
+static void *failing_realloc(void *p, int n) { return no_memory() ? NULL : real_memory.xRealloc(p, n); }
+
+static int install(void **state)
+{
+    sqlite3_mem_methods m;
+    if (sqlite3_config(SQLITE_CONFIG_GETMALLOC, &real_memory) != SQLITE_OK)
+        return -1;
+    m = real_memory;
+    m.xMalloc = failing_malloc;
+    m.xRealloc = failing_realloc;
+    if (sqlite3_config(SQLITE_CONFIG_MALLOC, &m) != SQLITE_OK)
+        return -1;
+    below = sqlite3_vfs_find(NULL);
+    faulty = *below;
+    faulty.zName = "faulty";
+    faulty.szOsFile = (int)sizeof(faulty_file) + below->szOsFile;
+    faulty.pNext = NULL;
+    faulty.xOpen = v_open;
+    faulty.xDelete = v_delete;
+    return sqlite3_vfs_register(&faulty, 1) == SQLITE_OK ? make_folder(state) : -1;
+}
+
+/* ---- units whose content says whether they are whole ---- */
+
+static float map_cell(int64_t index, int i)
+{
+    return i % 7 == 3 ? NAN : (float)(index * 1000 + i);
+}
+
+static int write_unit(store *s, int64_t run, int64_t index, err *e)
+{
+    float cells[MAP_SIDE * MAP_SIDE];
+    char piece[32];
+    int n = snprintf(piece, sizeof piece, "piece %lld", (long long)index);
+    const store_token token = {(int32_t)index, piece, (size_t)n, false};
+    int code = store_unit_begin(s, run, index, NULL, piece, (size_t)n, "none", &token, 1, e);
+    for (int i = 0; !code && i < VALUES_A_UNIT; i++)
+        code = store_value(s, &(result_value){ATTN_SELF, i % 2 ? "sink" : "entropy", i / 100, i / 10 % 10,
+                                              i % 10, (double)index + i / 1000.0}, e);
+    for (int i = 0; i < MAP_SIDE * MAP_SIDE; i++)
+        cells[i] = map_cell(index, i);
+    if (!code)
+        code = store_map(s, &(result_map){ATTN_SELF, 0, 0, MAP_SIDE, MAP_SIDE, 1, "none", cells}, e);
+    if (!code)
+        return store_unit_commit(s, e);
+    store_unit_rollback(s);
+    return code;
+}
+
+/* The store is sound and holds the units 0 .. n-1 of run 1, each of them whole; n is returned. */
+static int64_t whole_units(const char *path)
+{
+    store *s = NULL;
+    table *t = NULL;
+    MUST(store_open(&s, path, false, &error));
+    MUST(store_query(s, &t, "SELECT u.prompt_index, u.status, "
+                     "(SELECT count(*) FROM value v WHERE v.unit_id = u.id), "
+                     "(SELECT sum(value) FROM value v WHERE v.unit_id = u.id), "
+                     "(SELECT count(*) FROM token k WHERE k.prompt_id = u.prompt_id "
+                     "AND k.id = u.prompt_index) FROM unit u WHERE run_id = 1 ORDER BY prompt_index",
+                     NULL, 0, &error));
+    for (int64_t r = 0; r < t->n_row; r++) {
+        stored_map m;
+        double sum = (double)(r * VALUES_A_UNIT) + VALUES_A_UNIT * (VALUES_A_UNIT - 1) / 2 / 1000.0;
+        assert_int_equal(table_cell(t, r, 0)->u.i, r);
+        assert_string_equal(table_cell(t, r, 1)->u.s, "done");
+        assert_int_equal(table_cell(t, r, 2)->u.i, VALUES_A_UNIT);
+        assert_true(fabs(cell_number(table_cell(t, r, 3)) - sum) < 1e-6);
+        assert_int_equal(table_cell(t, r, 4)->u.i, 1);
+        MUST(store_get_map(s, 1, r, (head_id){ATTN_SELF, 0, 0}, &m, &error));
+        for (int i = 0; i < MAP_SIDE * MAP_SIDE; i++) {
+            float want = map_cell(r, i);
+            assert_memory_equal(&m.cells[i], &want, sizeof want);
+        }
+        free(m.cells);
+    }
+    int64_t n = t->n_row;
+    assert_int_equal(number(s, "SELECT count(*) FROM prompt"), n);
+    assert_int_equal(number(s, "SELECT count(*) FROM value"), n * VALUES_A_UNIT);
+    assert_int_equal(number(s, "SELECT count(*) FROM map"), n);
+    table_free(t);
+    store_close(s);
+    assert_sound(path);
+    return n;
+}
+
+/* A store with run 1 and its unit 0. */
+static void prepare(char path[640])
+{
+    store *s = open_new(path);
+    begin_run(s);
+    MUST(write_unit(s, 1, 0, &error));
+    store_close(s);
+}
+
+/* Open the store and write unit 1. */
+static int add_unit(const char *path, err *e)
+{
+    store *s = NULL;
+    int code = store_open(&s, path, false, e);
+    if (!code)
+        code = write_unit(s, 1, 1, e);
+    store_close(s);
+    return code;
+}
+
+static int make_and_add(const char *path, err *e)
+{
+    store *s = NULL;
+    int64_t run;
+    int code = store_open(&s, path, false, e);
+    if (!code)
+        code = store_run_begin(s, &a_model, &a_run, &run, e);
+    if (!code)
+        code = write_unit(s, run, 0, e);
+    store_close(s);
+    return code;
+}
+
+/* ---- failing writes ---- */
+
+static void fail_each_write(int write_error, bool stays, int expected, const char *text)
+{
+    bool went_through = false;
+    int n_failed = 0;
+    for (long nth = 1; !went_through; nth++) {
+        char path[640];
+        err e = {0};
+        prepare(path);
+        fault.count_down = nth;
+        fault.stays = stays;
+        fault.write_error = write_error;
+        fault.failed = 0;
+        int code = add_unit(path, &e);
+        fault.count_down = 0;
+        went_through = fault.failed == 0;
+        int64_t n = whole_units(path);
+        if (code == 0) {
+            assert_int_equal(n, 2);
+        } else {
+            n_failed++;
+            assert_int_equal(code, expected);
+            assert_int_equal(e.code, expected);
+            assert_non_null(strstr(e.msg, text));
+            assert_true(n == 1 || n == 2);
+        }
+        assert_true(nth < 500);
+        remove(path);
+    }
+    assert_true(n_failed >= 5); /* the loop does reach the writing of a unit */
+}
+
+static void test_failing_write(void **state)
+{
+    (void)state;
+    fail_each_write(SQLITE_IOERR_WRITE, false, ERR_RESOURCE, "cannot write store");
+}
+
+static void test_full_disk(void **state)
+{
+    (void)state;
+    fail_each_write(SQLITE_FULL, false, ERR_RESOURCE, " store");
+}
+
+static void test_full_disk_stays_full(void **state)
+{
+    (void)state;
+    fail_each_write(SQLITE_FULL, true, ERR_RESOURCE, " store");
+}
+
+/* A new store whose making fails is no store, or an empty one, and can be made again. */
+static void test_failing_creation(void **state)
+{
+    (void)state;
+    for (int stays = 0; stays < 2; stays++) {
+        bool went_through = false;
+        for (long nth = 1; !went_through; nth++) {
+            char path[640];
+            err e = {0};
+            snprintf(path, sizeof path, "%s", new_path());
+            fault.count_down = nth;
+            fault.stays = stays;
+            fault.write_error = SQLITE_FULL;
+            fault.failed = 0;
+            int code = make_and_add(path, &e);
+            fault.count_down = 0;
+            went_through = fault.failed == 0;
+            if (code)
+                assert_int_equal(code, ERR_RESOURCE);
+            int64_t n = whole_units(path);
+            assert_true(n == 1 || (code && n == 0));
+            MUST(make_and_add(path, &error));
+            assert_true(nth < 500);
+            remove(path);
+        }
+    }
+}
+
+/* ---- failing allocations ---- */
+
+static void test_failing_allocation(void **state)
+{
+    int n_failed = 0;
+    (void)state;
+    for (long nth = 1;; nth++) {
+        char path[640];
+        err e = {0};
+        prepare(path);
+        mem_fail_at(nth);
+        int code = add_unit(path, &e);
+        mem_fail_at(0);
+        int64_t n = whole_units(path);
+        assert_int_equal(n, code ? 1 : 2);
+        remove(path);
+        if (code == 0)
+            break;
+        n_failed++;
+        assert_int_equal(code, ERR_RESOURCE);
+        assert_true(e.msg[0] != '\0');
+        assert_true(nth < 500);
+    }
+    assert_true(n_failed >= 10);
+}
+
+static void test_failing_allocation_in_sqlite(void **state)
+{
+    int n_failed = 0;
+    char path[640];
+    (void)state;
+    prepare(path);
+    for (long nth = 1;; nth++) {
+        err e = {0};
+        memory_failed = false;
+        memory_count_down = nth;
+        int code = add_unit(path, &e);
+        memory_count_down = 0;
+        if (code == 0 && !memory_failed)
+            break;
+        if (code) { /* SQLite can do without some */
+            n_failed++;
+            assert_int_equal(code, ERR_RESOURCE);
+            assert_int_equal(whole_units(path), 1);
+        } else {
+            assert_int_equal(whole_units(path), 2);
+            tell(path, "PRAGMA foreign_keys = ON; DELETE FROM unit WHERE prompt_index = 1; "
+                       "DELETE FROM prompt WHERE text = 'piece 1'");
+        }
+        nth += nth / 20; /* all of the first 20, then fewer and fewer */
+        assert_true(nth < 100000);
+    }
+    assert_true(n_failed >= 20);
+}
+
+static int read_back(const char *path, err *e)
+{
+    store *s = NULL;
+    table *t = NULL;
+    bool more;
+    stored_map m = {0};
+    int code = store_open(&s, path, true, e);
+    if (!code)
+        code = store_query(s, &t, "SELECT * FROM prompt_token", NULL, 0, e);
+    table_free(t);
+    t = NULL;
+    if (!code)
+        code = store_user_sql(s, &t, "SELECT * FROM head_value WHERE position < 5", false, 100, &more, e);
+    table_free(t);
+    if (!code)
+        code = store_get_map(s, 1, 0, (head_id){ATTN_SELF, 0, 0}, &m, e);
+    free(m.cells);
+    store_close(s);
+    return code;
+}
+
+static void test_failing_allocation_while_reading(void **state)
+{
+    char path[640];
+    int n_failed[2] = {0};
+    (void)state;
+    prepare(path);
+    for (int whose = 0; whose < 2; whose++) {
+        for (long nth = 1;; nth++) {
+            err e = {0};
+            memory_failed = false;
+            if (whose == 0)
+                mem_fail_at(nth);
+            else
+                memory_count_down = nth;
+            int code = read_back(path, &e);
+            mem_fail_at(0);
+            memory_count_down = 0;
+            if (code == 0 && !memory_failed)
+                break;
+            if (code)
+                assert_int_equal(code, ERR_RESOURCE);
+            n_failed[whose] += code != 0;
+            assert_true(nth < 100000);
+        }
+    }
+    assert_true(n_failed[0] >= 10);
+    assert_true(n_failed[1] >= 20);
+    assert_int_equal(whole_units(path), 1);
+}
+
+/* ---- SIGKILL ---- */
+
+static uint32_t random_state = 3141592653;
+
+static uint32_t random_below(uint32_t n)
+{
+    random_state ^= random_state << 13;
+    random_state ^= random_state >> 17;
+    random_state ^= random_state << 5;
+    return random_state % n;
+}
+
+/* Write units from the first missing one on, and tell each that is committed. */
+static void write_for_ever(const char *path, int64_t next, int told)
+{
+    store *s = NULL;
+    if (store_open(&s, path, false, NULL))
+        _exit(1);
+    for (;; next++) {
+        if (write_unit(s, 1, next, NULL) || write(told, "", 1) != 1)
+            _exit(2);
+    }
+}
+
+static void test_killed(void **state)
+{
+    char path[640];
+    int64_t n = 1;
+    (void)state;
+    prepare(path);
+    for (int round = 0; round < 15; round++) {
+        int ends[2], status = 0;
+        char byte;
+        int64_t committed = 0;
+        assert_int_equal(pipe(ends), 0);
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            close(ends[0]);
+            write_for_ever(path, n, ends[1]);
+        }
+        close(ends[1]);
+        for (uint32_t wait = random_below(6); committed < wait && read(ends[0], &byte, 1) == 1;)
+            committed++;
+        usleep(random_below(4000));
+        kill(child, SIGKILL);
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status));
+        while (read(ends[0], &byte, 1) == 1)
+            committed++;
+        close(ends[0]);
+        int64_t now = whole_units(path);
+        /* what was told to be committed is there, and at most the one being committed besides */
+        assert_in_range(now - n, committed, committed + 1);
+        n = now;
+    }
+    assert_true(n > 15);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_failing_write), cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_full_disk_stays_full), cmocka_unit_test(test_failing_creation),
+        cmocka_unit_test(test_failing_allocation), cmocka_unit_test(test_failing_allocation_in_sqlite),
+        cmocka_unit_test(test_failing_allocation_while_reading), cmocka_unit_test(test_killed),
+    };
+    cmocka_set_message_output(CM_OUTPUT_TAP);
+    return cmocka_run_group_tests_name("store_faults", tests, install, remove_folder);
+}
