@@ -24,9 +24,10 @@ int help_overview(FILE *f, err *e)
     int width = page_width();
     strbuf b = {0};
     strbuf_printf(&b, "attnscope %s: see what a transformer's attention heads do\n\n", program_version);
-    strbuf_puts(&b, "usage: attnscope VERB ...            one command\n"
-                    "       attnscope -c 'VERB ...; ...'  commands, also -f SCRIPT or a script on stdin\n"
-                    "       attnscope                     the shell\n");
+    strbuf_puts(&b, "usage: attnscope VERB ...\n"
+                    "       attnscope -c 'VERB ...; VERB ...'\n"
+                    "       attnscope -f SCRIPT\n"
+                    "       attnscope                  (the shell)\n");
     for (const command_group *g = command_groups; g->name; g++) {
         bool titled = false;
         for (int i = 0; commands[i]; i++) {

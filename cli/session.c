@@ -11,7 +11,7 @@
 #ifdef HAVE_CONFIG_H
 #include "config.h"
 #else
-#define PACKAGE_VERSION "unconfigured"
+#define PACKAGE_VERSION "0.0"
 #endif
 
 const char program_version[] = PACKAGE_VERSION;

@@ -134,10 +134,18 @@ static void run_typed(shell *sh)
     cancel_clear();
 }
 
+/* Readline ends the line of an end of input itself when it had switched pasting in brackets on. */
+static bool line_ended(void)
+{
+    const char *value = rl_variable_value("enable-bracketed-paste");
+    return rl_readline_version >= 0x0801 && value && !strcmp(value, "on");
+}
+
 static void end_of_input(shell *sh)
 {
     err e = {0};
-    fputc('\n', rl_outstream);
+    if (!line_ended())
+        fputc('\n', rl_outstream);
     if (sh->text.len) {
         parse_unfinished(&sh->wait, &e);
         session_report(sh->s, NULL, NULL, &e);

@@ -11,11 +11,14 @@ libattnscope_a_SOURCES += $(reader_sources) $(family_sources) \
 	model/checkpoint_hash.c \
 	model/config.c \
 	model/config_keys.c \
+	model/foreign.c \
 	model/forward.c \
+	model/gguf.c \
+	model/locate.c \
 	model/model.c \
 	model/rope.c \
 	model/runtime.c
-libattnscope_a_SOURCES += model/bind.h model/config.h model/runtime.h model/checkpoint.h model/forward.h model/gguf.h model/model.h
+libattnscope_a_SOURCES += model/locate.h model/readers/reader.h model/bind.h model/config.h model/runtime.h model/checkpoint.h model/forward.h model/gguf.h model/model.h
 
 include model/tokenizer/sources.mk
 

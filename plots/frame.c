@@ -55,7 +55,7 @@ static double put_lines(scene *s, const char *text, text_style style, int most, 
     int n = scene_wrap(s, lines, most, strbuf_str(&visible), style, width);
     for (int i = 0; i < n; i++, y += line) {
         double w = scene_text_width(s, lines[i], style);
-        scene_text(s, lines[i], style, clamp(centre - w / 2, left, left + width - w), ALIGN_LOW, y, ALIGN_LOW);
+        scene_text(s, lines[i], style, clamp(centre - w / 2, left, left + width - w) + w / 2, ALIGN_MIDDLE, y, ALIGN_LOW);
     }
     s->failed |= visible.failed;
     strbuf_free(&visible);
@@ -139,7 +139,7 @@ double frame_bar_below(scene *s, const scale *sc, const char *label, double x, d
     for (int i = 0; i < n; i++) {
         double at = x + ticks[i].at * w, tw = scene_text_width(s, ticks[i].text, style);
         scene_fill(s, (box){at - t / 2, y, t, tick + t}, ink_line);
-        scene_text(s, ticks[i].text, style, clamp(at - tw / 2, left, pg->width - left - tw), ALIGN_LOW,
+        scene_text(s, ticks[i].text, style, clamp(at - tw / 2, left, pg->width - left - tw) + tw / 2, ALIGN_MIDDLE,
                    y + gap, ALIGN_LOW);
     }
     y += gap + 1.3 * scene_line_height(s, style);

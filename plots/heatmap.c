@@ -153,7 +153,7 @@ static double put_axes(scene *s, const heatmap_plan *plan, const figure_data *d,
         const char *name = frame_text(s, d->col_axis, axis, most);
         double w = scene_text_width(s, name, axis);
         double x = fmax(fmin(map.x + map.w / 2 - w / 2, s->page.width - s->page.margin - w), s->page.margin);
-        scene_text(s, name, axis, x, ALIGN_LOW, y, ALIGN_LOW);
+        scene_text(s, name, axis, x + w / 2, ALIGN_MIDDLE, y, ALIGN_LOW);
         name_end = x + w;
     }
     if (any_missing(g)) {

@@ -100,6 +100,8 @@ box scene_text(scene *s, const char *text, text_style style, double x, align ax,
     it->style = style;
     it->text = copy;
     it->ascent = scene_ascent(s, style);
+    /* turned text begins at the box's lower end */
+    it->anchor = !style.turned ? ax : ay == ALIGN_LOW ? ALIGN_HIGH : ay == ALIGN_HIGH ? ALIGN_LOW : ALIGN_MIDDLE;
     return at;
 }
 

@@ -32,6 +32,7 @@ typedef struct scene_item {
     text_style style;      /* TEXT */
     const char *text;      /* TEXT: UTF-8, owned by the scene */
     double ascent;         /* TEXT: from the box's top (turned: its left) to the base line */
+    align anchor;          /* TEXT: the end of the text that must stay in place in another font */
     const rgb *pixels;     /* RASTER: [rows, cols], owned by the scene; */
     int64_t rows, cols;    /* each drawn as cell_w x cell_h device pixels, unsmoothed */
     int cell_w, cell_h;

@@ -8,7 +8,12 @@ cmocka_tests = \
 	tests/test_base_npz \
 	tests/test_base_npz_write \
 	tests/test_base_pool \
-	tests/test_kernels
+	tests/test_checkpoint \
+	tests/test_checkpoint_files \
+	tests/test_dtype \
+	tests/test_gguf \
+	tests/test_kernels \
+	tests/test_safetensors
 
 shell_tests = \
 	tests/cli_bad_input.sh \

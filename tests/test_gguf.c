@@ -548,7 +548,7 @@ static void test_shapes(void **state)
     refused(&b, "multiply to more elements than can be counted");
     b = one("t", 2, (uint64_t[]){1ull << 32, 1ull << 32}, I8, 0, 64);
     refused(&b, "multiply to more elements than can be counted");
-    b = one("t", 2, (uint64_t[]){1ull << 32, 1ull << 31}, I8, 0, 64); /* fits in 64 bits, not in a signed 64 */
+    b = one("t", 2, (uint64_t[]){1ull << 32, 1ull << 31}, I8, 0, 64); /* fits 64 bits, not 63 */
     refused(&b, "multiply to more elements than can be counted");
     b = one("t", 1, (uint64_t[]){1ull << 62}, F32, 0, 64); /* elements fit, bytes do not */
     refused(&b, "more bytes than can be counted");

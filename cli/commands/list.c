@@ -177,7 +177,7 @@ static const char *const examples[] = {
 static const char *const complete[] = {"lists", NULL};
 
 const command command_list = {
-    .name = "list", .group = "shell", .usage = "metrics|figures|commands|readers|families|isas|settings",
+    .name = "list", .group = "shell", .usage = "metrics | figures | commands | readers | families | isas | settings",
     .summary = "list what there is to choose from",
     .help = "The aligned table is brief; --json, --csv and --tsv give all that is known. `help NAME` tells more "
             "about one metric, figure or command.",

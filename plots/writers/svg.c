@@ -83,9 +83,11 @@ static int put_raster(strbuf *out, const scene_item *it, err *e)
 
 static void put_text(strbuf *out, const scene_item *it)
 {
+    static const char *const anchor[] = {"start", "middle", "end"};
     bool turned = it->style.turned;
-    double x = turned ? it->at.x + it->ascent : it->at.x;
-    double y = turned ? it->at.y + it->at.h : it->at.y + it->ascent;
+    double part = it->anchor == ALIGN_LOW ? 0 : it->anchor == ALIGN_MIDDLE ? 0.5 : 1;
+    double x = turned ? it->at.x + it->ascent : it->at.x + part * it->at.w;
+    double y = turned ? it->at.y + (1 - part) * it->at.h : it->at.y + it->ascent;
 
     strbuf_puts(out, "<text");
     if (turned) {
@@ -101,6 +103,8 @@ static void put_text(strbuf *out, const scene_item *it)
     put_attribute(out, "font-size", it->style.size);
     if (it->style.bold)
         strbuf_puts(out, " font-weight=\"bold\"");
+    if (it->anchor != ALIGN_LOW)
+        strbuf_printf(out, " text-anchor=\"%s\"", anchor[it->anchor]);
     put_attribute(out, "textLength", turned ? it->at.h : it->at.w);
     strbuf_puts(out, " lengthAdjust=\"spacingAndGlyphs\"");
     put_colour(out, it->style.colour);
