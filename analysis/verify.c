@@ -11,6 +11,7 @@
 typedef struct difference {
     double max_abs;
     double sum_sq_diff, sum_sq_ref;
+    double score;             /* attention: largest score, as a magnitude */
     int64_t n;
 } difference;
 
@@ -57,9 +58,19 @@ static void difference_merge(difference *into, const difference *from)
 {
     if (from->max_abs > into->max_abs)
         into->max_abs = from->max_abs;
+    if (from->score > into->score)
+        into->score = from->score;
     into->sum_sq_diff += from->sum_sq_diff;
     into->sum_sq_ref += from->sum_sq_ref;
     into->n += from->n;
+}
+
+/* A score s carries a rounding of up to |s| 2^-24 in each of two float32 implementations, and a probability
+ * moves by as much as its scores: below that, attention maps of sharp heads cannot be told apart. */
+static double attention_gate(const difference *d)
+{
+    double resolution = d->score * 0x1p-23;
+    return resolution > VERIFY_GATE_ATTN ? resolution : VERIFY_GATE_ATTN;
 }
 
 static void add_row(verification *v, const char *array, int layer, const difference *d)
@@ -79,7 +90,7 @@ static void add_row(verification *v, const char *array, int layer, const differe
         row->gate = VERIFY_GATE_LOGITS;
         reached = isinf(row->max_abs) ? INFINITY : row->nmse;
     } else {
-        row->gate = !strcmp(array, "attn") ? VERIFY_GATE_ATTN : VERIFY_GATE_HIDDEN * row->rms;
+        row->gate = !strcmp(array, "attn") ? attention_gate(d) : VERIFY_GATE_HIDDEN * row->rms;
     }
     row->pass = isfinite(reached) && reached <= row->gate;
 }
@@ -163,6 +174,9 @@ static void on_rows(void *ud, const attn_rows *r)
     difference *d = cell_of(v, r->head, r->chunk);
     for (int64_t i = 0; i < r->n_query; i++) {
         int64_t row = ((int64_t)r->head * v->n + r->q0 + i) * v->n;
+        double score = fabs((double)r->lse[i] + log((double)r->maximum[i]));
+        if (isfinite(score) && score > d->score)
+            d->score = score;
         for (int64_t k = 0; k < r->visible_lo[i]; k++)
             difference_add(d, 0, ref_at(&v->attn, row + k));
         for (int64_t k = r->visible_hi[i]; k < v->n; k++)
@@ -208,7 +222,7 @@ static int on_attention(void *ud, const model *m, int layer, int64_t n, const at
     *tap = NULL;
     int r = get_layer(&v->attn, v, "attn", layer, e);
     if (r == 0 && v->attn.data) {
-        v->tap = (attn_tap){ATTN_NEED_PROBS, on_rows, on_tile, on_heads_done, v};
+        v->tap = (attn_tap){ATTN_NEED_PROBS | ATTN_NEED_LSE | ATTN_NEED_MAX, on_rows, on_tile, on_heads_done, v};
         *tap = &v->tap;
     }
     return r;

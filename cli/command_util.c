@@ -112,6 +112,20 @@ int require_run(store *st, int64_t run, err *e)
     return err_hint(e, last ? "`runs` lists them" : "make one with `run MODEL --prompt TEXT`");
 }
 
+int run_without_values(store *st, int64_t run, err *e)
+{
+    const cell bind[] = {cell_int(run)};
+    table *t = NULL;
+    int rc = store_query(st, &t, "SELECT status FROM run WHERE id = ?1", bind, 1, e);
+    if (rc)
+        return rc;
+    rc = err_set(e, ERR_FAILED, "run %" PRId64 " (%s) holds no values", run,
+                 t->n_row ? cell_string(table_cell(t, 0, 0)) : "unknown");
+    table_free(t);
+    err_hint(e, "`show %" PRId64 "` says why; `runs` lists the others", run);
+    return rc;
+}
+
 int choose_run(session *s, const command_args *a, store *st, const char *word, int64_t *run, err *e)
 {
     bool memory = strcmp(store_path(st), ":memory:") == 0, yes = false;

@@ -27,6 +27,8 @@ int store_to_read(session *s, store **out, err *e);
 int choose_run(session *s, const command_args *a, store *st, const char *word, int64_t *run, err *e);
 /* Check that a run exists; the error says which there are. */
 int require_run(store *st, int64_t run, err *e);
+/* The error for a run that holds no values at all: says how it ended. */
+int run_without_values(store *st, int64_t run, err *e);
 
 /* "attnscope VERB WORDS": the command as it can be pasted into a POSIX shell or into ours; model_path (may
  * be NULL) is put behind the verb when the words leave it out.  free() the result. */

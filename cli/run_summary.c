@@ -32,6 +32,35 @@ int strongest_heads(strbuf *out, store *st, int64_t run, const char *name, int64
     return out->failed ? err_nomem(e, "summary") : 0;
 }
 
+/* The tokens with the highest (or lowest) values that belong to positions alone: `8:"an" 11.520`. */
+static int strongest_tokens(strbuf *out, store *st, int64_t run, const char *name, int n, bool lowest, err *e)
+{
+    const cell bind[] = {cell_int(run), cell_text(name), cell_int(n)};
+    table *t = NULL;
+    int rc = store_query(st, &t, lowest
+        ? "SELECT v.position, k.text, v.value FROM value_list v LEFT JOIN prompt_token k ON k.run = v.run"
+          " AND k.prompt = v.prompt AND k.position = v.position WHERE v.run = ?1 AND v.metric = ?2"
+          " ORDER BY v.value, v.position LIMIT ?3"
+        : "SELECT v.position, k.text, v.value FROM value_list v LEFT JOIN prompt_token k ON k.run = v.run"
+          " AND k.prompt = v.prompt AND k.position = v.position WHERE v.run = ?1 AND v.metric = ?2"
+          " ORDER BY v.value DESC, v.position LIMIT ?3", bind, 3, e);
+    if (rc)
+        return rc;
+    for (int64_t i = 0; i < t->n_row; i++) {
+        const char *text = cell_string(table_cell(t, i, 1));
+        strbuf_printf(out, "%s%.0f", i ? "  " : "", cell_number(table_cell(t, i, 0)));
+        if (*text) {
+            strbuf_puts(out, ":\"");
+            strbuf_put_visible(out, text, strlen(text));
+            strbuf_putc(out, '"');
+        }
+        strbuf_putc(out, ' ');
+        put_value(out, cell_number(table_cell(t, i, 2)));
+    }
+    table_free(t);
+    return out->failed ? err_nomem(e, "summary") : 0;
+}
+
 static int put_text(table *t, cell *c, const char *s, err *e)
 {
     return table_text(t, c, s, strlen(s), e);
@@ -52,13 +81,15 @@ static int add_line(table *t, store *st, int64_t run, const metric *m, int64_t p
     int rc = put_text(t, &row[0], strbuf_str(&label), e);
     if (!rc)
         rc = put_text(t, &row[1], m->unit, e);
-    if (!rc && n_head > 0)
-        rc = strongest_heads(&high, st, run, m->name, position, 3, false, e);
-    if (!rc && n_head > 0)
-        rc = strongest_heads(&low, st, run, m->name, position, 1, true, e);
-    if (!rc && n_head > 0)
+    if (!rc)
+        rc = n_head > 0 ? strongest_heads(&high, st, run, m->name, position, 3, false, e)
+                        : strongest_tokens(&high, st, run, m->name, 2, false, e);
+    if (!rc)
+        rc = n_head > 0 ? strongest_heads(&low, st, run, m->name, position, 1, true, e)
+                        : strongest_tokens(&low, st, run, m->name, 1, true, e);
+    if (!rc)
         rc = put_text(t, &row[3], strbuf_str(&high), e);
-    if (!rc && n_head > 0)
+    if (!rc)
         rc = put_text(t, &row[4], strbuf_str(&low), e);
     strbuf_free(&label);
     strbuf_free(&high);

@@ -23,8 +23,9 @@ int palette_find(palette *out, const char *name, err *e)
     for (const colormap *m = colormaps; m->name; m++)
         strbuf_printf(&all, "%s%s", m == colormaps ? "" : ", ", m->name);
     err_set(e, ERR_USAGE, "unknown colour map '%s'", name);
-    int rc = near ? err_hint(e, "did you mean '%s'? maps: %s (and each with _r, reversed)", near, strbuf_str(&all))
-                  : err_hint(e, "maps: %s (and each with _r, reversed)", strbuf_str(&all));
+    int rc =
+        near ? err_hint(e, "did you mean '%s'? maps: %s (and each with _r, reversed)", near, strbuf_str(&all))
+             : err_hint(e, "maps: %s (and each with _r, reversed)", strbuf_str(&all));
     strbuf_free(&all);
     return rc;
 }

@@ -24,13 +24,16 @@ static const char *const norm_names[] = {"linear", "log", NULL};
 static const char *const pooling_names[] = {"mean", "max", NULL};
 
 const param figure_params[] = {
-    {"width", PARAM_STR, NULL, "MM", "page width: millimetres, single (84), double (174) or slide (254) "
-     "[single when everything is legible, else double]", 0, 0, NULL, NULL},
+    {"width", PARAM_STR, NULL, "MM",
+     "page width: millimetres, single (84), double (174) or slide (254) "
+     "[single when everything is legible, else double]",
+     0, 0, NULL, NULL},
     {"dpi", PARAM_INT, "300", "N", "pixels per inch", 36, 2400, NULL, NULL},
     {"cmap", PARAM_ENUM, "viridis", "NAME", "colour map", 0, 0, colormap_names, NULL},
     {"norm", PARAM_ENUM, "linear", "NORM", "from values to colours: linear or log", 0, 0, norm_names, NULL},
     {"floor", PARAM_REAL, "1e-4", "X", "lowest value that --norm log tells apart", 0, 0, NULL, NULL},
-    {"limits", PARAM_STR, NULL, "LO,HI", "colour limits: two values, or two percentiles (p1,p99)", 0, 0, NULL, NULL},
+    {"limits", PARAM_STR, NULL, "LO,HI", "colour limits: two values, or two percentiles (p1,p99)", 0, 0, NULL,
+     NULL},
     {"pooling", PARAM_ENUM, "mean", "HOW", "how cells are joined when there are too many: mean or max", 0, 0,
      pooling_names, NULL},
     {"font", PARAM_STR, "DejaVu Sans", "FAMILY", "font family", 0, 0, NULL, NULL},

@@ -11,7 +11,8 @@ const rgb ink_line = {0x55, 0x55, 0x55};
 const rgb ink_missing = {0xdc, 0xdc, 0xdc};
 
 enum { TITLE_LINES = 2, SUBTITLE_LINES = 3, LABEL_LINES = 3 };
-static const double bar_thickness = 7, tick_length = 2, bar_gap = 8, number_gap = 1.5, name_gap = 4; /* units */
+/* units */
+static const double bar_thickness = 7, tick_length = 2, bar_gap = 8, number_gap = 1.5, name_gap = 4;
 
 text_style frame_style(double size, rgb colour)
 {
@@ -55,7 +56,8 @@ static double put_lines(scene *s, const char *text, text_style style, int most, 
     int n = scene_wrap(s, lines, most, strbuf_str(&visible), style, width);
     for (int i = 0; i < n; i++, y += line) {
         double w = scene_text_width(s, lines[i], style);
-        scene_text(s, lines[i], style, clamp(centre - w / 2, left, left + width - w) + w / 2, ALIGN_MIDDLE, y, ALIGN_LOW);
+        scene_text(s, lines[i], style, clamp(centre - w / 2, left, left + width - w) + w / 2, ALIGN_MIDDLE, y,
+                   ALIGN_LOW);
     }
     s->failed |= visible.failed;
     strbuf_free(&visible);
@@ -80,7 +82,8 @@ double frame_head(scene *s, const figure_data *d, double centre)
 /* --- colour bar --- */
 
 /* Both ends of the bar show the colours of the limits. */
-static void put_gradient(scene *s, const scale *sc, double x, double y, int length, int thickness, bool vertical)
+static void put_gradient(scene *s, const scale *sc, double x, double y, int length, int thickness,
+                         bool vertical)
 {
     rgb *colours = scene_alloc(s, (size_t)length, sizeof *colours);
 
@@ -94,7 +97,8 @@ static void put_gradient(scene *s, const scale *sc, double x, double y, int leng
         scene_raster(s, colours, length, 1, x, y, thickness, 1);
     else
         scene_raster(s, colours, 1, length, x, y, 1, thickness);
-    box at = {x, y, (vertical ? thickness : length) * s->page.px, (vertical ? length : thickness) * s->page.px};
+    box at = {x, y, (vertical ? thickness : length) * s->page.px,
+              (vertical ? length : thickness) * s->page.px};
     scene_frame(s, at, frame_hairline(s), ink_line);
 }
 
@@ -108,12 +112,10 @@ static int choose_ticks(scene *s, scale_tick *ticks, const scale *sc, double len
         bool apart = true;
         n = scale_ticks(ticks, sc, most, true);
         for (int i = 1; i < n; i++) {
-            double between = (ticks[i].at - ticks[i - 1].at) * length, need;
-            if (vertical)
-                need = 1.6 * scene_line_height(s, style);
-            else
-                need = (scene_text_width(s, ticks[i].text, style) + scene_text_width(s, ticks[i - 1].text, style)) / 2 +
-                       0.8 * style.size;
+            double between = (ticks[i].at - ticks[i - 1].at) * length;
+            double w0 = scene_text_width(s, ticks[i - 1].text, style);
+            double w1 = scene_text_width(s, ticks[i].text, style);
+            double need = vertical ? 1.6 * scene_line_height(s, style) : (w0 + w1) / 2 + 0.8 * style.size;
             apart &= between >= need;
         }
         if (apart)
@@ -126,7 +128,8 @@ double frame_bar_below(scene *s, const scale *sc, const char *label, double x, d
 {
     text_style style = frame_style(s->page.small, ink_text);
     const page *pg = &s->page;
-    double t = frame_hairline(s), left = pg->margin, tick = tick_length * pg->unit, gap = tick + number_gap * pg->unit;
+    double t = frame_hairline(s), left = pg->margin, tick = tick_length * pg->unit,
+           gap = tick + number_gap * pg->unit;
     int length = (int)(w / pg->px), thickness = (int)fmax(round(bar_thickness * pg->unit / pg->px), 2);
     scale_tick ticks[SCALE_MAX_TICKS];
     int n = choose_ticks(s, ticks, sc, w, false);
@@ -139,8 +142,8 @@ double frame_bar_below(scene *s, const scale *sc, const char *label, double x, d
     for (int i = 0; i < n; i++) {
         double at = x + ticks[i].at * w, tw = scene_text_width(s, ticks[i].text, style);
         scene_fill(s, (box){at - t / 2, y, t, tick + t}, ink_line);
-        scene_text(s, ticks[i].text, style, clamp(at - tw / 2, left, pg->width - left - tw) + tw / 2, ALIGN_MIDDLE,
-                   y + gap, ALIGN_LOW);
+        scene_text(s, ticks[i].text, style, clamp(at - tw / 2, left, pg->width - left - tw) + tw / 2,
+                   ALIGN_MIDDLE, y + gap, ALIGN_LOW);
     }
     y += gap + 1.3 * scene_line_height(s, style);
     return put_lines(s, label, style, LABEL_LINES, x + w / 2, y);
@@ -220,6 +223,6 @@ void frame_key(scene *s, const char *meaning, double x, double y)
     scene_frame(s, swatch, t, ink_line);
     scene_fill(s, swatch, ink_missing);
     /* half a point: what was measured to fit must not be elided */
-    scene_text(s, scene_elide(s, meaning, style, s->page.width - s->page.margin - text_x + 0.5), style, text_x,
-               ALIGN_LOW, y, ALIGN_LOW);
+    scene_text(s, scene_elide(s, meaning, style, s->page.width - s->page.margin - text_x + 0.5), style,
+               text_x, ALIGN_LOW, y, ALIGN_LOW);
 }

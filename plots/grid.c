@@ -113,11 +113,11 @@ void grid_pool_text(pool_text out, const grid *g, int64_t pool_before, const cha
     if (pool_before <= 1)
         pool_before = 1;
     if (pooled_now && (pool_before == 1 || strcmp(now, before) == 0))
-        snprintf(out, sizeof(pool_text), "%s over %lld × %lld cells", now, (long long)(g->pool_rows * pool_before),
-                 (long long)(g->pool_cols * pool_before));
+        snprintf(out, sizeof(pool_text), "%s over %lld × %lld cells", now,
+                 (long long)(g->pool_rows * pool_before), (long long)(g->pool_cols * pool_before));
     else if (pooled_now)
-        snprintf(out, sizeof(pool_text), "%s over %lld × %lld blocks, each the %s over %lld × %lld cells", now,
-                 (long long)g->pool_rows, (long long)g->pool_cols, before, (long long)pool_before,
+        snprintf(out, sizeof(pool_text), "%s over %lld × %lld blocks, each the %s over %lld × %lld cells",
+                 now, (long long)g->pool_rows, (long long)g->pool_cols, before, (long long)pool_before,
                  (long long)pool_before);
     else if (pool_before > 1)
         snprintf(out, sizeof(pool_text), "%s over %lld × %lld cells", before, (long long)pool_before,

@@ -20,7 +20,10 @@ typedef struct grid {
 /* ERR_FAILED for a matrix without cells or without any finite value. */
 int grid_pool(grid *out, const figure_matrix *m, int64_t pool_rows, int64_t pool_cols, pooling how, err *e);
 void grid_free(grid *g);
-static inline float grid_cell(const grid *g, int64_t row, int64_t col) { return g->cells[row * g->cols + col]; }
+static inline float grid_cell(const grid *g, int64_t row, int64_t col)
+{
+    return g->cells[row * g->cols + col];
+}
 
 /* What was pooled, for the colour bar: "mean over 4 × 4 cells"; "" when nothing was.  before: how the data's
  * own blocks (figure_data.pool) were made, NULL for mean. */

@@ -38,8 +38,8 @@ void heatmap_value(number_text out, double v, int decimals, bool bare, bool pret
     snprintf(out, sizeof(number_text), "%s%s", v >= 0 || zero ? "" : pretty ? "\u2212" : "-", text + from);
 }
 
-static void put_cells(scene *s, const heatmap_plan *plan, const heatmap_style *style, const grid *g, const scale *sc,
-                      box map)
+static void put_cells(scene *s, const heatmap_plan *plan, const heatmap_style *style, const grid *g,
+                      const scale *sc, box map)
 {
     rgb *pixels = scene_alloc(s, (size_t)(g->rows * g->cols), sizeof *pixels);
     double w = plan->col.cell_px * s->page.px, h = plan->row.cell_px * s->page.px, t = frame_hairline(s);
@@ -109,7 +109,8 @@ static double put_labels(scene *s, const heatmap_plan *plan, box map)
 
     turned.turned = col->turned;
     for (int64_t i = 0; i < row->n * row->span; i += row->step) {
-        double at = map.y + ((double)i + 0.5) * row_pitch, drop = row->mode == LABEL_NUMBER ? frame_digit_drop(s) : 0;
+        double at = map.y + ((double)i + 0.5) * row_pitch,
+               drop = row->mode == LABEL_NUMBER ? frame_digit_drop(s) : 0;
         if (row->step > 1)
             scene_fill(s, (box){edge - tick, at - t / 2, tick, t}, ink_line);
         scene_text(s, heatmap_label(s, row, i), style, edge - gap, ALIGN_HIGH, at + drop, ALIGN_MIDDLE);
@@ -159,7 +160,8 @@ static double put_axes(scene *s, const heatmap_plan *plan, const figure_data *d,
     if (any_missing(g)) {
         double w = frame_key_width(s, style->missing);
         double x = fmax(right - w, s->page.margin);
-        if (d->col_axis && x < name_end + s->page.body) { /* beside the name where there is room, else below */
+        /* beside the name where there is room, else below */
+        if (d->col_axis && x < name_end + s->page.body) {
             x = name_end + s->page.body;
             if (x + w > s->page.width - s->page.margin) {
                 x = fmax(right - w, s->page.margin);
@@ -180,7 +182,8 @@ static double compose(scene *s, const heatmap_plan *plan, const figure_data *d, 
     double content = pg->width - 2 * pg->margin, t = frame_hairline(s), bar = 0;
     double axis_line = d->row_axis ? 1.3 * scene_line_height(s, frame_style(pg->body, ink_text)) : 0;
     double left = axis_line + plan->row.extent + label_gap * pg->unit + t;
-    box map = {0, 0, (double)(g->cols * plan->col.cell_px) * pg->px, (double)(g->rows * plan->row.cell_px) * pg->px};
+    box map = {0, 0, (double)(g->cols * plan->col.cell_px) * pg->px,
+               (double)(g->rows * plan->row.cell_px) * pg->px};
 
     if (plan->bar_beside)
         frame_bar_width(&bar, s, sc, label, map.h);
@@ -206,8 +209,8 @@ static double compose(scene *s, const heatmap_plan *plan, const figure_data *d, 
 }
 
 /* The scene for one page width; complete says whether all labels and values found room. */
-static int build_at(scene **out, bool *complete, const figure_data *d, const params *p, const heatmap_style *style,
-                    double width_mm, err *e)
+static int build_at(scene **out, bool *complete, const figure_data *d, const params *p,
+                    const heatmap_style *style, double width_mm, err *e)
 {
     page pg;
     scene *s = NULL;

@@ -76,7 +76,8 @@ static double widest_label(scene *s, const heatmap_axis *a)
 
 static void init_axis(heatmap_axis *a, int64_t n, const char *const *labels, int64_t span)
 {
-    *a = (heatmap_axis){.n = n, .labels = labels, .span = span < 1 ? 1 : span, .pool = 1, .cells = n, .step = 1};
+    *a = (heatmap_axis){
+        .n = n, .labels = labels, .span = span < 1 ? 1 : span, .pool = 1, .cells = n, .step = 1};
     a->mode = labels && span <= 1 && n <= MOST_TEXT_LABELS ? LABEL_TEXT : LABEL_NUMBER;
 }
 
@@ -108,7 +109,8 @@ static int64_t least_side(scene *s, const heatmap_axis *a, int64_t most)
 static void fit_cells(heatmap_plan *plan, scene *s, const heatmap_style *style, int64_t w, int64_t h)
 {
     heatmap_axis *row = &plan->row, *col = &plan->col;
-    int64_t most_w = (int64_t)fmax(style->max_w / s->page.px, 1), most_h = (int64_t)fmax(style->max_h / s->page.px, 1);
+    int64_t most_w = (int64_t)fmax(style->max_w / s->page.px, 1),
+            most_h = (int64_t)fmax(style->max_h / s->page.px, 1);
 
     if (!style->square) {
         int64_t line = (int64_t)ceil(line_pitch * scene_line_height(s, label_style(s)) / s->page.px);
@@ -118,7 +120,8 @@ static void fit_cells(heatmap_plan *plan, scene *s, const heatmap_style *style, 
         set_pool(row, ceil_div(row->n, h), h, lying < most_h ? lying : most_h);
         return;
     }
-    int64_t pool_w = ceil_div(col->n, w), pool_h = ceil_div(row->n, h), pool = pool_w > pool_h ? pool_w : pool_h;
+    int64_t pool_w = ceil_div(col->n, w), pool_h = ceil_div(row->n, h),
+            pool = pool_w > pool_h ? pool_w : pool_h;
     set_pool(row, pool, h, most_h);
     set_pool(col, pool, w, most_w);
     if (row->cell_px < col->cell_px)
@@ -155,7 +158,8 @@ static void fit_labels(heatmap_axis *a, scene *s, bool column)
 static bool values_fit(scene *s, const heatmap_plan *plan)
 {
     double w = plan->col.cell_px * s->page.px, h = plan->row.cell_px * s->page.px;
-    return scene_text_width(s, ".00", label_style(s)) + 1.5 <= w && scene_line_height(s, label_style(s)) + 0.5 <= h;
+    return scene_text_width(s, ".00", label_style(s)) + 1.5 <= w &&
+           scene_line_height(s, label_style(s)) + 0.5 <= h;
 }
 
 /* Both axes count the same tokens: number them alike. */
@@ -179,9 +183,10 @@ int heatmap_plan_axes(heatmap_plan *out, scene *s, const figure_data *d, const h
     init_axis(&plan.col, d->m.cols, d->m.col_labels, d->pool);
     for (;;) {
         plan.row.extent = fmin(widest_label(s, &plan.row), label_share * s->page.width);
-        overhang = plan.col.mode == LABEL_NUMBER ? fmax(last_tick, widest_label(s, &plan.col) / 2) : last_tick;
-        plan.room_w = content - axis_line - plan.row.extent - label_gap * s->page.unit - 2 * frame_hairline(s) -
-                      (bar_beside ? frame_bar_reserve(s) : overhang);
+        overhang =
+            plan.col.mode == LABEL_NUMBER ? fmax(last_tick, widest_label(s, &plan.col) / 2) : last_tick;
+        plan.room_w = content - axis_line - plan.row.extent - label_gap * s->page.unit -
+                      2 * frame_hairline(s) - (bar_beside ? frame_bar_reserve(s) : overhang);
         plan.room_h = (bar_beside ? 0.95 : 1.15) * content;
         int64_t w = (int64_t)floor(plan.room_w / s->page.px), h = (int64_t)floor(plan.room_h / s->page.px);
         if (w < 8 || h < 8 || plan.room_w < content / 4) {

@@ -317,7 +317,8 @@ static void put_head(view *v)
 
 static int head_lines(const figure_data *d)
 {
-    return (d->title && *d->title ? 1 : 0) + (d->subtitle && *d->subtitle ? 1 : 0) + (d->row_axis || d->col_axis);
+    return (d->title && *d->title ? 1 : 0) + (d->subtitle && *d->subtitle ? 1 : 0) +
+           (d->row_axis || d->col_axis);
 }
 
 /* A limit: "0.5", or "≤ 1e-4" when values beyond it were clipped. */

@@ -19,7 +19,8 @@ static int read_width(double *mm, const char *text, err *e)
         return err_hint(e, "give millimetres, or single (84), double (174) or slide (254)");
     }
     if (*mm < MIN_WIDTH_MM || *mm > MAX_WIDTH_MM) {
-        err_set(e, ERR_USAGE, "option --width: %g mm is out of range (%d to %d)", *mm, MIN_WIDTH_MM, MAX_WIDTH_MM);
+        err_set(e, ERR_USAGE, "option --width: %g mm is out of range (%d to %d)", *mm, MIN_WIDTH_MM,
+                MAX_WIDTH_MM);
         return err_hint(e, "give millimetres, or single (84), double (174) or slide (254)");
     }
     return 0;

@@ -95,8 +95,8 @@ static void set_about(png_structp png, png_infop info, const char *const *about)
 
 /* Everything between setjmp and the end, in a function of its own so that no local variable of the
  * caller lives across the jump. */
-static int encode(png_structp png, png_infop info, uint8_t *line, int w, int h, png_row_fn *row, const void *ud,
-                  double dpi, const char *const *about)
+static int encode(png_structp png, png_infop info, uint8_t *line, int w, int h, png_row_fn *row,
+                  const void *ud, double dpi, const char *const *about)
 {
     if (setjmp(png_jmpbuf(png)))
         return -1;
@@ -120,8 +120,8 @@ static int encode(png_structp png, png_infop info, uint8_t *line, int w, int h, 
     return 0;
 }
 
-int png_encode(strbuf *out, int w, int h, png_row_fn *row, const void *ud, double dpi, const char *const *about,
-               err *e)
+int png_encode(strbuf *out, int w, int h, png_row_fn *row, const void *ud, double dpi,
+               const char *const *about, err *e)
 {
     encoder c = {.out = out};
     png_structp png = NULL;
@@ -139,7 +139,8 @@ int png_encode(strbuf *out, int w, int h, png_row_fn *row, const void *ud, doubl
     }
     png_set_write_fn(png, &c, on_write, on_flush);
     if (encode(png, info, line, w, h, row, ud, dpi, about))
-        rc = out->failed ? err_nomem(e, "PNG") : err_set(e, ERR_FAILED, "PNG cannot be written: %s", c.message);
+        rc = out->failed ? err_nomem(e, "PNG")
+                         : err_set(e, ERR_FAILED, "PNG cannot be written: %s", c.message);
 out:
     png_destroy_write_struct(&png, &info);
     free(line);

@@ -81,8 +81,6 @@ static double aligned(double at, double extent, align a)
     return a == ALIGN_LOW ? at : a == ALIGN_MIDDLE ? at - extent / 2 : at - extent;
 }
 
-double scene_ascent(const scene *s, text_style style); /* scene_text.c */
-
 box scene_text(scene *s, const char *text, text_style style, double x, align ax, double y, align ay)
 {
     double along = scene_text_width(s, text, style), across = scene_line_height(s, style);
@@ -100,8 +98,10 @@ box scene_text(scene *s, const char *text, text_style style, double x, align ax,
     it->style = style;
     it->text = copy;
     it->ascent = scene_ascent(s, style);
-    /* turned text begins at the box's lower end */
-    it->anchor = !style.turned ? ax : ay == ALIGN_LOW ? ALIGN_HIGH : ay == ALIGN_HIGH ? ALIGN_LOW : ALIGN_MIDDLE;
+    it->boxes = scene_lacks_glyphs(s, text, style);
+    it->anchor = ax;
+    if (style.turned) /* begins at the box's lower end */
+        it->anchor = ay == ALIGN_LOW ? ALIGN_HIGH : ay == ALIGN_HIGH ? ALIGN_LOW : ALIGN_MIDDLE;
     return at;
 }
 

@@ -33,6 +33,7 @@ typedef struct scene_item {
     const char *text;      /* TEXT: UTF-8, owned by the scene */
     double ascent;         /* TEXT: from the box's top (turned: its left) to the base line */
     align anchor;          /* TEXT: the end of the text that must stay in place in another font */
+    bool boxes;            /* TEXT: boxes with code points stand for characters in no font */
     const rgb *pixels;     /* RASTER: [rows, cols], owned by the scene; */
     int64_t rows, cols;    /* each drawn as cell_w x cell_h device pixels, unsmoothed */
     int cell_w, cell_h;
@@ -58,7 +59,11 @@ void scene_free(scene *s);
 
 double scene_text_width(scene *s, const char *text, text_style style);
 /* Height of a text's box. */
-double scene_line_height(scene *s, text_style style);
+double scene_line_height(const scene *s, text_style style);
+/* The part of it above the base line. */
+double scene_ascent(const scene *s, text_style style);
+/* True when some character is in no installed font. */
+bool scene_lacks_glyphs(const scene *s, const char *text, text_style style);
 /* text, or its beginning and "…", at most `width` wide; owned by the scene. */
 const char *scene_elide(scene *s, const char *text, text_style style, double width);
 /* Cut text at blanks into at most `most` lines of at most `width`; the last is elided.  Returns how many;

@@ -16,8 +16,6 @@ struct scene_fonts {
     bool bold;
 };
 
-double scene_ascent(const scene *s, text_style style);
-
 /* The family by its exact name: words in it ("Condensed") are not to be read as a style. */
 static PangoFontDescription *describe(const scene *s, text_style style)
 {
@@ -58,7 +56,8 @@ static int resolve_family(scene *s, err *e)
         return err_hint(e, "install one, for example the Debian package fonts-dejavu-core");
     }
     PangoFontDescription *got = pango_font_describe(font);
-    const char *family = pango_font_description_get_family(got), *want = pango_font_description_get_family(asked);
+    const char *family = pango_font_description_get_family(got),
+               *want = pango_font_description_get_family(asked);
     bool same = want && strcasecmp(want, family) == 0;
     /* "DejaVu Sans Condensed" is found as a width of "DejaVu Sans" */
     same |= want && strncasecmp(want, family, strlen(family)) == 0 &&
@@ -143,6 +142,17 @@ double scene_text_width(scene *s, const char *text, text_style style)
     return (double)logical.width / PANGO_SCALE;
 }
 
+bool scene_lacks_glyphs(const scene *s, const char *text, text_style style)
+{
+    for (const char *c = text; *c; c++) {
+        if ((unsigned char)*c >= 0x80) { /* every font has ASCII */
+            set_text(s, text, style);
+            return pango_layout_get_unknown_glyphs_count(s->fonts->layout) > 0;
+        }
+    }
+    return false;
+}
+
 /* Reach of the letters above and below the base line, by the font's tallest and deepest letters. */
 static void measure_font(const scene *s, text_style style)
 {
@@ -165,7 +175,7 @@ double scene_ascent(const scene *s, text_style style)
     return s->fonts->ascent;
 }
 
-double scene_line_height(scene *s, text_style style)
+double scene_line_height(const scene *s, text_style style)
 {
     measure_font(s, style);
     return s->fonts->ascent + s->fonts->descent;

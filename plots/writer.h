@@ -22,8 +22,8 @@ const char *about_get(const char *const *about, const char *key);
 
 /* A PNG of w x h RGB pixels whose rows come from row(); dpi 0: no pHYs chunk; about may be NULL. */
 typedef void png_row_fn(const void *ud, int y, uint8_t *pixels);
-int png_encode(strbuf *out, int w, int h, png_row_fn *row, const void *ud, double dpi, const char *const *about,
-               err *e);
+int png_encode(strbuf *out, int w, int h, png_row_fn *row, const void *ud, double dpi,
+               const char *const *about, err *e);
 /* png_row_fn for a SCENE_RASTER item: its cells at device resolution. */
 void raster_row(const void *item, int y, uint8_t *pixels);
 

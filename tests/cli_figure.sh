@@ -2,7 +2,7 @@
 # plot and view: figures of stored rows, provenance inside, clear words where rows are missing.
 . "${srcdir:-.}/tests/cli_lib.sh"
 db=$tmp/heads.db
-run run "$model" --prompt "It was a dark night, and the old man" --store "$db" --maps L1H3 --metrics sink,induction,entropy
+run run "$model" --prompt "It was a dark night, and the old man saw the dark night" --store "$db" --maps L1H3 --metrics sink,induction,entropy
 exits 0 "a run with a map"
 
 run plot head_map --head L1H3 --store "$db" -o "$tmp/map.png"

@@ -123,7 +123,7 @@ def session(home):
     s.send('set store :memory:; sql "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i+1 FROM n) '
            'SELECT count(*) FROM n"\r')
     s.wait(r"FROM n\"\n")
-    s.does("Ctrl-C stops a command", "\x03", r"sql: cancelled\nattnscope> $")
+    s.does("Ctrl-C stops a command", "\x03", r"(sql|set): cancelled\nattnscope> $")
     s.does("and only that", "set threads\r", r"\n3\nattnscope> $")
     s.does("a line behind a blank is private", " set threads 5\r", r"attnscope> $")
     s.send("\x04")
@@ -183,11 +183,19 @@ def model(home):
     s = Shell(home)
     s.wait(r"attnscope> $")
     s.does("the prompt names the model", "load %s\r" % MODEL, r"attnscope lantern-3m> $")
-    s.does("heads of the model are completed", "run --maps L2H\t\t", r"L2H0(.*\n?)*L2H7")
+    s.does("heads of the model are completed", "run --maps L2H\t\t", r"L2H0[^>]*L2H7")
     s.send("\x03")
     s.wait(r"\^C\n")
     os.kill(s.pid, signal.SIGTERM)
     check("SIGTERM ends the shell with status 130", s.end() == 130, s.text)
+
+
+def hangup(home):
+    s = Shell(home)
+    s.wait(r"attnscope> $")
+    os.close(s.fd)
+    _, status = os.waitpid(s.pid, 0)
+    check("a terminal that goes away ends the shell", os.waitstatus_to_exitcode(status) in (0, 130), status)
 
 
 def main():
@@ -200,6 +208,7 @@ def main():
         narrow(home)
         colours(home)
         model(home)
+        hangup(home)
     finally:
         shutil.rmtree(home)
     print("1..%d" % count)

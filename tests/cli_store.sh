@@ -144,5 +144,7 @@ check "with all values" test "$(q 'SELECT count(*) FROM value_list WHERE run = 6
 # a failure inside the run: marked, rolled back, said
 run run "$model" --ids 0,1 --metrics sink --sink-keys 5 --store "$db"
 check "a failed run is marked failed" test "$(q 'SELECT status FROM run ORDER BY id DESC LIMIT 1')" = failed
-check "with its reason" test "$(q 'SELECT instr(message, "outside the prompt") > 0 FROM run ORDER BY id DESC LIMIT 1')" = 1
+check "with its reason" test "$(q "SELECT message LIKE '%outside the prompt%' FROM run ORDER BY id DESC LIMIT 1")" = 1
+run export --store "$db"
+refuses 1 "(failed) holds no values" "nothing to export from it"
 plan

@@ -9,8 +9,29 @@
 #include "plots/figure.h"
 
 static const char *const sample_tokens[] = {
-    "<|bos|>", " The", " old", " lamp", " keeper", " walked", " down", " to", " the", " harbour", ".", "\n",
-    "\xe5\x8c\x97\xe4\xba\xac", "antidisestablishmentarianism", "\x1b[31m", " ", "\xe4\xbd", "\xe2\x80\xae", "\t", "g", "j", "|", "W",
+    "<|bos|>",
+    " The",
+    " old",
+    " lamp",
+    " keeper",
+    " walked",
+    " down",
+    " to",
+    " the",
+    " harbour",
+    ".",
+    "\n",
+    "\xe5\x8c\x97\xe4\xba\xac",
+    "antidisestablishmentarianism",
+    "\x1b[31m",
+    " ",
+    "\xe4\xbd",
+    "\xe2\x80\xae",
+    "\t",
+    "g",
+    "j",
+    "|",
+    "W",
     "\xf0\x9f\x99\x82",
 };
 enum { SAMPLE_TOKENS = sizeof sample_tokens / sizeof *sample_tokens };

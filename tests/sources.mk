@@ -10,10 +10,22 @@ cmocka_tests = \
 	tests/test_base_pool \
 	tests/test_checkpoint \
 	tests/test_checkpoint_files \
+	tests/test_cli_parse \
 	tests/test_dtype \
 	tests/test_gguf \
+	tests/test_golden_metrics \
 	tests/test_kernels \
-	tests/test_safetensors
+	tests/test_metric_identities \
+	tests/test_metrics \
+	tests/test_output \
+	tests/test_plot_files \
+	tests/test_plots \
+	tests/test_safetensors \
+	tests/test_store \
+	tests/test_store_faults \
+	tests/test_store_open \
+	tests/test_store_sql \
+	tests/test_view
 
 shell_tests = \
 	tests/cli_bad_input.sh \

@@ -221,8 +221,17 @@ static void png_says_what_it_is(void **state)
 {
     (void)state;
     static const char *const about[] = {
-        "Command", "attnscope plot head_map --run 3", "Prompt", "Wei\u00df \u7684\nline two", "Model hash", "3f786850",
-        "  odd \x01 key  ", "bytes \xff\x1b", "Empty", "", NULL,
+        "Command",
+        "attnscope plot head_map --run 3",
+        "Prompt",
+        "Wei\u00df \u7684\nline two",
+        "Model hash",
+        "3f786850",
+        "  odd \x01 key  ",
+        "bytes \xff\x1b",
+        "Empty",
+        "",
+        NULL,
     };
     static const int dpis[] = {72, 150, 300, 600};
     sample s;

@@ -59,9 +59,10 @@ static void colormap_shape(void **state)
         palette up = {m, false}, down = {m, true};
         int rising = rgb_lightness(palette_at(up, 1)) > rgb_lightness(palette_at(up, 0));
         for (int i = 0; i < 1000; i++) {
-            rgb a = palette_at(up, i / 999.0), b = palette_at(down, 1 - i / 999.0), c = palette_at(up, (i + 1) / 999.0);
+            rgb a = palette_at(up, i / 999.0), b = palette_at(down, 1 - i / 999.0),
+                c = palette_at(up, (i + 1) / 999.0);
             assert_memory_equal(&a, &b, sizeof a);
-            /* sequential maps change lightness in one direction; rounding to 8 bits costs up to half a unit */
+            /* sequential maps change lightness in one direction, but for rounding to 8 bits */
             double step = rgb_lightness(c) - rgb_lightness(a);
             if (!m->diverging && i < 999)
                 assert_true(rising ? step > -0.004 : step < 0.004);
@@ -258,10 +259,19 @@ static void scale_bad(void **state)
 static void numbers(void **state)
 {
     (void)state;
-    static const struct { double v; int decimals; bool pretty; const char *text; } want[] = {
-        {0, -1, false, "0"}, {0.25, -1, false, "0.25"}, {1e-4, -1, false, "1e-4"}, {1e-4, -1, true, "10\u207b\u2074"},
-        {-2.5e-7, -1, true, "\u22122.5\u00b710\u207b\u2077"}, {123456, -1, false, "123456"}, {2e6, 0, false, "2e6"},
-        {-0.5, 1, true, "\u22120.5"}, {-0.5, 1, false, "-0.5"}, {0.999, 2, false, "1.00"}, {42, 0, false, "42"},
+    static const struct { double v; int decimals; bool pretty; const char *text;
+    } want[] = {
+        {0, -1, false, "0"},
+        {0.25, -1, false, "0.25"},
+        {1e-4, -1, false, "1e-4"},
+        {1e-4, -1, true, "10\u207b\u2074"},
+        {-2.5e-7, -1, true, "\u22122.5\u00b710\u207b\u2077"},
+        {123456, -1, false, "123456"},
+        {2e6, 0, false, "2e6"},
+        {-0.5, 1, true, "\u22120.5"},
+        {-0.5, 1, false, "-0.5"},
+        {0.999, 2, false, "1.00"},
+        {42, 0, false, "42"},
     };
     number_text text;
 
@@ -398,7 +408,8 @@ static void labels_columns(void **state)
 static bool overlap(box a, box b)
 {
     const double slack = 1e-6;
-    return a.x + a.w > b.x + slack && b.x + b.w > a.x + slack && a.y + a.h > b.y + slack && b.y + b.h > a.y + slack;
+    return a.x + a.w > b.x + slack && b.x + b.w > a.x + slack && a.y + a.h > b.y + slack &&
+           b.y + b.h > a.y + slack;
 }
 
 static const scene_item *map_of(const scene *s)
@@ -422,8 +433,9 @@ static void check_page(const scene *s, bool text_on_map)
         const scene_item *a = &s->items[i];
         if (a->at.x < inside.x || a->at.y < inside.y || a->at.x + a->at.w > inside.x + inside.w ||
             a->at.y + a->at.h > inside.y + inside.h) {
-            print_message("# '%s' at %g, %g (%g x %g) leaves the page of %g x %g\n", a->text ? a->text : "a box",
-                          a->at.x, a->at.y, a->at.w, a->at.h, s->page.width, s->height);
+            print_message("# '%s' at %g, %g (%g x %g) leaves the page of %g x %g\n",
+                          a->text ? a->text : "a box", a->at.x, a->at.y, a->at.w, a->at.h, s->page.width,
+                          s->height);
             fail();
         }
         if (a->kind != SCENE_TEXT)
@@ -457,10 +469,12 @@ static void layout_everywhere(void **state)
             scene *pic = NULL;
             err e = {0};
             sample_init(&s, scores ? "score_grid" : "head_map", shape[k][0], shape[k][1], !scores, words,
-                        OPTIONS("width", width[variant / 4 % 6], "font-size", size[variant / 24], "dpi", "100", "norm",
-                                k & 1 ? "log" : "linear"));
-            s.d.title = k % 3 ? "A title that is so long that it needs more than a line on most pages \u00b7 a model of the "
-                                "largest size" : NULL;
+                        OPTIONS("width", width[variant / 4 % 6], "font-size", size[variant / 24], "dpi",
+                                "100", "norm", k & 1 ? "log" : "linear"));
+            s.d.title = k % 3 ? "A title that is so long that it needs more than a line on most pages \u00b7 "
+                                "a model of the "
+                                "largest size"
+                              : NULL;
             int rc = s.f->build(&pic, &s.d, s.p, &e);
             if (rc) { /* only a page that is too narrow for its type */
                 assert_int_equal(rc, ERR_USAGE);
@@ -681,12 +695,24 @@ static void registry(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(colormap_published), cmocka_unit_test(colormap_shape), cmocka_unit_test(colormap_unknown),
-        cmocka_unit_test(terminal_palette),   cmocka_unit_test(scale_linear),   cmocka_unit_test(scale_log),
-        cmocka_unit_test(scale_percentiles),  cmocka_unit_test(scale_bad),      cmocka_unit_test(numbers),
-        cmocka_unit_test(pooling_values),     cmocka_unit_test(pooling_nothing), cmocka_unit_test(labels_visible),
-        cmocka_unit_test(labels_columns),     cmocka_unit_test(layout_everywhere), cmocka_unit_test(layout_labels),
-        cmocka_unit_test(layout_widths),      cmocka_unit_test(layout_values),  cmocka_unit_test(layout_pools),
+        cmocka_unit_test(colormap_published),
+        cmocka_unit_test(colormap_shape),
+        cmocka_unit_test(colormap_unknown),
+        cmocka_unit_test(terminal_palette),
+        cmocka_unit_test(scale_linear),
+        cmocka_unit_test(scale_log),
+        cmocka_unit_test(scale_percentiles),
+        cmocka_unit_test(scale_bad),
+        cmocka_unit_test(numbers),
+        cmocka_unit_test(pooling_values),
+        cmocka_unit_test(pooling_nothing),
+        cmocka_unit_test(labels_visible),
+        cmocka_unit_test(labels_columns),
+        cmocka_unit_test(layout_everywhere),
+        cmocka_unit_test(layout_labels),
+        cmocka_unit_test(layout_widths),
+        cmocka_unit_test(layout_values),
+        cmocka_unit_test(layout_pools),
         cmocka_unit_test(registry),
     };
 

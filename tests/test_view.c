@@ -187,7 +187,8 @@ static void true_colour_cells(void **state)
                 rgb want = palette_at(pal, (double)s.cells[r * 12 + c]);
                 if (c > r)
                     want = (rgb){0x58, 0x58, 0x58};
-                long colour = mode == TERM_TRUE ? (long)want.r << 16 | want.g << 8 | want.b : rgb_to_256(want);
+                long colour =
+                    mode == TERM_TRUE ? (long)want.r << 16 | want.g << 8 | want.b : rgb_to_256(want);
                 assert_int_equal(sc.at[3 + r][3 + 2 * c].bg, colour);
                 assert_int_equal(sc.at[3 + r][4 + 2 * c].bg, colour);
                 assert_int_equal(sc.at[3 + r][3 + 2 * c].c, ' ');

@@ -52,6 +52,8 @@ static int put_values(session *s, const command_args *a, store *st, int64_t run,
     table *t = NULL;
     output_format format = command_format(s, a);
     int rc = store_query(st, &t, values_sql, bind, 1, e);
+    if (!rc && t->n_row == 0)
+        rc = run_without_values(st, run, e);
     if (!rc && format == FORMAT_JSON)
         rc = put_json(f, t, e);
     else if (!rc && f == s->out)

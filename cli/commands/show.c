@@ -21,6 +21,8 @@ static const char maps_sql[] =
     "SELECT head_name AS head, n_query AS queries, n_key AS keys, pool, bytes FROM map_list WHERE run = ?1"
     " ORDER BY prompt, kind, layer, head";
 
+enum { MAX_MAPS = 24 }; /* more are counted, not listed */
+
 static void put_cell_json(strbuf *b, const char *name, const cell *c)
 {
     bool object = strcmp(name, "settings") == 0 || strcmp(name, "edits") == 0; /* JSON already */
@@ -138,7 +140,11 @@ static int everything(session *s, const command_args *a, store *st, int64_t id, 
         if (!rc)
             rc = print_table(s, a, values, "attnscope.run_values/1", e);
     }
-    if (!rc && maps->n_row) {
+    if (!rc && maps->n_row > MAX_MAPS) {
+        strbuf_printf(&b, "maps\n%" PRId64 ", from %s to %s; --json lists them\n", maps->n_row,
+                      cell_string(table_cell(maps, 0, 0)), cell_string(table_cell(maps, maps->n_row - 1, 0)));
+        rc = output_flush(s->out, &b, e);
+    } else if (!rc && maps->n_row) {
         strbuf_puts(&b, "maps\n");
         rc = output_flush(s->out, &b, e);
         if (!rc)

@@ -67,18 +67,16 @@ static int nothing(store *st, int64_t run, const metric *m, bool position, err *
         "SELECT (SELECT group_concat(DISTINCT metric) FROM value_list WHERE run = ?1),"
         " (SELECT group_concat(position, ', ') FROM (SELECT DISTINCT position FROM value_list"
         "  WHERE run = ?1 AND metric = ?2 AND position IS NOT NULL ORDER BY position LIMIT 8)),"
-        " (SELECT status FROM run WHERE id = ?1),"
         " (SELECT m.path FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1)", bind, 2, e);
     if (rc)
         return rc;
     const char *measured = cell_string(table_cell(t, 0, 0)), *positions = cell_string(table_cell(t, 0, 1));
-    const char *status = cell_string(table_cell(t, 0, 2)), *path = cell_string(table_cell(t, 0, 3));
+    const char *path = cell_string(table_cell(t, 0, 2));
     if (position && *positions) {
         rc = err_set(e, ERR_USAGE, "run %" PRId64 " has no %s at that position", run, m->name);
         err_hint(e, "it has %s at %s", m->name, positions);
     } else if (!*measured) {
-        rc = err_set(e, ERR_FAILED, "run %" PRId64 " (%s) holds no values", run, status);
-        err_hint(e, "`runs` lists the others");
+        rc = run_without_values(st, run, e);
     } else {
         rc = err_set(e, ERR_FAILED, "run %" PRId64 " has no values of %s (it measured %s)", run, m->name,
                      measured);

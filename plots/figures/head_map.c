@@ -13,7 +13,8 @@ static int build(scene **out, const figure_data *d, const params *p, err *e)
     return heatmap_build(out, d, p, &style, e);
 }
 
-static int view(strbuf *out, const figure_data *d, const params *p, term_colour colour, view_size size, err *e)
+static int view(strbuf *out, const figure_data *d, const params *p, term_colour colour, view_size size,
+                err *e)
 {
     return heatmap_view(out, d, p, &style, colour, size, e);
 }

@@ -2,7 +2,8 @@
 #include "plots/heatmap.h"
 
 static const param grid_params[] = {
-    {"annotate", PARAM_BOOL, "true", NULL, "write the values into cells that are large enough", 0, 0, NULL, NULL},
+    {"annotate", PARAM_BOOL, "true", NULL, "write the values into cells that are large enough", 0, 0, NULL,
+     NULL},
     {0},
 };
 
@@ -23,7 +24,8 @@ static int build(scene **out, const figure_data *d, const params *p, err *e)
     return heatmap_build(out, d, p, &style, e);
 }
 
-static int view(strbuf *out, const figure_data *d, const params *p, term_colour colour, view_size size, err *e)
+static int view(strbuf *out, const figure_data *d, const params *p, term_colour colour, view_size size,
+                err *e)
 {
     heatmap_style style = grid_style(p);
     return heatmap_view(out, d, p, &style, colour, size, e);

@@ -49,7 +49,8 @@ static void put_base64(strbuf *out, const uint8_t *s, size_t n)
     static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
     for (size_t i = 0; i < n; i += 3) {
-        uint32_t v = (uint32_t)s[i] << 16 | (i + 1 < n ? (uint32_t)s[i + 1] << 8 : 0) | (i + 2 < n ? s[i + 2] : 0);
+        uint32_t v =
+            (uint32_t)s[i] << 16 | (i + 1 < n ? (uint32_t)s[i + 1] << 8 : 0) | (i + 2 < n ? s[i + 2] : 0);
         char four[4] = {digit[v >> 18], digit[v >> 12 & 63], i + 1 < n ? digit[v >> 6 & 63] : '=',
                         i + 2 < n ? digit[v & 63] : '='};
         strbuf_add(out, four, 4);
@@ -67,7 +68,8 @@ static void put_box(strbuf *out, box at)
 static int put_raster(strbuf *out, const scene_item *it, err *e)
 {
     strbuf png = {0};
-    int rc = png_encode(&png, (int)it->cols * it->cell_w, (int)it->rows * it->cell_h, raster_row, it, 0, NULL, e);
+    int rc =
+        png_encode(&png, (int)it->cols * it->cell_w, (int)it->rows * it->cell_h, raster_row, it, 0, NULL, e);
 
     if (rc == 0) {
         strbuf_puts(out, "<image");
@@ -105,8 +107,10 @@ static void put_text(strbuf *out, const scene_item *it)
         strbuf_puts(out, " font-weight=\"bold\"");
     if (it->anchor != ALIGN_LOW)
         strbuf_printf(out, " text-anchor=\"%s\"", anchor[it->anchor]);
-    put_attribute(out, "textLength", turned ? it->at.h : it->at.w);
-    strbuf_puts(out, " lengthAdjust=\"spacingAndGlyphs\"");
+    if (!it->boxes) { /* the viewer may have the characters that we have not: then it knows their width */
+        put_attribute(out, "textLength", turned ? it->at.h : it->at.w);
+        strbuf_puts(out, " lengthAdjust=\"spacingAndGlyphs\"");
+    }
     put_colour(out, it->style.colour);
     strbuf_putc(out, '>');
     put_xml(out, it->text);
