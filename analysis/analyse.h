@@ -33,7 +33,7 @@ typedef struct verify_row {
 } verify_row;
 
 /* The gates: attn, absolute; hidden, times the rms of that reference array; logits, nmse. */
-#define VERIFY_GATE_ATTN 1e-5   /* or the last place of the layer's largest score, where that is more */
+#define VERIFY_GATE_ATTN 1e-5   /* or 2^-21 x the layer's largest score, where that is more */
 #define VERIFY_GATE_HIDDEN 1e-4
 #define VERIFY_GATE_LOGITS 1e-8
 

@@ -443,8 +443,9 @@ static int load_values(figure_source *src, const command_args *a, store *st, con
     d->title = position == NO_INDEX
                    ? format(src, e, "%s \xc2\xb7 %s", m->name, f->model)
                    : format(src, e, "%s of key %" PRId64 " \xc2\xb7 %s", m->name, position, f->model);
-    d->subtitle = format(src, e, "%.*s; %s%s%" PRId64 " tokens, %s, run %" PRId64, what_is_drawn(m), m->summary,
-                         f->label, *f->label ? ", " : "", f->n_token, f->operator_name, src->run);
+    d->subtitle = format(src, e, "%.*s; %s%s%" PRId64 " tokens, %s, run %" PRId64,
+                         what_is_drawn(m), m->summary, f->label, *f->label ? ", " : "", f->n_token,
+                         f->operator_name, src->run);
     d->row_axis = "layer";
     d->col_axis = "head";
     d->quantity = m->name;

@@ -98,8 +98,9 @@ static int add_line(table *t, store *st, int64_t run, const metric *m, int64_t p
 }
 
 /* The lines of one metric: a line for each position of head values (the first few), one for the mean of
- * values that belong to positions alone. */
-static int add_metric(session *s, table *t, store *st, int64_t run, const metric *m, err *e)
+ * values that belong to positions alone.  none: collects the names of metrics without values. */
+static int add_metric(session *s, table *t, store *st, int64_t run, const metric *m, strbuf *none,
+                      err *e)
 {
     enum { MAX_LINES = 4 };
     const cell bind[] = {cell_int(run), cell_text(m->name)};
@@ -118,7 +119,7 @@ static int add_metric(session *s, table *t, store *st, int64_t run, const metric
         say(s, "%s: %" PRId64 " more positions; `top %s --position P` shows them", m->name,
             q->n_row - MAX_LINES, m->name);
     if (!rc && q->n_row == 0)
-        say(s, "%s: this prompt gives no value", m->name);
+        strbuf_printf(none, "%s%s", none->len ? ", " : "", m->name);
     table_free(q);
     return rc;
 }
@@ -128,9 +129,10 @@ int sink_rate(session *s, store *st, int64_t run, double threshold, err *e)
     const cell bind[] = {cell_int(run), cell_real(threshold)};
     table *t = NULL;
     int rc = store_query(st, &t,
-        "SELECT v.position, sum(v.value > ?2), count(*), (SELECT count(*) FROM prompt_token k WHERE k.run = ?1"
-        " AND k.prompt = v.prompt), (SELECT k.text FROM prompt_token k WHERE k.run = ?1 AND k.prompt = v.prompt"
-        " AND k.position = v.position) FROM head_value v WHERE v.run = ?1 AND v.metric = 'sink'"
+        "SELECT v.position, sum(v.value > ?2), count(*),"
+        " (SELECT count(*) FROM prompt_token k WHERE k.run = ?1 AND k.prompt = v.prompt),"
+        " (SELECT k.text FROM prompt_token k WHERE k.run = ?1 AND k.prompt = v.prompt"
+        "  AND k.position = v.position) FROM head_value v WHERE v.run = ?1 AND v.metric = 'sink'"
         " GROUP BY v.prompt, v.position ORDER BY v.prompt, v.position LIMIT 4", bind, 2, e);
     strbuf b = {0};
     for (int64_t i = 0; !rc && i < t->n_row; i++) {
@@ -157,11 +159,15 @@ int run_summary(session *s, const command_args *a, store *st, int64_t run, const
 {
     static const char *const columns[] = {"metric", "unit", "mean", "highest", "lowest"};
     table *t = NULL;
+    strbuf none = {0};
     int rc = table_new(&t, 5, columns, e);
     for (int i = 0; i < n && !rc; i++)
-        rc = add_metric(s, t, st, run, list[i], e);
+        rc = add_metric(s, t, st, run, list[i], &none, e);
     if (!rc && t->n_row)
         rc = print_table(s, a, t, "attnscope.run_summary/1", e);
+    if (!rc && none.len)
+        say(s, "this prompt gives no value of %s", strbuf_str(&none));
+    strbuf_free(&none);
     table_free(t);
     return rc;
 }

@@ -56,7 +56,6 @@ static void put_prompt(strbuf *b, const shell *sh)
 /* Ctrl-C at the prompt: the line goes, with the lines before it. */
 static void drop_line(shell *sh)
 {
-    cancel_clear();
     strbuf_clear(&sh->text);
     sh->wait = (parse_wait){0};
     fputs("^C\n", rl_outstream);
@@ -77,14 +76,11 @@ static bool read_line(shell *sh)
     put_prompt(&prompt, sh);
     sh->have_line = false;
     rl_callback_handler_install(strbuf_str(&prompt), take_line);
-    while (!sh->have_line) {
+    while (!sh->have_line && !cancel_requested()) {
         struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
-        int n = ppoll(&in, 1, NULL, &before);
-        if (n > 0)
+        if (ppoll(&in, 1, NULL, &before) > 0)
             rl_callback_read_char();
-        else if (cancel_requested())
-            break;
-        else
+        else if (!cancel_requested())
             rl_resize_terminal(); /* the other signal that ends the sleep: the window has another size */
     }
     if (!sh->have_line && signals_end()) {
@@ -93,6 +89,7 @@ static bool read_line(shell *sh)
     } else if (!sh->have_line) {
         drop_line(sh);
     }
+    cancel_clear(); /* from here on Ctrl-C means the command */
     sigprocmask(SIG_SETMASK, &before, NULL);
     strbuf_free(&prompt);
     return sh->have_line;
@@ -104,7 +101,6 @@ static void run_typed(shell *sh)
     parsed_line p;
     err e = {0};
     size_t at = 0;
-    cancel_clear();
     while (at < sh->text.len && !sh->s->quit) {
         int rc = parse_line(&p, &sh->wait, sh->text.s + at, sh->text.len - at, &e);
         if (!rc && sh->wait.missing) {

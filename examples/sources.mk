@@ -1,0 +1,25 @@
+# What `make install` puts beside the program: the bundled model and prompts to try it on.
+examplemodeldir = $(pkgdatadir)/examples/models/lantern-3m
+dist_examplemodel_DATA = \
+	examples/models/lantern-3m/README.md \
+	examples/models/lantern-3m/TRAINING.md \
+	examples/models/lantern-3m/config.json \
+	examples/models/lantern-3m/model.safetensors \
+	examples/models/lantern-3m/tokenizer.json \
+	examples/models/lantern-3m/tokenizer_config.json
+
+examplepromptdir = $(pkgdatadir)/examples/prompts
+dist_exampleprompt_DATA = \
+	examples/prompts/repeat.ids \
+	examples/prompts/story.txt
+
+EXTRA_DIST += \
+	examples/gallery/head_map.png \
+	examples/gallery/sink_grid.png \
+	examples/get-smollm2 \
+	examples/reference/make_reference.py \
+	examples/models/lantern-3m-reference/metrics-repeat.json \
+	examples/models/lantern-3m-reference/metrics-short.json \
+	examples/models/lantern-3m-reference/metrics-story.json \
+	examples/models/lantern-3m-reference/ref-short.npz \
+	examples/models/lantern-3m-reference/ref-story.npz

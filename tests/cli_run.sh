@@ -106,7 +106,8 @@ PY
 }
 
 for ref in short story needle repeat; do
-    file=$shared/models/lantern-3m-reference/metrics-$ref.json
+    file=$model-reference/metrics-$ref.json
+    [ -r "$file" ] || file=$shared/models/lantern-3m-reference/metrics-$ref.json
     if [ ! -r "$file" ]; then
         skip "metrics-$ref.json" "$file is not there"
     elif ! command -v python3 > /dev/null; then

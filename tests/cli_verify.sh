@@ -41,8 +41,9 @@ refuses 2 "no reference file given" "no reference at all"
 
 # the references beside the bundled model and in shared data
 n=0
-for file in "$model"/reference/ref-*.npz "$shared"/models/lantern-3m-reference/ref-*.npz; do
+for file in "$model"-reference/ref-*.npz "$shared"/models/lantern-3m-reference/ref-*.npz; do
     [ -r "$file" ] || continue
+    case $file in "$shared"/*) [ ! -r "$model-reference/$(basename "$file")" ] || continue ;; esac
     n=$((n + 1))
     run verify "$model" --reference "$file"
     exits 0 "lantern-3m against $(basename "$file")"

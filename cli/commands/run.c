@@ -239,9 +239,10 @@ static int print_summary(const job *j, err *e)
     strbuf b = {0};
     strbuf_printf(&b, "run %" PRId64 ": ", j->run);
     strbuf_put_visible(&b, j->lm->m->name, strlen(j->lm->m->name));
-    strbuf_printf(&b, ", %" PRId64 " tokens (%s), %s, %s, %d threads, %.2f s\n", j->in.n, j->in.policy,
-                  precision_name(j->lm->rt_precision), kernels_get()->isa, runtime_threads(j->lm->rt),
-                  j->seconds);
+    strbuf_printf(&b, ", %" PRId64 " token%s (%s), %s, %s, %d thread%s, %.2f s\n", j->in.n,
+                  j->in.n == 1 ? "" : "s", j->in.policy, precision_name(j->lm->rt_precision),
+                  kernels_get()->isa, runtime_threads(j->lm->rt),
+                  runtime_threads(j->lm->rt) == 1 ? "" : "s", j->seconds);
     int rc = output_flush(j->s->out, &b, e);
     strbuf_free(&b);
     if (!rc)
@@ -265,7 +266,8 @@ static head_id notable_head(const job *j)
         return head;
     bool stored = j->n_map == 0, found = t->n_row && head_parse(&best, cell_string(table_cell(t, 0, 0)));
     for (int i = 0; found && i < j->n_map; i++)
-        stored |= j->maps[i].kind == best.kind && j->maps[i].layer == best.layer && j->maps[i].head == best.head;
+        stored |= j->maps[i].kind == best.kind && j->maps[i].layer == best.layer &&
+                  j->maps[i].head == best.head;
     table_free(t);
     return found && stored ? best : head;
 }
@@ -288,8 +290,8 @@ static void what_next(const job *j)
     if (j->n_map)
         say(j->s, "next: view head_map --head %s%s", head, strbuf_str(&where));
     else
-        say(j->s, "next: top %s%s, or run again with --maps %s to see where a head looks", j->metrics[0]->name,
-            strbuf_str(&where), head);
+        say(j->s, "next: top %s%s, or run again with --maps %s to see where a head looks",
+            j->metrics[0]->name, strbuf_str(&where), head);
     strbuf_free(&where);
 }
 
@@ -299,11 +301,13 @@ static int report(job *j, err *e)
         say(j->s, "truncated: the last %" PRId64 " tokens were left out", j->in.n_cut);
     switch (command_format(j->s, j->a)) {
     case FORMAT_JSON:
-        say(j->s, "run %" PRId64 ": %" PRId64 " tokens (%s)", j->run, j->in.n, j->in.policy);
+        say(j->s, "run %" PRId64 ": %" PRId64 " token%s (%s)", j->run, j->in.n, j->in.n == 1 ? "" : "s",
+            j->in.policy);
         return 0;
     case FORMAT_CSV:
     case FORMAT_TSV:
-        say(j->s, "run %" PRId64 ": %" PRId64 " tokens (%s)", j->run, j->in.n, j->in.policy);
+        say(j->s, "run %" PRId64 ": %" PRId64 " token%s (%s)", j->run, j->in.n, j->in.n == 1 ? "" : "s",
+            j->in.policy);
         return print_values(j, e);
     case FORMAT_TABLE:
         break;

@@ -154,8 +154,8 @@ static int softmax(bench *b, const kernels *k, err *e)
             hi[j] = lo[j] + 1 + (j * 7) % (KEYS - 5);
             pos[j] = hi[j] - 1;
         }
-        k->softmax_columns(&(softmax_block){.s = s, .scale = 1, .n_key = KEYS, .lo = lo, .hi = hi, .qpos = pos,
-                                            .lse = lse, .entropy = entropy, .maximum = maximum,
+        k->softmax_columns(&(softmax_block){.s = s, .scale = 1, .n_key = KEYS, .lo = lo, .hi = hi,
+                                            .qpos = pos, .lse = lse, .entropy = entropy, .maximum = maximum,
                                             .distance = distance});
         for (int j = 0; j < k->nr; j++) {
             double sum = 0, h = 0, top = -INFINITY;

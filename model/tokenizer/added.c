@@ -206,16 +206,16 @@ int added_split(const added_set *set, work *w, const text *x, text_sink rest, er
         at = end;
         if (a->single_word && (word_before(x, begin) || word_after(x, end)))
             continue;
-        /* a token before this one may have taken the space already */
-        if (a->lstrip && done < begin)
-            begin = space_before(x, begin, done);
+        /* the token before this one may have taken the space already, and even this token with it */
+        if (a->lstrip)
+            begin = done < begin ? space_before(x, begin, done) : done;
         if (a->rstrip)
             end = space_after(x, end);
         if (done < begin) {
             text part = text_part(x, done, begin);
             rc = rest(w, &part, e);
         }
-        if (!rc)
+        if (!rc && begin < end)
             rc = work_emit(w, a->id, x, begin, end, e);
         done = end;
     }

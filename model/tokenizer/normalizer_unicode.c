@@ -25,10 +25,16 @@ static int reserve(scratch *z, size_t n, err *e)
     return 0;
 }
 
-/* Does c join the segment that is open?  Marks do, and the vowels and finals of Hangul. */
-static bool joins(uint32_t c)
+/* Does c join the segment that is open?  Marks do, and the vowels and finals of Hangul, and what
+ * decomposes into one of them. */
+static bool joins(uint32_t c, utf8proc_option_t options)
 {
-    return c >= 0x300 && ((c >= 0x1160 && c <= 0x11ff) || unicode_is_mark(c)) && !unicode_is_inert(c);
+    utf8proc_int32_t parts[32];
+
+    if (c < 0x300 || unicode_is_inert(c) ||
+        utf8proc_decompose_char((utf8proc_int32_t)c, parts, 32, options, NULL) < 1)
+        return false;
+    return (parts[0] >= 0x1160 && parts[0] <= 0x11ff) || unicode_is_mark((uint32_t)parts[0]);
 }
 
 static int class_of(utf8proc_int32_t c)
@@ -68,11 +74,9 @@ static void order_marks(scratch *z, size_t n)
 }
 
 /* The normal form of segment [begin, end) of x; nothing is written when it is the segment itself. */
-static int segment(text_out *o, size_t *done, scratch *z, const normalizer *k, const text *x, size_t begin,
+static int segment(text_out *o, size_t *done, scratch *z, utf8proc_option_t options, const text *x, size_t begin,
     size_t end, err *e)
 {
-    unsigned options = UTF8PROC_STABLE | (k->compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) |
-                       (k->compat ? UTF8PROC_COMPAT : 0);
     size_t n = 0, at = begin;
 
     for (size_t i = begin; i < end;) {
@@ -82,7 +86,7 @@ static int segment(text_out *o, size_t *done, scratch *z, const normalizer *k, c
         if (rc)
             return rc;
         utf8proc_ssize_t got = utf8proc_decompose_char((utf8proc_int32_t)c, z->c + n,
-                                                       (utf8proc_ssize_t)(z->cap - n), (utf8proc_option_t)options, NULL);
+                                                       (utf8proc_ssize_t)(z->cap - n), options, NULL);
         if (got < 0 || (size_t)got > z->cap - n)
             return err_set(e, ERR_FAILED, "normalising text failed");
         n += (size_t)got;
@@ -91,8 +95,8 @@ static int segment(text_out *o, size_t *done, scratch *z, const normalizer *k, c
     if (rc)
         return rc;
     order_marks(z, n);
-    if (k->compose && n > 1) {
-        utf8proc_ssize_t got = utf8proc_normalize_utf32(z->c, (utf8proc_ssize_t)n, (utf8proc_option_t)options);
+    if (options & UTF8PROC_COMPOSE && n > 1) {
+        utf8proc_ssize_t got = utf8proc_normalize_utf32(z->c, (utf8proc_ssize_t)n, options);
         if (got < 0)
             return err_set(e, ERR_FAILED, "normalising text failed");
         n = (size_t)got;
@@ -121,6 +125,8 @@ int normalize_form(const normalizer *k, text *out, const text *x, work *w, err *
 {
     /* below this first byte every character stays as it is and nothing joins it */
     unsigned char plain = k->compose && !k->compat ? 0xcc : 0x80;
+    utf8proc_option_t options = (utf8proc_option_t)(UTF8PROC_STABLE |
+        (k->compose ? UTF8PROC_COMPOSE : UTF8PROC_DECOMPOSE) | (k->compat ? UTF8PROC_COMPAT : 0));
     text_out o = { .w = w };
     scratch z = { 0 };
     size_t done = 0, end;
@@ -130,15 +136,15 @@ int normalize_form(const normalizer *k, text *out, const text *x, work *w, err *
         uint32_t c, next;
         end = begin + (size_t)unicode_next(&c, x->s + begin, x->n - begin);
         bool inert = unicode_is_inert(c);
-        for (; !inert && end < x->n && (unsigned char)x->s[end] >= 0x80; ) {
+        for (; !inert && end < x->n && (unsigned char)x->s[end] >= 0x80;) {
             size_t len = (size_t)unicode_next(&next, x->s + end, x->n - end);
-            if (!joins(next))
+            if (!joins(next, options))
                 break;
             end += len;
         }
         if (inert || (end - begin <= 2 && (unsigned char)x->s[begin] < plain))
             continue;
-        rc = segment(&o, &done, &z, k, x, begin, end, e);
+        rc = segment(&o, &done, &z, options, x, begin, end, e);
     }
     free(z.c);
     if (rc)
