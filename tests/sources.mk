@@ -29,10 +29,13 @@ cmocka_tests = \
 
 shell_tests = \
 	tests/cli_bad_input.sh \
+	tests/cli_batch.sh \
 	tests/cli_figure.sh \
 	tests/cli_generate.sh \
+	tests/cli_memory.sh \
 	tests/cli_model.sh \
 	tests/cli_run.sh \
+	tests/cli_shell.sh \
 	tests/cli_store.sh \
 	tests/cli_tokenize.sh \
 	tests/cli_verify.sh \
@@ -54,4 +57,6 @@ LOG_COMPILER = $(SHELL) $(top_srcdir)/build-aux/cmocka-tap.sh
 AM_TESTS_ENVIRONMENT = \
 	ATTNSCOPE='$(abs_top_builddir)/attnscope'; export ATTNSCOPE; \
 	CC='$(CC)'; export CC;
-EXTRA_DIST += tests/cli_lib.sh tests/tap.sh
+EXTRA_DIST += tests/cli_lib.sh tests/cli_shell.py tests/tap.sh
+EXTRA_DIST += tests/checkpoint_bytes.h tests/figure_sample.h tests/metric_feed.h tests/model_run.h \
+	tests/store_fixture.h tests/test_base_folder.h tests/test_base_npz_samples.h
