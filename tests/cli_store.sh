@@ -27,8 +27,7 @@ check "the tokenizer's digest, too" test "$(q 'SELECT tokenizer_sha256 FROM mode
 check "the text is kept" test "$(q 'SELECT text FROM prompt')" = "\"Don't say \"\"\$HOME\"\"; twice\""
 
 # the stored command, pasted into a shell, does the same again
-"$attnscope" show --command --store "$db" > "$tmp/again" 2> "$tmp/err"
-sed -i "1s|^attnscope|\"\$attnscope\"|" "$tmp/again"
+"$attnscope" show --command --store "$db" 2> "$tmp/err" | sed '1s|^attnscope|"$attnscope"|' > "$tmp/again"
 . "$tmp/again" > /dev/null 2> "$tmp/err"
 check "the stored command can be pasted" test $? -eq 0
 check "and repeats the run" test "$(q 'SELECT count(*) FROM value_list a JOIN value_list b ON b.run = 2 AND a.metric = b.metric AND a.layer = b.layer AND a.head = b.head AND a.value = b.value WHERE a.run = 1')" = 64

@@ -61,6 +61,15 @@ for name in gpt2 gpt2-layer-scaled llama llama-headdim-tied llama-rope-linear ll
         exits 0 "$name: $(basename "$m") at every length"
     done
 done
+smollm=${ATTNSCOPE_SMOLLM2:-$srcdir/examples/models/SmolLM2-135M-Instruct.Q4_1.gguf}
+if [ -r "$smollm" ] && [ -d "$shared/golden/smollm2-135m-q4_1" ]; then
+    for file in "$shared"/golden/smollm2-135m-q4_1/ref-*.npz; do
+        run verify "$smollm" "$file"
+        exits 0 "SmolLM2 against $(basename "$file")"
+    done
+else
+    skip "SmolLM2 against its references" "$smollm or $shared/golden is not there"
+fi
 if command -v python3 > /dev/null && python3 -c 'import numpy' 2> /dev/null; then
     python3 - "$tmp/ref.npz" "$tmp/altered.npz" <<'PY'
 import numpy, sys

@@ -90,7 +90,8 @@ typedef struct cut {
 } cut;
 
 /* Statistics of rows q0 .. q1 - 1, straight from the matrix. */
-static inline void feed_rows(const metric_ctx *c, void *state, const dense *d, int chunk, int64_t q0, int64_t q1)
+static inline void feed_rows(const metric_ctx *c, void *state, const dense *d, int chunk, int64_t q0,
+                             int64_t q1)
 {
     int64_t n = q1 - q0;
     float *stat[6];
@@ -114,18 +115,20 @@ static inline void feed_rows(const metric_ctx *c, void *state, const dense *d, i
     }
     unsigned need = c->m->need;
     attn_rows r = {
-        .chunk = chunk, .q0 = q0, .n_query = n, .n_key = d->n, .visible_lo = d->lo + q0, .visible_hi = d->hi + q0,
+        .chunk = chunk, .q0 = q0, .n_query = n, .n_key = d->n, .visible_lo = d->lo + q0,
+        .visible_hi = d->hi + q0,
         .lse = need & ATTN_NEED_LSE ? stat[0] : NULL, .entropy = need & ATTN_NEED_ENTROPY ? stat[1] : NULL,
         .maximum = need & ATTN_NEED_MAX ? stat[2] : NULL, .self = need & ATTN_NEED_SELF ? stat[3] : NULL,
-        .prev = need & ATTN_NEED_PREV ? stat[4] : NULL, .distance = need & ATTN_NEED_DISTANCE ? stat[5] : NULL,
+        .prev = need & ATTN_NEED_PREV ? stat[4] : NULL,
+        .distance = need & ATTN_NEED_DISTANCE ? stat[5] : NULL,
     };
     c->m->rows(state, c, &r);
     for (int s = 0; s < 6; s++)
         free(stat[s]);
 }
 
-static inline void feed_tile(const metric_ctx *c, void *state, const dense *d, const cut *how, int chunk, int64_t q0,
-                             int64_t q1, int64_t k0, int64_t k1)
+static inline void feed_tile(const metric_ctx *c, void *state, const dense *d, const cut *how, int chunk,
+                             int64_t q0, int64_t q1, int64_t k0, int64_t k1)
 {
     int64_t nq = q1 - q0, nk = k1 - k0;
     int64_t q_stride = how->transposed ? 1 : nk + how->pad, k_stride = how->transposed ? nq + how->pad : 1;
@@ -198,8 +201,8 @@ static inline params *feed_params(const metric *m, const char *set)
 }
 
 /* prepare, feed, release. */
-static inline void feed_metric(const metric *m, const char *set, const int32_t *ids, const dense *d, const cut *how,
-                               emitted *out)
+static inline void feed_metric(const metric *m, const char *set, const int32_t *ids, const dense *d,
+                               const cut *how, emitted *out)
 {
     params *p = feed_params(m, set);
     metric_ctx c = {m, p, ids, d->n, 1, ATTN_SELF, NULL};

@@ -121,8 +121,9 @@ static inline void collected_free(collected *c)
 
 /* Analyse with metrics by name (comma-separated) and parameters ("name=value", NULL-terminated; NULL: none);
  * returns analyse's code, its error in c->e. */
-static inline int run_analysis(collected *c, const opened *o, const int32_t *ids, int64_t n, const char *names,
-                               const char *const *settings, const head_id *maps, int n_map, int64_t map_limit)
+static inline int run_analysis(collected *c, const opened *o, const int32_t *ids, int64_t n,
+                               const char *names, const char *const *settings, const head_id *maps, int n_map,
+                               int64_t map_limit)
 {
     const metric *list[32];
     int n_metric = 0;
@@ -154,7 +155,8 @@ static inline int run_analysis(collected *c, const opened *o, const int32_t *ids
 }
 
 /* The value of a metric at a head and position; fails when it is not there exactly once. */
-static inline double value_of(const collected *c, const char *metric_name, int layer, int head, int64_t position)
+static inline double value_of(const collected *c, const char *metric_name, int layer, int head,
+                              int64_t position)
 {
     double found = NAN;
     for (int64_t i = 0; i < c->n_value; i++) {

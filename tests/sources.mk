@@ -10,6 +10,7 @@ cmocka_tests = \
 	tests/test_base_pool \
 	tests/test_checkpoint \
 	tests/test_checkpoint_files \
+	tests/test_cli_helpers \
 	tests/test_cli_parse \
 	tests/test_dtype \
 	tests/test_gguf \
@@ -17,6 +18,7 @@ cmocka_tests = \
 	tests/test_kernels \
 	tests/test_metric_identities \
 	tests/test_metrics \
+	tests/test_model \
 	tests/test_output \
 	tests/test_plot_files \
 	tests/test_plots \

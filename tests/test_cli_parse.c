@@ -56,11 +56,13 @@ static void words_and_quotes(void **state)
     assert_string_equal(shown("a 'b c' \"d e\" f'g h'i\"j\"k"), "<a><b c><d e><fg hijk>");
     assert_string_equal(shown("a '' \"\""), "<a><><>");
     assert_string_equal(shown("a 'x\\n;#@y'"), "<a><x\\n;#@y>");
-    assert_string_equal(shown("a \"\\n\\t\\r\\\"\\\\\\x41\\x7a\\u{e9}\\u{1F600}'\""), "<a><\n\t\r\"\\Az\xc3\xa9\xf0\x9f\x98\x80'>");
+    assert_string_equal(shown("a \"\\n\\t\\r\\\"\\\\\\x41\\x7a\\u{e9}\\u{1F600}'\""),
+                        "<a><\n\t\r\"\\Az\xc3\xa9\xf0\x9f\x98\x80'>");
     assert_string_equal(shown("a \\; \\# b\\ c \\\"d \\\\"), "<a><;><#><b c><\"d><\\>");
     assert_string_equal(shown("a 'two\nlines' b"), "<a><two\nlines><b>");
     assert_string_equal(shown("a \"one \\\nline\" b"), "<a><one line><b>");
-    assert_string_equal(shown("\xc3\xa9t\xc3\xa9 \xe2\x80\x9cx y\xe2\x80\x9d"), "<\xc3\xa9t\xc3\xa9><\xe2\x80\x9cx><y\xe2\x80\x9d>");
+    assert_string_equal(shown("\xc3\xa9t\xc3\xa9 \xe2\x80\x9cx y\xe2\x80\x9d"),
+                        "<\xc3\xa9t\xc3\xa9><\xe2\x80\x9cx><y\xe2\x80\x9d>");
 }
 
 static void ends_and_comments(void **state)
@@ -127,7 +129,8 @@ static void bad_text(void **state)
     assert_string_equal(shown("a \"\\u{d800}\""), "ERROR 0: \\u{d800} is no character");
     assert_string_equal(shown("a \"\\u{110000}\""), "ERROR 0: \\u{110000} is no character");
     assert_string_equal(shown("a \"\\u41\""), "ERROR 0: \\u needs a code point in braces, as in \\u{e9}");
-    assert_string_equal(shown("a <<\nb"), "ERROR 0: << needs a closing word of 1 to 63 bytes, as in <<END / <b>");
+    assert_string_equal(shown("a <<\nb"),
+                        "ERROR 0: << needs a closing word of 1 to 63 bytes, as in <<END / <b>");
 
     parsed_line p;
     parse_wait w;
@@ -209,9 +212,11 @@ static const param own[] = {
     {.name = "metrics", .kind = PARAM_LIST, .value = "LIST", .complete = "metrics", .help = "metrics"},
     {.name = NULL},
 };
-static const command sample = {.name = "sample", .group = "model", .usage = "A", .help = "", .params = own, .max_args = 3};
+static const command sample = {.name = "sample", .group = "model", .usage = "A", .help = "",
+                               .params = own, .max_args = 3};
 
-static int read_words(params **p, const char **positional, int *n_positional, const char *const *words, err *e)
+static int read_words(params **p, const char **positional, int *n_positional, const char *const *words,
+                      err *e)
 {
     int n = 0;
     while (words[n])
@@ -231,8 +236,8 @@ static void options(void **state)
     int n;
     params *p;
     err e = {0};
-    const char *const words[] = {"one", "--prompt", "--json", "--colour=green", "-5", "--no-special", "-o", "x.csv",
-                                 "--csv", "-", "--", "--tsv", NULL};
+    const char *const words[] = {"one", "--prompt", "--json", "--colour=green", "-5", "--no-special", "-o",
+                                 "x.csv", "--csv", "-", "--", "--tsv", NULL};
     assert_int_equal(read_words(&p, positional, &n, words, &e), 0);
     assert_int_equal(n, 4);
     assert_string_equal(positional[0], "one");
@@ -252,7 +257,8 @@ static void bad_options(void **state)
 {
     (void)state;
     static const char *const cases[][3] = {
-        {"--promt", "x", "unknown option --promt"}, {"--colour", "blue", "option --colour: unknown value 'blue'"},
+        {"--promt", "x", "unknown option --promt"},
+        {"--colour", "blue", "option --colour: unknown value 'blue'"},
         {"--prompt", NULL, "option --prompt needs a value"}, {"-x", NULL, "unknown option -x"},
         {"--json=maybe", NULL, "option --json: 'maybe' is neither true nor false"},
         {"--no-special=x", NULL, "option --no-special takes no value"},
@@ -323,6 +329,13 @@ static void cursor(void **state)
     assert_int_equal(at.want, LINE_VALUE);
     assert_string_equal(at.row->name, "metrics");
     assert_int_equal(at.begin, 24);
+    assert_true(at.list);
+    at = place_of("run m --maps=L0H1,L2");
+    assert_int_equal(at.want, LINE_VALUE);
+    assert_int_equal(at.begin, 18);
+    at = place_of("list metrics --output a,b");
+    assert_int_equal(at.begin, 22);
+    assert_false(at.list);
 }
 
 int main(void)

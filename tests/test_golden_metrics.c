@@ -40,7 +40,8 @@ static void compare_file(worst *w, const opened *o, const char *path)
     int32_t ids[512];
     if (json_load(&file, path, 16 << 20, &e))
         fail_msg("%s", e.msg);
-    const json *list = json_get(file, "ids"), *heads = json_get(file, "per_head"), *nll = json_get(file, "nll");
+    const json *list = json_get(file, "ids"), *heads = json_get(file, "per_head");
+    const json *nll = json_get(file, "nll"), *induction = json_get(file, "induction");
     int64_t n = (int64_t)json_count(list);
     assert_in_range(n, 2, 512);
     for (int64_t i = 0; i < n; i++) {
@@ -58,10 +59,11 @@ static void compare_file(worst *w, const opened *o, const char *path)
     for (int l = 0; l < o->m->n_layer; l++)
         for (int h = 0; h < o->m->layers[l].attn.n_head; h++) {
             for (int i = 0; per_head[i][0]; i++)
-                compare_head(w, json_get(heads, per_head[i][0]), &c, per_head[i][1], i == 0 ? 0 : NO_INDEX, l, h);
+                compare_head(w, json_get(heads, per_head[i][0]), &c, per_head[i][1], i == 0 ? 0 : NO_INDEX,
+                             l, h);
             compare_head(w, json_get(heads, "entropy_last"), &last, "entropy", n - 1, l, h);
-            if (json_get(file, "induction")) {
-                double diff = fabs(value_of(&c, "induction", l, h, NO_INDEX) - number_at(json_get(file, "induction"), l, h));
+            if (induction) {
+                double diff = fabs(value_of(&c, "induction", l, h, NO_INDEX) - number_at(induction, l, h));
                 if (!(diff <= 1e-4))
                     fail_msg("%s: induction of L%dH%d differs by %g", path, l, h, diff);
                 w->induction = diff > w->induction ? diff : w->induction;
@@ -94,11 +96,21 @@ static void compare_folder(const char *model_path, const char *folder, int expec
     assert_int_equal(glob(pattern, 0, NULL, &found), 0);
     for (size_t i = 0; i < found.gl_pathc; i++)
         compare_file(&w, &o, found.gl_pathv[i]);
-    fprintf(stderr, "# %zu files, %d values: largest difference %.2g, induction %.2g, nll %.2g\n", found.gl_pathc,
-            w.values, w.head, w.induction, w.nll);
+    fprintf(stderr, "# %zu files, %d values: largest difference %.2g, induction %.2g, nll %.2g\n",
+            found.gl_pathc, w.values, w.head, w.induction, w.nll);
     assert_int_equal(w.values, expected);
     globfree(&found);
     close_model(&o);
+}
+
+/* What the project carries itself. */
+static void test_bundled_metrics(void **state)
+{
+    (void)state;
+    path_text model_path, folder;
+    source_path(model_path, "examples/models/lantern-3m");
+    source_path(folder, "examples/models/lantern-3m-reference");
+    compare_folder(model_path, folder, 3 * 7 * 32 + 32 + 180 + 10 + 73);
 }
 
 static void test_lantern_metrics(void **state)
@@ -168,6 +180,15 @@ static void verify_golden(const char *name, int expected_files)
         verify_files(twin, refs, expected_files);
 }
 
+static void test_verify_bundled(void **state)
+{
+    (void)state;
+    path_text model_path, refs;
+    source_path(model_path, "examples/models/lantern-3m");
+    source_path(refs, "examples/models/lantern-3m-reference/ref-*.npz");
+    verify_files(model_path, refs, 2);
+}
+
 static void test_verify_gpt2(void **state)
 {
     (void)state;
@@ -186,8 +207,8 @@ static void test_verify_llama_rope_scaling(void **state)
 {
     (void)state;
     verify_golden("llama-rope-linear", 2);
-    verify_golden("llama-rope-llama3", 2);
-    verify_golden("llama-rope-yarn", 2);
+    verify_golden("llama-rope-llama3", 3);
+    verify_golden("llama-rope-yarn", 4);
 }
 
 static void test_verify_lantern(void **state)
@@ -214,6 +235,8 @@ int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_verify_bundled),
+        cmocka_unit_test(test_bundled_metrics),
         cmocka_unit_test(test_verify_lantern),
         cmocka_unit_test(test_verify_gpt2),
         cmocka_unit_test(test_verify_llama),

@@ -54,8 +54,10 @@ static void test_uniform_causal(void **state)
 
     /* One token all over: every earlier key is an earlier occurrence. */
     int32_t same[T] = {0};
-    near(feed_one("duplicate_token", NULL, same, &d), 1 - (harmonic(T) - 1) / (T - 1), "all but the query itself");
-    near(feed_one("duplicate_token", "duplicate-match=last", same, &d), (harmonic(T) - 1) / (T - 1), "one of them");
+    near(feed_one("duplicate_token", NULL, same, &d), 1 - (harmonic(T) - 1) / (T - 1),
+         "all but the query itself");
+    near(feed_one("duplicate_token", "duplicate-match=last", same, &d), (harmonic(T) - 1) / (T - 1),
+         "one of them");
     near(feed_one("induction", NULL, same, &d), 1 - (harmonic(T) - 1) / (T - 1), "all keys but the first");
     dense_free(&d);
 }
@@ -192,7 +194,8 @@ static void test_period_is_exact(void **state)
 /* ---- nll ---- */
 
 /* Feed logits [n, V] in blocks of at most `rows` positions. */
-static void feed_logits(const int32_t *ids, int64_t n, int64_t vocab, const float *z, int64_t rows, emitted *out)
+static void feed_logits(const int32_t *ids, int64_t n, int64_t vocab, const float *z, int64_t rows,
+                        emitted *out)
 {
     const metric *m = metric_find("nll");
     metric_ctx c = {m, NULL, ids, n, 1, ATTN_SELF, NULL};

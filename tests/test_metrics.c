@@ -215,7 +215,9 @@ static dense make_pattern(pattern kind, int64_t n, uint64_t *seed)
     return d;
 }
 
-typedef enum prompt { FEW_WORDS, DISTINCT, ONE_WORD, REPEATED, BOS_REPEATED, PARTLY_REPEATED, N_PROMPT } prompt;
+typedef enum prompt {
+    FEW_WORDS, DISTINCT, ONE_WORD, REPEATED, BOS_REPEATED, PARTLY_REPEATED, N_PROMPT
+} prompt;
 
 static void make_prompt(int32_t *ids, prompt kind, int64_t n, uint64_t *seed)
 {
@@ -233,7 +235,10 @@ static void make_prompt(int32_t *ids, prompt kind, int64_t n, uint64_t *seed)
             ids[i] = (int32_t)(100 + i);
             break;
         default: /* words repeat within the segment too */
-            ids[i] = i < bos ? 0 : i < bos + half || half == 0 ? (int32_t)(1 + feed_random(seed) % 20) : ids[i - half];
+            if (i < bos + half || half == 0)
+                ids[i] = i < bos ? 0 : (int32_t)(1 + feed_random(seed) % 20);
+            else
+                ids[i] = ids[i - half];
         }
     }
 }
@@ -252,7 +257,8 @@ static void test_registry_is_complete(void **state)
     assert_non_null(metrics[0]);
     for (const metric *const *p = metrics; *p; p++) {
         const metric *m = *p;
-        const char *texts[] = {m->name, m->summary, m->definition, m->unit, m->range, m->source, m->missing_mass, m->cost};
+        const char *texts[] = {m->name, m->summary, m->definition, m->unit, m->range, m->source,
+                               m->missing_mass, m->cost};
         for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++) {
             assert_non_null(texts[i]);
             assert_null(strchr(texts[i], '\n'));
@@ -333,8 +339,8 @@ static void conform(const metric *m, const char *set, const char *choice, const 
         emitted out = {0};
         feed_metric(m, set, ids, d, &cuts[c], &out);
         if (out.n != x.n)
-            fail_msg("%s %s (%s, n %d): %d values, expected %d", m->name, set ? set : "", cuts[c].name, (int)d->n,
-                     (int)out.n, (int)x.n);
+            fail_msg("%s %s (%s, n %d): %d values, expected %d", m->name, set ? set : "", cuts[c].name,
+                     (int)d->n, (int)out.n, (int)x.n);
         for (int64_t i = 0; i < out.n; i++) {
             assert_string_equal(out.v[i].metric, m->name);
             assert_int_equal(out.v[i].position, x.position[i]);

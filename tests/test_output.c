@@ -80,8 +80,13 @@ static void aligned_numbers(void **state)
     /* one scale: as many decimals as give the largest number four digits */
     assert_string_equal(written(make(1, one, "rrr", 1.0, 23.456, -0.5), FORMAT_TABLE, &plain),
                         "    x\n 1.00\n23.46\n-0.50\n");
+    /* but none that are zero in all rows */
+    assert_string_equal(written(make(1, one, "rrr", 0.04, 0.5, -0.25), FORMAT_TABLE, &plain),
+                        "    x\n 0.04\n 0.50\n-0.25\n");
+    assert_string_equal(written(make(1, one, "rr", 0.5, 0.1), FORMAT_TABLE, &plain), "  x\n0.5\n0.1\n");
     /* too far apart for that: four digits each, points in line */
-    assert_string_equal(written(make(1, one, "rrrr", 0.91234, 0.0001234567, 0.0, 123.45678), FORMAT_TABLE, &plain),
+    assert_string_equal(written(make(1, one, "rrrr", 0.91234, 0.0001234567, 0.0, 123.45678), FORMAT_TABLE,
+                                &plain),
                         "          x\n  0.9123\n  0.0001235\n  0\n123.5\n");
     assert_string_equal(written(make(1, one, "rr", 1e-9, 5e12 + 0.5), FORMAT_TABLE, &plain),
                         "        x\n1.000e-09\n5.000e+12\n");
@@ -137,10 +142,12 @@ static void csv(void **state)
     assert_string_equal(written(sample(), FORMAT_CSV, &plain),
                         "head,layer,score,note\nL0H6,0,0.67411,first\nL3H10,12,0.0123456,\n");
     static const char *const one[] = {"a,b"};
-    assert_string_equal(written(make(1, one, "tttt", "say \"x\"", "", "two\nlines", " blank"), FORMAT_CSV, &plain),
+    assert_string_equal(written(make(1, one, "tttt", "say \"x\"", "", "two\nlines", " blank"), FORMAT_CSV,
+                                &plain),
                         "\"a,b\"\n\"say \"\"x\"\"\"\n\"\"\n\"two\nlines\"\n\" blank\"\n");
     output_style terminal = {.terminal = true};
-    assert_string_equal(written(make(1, four, "t", "\x1b]0;x\x07"), FORMAT_CSV, &terminal), "head\n\\x1B]0;x\\x07\n");
+    assert_string_equal(written(make(1, four, "t", "\x1b]0;x\x07"), FORMAT_CSV, &terminal),
+                        "head\n\\x1B]0;x\\x07\n");
 }
 
 static void tsv(void **state)
@@ -148,7 +155,8 @@ static void tsv(void **state)
     (void)state;
     assert_string_equal(written(sample(), FORMAT_TSV, &plain),
                         "head\tlayer\tscore\tnote\nL0H6\t0\t0.67411\tfirst\nL3H10\t12\t0.0123456\t\n");
-    assert_string_equal(written(make(1, four, "t", "a\tb\nc\\d\re"), FORMAT_TSV, &plain), "head\na\\tb\\nc\\\\d\\re\n");
+    assert_string_equal(written(make(1, four, "t", "a\tb\nc\\d\re"), FORMAT_TSV, &plain),
+                        "head\na\\tb\\nc\\\\d\\re\n");
 }
 
 /* Every number reads back as the same double, every text as the same bytes. */
@@ -156,9 +164,12 @@ static void json_lines(void **state)
 {
     (void)state;
     assert_string_equal(written(sample(), FORMAT_JSON, &plain),
-                        "{\"schema\":\"attnscope.test/1\",\"head\":\"L0H6\",\"layer\":0,\"score\":0.67411,\"note\":\"first\"}\n"
-                        "{\"schema\":\"attnscope.test/1\",\"head\":\"L3H10\",\"layer\":12,\"score\":0.0123456,\"note\":null}\n");
-    static const double numbers[] = {0.1, 1.0 / 3, 1e-300, 6.02214076e23, -0.0078125, 123456789.123456789, 4.9e-324};
+                        "{\"schema\":\"attnscope.test/1\",\"head\":\"L0H6\",\"layer\":0,\"score\":0.67411,"
+                        "\"note\":\"first\"}\n"
+                        "{\"schema\":\"attnscope.test/1\",\"head\":\"L3H10\",\"layer\":12,"
+                        "\"score\":0.0123456,\"note\":null}\n");
+    static const double numbers[] = {0.1, 1.0 / 3, 1e-300, 6.02214076e23, -0.0078125,
+                                     123456789.123456789, 4.9e-324};
     static const char odd[] = "quote \" back \\ tab \t bell \a \xe6\xbc\xa2";
     for (size_t i = 0; i < sizeof numbers / sizeof *numbers; i++) {
         json *root;
