@@ -170,7 +170,8 @@ bool map_set_wants(const map_set *s, int head)
     return false;
 }
 
-static void add_pooled(const map_set *s, map_slot *slot, const attn_tile *t, int64_t q, int64_t from, int64_t to)
+static void add_pooled(const map_set *s, map_slot *slot, const attn_tile *t, int64_t q, int64_t from,
+                       int64_t to)
 {
     chunk_share *share = &slot->share[t->chunk];
     int64_t row = q / s->pool;

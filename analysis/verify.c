@@ -122,7 +122,7 @@ static int get_array(npy *out, const npz *ref, const char *name, int n_dim, cons
         shape_text(theirs, sizeof(theirs), out->n_dim, out->shape);
         shape_text(ours, sizeof(ours), n_dim, shape);
         err_set(e, ERR_INPUT, "%s has shape %s, the model gives %s", name, theirs, ours);
-        r = err_hint(e, "the reference must come from the same checkpoint and hold one prompt without a batch axis");
+        r = err_hint(e, "it must come from the same checkpoint and hold one prompt, without a batch axis");
     } else if (out->dtype != NPY_F32 && out->dtype != NPY_F64 && out->dtype != NPY_F16) {
         err_set(e, ERR_INPUT, "%s holds %s, not floating-point numbers", name, npy_dtype_name(out->dtype));
         r = err_hint(e, "store it as float32 or float64");
@@ -224,7 +224,8 @@ static int on_attention(void *ud, const model *m, int layer, int64_t n, const at
     *tap = NULL;
     int r = get_layer(&v->attn, v, "attn", layer, e);
     if (r == 0 && v->attn.data) {
-        v->tap = (attn_tap){ATTN_NEED_PROBS | ATTN_NEED_LSE | ATTN_NEED_MAX, on_rows, on_tile, on_heads_done, v};
+        v->tap = (attn_tap){ATTN_NEED_PROBS | ATTN_NEED_LSE | ATTN_NEED_MAX, on_rows, on_tile, on_heads_done,
+                            v};
         *tap = &v->tap;
     }
     return r;
@@ -248,7 +249,8 @@ static int check_reference(verification *v, err *e)
     static const char *const foreign[] = {"enc_ids", "pixel_values", "input_features", NULL};
     for (int i = 0; foreign[i]; i++)
         if (npz_has(v->ref, foreign[i])) {
-            err_set(e, ERR_INPUT, "the reference has the input %s, which this model does not take", foreign[i]);
+            err_set(e, ERR_INPUT, "the reference has the input %s, which this model does not take",
+                    foreign[i]);
             return err_hint(e, "the model reads token ids only");
         }
     bool any = false;
@@ -257,11 +259,13 @@ static int check_reference(verification *v, err *e)
         int layer = -1, end = 0;
         if (sscanf(name, "hidden_%5d%n", &layer, &end) == 1 && name[end] == '\0' && layer >= 0) {
             if (layer > v->m->n_layer)
-                return err_set(e, ERR_INPUT, "the reference has %s, the model %d layers", name, v->m->n_layer);
+                return err_set(e, ERR_INPUT, "the reference has %s, the model %d layers", name,
+                               v->m->n_layer);
             any = true;
         } else if (sscanf(name, "attn_%5d%n", &layer, &end) == 1 && name[end] == '\0' && layer >= 0) {
             if (layer >= v->m->n_layer)
-                return err_set(e, ERR_INPUT, "the reference has %s, the model %d layers", name, v->m->n_layer);
+                return err_set(e, ERR_INPUT, "the reference has %s, the model %d layers", name,
+                               v->m->n_layer);
             any = true;
         } else if (!strcmp(name, "logits")) {
             any = true;
@@ -359,8 +363,8 @@ static int verdict(const verification *v, err *e)
     else
         snprintf(name, sizeof(name), "%s_%d", worst->array, worst->layer);
     bool logits = !strcmp(worst->array, "logits");
-    return err_set(e, ERR_DIFFERS, "%d of %d arrays differ, %s most: %s %.3g, gate %.3g", failed, v->n_row, name,
-                   logits ? "nmse" : "max abs", logits ? worst->nmse : worst->max_abs, worst->gate);
+    return err_set(e, ERR_DIFFERS, "%d of %d arrays differ, %s most: %s %.3g, gate %.3g", failed, v->n_row,
+                   name, logits ? "nmse" : "max abs", logits ? worst->nmse : worst->max_abs, worst->gate);
 }
 
 int verify_run(runtime *r, const model *m, const char *reference, verify_row **rows, int *n_row,

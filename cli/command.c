@@ -28,13 +28,15 @@ const param output_params[] = {
     {.name = "json", .kind = PARAM_BOOL, .help = "JSON Lines: one object a line, full precision"},
     {.name = "csv", .kind = PARAM_BOOL, .help = "comma-separated values, full precision"},
     {.name = "tsv", .kind = PARAM_BOOL, .help = "tab-separated values, full precision"},
-    {.name = "output", .kind = PARAM_PATH, .value = "FILE", .help = "write results to FILE instead of standard output"},
+    {.name = "output", .kind = PARAM_PATH, .value = "FILE",
+     .help = "write results to FILE instead of standard output"},
     {.name = NULL},
 };
 
 const param common_params[] = {
     {.name = "store", .kind = PARAM_PATH, .value = "FILE", .help = "database of results for this command"},
-    {.name = "threads", .kind = PARAM_INT, .value = "N", .max = 4096, .help = "worker threads; 0 uses all processors"},
+    {.name = "threads", .kind = PARAM_INT, .value = "N", .max = 4096,
+     .help = "worker threads; 0 uses all processors"},
     {.name = "quiet", .kind = PARAM_BOOL, .help = "no progress and no notes on standard error"},
     {.name = "help", .kind = PARAM_BOOL, .help = "explain this command"},
     {.name = NULL},

@@ -16,7 +16,7 @@ static int next_candidate;
 /* Look at the line up to the cursor, and tell Readline where its word begins. */
 static char *find_place(void)
 {
-    static char breaks[16];
+    static char breaks[16], sql_breaks[] = " \t\n\"'();,.=<>+-*/";
     strbuf text = {0};
     size_t before = lines_before->len;
     strbuf_add(&text, strbuf_str(lines_before), before);
@@ -24,6 +24,11 @@ static char *find_place(void)
     line_context_get(&place, strbuf_str(&text), text.len, true);
     strbuf_free(&text);
     place.begin = place.begin > before ? place.begin - before : 0;
+    /* SQL is one quoted word of the language, but many to complete */
+    bool sql = place.want == LINE_ARGUMENT && !strcmp(place.c->name, "sql");
+    rl_completer_quote_characters = sql ? NULL : "\"'";
+    if (sql)
+        return sql_breaks;
     char *b = breaks;
     for (const char *c = " \t\n\"';"; *c; c++)
         *b++ = *c;
@@ -53,7 +58,7 @@ static char **complete(const char *text, int start, int end)
     if (!complete_words(&candidates, the_session, &place))
         return NULL; /* Readline goes on with file names */
     rl_attempted_completion_over = 1;
-    rl_completion_append_character = place.want == LINE_VALUE && place.row->kind == PARAM_LIST ? '\0' : ' ';
+    rl_completion_append_character = place.list ? '\0' : ' ';
     char **found = candidates.n ? rl_completion_matches(text, give_candidate) : NULL;
     word_list_free(&candidates);
     return found;
@@ -97,7 +102,6 @@ void complete_install(session *s, const strbuf *before)
     rl_attempted_completion_function = complete;
     rl_completion_word_break_hook = find_place;
     rl_completer_word_break_characters = " \t\n\"';";
-    rl_completer_quote_characters = "\"'";
     rl_filename_quote_characters = " \t\n\"';\\";
     rl_filename_quoting_function = quote_name;
     rl_filename_dequoting_function = dequote_name;

@@ -103,11 +103,12 @@ static void add_query(word_list *out, const session *s, const char *sql)
 static void add_sql(word_list *out, const session *s)
 {
     static const char *const keywords[] = {
-        "SELECT", "FROM", "WHERE", "GROUP", "ORDER", "BY", "LIMIT", "JOIN", "LEFT", "USING", "ON", "AS", "AND", "OR",
-        "NOT", "NULL", "IN", "LIKE", "BETWEEN", "DISTINCT", "HAVING", "DESC", "ASC", "COUNT", "AVG", "MIN", "MAX",
-        "SUM", NULL};
+        "SELECT", "FROM", "WHERE", "GROUP", "ORDER", "BY", "LIMIT", "JOIN", "LEFT", "USING", "ON", "AS",
+        "AND", "OR", "NOT", "NULL", "IN", "LIKE", "BETWEEN", "DISTINCT", "HAVING", "DESC", "ASC", "COUNT",
+        "AVG", "MIN", "MAX", "SUM", NULL};
     add_all(out, keywords);
-    add_query(out, s, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') AND name NOT LIKE 'sqlite_%'");
+    add_query(out, s, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') "
+                      "AND name NOT LIKE 'sqlite_%'");
     add_query(out, s, "SELECT DISTINCT c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c "
                       "WHERE t.type IN ('table', 'view')");
 }
@@ -130,8 +131,8 @@ static void add_isas(word_list *out)
 /* False: file names. */
 static bool add_source(word_list *out, const session *s, const char *source)
 {
-    static const char *const lists[] = {"metrics", "figures", "commands", "readers", "families", "isas", "settings",
-                                        NULL};
+    static const char *const lists[] = {"metrics", "figures", "commands", "readers", "families", "isas",
+                                        "settings", NULL};
     if (!strcmp(source, "models") || !strcmp(source, "files"))
         return false;
     if (!strcmp(source, "commands"))

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/cancel.h"
 #include "base/mapfile.h"
 #include "base/outfile.h"
@@ -25,8 +26,8 @@ static bool is_option(const char *word)
     return word[0] == '-' && word[1] != '\0' && !parse_real(&number, word);
 }
 
-static int set_option(params *p, const char *name, const char *value, int *at, int n, const char *const *words,
-                      err *e)
+static int set_option(params *p, const char *name, const char *value, int *at, int n,
+                      const char *const *words, err *e)
 {
     const param *row = params_row(p, name);
     if (row && row->kind != PARAM_BOOL && !value && *at + 1 < n)
@@ -52,7 +53,7 @@ int command_read_words(const command *c, params *p, const char **positional, int
                 name = w + 1; /* an option of one letter, as -n of top */
             if (!name || !params_row(p, name)) {
                 err_set(e, ERR_USAGE, "unknown option %s", w);
-                rc = err_hint(e, "`help %s` shows the options; `--` before a word that begins with a dash", c->name);
+                rc = err_hint(e, "`help %s` shows the options; `--` ends them", c->name);
             } else {
                 rc = set_option(p, name, NULL, &i, n, words, e);
             }
@@ -100,6 +101,8 @@ static int unknown_verb(const session *s, const char *word, err *e)
         err_set(e, ERR_USAGE, "unknown command \"%s\"", word);
         if (near)
             err_hint(e, "did you mean \"%s\"?", near);
+        else if (access(word, F_OK) == 0)
+            err_hint(e, "that is a file: `info %s` describes a model, `source %s` runs a script", word, word);
         else
             err_hint(e, "`%shelp` lists the commands", s->interactive ? "" : "attnscope ");
     }
@@ -275,7 +278,7 @@ static int read_file_words(const parsed_command *c, const char **words, char **o
         if (rc) {
             owned[i] = NULL;
             if (e->hint[0] == '\0')
-                err_hint(e, "@NAME stands for the content of a file; write @@NAME for a word that begins with @");
+                err_hint(e, "@NAME is the content of a file; write @@NAME for a word that begins with @");
             return rc;
         }
         if (strlen(owned[i]) != size)

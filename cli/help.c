@@ -45,7 +45,8 @@ int help_overview(FILE *f, err *e)
     for (const help_topic *t = help_topics; t->name; t++)
         strbuf_printf(&b, "%s%s", t == help_topics ? "  " : ", ", t->name);
     strbuf_puts(&b, "\n");
-    help_wrap(&b, "explain the rest. `list metrics`, `list figures`, `list settings` show what there is.", 0, width);
+    help_wrap(&b, "explain the rest. `list metrics`, `list figures`, `list settings` show what there is.", 0,
+              width);
     return finish(f, &b, e);
 }
 
@@ -67,7 +68,9 @@ static void put_options(strbuf *b, const command *c, int width)
     const char *heading = "";
     command_get_tables(c, tables);
     for (int t = 0; tables[t]; t++) {
-        const char *title = tables[t] == output_params ? "Output" : tables[t] == common_params ? "All commands" : "Options";
+        const char *title = tables[t] == output_params   ? "Output"
+                            : tables[t] == common_params ? "All commands"
+                                                         : "Options";
         for (const param *r = tables[t]; r->name; r++) {
             if (help_shadowed(tables, t, r))
                 continue;
@@ -88,7 +91,8 @@ int help_command(FILE *f, const command *c, err *e)
     strbuf_puts(&b, "\n");
     strbuf label = {0};
     strbuf_printf(&label, "usage: %s", c->name);
-    help_entry(&b, strbuf_str(&label), c->usage[0] ? strbuf_str(&usage) : "[options]", 0, (int)label.len + 1, width);
+    help_entry(&b, strbuf_str(&label), c->usage[0] ? strbuf_str(&usage) : "[options]", 0, (int)label.len + 1,
+               width);
     strbuf_puts(&b, "\n");
     help_wrap(&b, c->help, 0, width);
     put_options(&b, c, width);
@@ -131,7 +135,8 @@ int help_metric(FILE *f, const metric *m, err *e)
     put_field(&b, "source", m->source, width);
     put_field(&b, "missing mass", m->missing_mass, width);
     put_field(&b, "cost", m->cost, width);
-    put_field(&b, "scope", m->scope == METRIC_HEAD ? "each layer and head" : "the model's predictions", width);
+    put_field(&b, "scope", m->scope == METRIC_HEAD ? "each layer and head" : "the model's predictions",
+              width);
     put_params(&b, m->params, width);
     return finish(f, &b, e);
 }

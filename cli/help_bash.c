@@ -78,7 +78,8 @@ int help_bash_completion(FILE *f, err *e)
     strbuf b = {0};
     strbuf_printf(&b, "# bash completion for attnscope %s, made by `attnscope help --bash-completion`\n"
                       "_attnscope()\n{\n"
-                      "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} verb= words= options= i\n"
+                      "    local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}\n"
+                      "    local verb= words= options= i\n"
                       "    COMPREPLY=()\n"
                       "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
                       "        case ${COMP_WORDS[i]} in\n"
@@ -87,7 +88,8 @@ int help_bash_completion(FILE *f, err *e)
         if (r->kind != PARAM_BOOL)
             strbuf_printf(&b, " | --%s", r->name);
     }
-    strbuf_puts(&b, ") ((i++)) ;;\n        -*) ;;\n        *) verb=${COMP_WORDS[i]}; break ;;\n        esac\n    done\n"
+    strbuf_puts(&b, ") ((i++)) ;;\n        -*) ;;\n        *) verb=${COMP_WORDS[i]}; break ;;\n"
+                    "        esac\n    done\n"
                     "    case $verb in\n    '')\n        words=\"");
     for (int i = 0; commands[i]; i++)
         strbuf_printf(&b, "%s%s", i ? " " : "", commands[i]->name);

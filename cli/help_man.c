@@ -167,23 +167,28 @@ static void put_figures(strbuf *b)
     put_rows(b, figure_params);
 }
 
+static const char description[] =
+    "attnscope loads a transformer checkpoint, runs it with its attention instrumented, and answers "
+    "questions about its heads: where they look, which are sinks, how spread their attention is. "
+    "Metrics are exact and computed inside the attention kernel, in memory that grows with the length "
+    "of the prompt, not with its square. Results are rows of an SQLite database; figures are drawn "
+    "from those rows.\n"
+    "\n"
+    "Without arguments, and with a terminal, it opens a shell with history and completion.";
+
 int help_man(FILE *f, err *e)
 {
     strbuf b = {0};
     strbuf_printf(&b, ".TH ATTNSCOPE 1 \"\" \"attnscope %s\" \"User Commands\"\n", program_version);
     strbuf_puts(&b, ".SH NAME\nattnscope \\- see what a transformer\\(aqs attention heads do\n"
                     ".SH SYNOPSIS\n"
-                    ".B attnscope\n[\\fIoptions\\fR] \\fIVERB\\fR [\\fIword\\fR ...] [\\fIoptions of the verb\\fR]\n.br\n"
+                    ".B attnscope\n[\\fIoptions\\fR] \\fIVERB\\fR [\\fIword\\fR ...] "
+                    "[\\fIoptions of the verb\\fR]\n.br\n"
                     ".B attnscope\n[\\fIoptions\\fR] \\fB\\-c\\fR \\fICOMMANDS\\fR ...\n.br\n"
                     ".B attnscope\n[\\fIoptions\\fR] \\fB\\-f\\fR \\fISCRIPT\\fR ...\n.br\n"
                     ".B attnscope\n[\\fIoptions\\fR] [< \\fISCRIPT\\fR]\n"
                     ".SH DESCRIPTION\n");
-    put_paragraphs(&b, "attnscope loads a transformer checkpoint, runs it with its attention instrumented, and "
-                       "answers questions about its heads: where they look, which are sinks, how spread their "
-                       "attention is. Metrics are exact and computed inside the attention kernel, in memory that "
-                       "grows with the length of the prompt, not with its square. Results are rows of an SQLite "
-                       "database; figures are drawn from those rows.\n\n"
-                       "Without arguments, and with a terminal, it opens a shell with history and completion.");
+    put_paragraphs(&b, description);
     strbuf_puts(&b, ".SH OPTIONS\nThese come before the verb.\n");
     for (const program_option *o = program_options; o->spelling; o++)
         put_item(&b, o->spelling, o->help);

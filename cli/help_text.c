@@ -37,9 +37,9 @@ const help_topic help_topics[] = {
      "Results go to standard output, everything else to standard error. Tables are aligned for reading, with "
      "units in the header and four significant digits; in a terminal, long text is cut to the width. "
      "`--json` writes JSON Lines: one object a line, whose first member \"schema\" tells what it is. `--csv` "
-     "(RFC 4180, lines end in LF, an empty field is NULL) and `--tsv` (\\t \\n \\r \\\\ for what cannot stand in "
-     "a field) begin with a header. These three carry full precision. `--output FILE` writes to a file, "
-     "which appears under its name only when it is complete.\n"
+     "(RFC 4180, lines end in LF, an empty field is NULL) and `--tsv` (\\t \\n \\r \\\\ for what cannot "
+     "stand in a field) begin with a header. These three carry full precision. `--output FILE` writes to a "
+     "file, which appears under its name only when it is complete.\n"
      "\n"
      "A step that takes more than half a second shows its progress when standard error is a terminal. A "
      "reader that closes the pipe early, as `head` does, ends the program quietly with status 0."},

@@ -42,6 +42,12 @@ static const param *option_row(const command *c, const char *word, size_t *value
     return find_row(c, name);
 }
 
+static bool is_list(const param *row)
+{
+    const char *source = row->complete ? row->complete : "";
+    return row->kind == PARAM_LIST || !strcmp(source, "heads") || !strcmp(source, "layers");
+}
+
 /* A word that is finished. */
 static void take_word(reader *r, const char *word)
 {
@@ -89,7 +95,6 @@ static void take_last(reader *r, const char *text, size_t begin, const char *raw
         } else if (row && value) {
             out->want = LINE_VALUE;
             out->row = row;
-            out->after_equals = true;
             out->begin = begin + (size_t)(strchr(raw, '=') - raw) + 1;
         }
     } else {
@@ -99,7 +104,8 @@ static void take_last(reader *r, const char *text, size_t begin, const char *raw
     if (raw[0] == '@' && out->want != LINE_NOTHING && out->want != LINE_OPTION) {
         out->want = raw[1] == '@' ? LINE_NOTHING : LINE_FILE;
         out->begin = begin + 1;
-    } else if (out->want == LINE_VALUE && out->row->kind == PARAM_LIST) {
+    } else if (out->want == LINE_VALUE && is_list(out->row)) {
+        out->list = true;
         const char *comma = strrchr(raw, ',');
         if (comma && begin + (size_t)(comma - raw) >= out->begin)
             out->begin = begin + (size_t)(comma - raw) + 1;

@@ -20,7 +20,7 @@ typedef struct line_context {
     int argument;
     char first[64];       /* the first positional argument, when it is behind the cursor's word */
     size_t begin;         /* where the piece to be completed begins: behind a quote, '=', ',' or '@' */
-    bool after_equals;    /* --name=VALUE */
+    bool list;            /* the value may go on with a comma */
 } line_context;
 
 /* The first `point` bytes of line count.  prefix: verbs may be shortened. */

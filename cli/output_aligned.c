@@ -42,6 +42,20 @@ static int common_decimals(double smallest, double largest, bool integral)
     return smallest * pow(10, decimals) < 9.5 ? EACH : decimals;
 }
 
+/* Drop decimals that are zero in the whole column: 0.04 and 0.5 need two of them, not four. */
+static int needed_decimals(const table *t, int col, int decimals)
+{
+    for (; decimals > 0; decimals--) {
+        double unit = pow(10, decimals - 1);
+        for (int64_t row = 0; row < t->n_row; row++) {
+            double v = cell_number(table_cell(t, row, col));
+            if (isfinite(v) && fabs(v * unit - round(v * unit)) > 1e-9 * fabs(v * unit))
+                return decimals;
+        }
+    }
+    return decimals;
+}
+
 static void put_real(strbuf *b, double v, int decimals)
 {
     double size = fabs(v);
@@ -90,6 +104,8 @@ static void scan_numbers(const table *t, int col, layout *l)
         integral = integral && c->u.r == trunc(c->u.r);
     }
     l->decimals = largest > 0 ? common_decimals(smallest, largest, integral) : 0;
+    if (l->decimals > 0)
+        l->decimals = needed_decimals(t, col, l->decimals);
 }
 
 static int larger(int a, int b)

@@ -98,7 +98,7 @@ static int escape(scanner *s, err *e)
     case 'u': return escape_codepoint(s, e);
     default:
         err_set(e, ERR_USAGE, "unknown escape \\%c in double quotes", c);
-        return err_hint(e, "write \\\\ for a backslash, or use single quotes, which take everything as it is");
+        return err_hint(e, "write \\\\ for a backslash; single quotes take everything as it is");
     }
 }
 

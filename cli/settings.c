@@ -53,6 +53,16 @@ static int set_isa(session *s, const char *value, err *e)
     return 0;
 }
 
+static int set_store(session *s, const char *path, err *e)
+{
+    int64_t last = 0;
+    if (!strcmp(path, s->store_path))
+        return 0;
+    if (!s->quiet && s->st && !strcmp(s->store_path, ":memory:") && !store_last_run(s->st, &last, NULL) && last)
+        fputs("attnscope: the runs that were kept in memory are gone with their store\n", stderr);
+    return session_use_store(s, path, e);
+}
+
 static int unknown_setting(const char *name, err *e)
 {
     const char *names[sizeof settings_params / sizeof *settings_params];
@@ -74,7 +84,7 @@ int session_set(session *s, const char *name, const char *value, err *e)
     if (!rc)
         rc = params_set(s->settings, name, value, e);
     if (!rc && !strcmp(row->name, "store"))
-        rc = session_use_store(s, value, e);
+        rc = set_store(s, value, e);
     if (!rc && !strcmp(row->name, "quiet"))
         s->quiet = params_bool(s->settings, "quiet");
     return rc;

@@ -78,7 +78,12 @@ static bool read_line(shell *sh)
     rl_callback_handler_install(strbuf_str(&prompt), take_line);
     while (!sh->have_line && !cancel_requested()) {
         struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
-        if (ppoll(&in, 1, NULL, &before) > 0)
+        bool typed = ppoll(&in, 1, NULL, &before) > 0;
+        /* ppoll leaves a signal waiting when there is input as well; what is typed came after it, because
+         * the terminal drops older input at Ctrl-C */
+        sigprocmask(SIG_SETMASK, &before, NULL);
+        sigprocmask(SIG_BLOCK, &block, NULL);
+        if (typed && !cancel_requested())
             rl_callback_read_char();
         else if (!cancel_requested())
             rl_resize_terminal(); /* the other signal that ends the sleep: the window has another size */

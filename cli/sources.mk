@@ -30,6 +30,8 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/dispatch.c \
 	cli/export_npz.c \
 	cli/figure_data.c \
+	cli/figure_map.c \
+	cli/figure_values.c \
 	cli/head_select.c \
 	cli/help.c \
 	cli/help_bash.c \
@@ -58,7 +60,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/terminal.c \
 	cli/text_width.c
 libattnscope_a_SOURCES += cli/command.h cli/command_util.h cli/complete.h cli/dispatch.h cli/export_npz.h \
-	cli/figure_data.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h \
+	cli/figure_data.h cli/figure_parts.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h \
 	cli/line_context.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
 	cli/prompt_input.h cli/run_sink.h cli/run_summary.h cli/sampler.h cli/session.h \
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/terminal.h \

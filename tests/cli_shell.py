@@ -102,6 +102,8 @@ def session(home):
     s.does("and accepted", "\r", r'"schema":"attnscope.metric/1"[^>]*(.*\n)*attnscope> $')
     s.does("a choice is completed", "set color nev\t\r", r"set color never \nattnscope> $")
     s.does("a setting behind an equals sign", "list metrics --output=no\t", r"--output=notes\.csv $")
+    s.send("\x15")
+    s.does("words of SQL within its quotes", 'sql "sel\t* fr\t', r'sql "SELECT \* FROM $')
     s.does("Ctrl-C drops the line", "\x03", r"\^C\nattnscope> $")
     s.does("and the shell goes on", "set threads 3; set threads\r", r"\n3\nattnscope> $")
     s.does("a list is completed word by word", "run m --metrics entr\t,ma\t", r"entropy,max$")

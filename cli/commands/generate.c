@@ -8,11 +8,13 @@
 #include "cli/output.h"
 #include "cli/prompt_input.h"
 #include "cli/sampler.h"
+#include "cli/terminal.h"
 
 typedef struct generation {
     const loaded_model *lm;
     session *s;
     bool stream;         /* text goes out token by token */
+    bool terminal;       /* control characters are made visible */
     strbuf held;         /* bytes of a character that is not complete yet */
     int32_t *ids;        /* generated so far */
     int64_t n;
@@ -29,10 +31,13 @@ static int stream_text(generation *g, const char *bytes, size_t n, bool last, er
     const char *s = strbuf_str(&g->held);
     size_t at = 0, len = g->held.len;
     while (at < len) {
-        int k = utf8_next(NULL, s + at, len - at);
+        uint32_t c = 0;
+        int k = utf8_next(&c, s + at, len - at);
         if (k == 0 && !last && len - at < 4 && ((unsigned char)s[at] & 0xc0) == 0xc0)
             break; /* its other bytes may follow */
-        if (k)
+        if (k && g->terminal && c != '\n' && c != '\t')
+            strbuf_put_visible(&out, s + at, (size_t)k); /* a model may write escape sequences */
+        else if (k)
             strbuf_add(&out, s + at, (size_t)k);
         else
             strbuf_put_utf8(&out, 0xFFFD);
@@ -138,7 +143,8 @@ static int run(session *s, const command_args *a, err *e)
     rc = prompt_read(&in, lm, a->p, e);
     if (rc)
         return rc;
-    generation g = {.lm = lm, .s = s, .stream = command_format(s, a) != FORMAT_JSON};
+    generation g = {
+        .lm = lm, .s = s, .stream = command_format(s, a) != FORMAT_JSON, .terminal = terminal_output(s)};
     sampler smp = {0};
     decoder *d = NULL;
     int64_t room = lm->m->context - in.n, max_tokens = params_int(a->p, "max-tokens");

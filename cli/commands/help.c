@@ -63,7 +63,7 @@ static const char *const complete[] = {"topics", NULL};
 const command command_help = {
     .name = "help", .group = "shell", .usage = "[VERB | METRIC | FIGURE | TOPIC]",
     .summary = "explain a command, a metric, a figure or a topic",
-    .help = "Without a word, lists the commands. The manual page and the completion for bash come from the same "
-            "tables.",
+    .help = "Without a word, lists the commands. The manual page and the completion for bash come from the\n"
+            "same tables.",
     .examples = examples, .params = own, .max_args = 1, .complete = complete, .run = run,
 };

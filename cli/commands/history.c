@@ -27,7 +27,7 @@ static const char *const examples[] = {
 const command command_history = {
     .name = "history", .group = "shell", .usage = "[N]",
     .summary = "show the lines typed in the shell",
-    .help = "Lines are kept in $XDG_STATE_HOME/attnscope/history, readable by you alone; a line that begins with "
-            "a blank is not kept. Arrow keys bring them back, Ctrl-R searches them.",
+    .help = "Lines are kept in $XDG_STATE_HOME/attnscope/history, readable by you alone; a line that begins "
+            "with a blank is not kept. Arrow keys bring them back, Ctrl-R searches them.",
     .examples = examples, .params = own, .max_args = 1, .run = run,
 };

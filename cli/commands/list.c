@@ -44,8 +44,8 @@ static int metric_rows(table *t, err *e)
         const metric *m = metrics[i];
         strbuf options = {0};
         put_options(&options, m->params);
-        const char *row[] = {m->name, m->unit, m->range, m->summary, m->definition, m->source, m->missing_mass,
-                             m->cost, strbuf_str(&options)};
+        const char *row[] = {m->name, m->unit, m->range, m->summary, m->definition, m->source,
+                             m->missing_mass, m->cost, strbuf_str(&options)};
         rc = add_row(t, row, e);
         strbuf_free(&options);
     }
@@ -70,7 +70,8 @@ static int command_rows(table *t, err *e)
     int rc = 0;
     for (const command_group *g = command_groups; g->name; g++) {
         for (int i = 0; commands[i] && !rc; i++) {
-            const char *row[] = {commands[i]->name, commands[i]->group, commands[i]->summary, commands[i]->usage};
+            const char *row[] = {commands[i]->name, commands[i]->group, commands[i]->summary,
+                                 commands[i]->usage};
             if (!strcmp(commands[i]->group, g->name))
                 rc = add_row(t, row, e);
         }
@@ -123,11 +124,13 @@ static int isa_rows(table *t, err *e)
 
 static const kind kinds[] = {
     {"metrics", "attnscope.metric/1", 9, 4,
-     {"metric", "unit", "range", "summary", "definition", "source", "missing_mass", "cost", "options"}, metric_rows},
+     {"metric", "unit", "range", "summary", "definition", "source", "missing_mass", "cost", "options"},
+     metric_rows},
     {"figures", "attnscope.figure/1", 4, 3, {"figure", "needs", "summary", "options"}, figure_rows},
     {"commands", "attnscope.command/1", 4, 3, {"command", "group", "summary", "usage"}, command_rows},
     {"readers", "attnscope.reader/1", 2, 2, {"reader", "summary"}, reader_rows},
-    {"families", "attnscope.family/1", 4, 4, {"family", "summary", "model_types", "gguf_architectures"}, family_rows},
+    {"families", "attnscope.family/1", 4, 4, {"family", "summary", "model_types", "gguf_architectures"},
+     family_rows},
     {"isas", "attnscope.isa/1", 3, 3, {"isa", "usable", "in_use"}, isa_rows},
     {"settings", "attnscope.setting/1", 4, 4, {NULL}, NULL},
 };
@@ -177,9 +180,10 @@ static const char *const examples[] = {
 static const char *const complete[] = {"lists", NULL};
 
 const command command_list = {
-    .name = "list", .group = "shell", .usage = "metrics | figures | commands | readers | families | isas | settings",
+    .name = "list", .group = "shell",
+    .usage = "metrics | figures | commands | readers | families | isas | settings",
     .summary = "list what there is to choose from",
-    .help = "The aligned table is brief; --json, --csv and --tsv give all that is known. `help NAME` tells more "
-            "about one metric, figure or command.",
+    .help = "The aligned table is brief; --json, --csv and --tsv give all that is known. `help NAME` tells "
+            "more about one metric, figure or command.",
     .examples = examples, .min_args = 1, .max_args = 1, .complete = complete, .run = run,
 };

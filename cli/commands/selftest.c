@@ -287,9 +287,7 @@ static int run(session *s, const command_args *a, err *e)
         rc = print_table(s, a, b.t, "attnscope.selftest/1", e);
     if (!rc && b.n_fail) {
         err_set(e, ERR_FAILED, "%d of %" PRId64 " checks failed", b.n_fail, b.t->n_row);
-        rc = err_hint(
-            e,
-            "ATTNSCOPE_ISA=c leaves out accelerated kernels; please report this and `info --machine`");
+        rc = err_hint(e, "ATTNSCOPE_ISA=c does without SIMD kernels; please report it with `info --machine`");
     } else if (!rc) {
         say(s, "%" PRId64 " checks passed", b.t->n_row);
     }

@@ -46,8 +46,8 @@ static const char *const complete[] = {"settings", "setting-values", NULL};
 const command command_set = {
     .name = "set", .group = "shell", .usage = "[NAME [VALUE]]",
     .summary = "show or change a setting of this session",
-    .help = "Settings hold until the session ends; an option of a command goes before the setting of the same "
-            "name. Before the verb on the program's command line each setting is an option: "
+    .help = "Settings hold until the session ends; an option of a command goes before the setting of the "
+            "same name. Before the verb on the program's command line each setting is an option: "
             "`attnscope --threads 4 run ...`.",
     .examples = examples, .max_args = 2, .complete = complete, .run = run,
 };

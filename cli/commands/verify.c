@@ -64,13 +64,12 @@ static int one(session *s, loaded_model *lm, const char *file, table *t, tally *
 
 static int run(session *s, const command_args *a, err *e)
 {
-    static const char *const columns[] = {"reference", "array", "layer", "max_abs",
-                                          "nmse",      "rms",   "gate",  "verdict"};
+    static const char *const columns[] = {"reference", "array", "layer", "max_abs", "nmse",
+                                          "rms", "gate", "verdict"};
     const char *list = params_str(a->p, "reference");
     if (!list && a->n < 2) {
         err_set(e, ERR_USAGE, "no reference file given");
-        return err_hint(
-            e, "add --reference FILE.npz; examples/reference/make_reference.py makes one, `dump` another");
+        return err_hint(e, "add --reference FILE.npz; examples/reference/make_reference.py makes one");
     }
     loaded_model *lm;
     table *t = NULL;

@@ -213,7 +213,7 @@ static int read_id(int32_t *out, const tokenizer *t, const gguf_meta *m, const c
 static int add_special(tokenizer *t, const gguf_meta *m, bool bos_by_default, err *e)
 {
     bool bos = bos_by_default, eos = false;
-    const char *where = "tokenizer.ggml.add_bos_token and add_eos_token";
+    const char *where = "tokenizer.ggml.add_bos_token";
     int rc = read_id(&t->bos, t, m, "tokenizer.ggml.bos_token_id", e);
 
     if (!rc)
@@ -222,7 +222,8 @@ static int add_special(tokenizer *t, const gguf_meta *m, bool bos_by_default, er
         return rc;
     if (!gguf_bool(&bos, gguf_find(m, "tokenizer.ggml.add_bos_token")) && bos)
         where = "the default of this pre-tokenizer";
-    gguf_bool(&eos, gguf_find(m, "tokenizer.ggml.add_eos_token"));
+    if (gguf_bool(&eos, gguf_find(m, "tokenizer.ggml.add_eos_token")) && eos)
+        where = bos ? "tokenizer.ggml.add_bos_token and add_eos_token" : "tokenizer.ggml.add_eos_token";
     if (bos && t->bos >= 0)
         rc = post_add(t, t->bos, false, e);
     if (!rc && eos && t->eos >= 0)

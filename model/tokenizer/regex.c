@@ -12,7 +12,7 @@ enum {
     MAX_PATTERN = 1 << 16,          /* bytes */
     MATCH_LIMIT = 20000000,         /* backtracking steps of one search: about a tenth of a second */
     HEAP_LIMIT = 256 << 10,         /* KiB, for the interpreter */
-    STACK_START = 64 << 10, STACK_MAX = 8 << 20, /* of compiled code; grows as needed */
+    STACK_START = 64 << 10, STACK_MAX = 64 << 20, /* of compiled code; address space until it is needed */
 };
 
 struct regex {

@@ -1,0 +1,22 @@
+/* What the files behind cli/figure_data.h share. */
+#ifndef ATTNSCOPE_CLI_FIGURE_PARTS_H
+#define ATTNSCOPE_CLI_FIGURE_PARTS_H
+
+#include "cli/figure_data.h"
+
+/* What is known of the run, for title, subtitle and provenance; texts live in the source's arena. */
+typedef struct figure_facts {
+    const char *model, *sha256, *path, *command, *version, *operator_name, *precision, *label, *prompt_sha256;
+    int64_t n_token, n_layer, n_head;
+} figure_facts;
+
+/* printf into the arena of src. */
+const char *figure_text(figure_source *src, err *e, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+/* Fill cells, labels and titles: figure_map.c from a stored map, figure_values.c from the values of a
+ * metric. */
+int figure_load_map(figure_source *src, session *s, const command_args *a, store *st, const figure_facts *f,
+                    err *e);
+int figure_load_values(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e);
+
+#endif

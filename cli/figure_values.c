@@ -1,0 +1,167 @@
+/* The values of a metric, layer by head, as the numbers of a figure. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include "analysis/metric.h"
+#include "base/mem.h"
+#include "cli/command_util.h"
+#include "cli/figure_parts.h"
+
+static int choose_metric(const metric **m, figure_source *src, const command_args *a, store *st,
+                         const figure_facts *f, err *e)
+{
+    const cell bind[] = {cell_int(src->run)};
+    const char *name = params_str(a->p, "metric");
+    table *t = NULL;
+    int rc = name ? require_metric(m, name, e) : 0;
+    if (!rc && name && (*m)->scope != METRIC_HEAD) {
+        rc = err_set(e, ERR_USAGE, "%s has no values per head", name);
+        err_hint(e, "`top %s` ranks its values", name);
+    }
+    if (rc)
+        return rc;
+    rc = store_query(st, &t, "SELECT metric FROM head_value WHERE run = ?1 GROUP BY metric ORDER BY metric",
+                     bind, 1, e);
+    if (rc)
+        return rc;
+    strbuf have = {0};
+    bool there = false;
+    for (int64_t i = 0; i < t->n_row; i++) {
+        const char *stored = cell_string(table_cell(t, i, 0));
+        strbuf_printf(&have, "%s%s", i ? ", " : "", stored);
+        there |= name && strcmp(stored, name) == 0;
+    }
+    if (!name && t->n_row == 1) {
+        rc = require_metric(m, cell_string(table_cell(t, 0, 0)), e);
+    } else if (!name && t->n_row > 1) {
+        rc = err_set(e, ERR_USAGE, "run %" PRId64 " holds several metrics: which?", src->run);
+        err_hint(e, "add --metric, one of %s", strbuf_str(&have));
+    } else if (!there) {
+        rc = t->n_row ? err_set(e, ERR_FAILED, "run %" PRId64 " has no values of %s (it has %s)", src->run,
+                                name, strbuf_str(&have))
+                      : err_set(e, ERR_FAILED, "run %" PRId64 " holds no values of heads", src->run);
+        err_hint(e, "make them with `run %s --prompt TEXT --metrics %s`", f->path,
+                 name ? name : metric_defaults);
+    }
+    strbuf_free(&have);
+    table_free(t);
+    return rc;
+}
+
+/* The position that is drawn: the one asked for, else "over all queries", else the first there is. */
+static int choose_position(int64_t *position, figure_source *src, const command_args *a, store *st,
+                           const metric *m, err *e)
+{
+    bool given = params_given(a->p, "position");
+    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(params_int(a->p, "prompt"))};
+    table *t = NULL;
+    int rc = store_query(
+        st, &t,
+        "SELECT DISTINCT position FROM head_value WHERE run = ?1 AND metric = ?2 AND prompt = ?3"
+        " ORDER BY position LIMIT 1000",
+        bind, 3, e);
+    if (rc)
+        return rc;
+    bool found = false;
+    strbuf have = {0};
+    for (int64_t i = 0; i < t->n_row && !found; i++) {
+        const cell *c = table_cell(t, i, 0);
+        *position = c->kind == CELL_INT ? c->u.i : NO_INDEX;
+        found = !given || *position == params_int(a->p, "position");
+        if (i < 8 && c->kind == CELL_INT)
+            strbuf_printf(&have, "%s%" PRId64, have.len ? ", " : "", c->u.i);
+    }
+    if (!found) {
+        rc = err_set(e, ERR_USAGE, "run %" PRId64 " has no %s at position %" PRId64, src->run, m->name,
+                     params_int(a->p, "position"));
+        err_hint(e,
+                 have.len ? "it has positions %s" : "leave --position out: its values are over all queries",
+                 strbuf_str(&have));
+    }
+    strbuf_free(&have);
+    table_free(t);
+    return rc;
+}
+
+/* Numbers of "0 .. 1" or "0 .."; NaN where there is none. */
+static void read_range(double *lo, double *hi, const char *range)
+{
+    *lo = *hi = (double)NAN;
+    char text[64];
+    snprintf(text, sizeof text, "%s", range);
+    char *dots = strstr(text, "..");
+    if (!dots)
+        return;
+    char *end = dots, *right = dots + 2 + strspn(dots + 2, " ");
+    while (end > text && end[-1] == ' ')
+        end--;
+    *end = '\0';
+    double v;
+    if (parse_real(&v, text))
+        *lo = v;
+    if (parse_real(&v, right))
+        *hi = v;
+}
+
+/* Bytes of a metric's summary without ", ... by default": here the parameters are known. */
+static int what_is_drawn(const metric *m)
+{
+    static const char tail[] = " by default";
+    size_t n = strlen(m->summary), k = sizeof tail - 1;
+    if (n > k && strcmp(m->summary + n - k, tail) == 0)
+        for (size_t i = n; i > 0; i--)
+            if (m->summary[i] == ',')
+                return (int)i;
+    return (int)n;
+}
+
+int figure_load_values(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e)
+{
+    const metric *m;
+    int64_t position = NO_INDEX;
+    table *t = NULL;
+    figure_data *d = &src->d;
+    int rc = choose_metric(&m, src, a, st, f, e);
+    if (!rc)
+        rc = choose_position(&position, src, a, st, m, e);
+    if (rc)
+        return rc;
+    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(params_int(a->p, "prompt")),
+                         cell_index(position)};
+    rc = store_query(
+        st, &t,
+        "SELECT layer, head, value FROM head_value WHERE run = ?1 AND metric = ?2 AND prompt = ?3"
+        " AND position IS ?4 AND kind = 'self'",
+        bind, 4, e);
+    size_t count = 0;
+    if (!rc && !size_mul(&count, (size_t)f->n_layer, (size_t)f->n_head))
+        rc = err_nomem(e, "figure");
+    if (!rc && !(src->cells = mem_array(count, sizeof *src->cells, e)))
+        rc = ERR_RESOURCE;
+    for (size_t i = 0; !rc && i < count; i++)
+        src->cells[i] = NAN;
+    for (int64_t i = 0; !rc && i < t->n_row; i++) {
+        int64_t layer = table_cell(t, i, 0)->u.i, head = table_cell(t, i, 1)->u.i;
+        if (layer < f->n_layer && head < f->n_head)
+            src->cells[layer * f->n_head + head] = (float)cell_number(table_cell(t, i, 2));
+    }
+    table_free(t);
+    if (rc)
+        return rc;
+    d->m = (figure_matrix){f->n_layer, f->n_head, src->cells, NULL, NULL};
+    d->title = position == NO_INDEX
+                   ? figure_text(src, e, "%s \xc2\xb7 %s", m->name, f->model)
+                   : figure_text(src, e, "%s of key %" PRId64 " \xc2\xb7 %s", m->name, position, f->model);
+    d->subtitle = figure_text(src, e, "%s%s%" PRId64 " tokens, %s, run %" PRId64 "; %.*s", f->label,
+                              *f->label ? ", " : "", f->n_token, f->operator_name, src->run,
+                              what_is_drawn(m), m->summary);
+    d->row_axis = "layer";
+    d->col_axis = "head";
+    d->quantity = m->name;
+    d->unit = m->unit;
+    read_range(&d->lo, &d->hi, m->range);
+    d->pool = 1;
+    src->label = mem_strdup(m->name, e);
+    return d->title && d->subtitle && src->label ? 0 : ERR_RESOURCE;
+}
