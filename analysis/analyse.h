@@ -29,11 +29,12 @@ typedef struct verify_row {
     double nmse;         /* mean squared difference / mean square of the reference; likewise */
     double rms;          /* of the reference */
     double gate;         /* what max_abs (attn, hidden) or nmse (logits) may reach */
+    double resolution;   /* attn: what float32 scores of this size can tell apart; 0 otherwise */
     bool pass;
 } verify_row;
 
 /* The gates: attn, absolute; hidden, times the rms of that reference array; logits, nmse. */
-#define VERIFY_GATE_ATTN 1e-5   /* or 2^-21 x the layer's largest score, where that is more */
+#define VERIFY_GATE_ATTN 1e-5
 #define VERIFY_GATE_HIDDEN 1e-4
 #define VERIFY_GATE_LOGITS 1e-8
 

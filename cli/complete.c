@@ -27,6 +27,7 @@ static char *find_place(void)
     /* SQL is one quoted word of the language, but many to complete */
     bool sql = place.want == LINE_ARGUMENT && !strcmp(place.c->name, "sql");
     rl_completer_quote_characters = sql ? NULL : "\"'";
+    rl_basic_quote_characters = sql ? "" : "\"'";
     if (sql)
         return sql_breaks;
     char *b = breaks;

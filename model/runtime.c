@@ -95,6 +95,29 @@ const model *runtime_model(const runtime *r)
     return r->m;
 }
 
+/* sin(r) for |r| <= pi/2 by the odd polynomial of degree 9 with the least relative error (6e-9).  Rounded to
+ * float32 it gives, entry for entry, the tables of the reference implementation that were compared; correctly
+ * rounded values differ from those in one entry of a dozen, by an ulp, and sharp heads show that. */
+static double sine_core(double r)
+{
+    double s = r * r;
+    double p = ((2.6057805813459353e-06 * s - 1.9809602877744937e-04) * s + 8.33306624577357e-03) * s -
+               1.6666659550416696e-01;
+    return r + r * s * p;
+}
+
+static float sine(float angle)
+{
+    double q = rint((double)angle / M_PI), y = sine_core((double)angle - q * M_PI);
+    return (float)(fmod(q, 2) != 0 ? -y : y);
+}
+
+static float cosine(float angle)
+{
+    double q = rint((double)angle / M_PI - 0.5), y = sine_core((double)angle - (q + 0.5) * M_PI);
+    return (float)(fmod(q, 2) != 0 ? y : -y);
+}
+
 /* Angles are rounded to float32 before cosine and sine, as in the reference implementation. */
 static int make_rope(runtime *r, int64_t n, err *e)
 {
@@ -109,8 +132,8 @@ static int make_rope(runtime *r, int64_t n, err *e)
         for (int64_t t = 0; t < n; t++)
             for (int j = 0; j < half; j++) {
                 float angle = (float)t * p->inv_freq[j];
-                r->cos[i][t * half + j] = (float)cos((double)angle) * (float)p->magnitude;
-                r->sin[i][t * half + j] = (float)sin((double)angle) * (float)p->magnitude;
+                r->cos[i][t * half + j] = cosine(angle) * (float)p->magnitude;
+                r->sin[i][t * half + j] = sine(angle) * (float)p->magnitude;
             }
     }
     r->rope_capacity = n;

@@ -2,6 +2,7 @@
 LDADD = $(LIBS_ALL) $(CMOCKA_LIBS)
 
 cmocka_tests = \
+	tests/test_analyse \
 	tests/test_attention \
 	tests/test_base_core \
 	tests/test_base_files \
@@ -22,6 +23,7 @@ cmocka_tests = \
 	tests/test_output \
 	tests/test_plot_files \
 	tests/test_plots \
+	tests/test_reference \
 	tests/test_safetensors \
 	tests/test_store \
 	tests/test_store_faults \

@@ -6,9 +6,11 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include "base/cancel.h"
 #include "base/mem.h"
 
 enum {
+    STRIDE = 4096,                  /* starting points of one call of the matcher; between calls Ctrl-C counts */
     MAX_PATTERN = 1 << 16,          /* bytes */
     MATCH_LIMIT = 20000000,         /* backtracking steps of one search: about a tenth of a second */
     HEAP_LIMIT = 256 << 10,         /* KiB, for the interpreter */
@@ -61,7 +63,7 @@ int regex_new(regex **out, const char *pattern, size_t n, bool literal, err *e)
     }
     pcre2_set_newline(context, PCRE2_NEWLINE_LF);
     pcre2_set_bsr(context, PCRE2_BSR_UNICODE);
-    uint32_t options = PCRE2_UTF;
+    uint32_t options = PCRE2_UTF | PCRE2_USE_OFFSET_LIMIT;
     options |= literal ? PCRE2_LITERAL : PCRE2_UCP | PCRE2_MULTILINE | PCRE2_NEVER_BACKSLASH_C;
     r->code = pcre2_compile((PCRE2_SPTR)(n ? pattern : ""), n, options, &number, &where, context);
     if (!r->code) {
@@ -122,15 +124,26 @@ void regex_work_free(regex_work *w)
 static int search(bool *matched, const regex *r, regex_work *w, const char *s, size_t n, size_t at, err *e)
 {
     PCRE2_SPTR subject = (PCRE2_SPTR)s;
-    int found = PCRE2_ERROR_JIT_STACKLIMIT;
+    int found;
 
-    if (r->compiled)
-        found = pcre2_jit_match(r->code, subject, n, at, 0, w->data, w->context);
-    if (found == PCRE2_ERROR_JIT_STACKLIMIT)
-        found = pcre2_match(r->code, subject, n, at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, w->data, w->context);
+    for (;; at++) {
+        size_t limit = n - at > STRIDE ? at + STRIDE : n;
+        while (limit + 1 < n && ((unsigned char)s[limit + 1] & 0xc0) == 0x80)
+            limit++; /* the next call starts at a character */
+        pcre2_set_offset_limit(w->context, limit);
+        found = PCRE2_ERROR_JIT_STACKLIMIT;
+        if (r->compiled)
+            found = pcre2_jit_match(r->code, subject, n, at, 0, w->data, w->context);
+        if (found == PCRE2_ERROR_JIT_STACKLIMIT)
+            found = pcre2_match(r->code, subject, n, at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, w->data, w->context);
+        if (found != PCRE2_ERROR_NOMATCH || limit >= n)
+            break;
+        int rc = cancel_check(e);
+        if (rc)
+            return rc;
+        at = limit;
+    }
     *matched = found >= 0;
-    if (found >= 0 || found == PCRE2_ERROR_NOMATCH)
-        return 0;
     switch (found) {
     case PCRE2_ERROR_MATCHLIMIT:
     case PCRE2_ERROR_DEPTHLIMIT:
@@ -141,7 +154,7 @@ static int search(bool *matched, const regex *r, regex_work *w, const char *s, s
     case PCRE2_ERROR_NOMEMORY:
         return err_nomem(e, "regular expressions");
     default:
-        return pcre_error(e, ERR_FAILED, "regular expression", found);
+        return found >= 0 || found == PCRE2_ERROR_NOMATCH ? 0 : pcre_error(e, ERR_FAILED, "regular expression", found);
     }
 }
 

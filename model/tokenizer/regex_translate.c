@@ -119,7 +119,7 @@ static int common_escape(translation *t, char c)
         strbuf_putc(t->out, '\\');
         strbuf_putc(t->out, c);
         return 0;
-    case 'c': case 'C': case 'M': case 'g': case 'y': case 'Y': case 'O':
+    case 'c': case 'C': case 'M': case 'G': case 'g': case 'y': case 'Y': case 'O':
         return refuse(t, (char[]){ '\\', c, 0 });
     default:
         if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z')) { /* no meaning: the letter itself */
@@ -183,7 +183,7 @@ static int class_items(translation *t, int depth)
                 strbuf_puts(t->out, "0-9A-Fa-f");
             else if (letter == 'b')
                 strbuf_puts(t->out, "\\x08");
-            else if (strchr("WHRXKBAZzGkN", letter) && letter)
+            else if (strchr("WHRXKBAZzkN", letter) && letter)
                 return refuse(t, (char[]){ '\\', letter, ' ', 'i', 'n', ' ', 'a', ' ', 'c', 'l', 'a', 's', 's', 0 });
             else
                 rc = common_escape(t, letter);
@@ -217,7 +217,7 @@ static int escape(translation *t)
         return 0;
     case 'h': strbuf_puts(t->out, "[0-9A-Fa-f]"); return 0;
     case 'H': strbuf_puts(t->out, "[^0-9A-Fa-f]"); return 0;
-    case 'R': case 'X': case 'K': case 'A': case 'Z': case 'z': case 'G': case 'k': case 'N':
+    case 'R': case 'X': case 'K': case 'A': case 'Z': case 'z': case 'k': case 'N':
         strbuf_putc(t->out, '\\');
         strbuf_putc(t->out, c);
         return 0;
