@@ -110,7 +110,7 @@ static void pack_weights(const job *j, float *panel, float *rows, int64_t first,
             to_f32(panel + k * nr, weight_at(w, k, first), n);
     } else {
         for (int i = 0; i < n; i++)
-            to_f32(rows + i * w->n_in, weight_at(w, first + i, 0), w->n_in);
+            to_f32(rows + i * w->n_in, weight_at(w, weight_stored_row(w, first + i), 0), w->n_in);
         j->k->interleave(panel, nr, rows, w->n_in, n, w->n_in);
     }
     if (j->prec == PRECISION_BF16)
@@ -171,7 +171,7 @@ static void multiply_vector(void *ud, int64_t item, int thread)
         }
     } else {
         for (int64_t i = 0; i < n; i++) {
-            to_f32(row, weight_at(w, first + i, 0), w->n_in);
+            to_f32(row, weight_at(w, weight_stored_row(w, first + i), 0), w->n_in);
             if (j->prec == PRECISION_BF16)
                 j->k->round_bf16(row, w->n_in);
             y[i] = j->k->dot(j->x, row, w->n_in);

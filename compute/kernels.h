@@ -33,10 +33,12 @@ typedef struct softmax_block {
     float *distance;               /* [nr] sum of p |qpos - key|; NULL: not wanted */
 } softmax_block;
 
-/* Terms of a sum of k products that are added in one go; see kernels.gemm_micro. */
+/* Terms of a sum of k products that are added in one go: equal stretches of at most 384, which is how the
+ * library behind the reference implementation cuts them; see kernels.gemm_micro. */
 static inline int64_t gemm_stretch_length(int64_t k)
 {
-    return k <= 512 ? 256 : 64;
+    int64_t stretches = (k + 383) / 384;
+    return stretches > 1 ? (k + stretches - 1) / stretches : k;
 }
 
 typedef struct kernels {

@@ -26,7 +26,19 @@ typedef struct weight {
     int64_t n_out, n_in;
     int64_t ld;            /* elements from one stored row to the next */
     bool transposed;
+    /* > 0: rows are stored with the halves of each head of this many rows interleaved: row h * paired +
+     * s * paired / 2 + i of the map (s 0 or 1) is stored as row h * paired + 2 i + s.  Not with transposed. */
+    int paired;
     const float *bias;     /* [n_out] or NULL */
 } weight;
+
+/* Where row `row` of the map is stored. */
+static inline int64_t weight_stored_row(const weight *w, int64_t row)
+{
+    if (w->paired <= 0)
+        return row;
+    int64_t head = row / w->paired, in = row % w->paired, half = w->paired / 2;
+    return head * w->paired + 2 * (in % half) + in / half;
+}
 
 #endif

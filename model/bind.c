@@ -143,3 +143,17 @@ int bind_norm(model *m, norm_weight *out, const char *name, int layer, int64_t n
     snprintf(full, sizeof full, "%s.bias", name);
     return bind_vector(m, &out->b, full, layer, n, 0, n, BIND_OPTIONAL, e);
 }
+
+int bind_paired(model *m, weight *out, int d, err *e)
+{
+    out->paired = d;
+    if (!out->bias)
+        return 0;
+    float *bias = arena_alloc(m->arena_, (size_t)out->n_out, sizeof *bias, e);
+    if (!bias)
+        return ERR_RESOURCE;
+    for (int64_t row = 0; row < out->n_out; row++)
+        bias[row] = out->bias[weight_stored_row(out, row)];
+    out->bias = bias;
+    return 0;
+}

@@ -26,6 +26,8 @@ int bind_linear(model *m, weight *out, const char *name, int layer, int64_t n_to
                 int64_t n_in, unsigned flags, err *e);
 /* name.weight and, for NORM_LAYER, name.bias where there is one. */
 int bind_norm(model *m, norm_weight *out, const char *name, int layer, int64_t n, err *e);
+/* The checkpoint stores the outputs of *out with the halves of each head of d rows interleaved (see weight.paired). */
+int bind_paired(model *m, weight *out, int d, err *e);
 bool bind_has(const model *m, const char *name, int layer);
 
 #endif

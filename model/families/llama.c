@@ -86,8 +86,10 @@ static int configure_meta(model *m, err *e)
     if ((rc = meta_bool(&plan.causal, g, "llama", "attention.causal", e)) ||
         (rc = meta_check_keys(m, g, "llama", meta_keys, e)) || (rc = config_layers(m, &plan, ACT_SILU, e)))
         return rc;
-    /* The converter reorders the rows of q and k, which turns half rotation into interleaved pairs. */
-    return meta_rope(m, g, "llama", (int)rotary, ROPE_INTERLEAVED, e);
+    if (rotary != key_len)
+        return err_set(e, ERR_INPUT, "gguf: llama.rope.dimension_count %lld differs from the head width %lld, which is not "
+                       "supported", (long long)rotary, (long long)key_len);
+    return meta_rope(m, g, "llama", (int)key_len, ROPE_HALF, e);
 }
 
 static int configure(model *m, err *e)
@@ -131,6 +133,9 @@ static int bind_layer(model *m, int l, const names *n, err *e)
         (rc = bind_linear(m, &y->gate, n->gate, l, m->ffn, 0, m->ffn, m->width, 0, e)) ||
         (rc = bind_linear(m, &y->up, n->up, l, m->ffn, 0, m->ffn, m->width, 0, e)) ||
         (rc = bind_linear(m, &y->down, n->down, l, m->width, 0, m->width, m->ffn, 0, e)))
+        return rc;
+    /* The converter to GGUF turns half rotation into interleaved pairs by reordering the rows of q and k. */
+    if (m->ckpt->gguf && ((rc = bind_paired(m, &y->q, a->d_qk, e)) || (rc = bind_paired(m, &y->k, a->d_qk, e))))
         return rc;
     y->gated = true;
     a->qkv_bias = y->q.bias || y->k.bias || y->v.bias;
