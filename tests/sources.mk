@@ -31,6 +31,14 @@ cmocka_tests = \
 	tests/test_store_sql \
 	tests/test_view
 
+# Fuzz targets, here with a driver that mutates seeds a fixed number of times; the same files build with
+# clang -fsanitize=fuzzer.
+fuzz_tests = \
+	tests/fuzz_checkpoint \
+	tests/fuzz_npz
+tests_fuzz_checkpoint_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
+tests_fuzz_npz_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
+
 shell_tests = \
 	tests/cli_bad_input.sh \
 	tests/cli_batch.sh \
@@ -47,8 +55,8 @@ shell_tests = \
 
 dist_check_SCRIPTS += $(shell_tests)
 if HAVE_CMOCKA
-check_PROGRAMS += $(cmocka_tests)
-TESTS += $(cmocka_tests)
+check_PROGRAMS += $(cmocka_tests) $(fuzz_tests)
+TESTS += $(cmocka_tests) $(fuzz_tests)
 endif
 TESTS += $(shell_tests)
 
