@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "analysis/analyse.h"
 #include "base/mem.h"
 #include "base/npz.h"
@@ -81,24 +80,6 @@ static int on_logits(void *ud, int64_t pos0, const float *logits, int64_t n, int
     if (r == 0 && pos0 + n == d->n)
         r = npz_end(d->w, e);
     return r;
-}
-
-/* Bytes of memory that are free or hold caches: what a new allocation can have. */
-static size_t memory_available(void)
-{
-    FILE *f = fopen("/proc/meminfo", "r");
-    char line[128];
-    unsigned long long kib = 0;
-    while (f && fgets(line, sizeof(line), f))
-        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
-            break;
-    if (f)
-        fclose(f);
-    size_t bytes;
-    if (kib > 0 && size_mul(&bytes, (size_t)kib, 1024))
-        return bytes;
-    long pages = sysconf(_SC_AVPHYS_PAGES), page = sysconf(_SC_PAGESIZE);
-    return pages > 0 && page > 0 && size_mul(&bytes, (size_t)pages, (size_t)page) ? bytes : SIZE_MAX;
 }
 
 static int reserve_probs(dump *d, const runtime *r, err *e)

@@ -2,9 +2,11 @@
 
 #include <stdatomic.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 enum { LINE = 64, HUGE_PAGE = 2 << 20 };
 
@@ -115,4 +117,21 @@ void *mem_large(size_t bytes, err *e)
 void mem_free_large(void *p)
 {
     free(p);
+}
+
+size_t memory_available(void)
+{
+    FILE *f = fopen("/proc/meminfo", "r");
+    char line[128];
+    unsigned long long kib = 0;
+    while (f && fgets(line, sizeof(line), f))
+        if (sscanf(line, "MemAvailable: %llu kB", &kib) == 1)
+            break;
+    if (f)
+        fclose(f);
+    size_t bytes;
+    if (kib > 0 && size_mul(&bytes, (size_t)kib, 1024))
+        return bytes;
+    long pages = sysconf(_SC_AVPHYS_PAGES), page = sysconf(_SC_PAGESIZE);
+    return pages > 0 && page > 0 && size_mul(&bytes, (size_t)pages, (size_t)page) ? bytes : SIZE_MAX;
 }

@@ -29,6 +29,9 @@ void mem_fail_at(long nth);
 void *mem_large(size_t bytes, err *e);
 void mem_free_large(void *p);
 
+/* Bytes of memory that are free or hold caches: what a new allocation can have. */
+size_t memory_available(void);
+
 /* Arena: many allocations, one free.  Blocks never move. */
 typedef struct arena { struct arena_block *head; size_t total; } arena;
 void *arena_alloc(arena *a, size_t count, size_t size, err *e); /* zeroed, 16-byte aligned */

@@ -13,6 +13,10 @@ dist_exampleprompt_DATA = \
 	examples/prompts/repeat.ids \
 	examples/prompts/story.txt
 
+examplescriptdir = $(pkgdatadir)/examples/scripts
+dist_examplescript_DATA = \
+	examples/scripts/first-look.attn
+
 EXTRA_DIST += \
 	examples/gallery/head_map.png \
 	examples/gallery/sink_grid.png \

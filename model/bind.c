@@ -157,3 +157,12 @@ int bind_paired(model *m, weight *out, int d, err *e)
     out->bias = bias;
     return 0;
 }
+
+int bind_vocabulary(model *m, const char *embedding, const char *output, err *e)
+{
+    int rc = bind_weight(m, &m->token_embedding, embedding, -1, m->vocab, 0, m->vocab, m->width, 0, e);
+    if (rc || !m->tied)
+        return rc ? rc : bind_weight(m, &m->unembedding, output, -1, m->vocab, 0, m->vocab, m->width, 0, e);
+    m->unembedding = m->token_embedding;
+    return 0;
+}

@@ -28,6 +28,8 @@ int bind_linear(model *m, weight *out, const char *name, int layer, int64_t n_to
 int bind_norm(model *m, norm_weight *out, const char *name, int layer, int64_t n, err *e);
 /* The checkpoint stores the outputs of *out with the halves of each head of d rows interleaved (see weight.paired). */
 int bind_paired(model *m, weight *out, int d, err *e);
+/* Token embedding and, unless m->tied, the unembedding: both [m->vocab, m->width]. */
+int bind_vocabulary(model *m, const char *embedding, const char *output, err *e);
 bool bind_has(const model *m, const char *name, int layer);
 
 #endif

@@ -253,11 +253,22 @@ static int check_ids(const model *m, const int32_t *ids, int64_t n, int64_t pos0
     return 0;
 }
 
+/* Ask before taking: an allocation that the system grants but cannot back ends in a killed process. */
+static int check_memory(const runtime *r, int64_t n, err *e)
+{
+    size_t need = forward_memory(r->m, n, runtime_threads(r)), have = memory_available();
+    if (n <= r->capacity || need <= have)
+        return 0;
+    err_set(e, ERR_RESOURCE, "%lld tokens need about %.1f GiB of memory, %.1f GiB are free", (long long)n,
+            (double)need / (1 << 30), (double)have / (1 << 30));
+    return err_hint(e, "give a shorter prompt, or run where there is more memory");
+}
+
 int forward(runtime *r, const int32_t *ids, int64_t n, const observer *o, const progress *p, err *e)
 {
     const model *m = r->m;
     int rc = check_ids(m, ids, n, 0, e);
-    if (rc || (rc = runtime_reserve(r, n, n, e)))
+    if (rc || (rc = check_memory(r, n, e)) || (rc = runtime_reserve(r, n, n, e)))
         return rc;
     if (o && (o->logits || o->last_logits) && (rc = runtime_reserve_logits(r, e)))
         return rc;

@@ -6,6 +6,7 @@ program=${ATTNSCOPE:-./attnscope}
 case $program in /*) ;; *) program=$PWD/$program ;; esac
 [ -x "$program" ] || { echo "Bail out! no program $program"; exit 1; }
 version=$(cat "$srcdir/VERSION")
+root=$(cd "$srcdir" && pwd)
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 cd "$tmp" || exit 1
@@ -194,6 +195,11 @@ if command -v mkfifo > /dev/null 2>&1 && command -v timeout > /dev/null 2>&1; th
 else
     skip "pipes and Ctrl-C" "no mkfifo or timeout"
 fi
+
+# --- the example script ---
+( cd "$root" && "$program" -f examples/scripts/first-look.attn ) > out 2> errors
+check "the example script runs" [ $? = 0 ]
+check "and shows the heads of the model" grep -q '^ *1  L1H2 ' out
 
 # --- output ---
 try 0 list metrics --json

@@ -57,7 +57,10 @@ class Shell:
         except OSError:
             data = b""
         self.raw += data
-        self.text = re.sub(r"[\r\n]+", "\n", ESCAPES.sub("", self.raw.decode("utf-8", "replace")))
+        text = ESCAPES.sub("", self.raw.decode("utf-8", "replace"))
+        while "\x08" in text:    # Readline goes back to write a word anew
+            text = re.sub(r"[^\x08]\x08|^\x08", "", text)
+        self.text = re.sub(r"[\r\n]+", "\n", text)
         return bool(data)
 
     def wait(self, pattern):

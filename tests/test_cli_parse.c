@@ -202,6 +202,35 @@ static void any_bytes(void **state)
     }
 }
 
+/* Every allocation fails once: an error each time, nothing leaks (AddressSanitizer sees), and in the end it
+ * works. */
+static void out_of_memory(void **state)
+{
+    (void)state;
+    static const char text[] = "run 'a b' <<END; top @file\nsome text\nEND\n";
+    int failures = 0;
+    for (long nth = 1;; nth++) {
+        parsed_line p;
+        parse_wait w;
+        err e = {0};
+        mem_fail_at(nth);
+        int rc = parse_line(&p, &w, text, sizeof text - 1, &e);
+        mem_fail_at(0);
+        if (!rc) {
+            assert_int_equal(p.n, 2);
+            assert_string_equal(p.command[0].word[2].text, "some text");
+            parsed_free(&p);
+            break;
+        }
+        assert_int_equal(rc, ERR_RESOURCE);
+        assert_int_equal(e.code, ERR_RESOURCE);
+        assert_int_equal(p.n, 0);
+        parsed_free(&p);
+        failures++;
+    }
+    assert_true(failures >= 8);
+}
+
 /* --- options --- */
 
 static const char *const colours[] = {"red", "green", NULL};
@@ -349,6 +378,7 @@ int main(void)
         cmocka_unit_test(bad_text),
         cmocka_unit_test(quoted_words_round_trip),
         cmocka_unit_test(any_bytes),
+        cmocka_unit_test(out_of_memory),
         cmocka_unit_test(options),
         cmocka_unit_test(bad_options),
         cmocka_unit_test(cursor),

@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "base/mem.h"
 #include "cli/output.h"
 #include "cli/progress_bar.h"
 #include "cli/text_width.h"
@@ -200,6 +201,28 @@ static void full_disk(void **state)
     }
 }
 
+static void out_of_memory(void **state)
+{
+    (void)state;
+    for (output_format format = FORMAT_TABLE; format <= FORMAT_JSON; format++) {
+        int failures = 0, rc = 1;
+        for (long nth = 1; rc; nth++) {
+            err e = {0};
+            table *t = sample();
+            FILE *f = fmemopen(text, sizeof text, "w");
+            assert_non_null(f);
+            mem_fail_at(nth);
+            rc = output_table(f, t, format, "s", &plain, &e);
+            mem_fail_at(0);
+            assert_true(rc == 0 || rc == ERR_RESOURCE);
+            failures += rc != 0;
+            fclose(f);
+            table_free(t);
+        }
+        assert_true(failures > 0);
+    }
+}
+
 static void widths(void **state)
 {
     (void)state;
@@ -247,7 +270,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(aligned),      cmocka_unit_test(aligned_numbers), cmocka_unit_test(aligned_text),
         cmocka_unit_test(aligned_narrow), cmocka_unit_test(csv),           cmocka_unit_test(tsv),
-        cmocka_unit_test(json_lines),   cmocka_unit_test(full_disk),       cmocka_unit_test(widths),
+        cmocka_unit_test(json_lines),   cmocka_unit_test(full_disk), cmocka_unit_test(out_of_memory),       cmocka_unit_test(widths),
         cmocka_unit_test(progress_line),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

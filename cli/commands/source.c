@@ -34,8 +34,8 @@ static const param own[] = {
     {.name = NULL},
 };
 static const char *const examples[] = {
-    "source examples/first.attn", "run the commands of a file as if they were typed",
-    "source examples/first.attn --keep-going", "and do not stop at the first error",
+    "source examples/scripts/first-look.attn", "run the commands of a file as if they were typed",
+    "source examples/scripts/first-look.attn --keep-going", "and do not stop at the first error",
     NULL,
 };
 static const char *const complete[] = {"files", NULL};

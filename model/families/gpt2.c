@@ -137,13 +137,9 @@ static int bind(model *m, err *e)
     bool gguf = m->ckpt->gguf != NULL;
     const names *n = gguf ? &meta_names : &json_names;
     int rc;
-    if ((rc = bind_weight(m, &m->token_embedding, n->tokens, -1, m->vocab, 0, m->vocab, m->width, 0, e)) ||
+    if ((rc = bind_vocabulary(m, n->tokens, n->output, e)) ||
         (rc = bind_weight(m, &m->position_embedding, n->positions, -1, m->context, 0, m->context, m->width, 0, e)) ||
         (rc = bind_norm(m, &m->final_norm, n->final_norm, -1, m->width, e)))
-        return rc;
-    if (m->tied)
-        m->unembedding = m->token_embedding;
-    else if ((rc = bind_weight(m, &m->unembedding, n->output, -1, m->vocab, 0, m->vocab, m->width, 0, e)))
         return rc;
     for (int l = 0; l < m->n_layer; l++)
         if ((rc = bind_layer(m, l, n, gguf ? 0 : BIND_TRANSPOSED, e)))

@@ -147,12 +147,8 @@ static int bind(model *m, err *e)
 {
     const names *n = m->ckpt->gguf ? &meta_names : &json_names;
     int rc;
-    if ((rc = bind_weight(m, &m->token_embedding, n->embedding, -1, m->vocab, 0, m->vocab, m->width, 0, e)) ||
+    if ((rc = bind_vocabulary(m, n->embedding, n->output, e)) ||
         (rc = bind_norm(m, &m->final_norm, n->final_norm, -1, m->width, e)))
-        return rc;
-    if (m->tied)
-        m->unembedding = m->token_embedding;
-    else if ((rc = bind_weight(m, &m->unembedding, n->output, -1, m->vocab, 0, m->vocab, m->width, 0, e)))
         return rc;
     for (int l = 0; l < m->n_layer; l++)
         if ((rc = bind_layer(m, l, n, e)))

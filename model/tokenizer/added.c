@@ -4,8 +4,8 @@
 
 #include "model/tokenizer/parts.h"
 
-/* A trie; the nodes below a node are a list. */
-typedef struct trie_node { int32_t child, sibling, token; unsigned char byte; } trie_node; /* 0, 0, -1: none */
+/* A trie; the nodes below a node are a list.  child, sibling: 0 for none; token: -1 for none. */
+typedef struct trie_node { int32_t child, sibling, token; unsigned char byte; } trie_node;
 
 struct added_set {
     const added_token *tokens;

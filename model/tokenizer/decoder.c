@@ -290,7 +290,8 @@ static const char *spelling(const tokenizer *t, int32_t id, size_t *n)
     return v->piece;
 }
 
-int tokenizer_decode(const tokenizer *t, const int32_t *ids, int64_t n, bool skip_special, strbuf *out, err *e)
+int tokenizer_decode(const tokenizer *t, const int32_t *ids, int64_t n, bool skip_special, strbuf *out,
+    err *e)
 {
     pieces list = { 0 };
     int rc = 0;

@@ -112,9 +112,9 @@ static int read_replace(decoder *d, tokenizer *t, const json *v, err *e)
 int decoder_from_json(tokenizer *t, const json *v, err *e)
 {
     static const char *const types[] = {
-        [DECODER_BYTE_LEVEL] = "ByteLevel", [DECODER_REPLACE] = "Replace", [DECODER_BYTE_FALLBACK] = "ByteFallback",
-        [DECODER_FUSE] = "Fuse", [DECODER_STRIP] = "Strip", [DECODER_METASPACE] = "Metaspace",
-        [DECODER_BPE] = "BPEDecoder",
+        [DECODER_BYTE_LEVEL] = "ByteLevel", [DECODER_REPLACE] = "Replace",
+        [DECODER_BYTE_FALLBACK] = "ByteFallback", [DECODER_FUSE] = "Fuse", [DECODER_STRIP] = "Strip",
+        [DECODER_METASPACE] = "Metaspace", [DECODER_BPE] = "BPEDecoder",
     };
     const char *type = json_str(json_get(v, "type"), NULL);
     decoder d = { 0 };

@@ -225,7 +225,8 @@ static bool read_merges(scan *c)
         if (!grow((void **)&t->merges, t->n_merges, &c->cap_merges, sizeof *t->merges))
             return false;
         if (take(c, '[')) {
-            if (!string(c, &m.left, &m.n_left) || !take(c, ',') || !string(c, &m.right, &m.n_right) || !take(c, ']'))
+            if (!string(c, &m.left, &m.n_left) || !take(c, ',') || !string(c, &m.right, &m.n_right) ||
+                !take(c, ']'))
                 return false;
         } else {
             const char *s;

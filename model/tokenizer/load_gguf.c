@@ -10,18 +10,19 @@
 
 enum { NORMAL = 1, UNKNOWN = 2, CONTROL = 3, USER_DEFINED = 4 }; /* tokenizer.ggml.token_type */
 
+#define HEAD "|[^\\r\\n\\p{L}\\p{N}]?" /* a character that a word may take along */
 #define CONTRACTIONS "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 #define SPACES "|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
-#define LLAMA3 CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" SPACES
-#define QWEN2 CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" SPACES
-#define QWEN35 CONTRACTIONS "|[^\\r\\n\\p{L}\\p{N}]?[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*" SPACES
+#define LLAMA3 CONTRACTIONS HEAD "\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" SPACES
+#define QWEN2 CONTRACTIONS HEAD "\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*" SPACES
+#define QWEN35 CONTRACTIONS HEAD "[\\p{L}\\p{M}]+|\\p{N}| ?[^\\s\\p{L}\\p{M}\\p{N}]+[\\r\\n]*" SPACES
 #define UPPER "[\\p{Lu}\\p{Lt}\\p{Lm}\\p{Lo}\\p{M}]"
 #define LOWER "[\\p{Ll}\\p{Lm}\\p{Lo}\\p{M}]"
-#define CASED(tail) "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" tail "|[^\\r\\n\\p{L}\\p{N}]?" UPPER "+" LOWER "*" tail
+#define CASED(tail) "[^\\r\\n\\p{L}\\p{N}]?" UPPER "*" LOWER "+" tail HEAD UPPER "+" LOWER "*" tail
 #define O200K CASED(CONTRACTIONS "?") "|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" SPACES
 #define TEKKEN CASED("") "|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n/]*" SPACES
-#define DEEPSEEK3 "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+" \
-                  "| ?[\\p{P}\\p{S}]+[\\r\\n]*" SPACES
+#define DEEPSEEK3 "[!\"#$%&'()*+,\\-./:;<=>?@\\[\\\\\\]^_`{|}~][A-Za-z]+" \
+                  "|[^\\r\\n\\p{L}\\p{P}\\p{S}]?[\\p{L}\\p{M}]+| ?[\\p{P}\\p{S}]+[\\r\\n]*" SPACES
 #define BLOOM " ?[^(\\s|.,!?\xe2\x80\xa6\xe3\x80\x82\xef\xbc\x8c\xe3\x80\x81\xe0\xa5\xa4\xdb\x94\xd8\x8c)]+"
 /* ideographs, with kana or with all of U+0800 to U+4E00 and Hangul */
 #define CJK_KANA "[\\x{4e00}-\\x{9fa5}\\x{3040}-\\x{309f}\\x{30a0}-\\x{30ff}]+"
@@ -39,13 +40,14 @@ static const struct pre_name {
     const char *steps[6];   /* in order; bytes are mapped behind GPT2, or behind the last */
     bool nfc, ignore_merges, add_bos;
 } pre_names[] = {
-    { " gpt-2 phi-2 jina-es jina-de jina-v1-en jina-v2-es jina-v2-de jina-v2-code roberta-bpe exaone4 ", { GPT2 },
-      .nfc = false },
+    { " gpt-2 phi-2 jina-es jina-de jina-v1-en jina-v2-es jina-v2-de jina-v2-code roberta-bpe exaone4 ",
+      { GPT2 }, .nfc = false },
     { " mpt olmo modern-bert ", { GPT2 }, .nfc = true },
     { " starcoder refact smollm codeshell exaone ", { DIGITS, GPT2 }, .nfc = false },
     { " command-r ", { DIGITS, GPT2 }, .nfc = true },
     { " falcon ", { PUNCTUATION, GPT2, NUMBERS, "[0-9][0-9][0-9]" }, .nfc = false },
-    { " llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral lfm2 ", { LLAMA3 }, .ignore_merges = true, .add_bos = true },
+    { " llama3 llama-v3 llama-bpe falcon3 falcon-h1 pixtral lfm2 ", { LLAMA3 },
+      .ignore_merges = true, .add_bos = true },
     { " chatglm-bpe glm4 dbrx smaug-bpe ", { LLAMA3 }, .nfc = false },
     { " qwen2 deepseek-r1-qwen stablelm2 ", { QWEN2 }, .nfc = true },
     { " qwen35 ", { QWEN35 }, .nfc = true },
@@ -61,7 +63,8 @@ static const struct pre_name *find_pre(gguf_string name)
 {
     char word[64];
 
-    if (name.len == 0 || name.len > sizeof word - 3 || memchr(name.s, ' ', name.len) || memchr(name.s, 0, name.len))
+    if (!name.len || name.len > sizeof word - 3 || memchr(name.s, ' ', name.len) ||
+        memchr(name.s, 0, name.len))
         return NULL;
     word[0] = ' ';
     memcpy(word + 1, name.s, name.len);
@@ -234,8 +237,8 @@ static int add_special(tokenizer *t, const gguf_meta *m, bool bos_by_default, er
 /* ---- hash ---- */
 
 static const size_t element_size[GGUF_TYPE_COUNT] = {
-    [GGUF_U8] = 1, [GGUF_I8] = 1, [GGUF_U16] = 2, [GGUF_I16] = 2, [GGUF_U32] = 4, [GGUF_I32] = 4, [GGUF_F32] = 4,
-    [GGUF_BOOL] = 1, [GGUF_U64] = 8, [GGUF_I64] = 8, [GGUF_F64] = 8,
+    [GGUF_U8] = 1, [GGUF_I8] = 1, [GGUF_BOOL] = 1, [GGUF_U16] = 2, [GGUF_I16] = 2,
+    [GGUF_U32] = 4, [GGUF_I32] = 4, [GGUF_F32] = 4, [GGUF_U64] = 8, [GGUF_I64] = 8, [GGUF_F64] = 8,
 };
 
 /* Bytes of an encoded value of a checked file. */

@@ -69,7 +69,8 @@ static int add_token(tokenizer *t, added_token *a, size_t count, int64_t id, err
     int rc = 0;
 
     if (known < 0 && !id_allowed(id, count))
-        return err_set(e, ERR_INPUT, "added token \"%.60s\" has id %lld, which is out of range", a->s, (long long)id);
+        return err_set(e, ERR_INPUT, "added token \"%.60s\" has id %lld, which is out of range", a->s,
+                       (long long)id);
     a->id = known < 0 ? (int32_t)id : known;
     if (a->id >= t->vocab.n) /* more at once: tokens come one by one */
         rc = vocab_reserve(&t->vocab, (int64_t)a->id + 1, e);
@@ -77,11 +78,11 @@ static int add_token(tokenizer *t, added_token *a, size_t count, int64_t id, err
         return rc;
     vocab_entry *v = &t->vocab.e[a->id];
     if (known < 0 && v->flags & VOCAB_MODEL)
-        return err_set(e, ERR_INPUT, "added token \"%.60s\" has id %d, which the vocabulary gives to \"%.60s\"", a->s,
-                       a->id, v->piece);
+        return err_set(e, ERR_INPUT, "added token \"%.60s\" has id %d, which in the vocabulary is \"%.60s\"",
+                       a->s, a->id, v->piece);
     if (v->flags & VOCAB_ADDED)
-        return err_set(e, ERR_INPUT, "id %d is given to two added tokens, \"%.60s\" and \"%.60s\"", a->id, v->piece,
-                       a->s);
+        return err_set(e, ERR_INPUT, "id %d is given to two added tokens, \"%.60s\" and \"%.60s\"", a->id,
+                       v->piece, a->s);
     v->flags |= VOCAB_ADDED | (a->special ? VOCAB_SPECIAL : 0);
     v->piece = a->s;
     v->n_piece = (uint32_t)a->n;

@@ -74,8 +74,8 @@ static void order_marks(scratch *z, size_t n)
 }
 
 /* The normal form of segment [begin, end) of x; nothing is written when it is the segment itself. */
-static int segment(text_out *o, size_t *done, scratch *z, utf8proc_option_t options, const text *x, size_t begin,
-    size_t end, err *e)
+static int segment(text_out *o, size_t *done, scratch *z, utf8proc_option_t options, const text *x,
+    size_t begin, size_t end, err *e)
 {
     size_t n = 0, at = begin;
 

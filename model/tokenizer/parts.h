@@ -118,7 +118,7 @@ typedef struct pretokenizer {
     bool invert;
     bool byte_level;                           /* afterwards write bytes in the byte-level alphabet */
     const char *space; size_t n_space;         /* Metaspace: what stands for a space; NULL: no change */
-    const char *prefix; size_t n_prefix;       /* put before text that does not start with it; NULL: nothing */
+    const char *prefix; size_t n_prefix;       /* put before text that lacks it; NULL: nothing */
     bool prefix_first;                         /* ... only at the start of the input */
 } pretokenizer;
 
@@ -133,18 +133,18 @@ int pretokenizers_run(work *w, const text *x, err *e);
 
 /* ---- models (models/) ---- */
 
-typedef struct model model;                    /* a kind's own struct, in the tokenizer's arena */
+typedef struct token_model token_model;        /* a kind's own struct, in the tokenizer's arena */
 /* A kind of model: one file in models/ with one `const tokenizer_model tokenizer_model_<file name>`, and one
  * line in sources.mk. */
 typedef struct tokenizer_model {
     const char *type;                          /* model.type in tokenizer.json */
     /* Read the model and add its vocabulary to t. */
-    int (*from_json)(model **out, tokenizer *t, const json *v, err *e);
+    int (*from_json)(token_model **out, tokenizer *t, const json *v, err *e);
     /* All parts are read, the texts of the vocabulary are known. */
-    int (*finish)(model *m, tokenizer *t, err *e);
+    int (*finish)(token_model *m, tokenizer *t, err *e);
     /* Emit the tokens of one word.  bytes: x holds the bytes themselves that the vocabulary spells in the
      * byte-level alphabet. */
-    int (*encode)(const model *m, work *w, const text *x, bool bytes, err *e);
+    int (*encode)(const token_model *m, work *w, const text *x, bool bytes, err *e);
     void (*work_free)(void *scratch);          /* of work.model; NULL allowed */
 } tokenizer_model;
 
@@ -162,7 +162,8 @@ typedef struct bpe_options {
     const char *unk, *prefix, *suffix;         /* NULL: none */
     bool fuse_unk, byte_fallback, ignore_merges;
 } bpe_options;
-int bpe_new(model **out, tokenizer *t, const bpe_merge *merges, size_t n, const bpe_options *options, err *e);
+int bpe_new(token_model **out, tokenizer *t, const bpe_merge *merges, size_t n, const bpe_options *options,
+    err *e);
 
 /* Vocabulary and merges of a tokenizer.json that were read without a JSON value for each (json_tables.c). */
 typedef struct vocab_item { const char *s; size_t n; int64_t id; } vocab_item;
@@ -193,7 +194,7 @@ enum decoder_kind {
 typedef struct decoder {
     enum decoder_kind kind;
     regex *pattern;                            /* Replace */
-    const char *s; size_t n;                   /* Replace: new text; Strip, Metaspace: a character; BPE: suffix */
+    const char *s; size_t n;                   /* Replace: new text; Strip, Metaspace, BPE: what to find */
     int64_t start, stop;                       /* Strip */
     bool drop_first;                           /* Metaspace */
 } decoder;
@@ -217,7 +218,7 @@ struct tokenizer {
     bool last_byte_level;                      /* the last pre-tokenizer is ByteLevel: the model gets bytes */
     json_tables tables;                        /* while loading */
     const tokenizer_model *kind;
-    model *model;
+    token_model *model;
     int32_t *before, *after; size_t n_before, n_after;
     decoder *decoders; size_t n_decoder;       /* none: pieces joined by spaces */
     regex **regexes; size_t n_regex;           /* all of them, to be freed */

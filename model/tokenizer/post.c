@@ -42,7 +42,8 @@ static int read_template(tokenizer *t, const json *v, err *e)
     for (size_t i = 0; !rc && i < json_count(pieces); i++) {
         const json *piece = json_at(pieces, i);
         const json *sequence = json_get(piece, "Sequence");
-        const char *id = json_str(json_get(sequence ? sequence : json_get(piece, "SpecialToken"), "id"), NULL);
+        const json *named = sequence ? sequence : json_get(piece, "SpecialToken");
+        const char *id = json_str(json_get(named, "id"), NULL);
         if (!id)
             return tokenizer_refuse(e, "post_processor TemplateProcessing with such a template");
         if (sequence) {

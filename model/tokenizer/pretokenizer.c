@@ -11,10 +11,8 @@
 /* What ByteLevel cuts by, unless told not to. */
 static const char gpt2_pattern[] =
     "'s|'t|'re|'ve|'m|'ll|'d| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+";
-/* What Whitespace keeps: words in the sense of unicode_is_word, and runs of neither words nor spaces. */
-#define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}" \
-             "\\x{1f170}-\\x{1f189}\\x{200c}\\x{200d}"
-static const char whitespace_pattern[] = "[" WORD "]+|[^" WORD "\\s]+";
+/* What Whitespace keeps: words, joiners among them, and runs of neither words nor spaces. */
+static const char whitespace_pattern[] = "[\\w\\x{200c}\\x{200d}]+|[^\\w\\x{200c}\\x{200d}\\s]+";
 
 /* ---- running ---- */
 
@@ -247,7 +245,9 @@ int pretokenizer_add_byte_level(tokenizer *t, bool use_regex, err *e)
 
 static int read_behavior(enum split_behavior *out, const json *v, err *e)
 {
-    static const char *const names[] = { "Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous" };
+    static const char *const names[] = {
+        "Removed", "Isolated", "MergedWithPrevious", "MergedWithNext", "Contiguous",
+    };
     const char *name = json_str(v, NULL);
 
     for (int i = 0; name && i < 5; i++)

@@ -10,7 +10,7 @@
 #include "base/mem.h"
 
 enum {
-    STRIDE = 4096,                  /* starting points of one call of the matcher; between calls Ctrl-C counts */
+    STRIDE = 4096,                  /* starting points of one call; between calls Ctrl-C is looked at */
     MAX_PATTERN = 1 << 16,          /* bytes */
     MATCH_LIMIT = 20000000,         /* backtracking steps of one search: about a tenth of a second */
     HEAP_LIMIT = 256 << 10,         /* KiB, for the interpreter */
@@ -135,7 +135,8 @@ static int search(bool *matched, const regex *r, regex_work *w, const char *s, s
         if (r->compiled)
             found = pcre2_jit_match(r->code, subject, n, at, 0, w->data, w->context);
         if (found == PCRE2_ERROR_JIT_STACKLIMIT)
-            found = pcre2_match(r->code, subject, n, at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, w->data, w->context);
+            found = pcre2_match(r->code, subject, n, at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, w->data,
+                                w->context);
         if (found != PCRE2_ERROR_NOMATCH || limit >= n)
             break;
         int rc = cancel_check(e);
@@ -149,12 +150,14 @@ static int search(bool *matched, const regex *r, regex_work *w, const char *s, s
     case PCRE2_ERROR_DEPTHLIMIT:
     case PCRE2_ERROR_HEAPLIMIT:
         err_set(e, ERR_INPUT, "a regular expression of the tokenizer takes too long on this text");
-        return err_hint(e, "its pattern tries a long run of the text in every way; raw token ids (--ids) work "
-                        "without the tokenizer");
+        return err_hint(e, "its pattern tries a long run of the text in every way; raw token ids (--ids) "
+                        "work without the tokenizer");
     case PCRE2_ERROR_NOMEMORY:
         return err_nomem(e, "regular expressions");
     default:
-        return found >= 0 || found == PCRE2_ERROR_NOMATCH ? 0 : pcre_error(e, ERR_FAILED, "regular expression", found);
+        if (found >= 0 || found == PCRE2_ERROR_NOMATCH)
+            return 0;
+        return pcre_error(e, ERR_FAILED, "regular expression", found);
     }
 }
 

@@ -12,10 +12,11 @@
 enum { MAX_DEPTH = 200 };
 
 /* Oniguruma's \w: alphabetic characters, marks, digits, connectors. */
-#define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}\\x{1f150}-\\x{1f169}" \
-             "\\x{1f170}-\\x{1f189}"
-/* Outside of classes it takes these for words too. */
+#define WORD "\\p{L}\\p{M}\\p{Nd}\\p{Nl}\\p{Pc}\\x{24b6}-\\x{24e9}\\x{1f130}-\\x{1f149}" \
+             "\\x{1f150}-\\x{1f169}\\x{1f170}-\\x{1f189}"
+/* Outside of classes it takes some more for words. */
 #define WORD_ALONE WORD "\\x{b2}\\x{b3}\\x{b9}\\x{bc}-\\x{be}"
+#define IS_WORD "[" WORD_ALONE "]"
 
 typedef struct translation {
     strbuf *out;
@@ -184,7 +185,7 @@ static int class_items(translation *t, int depth)
             else if (letter == 'b')
                 strbuf_puts(t->out, "\\x08");
             else if (strchr("WHRXKBAZzkN", letter) && letter)
-                return refuse(t, (char[]){ '\\', letter, ' ', 'i', 'n', ' ', 'a', ' ', 'c', 'l', 'a', 's', 's', 0 });
+                return refuse(t, "such an escape in a class");
             else
                 rc = common_escape(t, letter);
         } else {
@@ -207,13 +208,13 @@ static int escape(translation *t)
     t->p += 2;
     t->atom = t->out->len;
     switch (c) {
-    case 'w': strbuf_puts(t->out, "[" WORD_ALONE "]"); return 0;
+    case 'w': strbuf_puts(t->out, IS_WORD); return 0;
     case 'W': strbuf_puts(t->out, "[^" WORD_ALONE "]"); return 0;
     case 'b':
-        strbuf_puts(t->out, "(?:(?<=[" WORD_ALONE "])(?![" WORD_ALONE "])|(?<![" WORD_ALONE "])(?=[" WORD_ALONE "]))");
+        strbuf_puts(t->out, "(?:(?<=" IS_WORD ")(?!" IS_WORD ")|(?<!" IS_WORD ")(?=" IS_WORD "))");
         return 0;
     case 'B':
-        strbuf_puts(t->out, "(?:(?<=[" WORD_ALONE "])(?=[" WORD_ALONE "])|(?<![" WORD_ALONE "])(?![" WORD_ALONE "]))");
+        strbuf_puts(t->out, "(?:(?<=" IS_WORD ")(?=" IS_WORD ")|(?<!" IS_WORD ")(?!" IS_WORD "))");
         return 0;
     case 'h': strbuf_puts(t->out, "[0-9A-Fa-f]"); return 0;
     case 'H': strbuf_puts(t->out, "[^0-9A-Fa-f]"); return 0;

@@ -110,8 +110,9 @@ void text_copy(text_out *o, const text *x, size_t begin, size_t end)
         for (size_t i = begin; i < end;) {
             uint32_t c;
             size_t len = (size_t)unicode_next(&c, x->s + i, x->n - i);
+            text_range r = { x->at + (uint32_t)i, x->at + (uint32_t)(i + len) };
             for (size_t k = 0; k < len; k++)
-                o->from[o->n + i - begin + k] = (text_range){ x->at + (uint32_t)i, x->at + (uint32_t)(i + len) };
+                o->from[o->n + i - begin + k] = r;
             i += len;
         }
     }

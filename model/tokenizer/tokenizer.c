@@ -75,6 +75,17 @@ static int new_tokenizer(tokenizer **out, err *e)
     return 0;
 }
 
+/* The end of opening: every refusal of a file says what to do. */
+static int deliver(tokenizer **out, tokenizer *t, int rc, err *e)
+{
+    if (rc == ERR_INPUT && e && !e->hint[0])
+        err_hint(e, "the file does not fit together: fetch it again, or give raw token ids (--ids)");
+    if (rc)
+        tokenizer_free(t);
+    *out = rc ? NULL : t;
+    return rc;
+}
+
 /* What has to wait until all parts are there. */
 static int finish(tokenizer *t, err *e)
 {
@@ -95,7 +106,8 @@ static int describe(tokenizer *t, err *e)
 }
 
 /* tokenizer.json in memory; directory: where other files say more, or NULL. */
-static int from_json(tokenizer **out, const char *bytes, size_t n, const char *what, const char *directory, err *e)
+static int from_json(tokenizer **out, const char *bytes, size_t n, const char *what, const char *directory,
+    err *e)
 {
     tokenizer *t;
     int rc = new_tokenizer(&t, e);
@@ -110,10 +122,7 @@ static int from_json(tokenizer **out, const char *bytes, size_t n, const char *w
         rc = finish(t, e);
     if (!rc)
         rc = describe(t, e);
-    *out = rc ? NULL : t;
-    if (rc)
-        tokenizer_free(t);
-    return rc;
+    return deliver(out, t, rc, e);
 }
 
 int tokenizer_from_json(tokenizer **out, const char *bytes, size_t n, const char *what, err *e)
@@ -130,10 +139,7 @@ int tokenizer_from_gguf(tokenizer **out, const gguf_meta *m, err *e)
         rc = tokenizer_load_gguf(t, m, e);
     if (!rc)
         rc = finish(t, e);
-    *out = rc ? NULL : t;
-    if (rc)
-        tokenizer_free(t);
-    return rc;
+    return deliver(out, t, rc, e);
 }
 
 static int open_json(tokenizer **out, const char *path, const char *directory, err *e)
@@ -197,8 +203,9 @@ static int open_directory(tokenizer **out, const char *directory, err *e)
     } else {
         strbuf_clear(&path);
         strbuf_printf(&path, "%s/tokenizer.model", directory);
+        bool other = !path.failed && exists(path.s);
         err_set(e, ERR_INPUT, "%s: no tokenizer.json%s", directory,
-                !path.failed && exists(path.s) ? ", and SentencePiece's tokenizer.model is not supported" : "");
+                other ? ", and SentencePiece's tokenizer.model is not supported" : "");
         rc = err_hint(e, "put the checkpoint's tokenizer.json there, or give raw token ids (--ids)");
     }
     checkpoint_close(c);

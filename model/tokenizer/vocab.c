@@ -27,9 +27,18 @@ uint64_t vocab_hash(const char *s, size_t n)
     return h ^ h >> 29;
 }
 
+/* What an index finds an entry by: its text or its piece. */
+static const char *key_of(const vocab_entry *v, bool text, size_t *n)
+{
+    *n = text ? v->n_text : v->n_piece;
+    return text ? v->text : v->piece;
+}
+
 static bool same(const vocab_entry *v, const char *s, size_t n, bool text)
 {
-    return text ? v->n_text == n && !memcmp(v->text, s, n) : v->n_piece == n && !memcmp(v->piece, s, n);
+    size_t n_key;
+    const char *key = key_of(v, text, &n_key);
+    return n_key == n && !memcmp(key, s, n);
 }
 
 /* The slot that holds s, or the free one where it would go. */
@@ -59,8 +68,9 @@ static int grow(const vocab *v, vocab_index *x, size_t count, bool text, err *e)
     for (size_t i = 0; x->slots && i <= x->mask; i++) {
         const vocab_slot *old = &x->slots[i];
         if (old->id) {
-            const vocab_entry *entry = &v->e[old->id - 1];
-            *lookup(v, &bigger, text ? entry->text : entry->piece, text ? entry->n_text : entry->n_piece, text) = *old;
+            size_t n;
+            const char *key = key_of(&v->e[old->id - 1], text, &n);
+            *lookup(v, &bigger, key, n, text) = *old;
         }
     }
     *x = bigger;
@@ -87,15 +97,15 @@ int vocab_add(vocab *v, int64_t id, const char *piece, size_t n, err *e)
         return err_set(e, ERR_INPUT, "token %lld is too long", (long long)id);
     vocab_entry *entry = &v->e[id];
     if (entry->piece)
-        return err_set(e, ERR_INPUT, "vocabulary: id %lld is given to two tokens, \"%.60s\" and \"%.60s\"",
-                       (long long)id, entry->piece, piece);
+        return err_set(e, ERR_INPUT, "vocabulary: id %lld is given to two tokens, \"%.60s\" and \"%.*s\"",
+                       (long long)id, entry->piece, n > 60 ? 60 : (int)n, piece);
     int rc = grow(v, &v->by_piece, v->by_piece.count + 1, false, e);
     if (rc)
         return rc;
     vocab_slot *slot = lookup(v, &v->by_piece, piece, n, false);
     if (slot->id)
-        return err_set(e, ERR_INPUT, "vocabulary: token \"%.60s\" has two ids, %d and %lld", piece, slot->id - 1,
-                       (long long)id);
+        return err_set(e, ERR_INPUT, "vocabulary: token \"%.*s\" has two ids, %d and %lld",
+                       n > 60 ? 60 : (int)n, piece, slot->id - 1, (long long)id);
     entry->piece = arena_strndup(v->mem, piece, n, e);
     if (!entry->piece)
         return ERR_RESOURCE;

@@ -66,7 +66,7 @@ static int copy_string(const char **out, size_t *n, tokenizer *t, const char *s,
     return *out ? 0 : ERR_RESOURCE;
 }
 
-int bpe_new(model **out, tokenizer *t, const bpe_merge *merges, size_t n, const bpe_options *o, err *e)
+int bpe_new(token_model **out, tokenizer *t, const bpe_merge *merges, size_t n, const bpe_options *o, err *e)
 {
     bpe *m = arena_alloc(&t->mem, 1, sizeof *m, e);
     size_t unused = 0;
@@ -98,11 +98,11 @@ int bpe_new(model **out, tokenizer *t, const bpe_merge *merges, size_t n, const 
         t->n_suffix = m->n_suffix;
     }
     int rc = add_merges(m, merges, n, e);
-    *out = (model *)(void *)m;
+    *out = (token_model *)(void *)m;
     return rc;
 }
 
-static int finish(model *self, tokenizer *t, err *e)
+static int finish(token_model *self, tokenizer *t, err *e)
 {
     bpe *m = (bpe *)(void *)self;
     char s[64], *end;
@@ -165,7 +165,7 @@ static int read_merges(bpe_merge **out, size_t *used, const json *list, err *e)
     return 0;
 }
 
-static int from_json(model **out, tokenizer *t, const json *v, err *e)
+static int from_json(token_model **out, tokenizer *t, const json *v, err *e)
 {
     bpe_options o = {
         .unk = json_str(json_get(v, "unk_token"), NULL),

@@ -39,7 +39,7 @@ static inline const bpe_pair *bpe_find(const bpe *m, int32_t a, int32_t b)
     }
 }
 
-int bpe_encode(const model *m, work *w, const text *x, bool bytes, err *e);
+int bpe_encode(const token_model *m, work *w, const text *x, bool bytes, err *e);
 void bpe_work_free(void *scratch);
 
 #endif

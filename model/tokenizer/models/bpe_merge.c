@@ -342,7 +342,7 @@ static void remember(cached *c, const bpe_work *b, const text *x, uint64_t hash)
     }
 }
 
-int bpe_encode(const model *self, work *w, const text *x, bool bytes, err *e)
+int bpe_encode(const token_model *self, work *w, const text *x, bool bytes, err *e)
 {
     const bpe *m = (const bpe *)(const void *)self;
     bpe_work *b = w->model;
