@@ -34,7 +34,8 @@ const param output_params[] = {
 };
 
 const param common_params[] = {
-    {.name = "store", .kind = PARAM_PATH, .value = "FILE", .help = "database of results; the first one named stays the session's"},
+    {.name = "store", .kind = PARAM_PATH, .value = "FILE",
+     .help = "database of results; the first one named stays the session's"},
     {.name = "threads", .kind = PARAM_INT, .value = "N", .max = 4096,
      .help = "worker threads; 0 uses all processors"},
     {.name = "quiet", .kind = PARAM_BOOL, .help = "no progress and no notes on standard error"},

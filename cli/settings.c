@@ -58,7 +58,8 @@ static int set_store(session *s, const char *path, err *e)
     int64_t last = 0;
     if (!strcmp(path, s->store_path))
         return 0;
-    if (!s->quiet && s->st && !strcmp(s->store_path, ":memory:") && !store_last_run(s->st, &last, NULL) && last)
+    bool memory = s->st && !strcmp(s->store_path, ":memory:");
+    if (memory && !s->quiet && !store_last_run(s->st, &last, NULL) && last > 0)
         fputs("attnscope: the runs that were kept in memory are gone with their store\n", stderr);
     return session_use_store(s, path, e);
 }

@@ -1,5 +1,10 @@
 /* Texts and their ids (no special tokens added) in the tokenizer of examples/models/lantern-3m, computed with
  * the Python package tokenizers 0.23. */
+#ifndef ATTNSCOPE_TESTS_LANTERN_TOKENS_H
+#define ATTNSCOPE_TESTS_LANTERN_TOKENS_H
+
+#include <stddef.h>
+
 static const struct lantern_case { const char *text; size_t n; const char *ids; } lantern_cases[] = {
     { "",
       0,
@@ -370,3 +375,5 @@ static const struct lantern_case { const char *text; size_t n; const char *ids; 
       "176 231 249 229 174 242 254 247 174 117 239 115 176 99 105 229 177 242 231 101 177 107 "
       "98 121 175 254 250 116 174 116 106 241 177 249 236 246 174 119 227 224" },
 };
+
+#endif

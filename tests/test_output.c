@@ -270,7 +270,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(aligned),      cmocka_unit_test(aligned_numbers), cmocka_unit_test(aligned_text),
         cmocka_unit_test(aligned_narrow), cmocka_unit_test(csv),           cmocka_unit_test(tsv),
-        cmocka_unit_test(json_lines),   cmocka_unit_test(full_disk), cmocka_unit_test(out_of_memory),       cmocka_unit_test(widths),
+        cmocka_unit_test(json_lines),   cmocka_unit_test(full_disk),
+        cmocka_unit_test(out_of_memory),       cmocka_unit_test(widths),
         cmocka_unit_test(progress_line),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
