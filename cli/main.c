@@ -157,6 +157,13 @@ int main(int argc, char **argv)
         session_report(NULL, NULL, NULL, &e);
         return rc;
     }
+    const char *isa = getenv("ATTNSCOPE_ISA");
+    if (isa && *isa && (rc = session_set(s, "isa", isa, &e))) {
+        err_prefix(&e, "ATTNSCOPE_ISA");
+        session_report(s, NULL, NULL, &e);
+        session_free(s);
+        return rc;
+    }
     rc = start(s, argc, argv);
     if (fflush(s->standard_out) != 0 && !standard_out_closed() && !rc) {
         rc = err_set(&e, ERR_RESOURCE, "cannot write output: %s", strerror(standard_out_errno()));

@@ -63,7 +63,7 @@ const kernels *kernels_get(void)
     if (k)
         return k;
     const char *isa = getenv("ATTNSCOPE_ISA"), *note;
-    /* A wrong name in the environment is reported by the program at start; here the best is taken. */
+    /* The program reports a wrong name when it starts; a library user gets the best. */
     if (!isa || !*isa || kernels_select(isa, &note, NULL))
         kernels_select("best", &note, NULL);
     return atomic_load(&selected);

@@ -213,4 +213,11 @@ check "no colours without a terminal" try 0 list metrics
 check "none" sh -c '! grep -q "$1" out' sh "$escape"
 check "unless asked for" try 0 --color always list metrics
 check "then some" grep -q "$escape" out
+
+# --- instruction sets ---
+ATTNSCOPE_ISA=nonsense "$program" list isas > out 2> errors < /dev/null
+check "an unknown ATTNSCOPE_ISA is a usage error" [ $? = 2 ]
+check "that is named" grep -q 'ATTNSCOPE_ISA: unknown instruction set nonsense' errors
+ATTNSCOPE_ISA=c "$program" list isas --csv > out 2> errors < /dev/null
+check "ATTNSCOPE_ISA=c is obeyed" grep -q '^c,yes,yes$' out
 plan

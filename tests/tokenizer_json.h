@@ -63,11 +63,11 @@ static inline void put_tokenizer(strbuf *b, const json_parts *p)
     put_part(b, "}}");
 }
 
-static inline tokenizer *open_tokenizer(const strbuf *json)
+static inline tokenizer *open_tokenizer(const strbuf *b)
 {
     err e = { 0 };
     tokenizer *t = NULL;
-    if (tokenizer_from_json(&t, strbuf_str(json), json->len, "tokenizer.json", &e))
+    if (tokenizer_from_json(&t, strbuf_str(b), b->len, "tokenizer.json", &e))
         fail_msg("%s (%s)", e.msg, e.hint);
     return t;
 }
