@@ -17,13 +17,18 @@ examplescriptdir = $(pkgdatadir)/examples/scripts
 dist_examplescript_DATA = \
 	examples/scripts/first-look.attn
 
-EXTRA_DIST += \
-	examples/gallery/head_map.png \
-	examples/gallery/sink_grid.png \
-	examples/get-smollm2 \
-	examples/reference/make_reference.py \
+examplereferencedir = $(pkgdatadir)/examples/models/lantern-3m-reference
+dist_examplereference_DATA = \
 	examples/models/lantern-3m-reference/metrics-repeat.json \
 	examples/models/lantern-3m-reference/metrics-short.json \
 	examples/models/lantern-3m-reference/metrics-story.json \
 	examples/models/lantern-3m-reference/ref-short.npz \
 	examples/models/lantern-3m-reference/ref-story.npz
+
+examplemakerdir = $(pkgdatadir)/examples/reference
+dist_examplemaker_SCRIPTS = examples/reference/make_reference.py
+
+EXTRA_DIST += \
+	examples/gallery/head_map.png \
+	examples/gallery/sink_grid.png \
+	examples/get-smollm2
