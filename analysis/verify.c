@@ -256,12 +256,15 @@ static int check_reference(verification *v, err *e)
     for (int i = 0; i < npz_count(v->ref); i++) {
         const char *name = npz_name(v->ref, i);
         int layer = -1, end = 0;
+        char exact[48] = "";
         if (sscanf(name, "hidden_%5d%n", &layer, &end) == 1 && name[end] == '\0' && layer >= 0) {
+            snprintf(exact, sizeof(exact), "hidden_%d", layer);
             if (layer > v->m->n_layer)
                 return err_set(e, ERR_INPUT, "the reference has %s, the model %d layers", name,
                                v->m->n_layer);
             any = true;
         } else if (sscanf(name, "attn_%5d%n", &layer, &end) == 1 && name[end] == '\0' && layer >= 0) {
+            snprintf(exact, sizeof(exact), "attn_%d", layer);
             if (layer >= v->m->n_layer)
                 return err_set(e, ERR_INPUT, "the reference has %s, the model %d layers", name,
                                v->m->n_layer);
@@ -269,6 +272,8 @@ static int check_reference(verification *v, err *e)
         } else if (!strcmp(name, "logits")) {
             any = true;
         }
+        if (exact[0] && strcmp(exact, name))
+            return err_set(e, ERR_INPUT, "the reference has %s; arrays are named like %s", name, exact);
     }
     if (!any) {
         err_set(e, ERR_INPUT, "the reference has none of hidden_*, attn_* and logits: nothing to compare");

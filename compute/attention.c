@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "compute/kernels.h"
 
-/* Below this many queries (decoding) keys and values are read where they are instead of being packed. */
+/* Up to this many queries behind a cache (decoding), keys and values are read where they are, not packed. */
 enum { FEW_QUERIES = 4, CHUNK_STEP = GEMM_MAX_NR };
 
 struct attn_scratch {
@@ -298,7 +298,7 @@ int attention(attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e)
     job j = {
         .s = s, .a = a, .tap = tap, .k = kernels_get(), .need = tap ? tap->need : 0,
         .chunks = attn_chunks(a->n_query), .chunk_len = chunk_length(a->n_query),
-        .packed = a->n_query > FEW_QUERIES,
+        .packed = a->n_query > FEW_QUERIES || a->pos0 == 0 || a->prec == PRECISION_BF16,
     };
     int mr = j.k->mr, rc;
     if (a->n_query <= 0)

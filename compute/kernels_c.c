@@ -59,6 +59,8 @@ float kernel_c_exp(float x)
 {
     if (x < -87.33654f)
         return 0;
+    if (x != x)
+        return x;
     x = x > 104 ? 104 : x;
     float n = x * 1.44269504088896340736f + 12582912.0f; /* 1.5 * 2^23: rounds to the nearest integer */
     n -= 12582912.0f;
@@ -226,11 +228,12 @@ void kernel_c_silu(float *x, int64_t n)
         x[i] = x[i] / (1 + kernel_c_exp(-x[i]));
 }
 
+/* With u the argument of the hyperbolic tangent: .5 (1 + tanh u) = 1 / (1 + exp(-2u)). */
 void kernel_c_gelu_tanh(float *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++) {
-        float v = x[i];
-        x[i] = 0.5f * v * (1 + tanhf(0.7978845608028654f * (v + 0.044715f * v * v * v)));
+        float v = x[i], u = v * fused(v * v, GELU_CUBIC, GELU_LINEAR);
+        x[i] = v / (1 + kernel_c_exp(u * -2));
     }
 }
 

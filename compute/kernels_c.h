@@ -4,6 +4,10 @@
 
 #include "compute/kernels.h"
 
+/* gelu_tanh: sqrt(2/pi), and that times 0.044715. */
+#define GELU_LINEAR 0.7978845608028654f
+#define GELU_CUBIC 0.035677408136300125f
+
 float kernel_c_exp(float x);
 void kernel_c_rms_norm(float *y, const float *x, const float *w, int64_t n, float eps);
 void kernel_c_layer_norm(float *y, const float *x, const float *w, const float *b, int64_t n, float eps);

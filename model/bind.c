@@ -44,6 +44,8 @@ static int find(const model *m, const checkpoint_tensor **out, char full[160], c
 {
     format_name(full, name, layer);
     *out = bind_find(m, full);
+    if (*out && m->used)
+        m->used[*out - m->ckpt->tensors] = true;
     if (*out || (flags & BIND_OPTIONAL))
         return 0;
     err_set(e, ERR_INPUT, "tensor %s is missing", full);
@@ -130,7 +132,13 @@ int bind_linear(model *m, weight *out, const char *name, int layer, int64_t n_to
     if (rc)
         return rc;
     snprintf(full, sizeof full, "%s.bias", name);
-    return bind_vector(m, &out->bias, full, layer, n_total, first, n_out, BIND_OPTIONAL, e);
+    if ((flags & BIND_NO_BIAS) && bind_has(m, full, layer)) {
+        char shown[160];
+        format_name(shown, full, layer);
+        err_set(e, ERR_INPUT, "tensor %s is there, but the configuration says that there is no such bias", shown);
+        return err_hint(e, "set attention_bias or mlp_bias in config.json to what the model was trained with");
+    }
+    return bind_vector(m, &out->bias, full, layer, n_total, first, n_out, flags & BIND_BIAS ? 0 : BIND_OPTIONAL, e);
 }
 
 int bind_norm(model *m, norm_weight *out, const char *name, int layer, int64_t n, err *e)
@@ -141,7 +149,7 @@ int bind_norm(model *m, norm_weight *out, const char *name, int layer, int64_t n
     if (rc || m->norm != NORM_LAYER)
         return rc;
     snprintf(full, sizeof full, "%s.bias", name);
-    return bind_vector(m, &out->b, full, layer, n, 0, n, BIND_OPTIONAL, e);
+    return bind_vector(m, &out->b, full, layer, n, 0, n, 0, e);
 }
 
 int bind_paired(model *m, weight *out, int d, err *e)
@@ -164,5 +172,19 @@ int bind_vocabulary(model *m, const char *embedding, const char *output, err *e)
     if (rc || !m->tied)
         return rc ? rc : bind_weight(m, &m->unembedding, output, -1, m->vocab, 0, m->vocab, m->width, 0, e);
     m->unembedding = m->token_embedding;
+    return 0;
+}
+
+int bind_check_unused(const model *m, err *e)
+{
+    static const char *const words[] = {"q_norm", "k_norm", "sinks", "attn_gate", "relative_attention", "rel_pos", NULL};
+    for (int i = 0; i < m->ckpt->n_tensor; i++) {
+        const char *name = m->ckpt->tensors[i].name;
+        for (const char *const *word = words; *word && !m->used[i]; word++)
+            if (strstr(name, *word)) {
+                err_set(e, ERR_INPUT, "tensor %s changes attention and is not part of family %s", name, m->family->name);
+                return err_hint(e, "the configuration names another family than the weights belong to");
+            }
+    }
     return 0;
 }

@@ -12,6 +12,8 @@ const checkpoint_tensor *bind_find(const model *m, const char *name);
 enum bind_flag {
     BIND_TRANSPOSED = 1, /* stored [n_in, n_out] */
     BIND_OPTIONAL = 2,   /* absent: *out stays zeroed, no error */
+    BIND_BIAS = 4,       /* bind_linear: there must be a bias */
+    BIND_NO_BIAS = 8,    /* bind_linear: there must be none */
 };
 
 /* A linear map: checks the shape, takes rows (outputs) first .. first + n_out - 1 of n_total (fused maps).
@@ -21,15 +23,17 @@ int bind_weight(model *m, weight *out, const char *name, int layer, int64_t n_to
 /* A vector as float32, values first .. first + n - 1 of n_total. */
 int bind_vector(model *m, const float **out, const char *name, int layer, int64_t n_total, int64_t first, int64_t n,
                 unsigned flags, err *e);
-/* name.weight and, where the checkpoint has it, name.bias, cut alike. */
+/* name.weight and name.bias, cut alike; without BIND_BIAS or BIND_NO_BIAS the bias may be there or not. */
 int bind_linear(model *m, weight *out, const char *name, int layer, int64_t n_total, int64_t first, int64_t n_out,
                 int64_t n_in, unsigned flags, err *e);
-/* name.weight and, for NORM_LAYER, name.bias where there is one. */
+/* name.weight and, for NORM_LAYER, name.bias. */
 int bind_norm(model *m, norm_weight *out, const char *name, int layer, int64_t n, err *e);
 /* The checkpoint stores the outputs of *out with the halves of each head of d rows interleaved (see weight.paired). */
 int bind_paired(model *m, weight *out, int d, err *e);
 /* Token embedding and, unless m->tied, the unembedding: both [m->vocab, m->width]. */
 int bind_vocabulary(model *m, const char *embedding, const char *output, err *e);
+/* After binding: refuse tensors that nobody bound and whose name says that they change attention. */
+int bind_check_unused(const model *m, err *e);
 bool bind_has(const model *m, const char *name, int layer);
 
 #endif

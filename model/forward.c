@@ -347,8 +347,10 @@ int decoder_feed(decoder *d, const int32_t *ids, int64_t n, const float **logits
         return err_set(e, ERR_FAILED, "the key/value cache holds %lld tokens", (long long)d->max);
     if ((rc = runtime_reserve(r, n, d->max, e)) || (rc = run_layers(r, ids, n, d->used, d->cache, NULL, p, e)))
         return rc;
-    d->used += n;
     run_logits(r, r->x + (n - 1) * r->m->width, 1, r->logits, true);
+    if ((rc = cancel_check(e))) /* the pool skips work once a cancel is asked for: these are no logits */
+        return rc;
+    d->used += n;
     *logits = r->logits;
     return 0;
 }

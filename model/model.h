@@ -87,6 +87,7 @@ struct model {
     int64_t n_param;             /* elements of all bound tensors, tied ones once */
     int n_ignored;               /* config keys that no family table knows and that do not touch attention */
     const char **ignored;        /* [n_ignored] */
+    bool *used;                  /* [ckpt->n_tensor] bound by the family */
     void *arena_;
 };
 

@@ -112,9 +112,15 @@ static int read_scaling(rope_plan *r, const json *scaling, int64_t max_context, 
         const char *const *k = known;
         while (*k && strcmp(*k, key))
             k++;
-        if (!*k && kind != 0)
+        double number;
+        bool whole = strcmp(key, "partial_rotary_factor") == 0 && json_real(&number, value) && number == 1;
+        if (!*k && !whole && json_kind_of(value) != JSON_NULL_)
             return err_set(e, ERR_INPUT, "config.json: rope scaling key \"%s\" is not supported", key);
     }
+    double ignored_factor = 1;
+    if (kind == 0 && !json_str(json_get(scaling, "rope_type"), NULL) && !json_str(json_get(scaling, "type"), NULL) &&
+        ((rc = config_real(&ignored_factor, scaling, "factor", false, -1e30, 1e30, e)) || ignored_factor != 1))
+        return rc ? rc : err_set(e, ERR_INPUT, "config.json: rope scaling has a factor but no rope_type");
     if (kind == 0)
         return 0;
     snprintf(r->scaling, sizeof r->scaling, "%s", kind == 1 ? "linear" : kind == 2 ? "llama3" : "yarn");
@@ -152,13 +158,22 @@ int config_rope(model *m, const json *config, int dim, rope_kind kind, err *e)
 {
     rope_plan *r;
     int rc = new_rope(m, &r, dim, kind, e);
-    const json *scaling = json_get(config, "rope_parameters");
-    if (!scaling || json_kind_of(scaling) != JSON_MAP)
-        scaling = json_get(config, "rope_scaling");
-    if (rc || (rc = config_real(&r->base, config, "rope_theta", false, 1, 1e15, e)))
+    const json *scaling = NULL;
+    static const char *const places[] = {"rope_parameters", "rope_scaling"};
+    for (int i = 0; i < 2; i++) {
+        const json *v = json_get(config, places[i]);
+        if (!v || json_kind_of(v) == JSON_NULL_)
+            continue;
+        if (json_kind_of(v) != JSON_MAP)
+            return err_set(e, ERR_INPUT, "config.json: %s is not an object", places[i]);
+        if (scaling)
+            return err_set(e, ERR_INPUT, "config.json: both rope_parameters and rope_scaling are given");
+        scaling = v;
+    }
+    if (rc || (rc = config_real(&r->base, config, "rope_theta", false, 1.001, 1e15, e)))
         return rc;
-    if (scaling && json_kind_of(scaling) == JSON_MAP) {
-        if ((rc = config_real(&r->base, scaling, "rope_theta", false, 1, 1e15, e)) ||
+    if (scaling) {
+        if ((rc = config_real(&r->base, scaling, "rope_theta", false, 1.001, 1e15, e)) ||
             (rc = read_scaling(r, scaling, m->context, e)))
             return rc;
     }
@@ -172,7 +187,7 @@ int meta_rope(model *m, const gguf_meta *g, const char *arch, int dim, rope_kind
     gguf_string type = {"none", 4};
     double attn_factor = 1;
     int rc = new_rope(m, &r, dim, kind, e);
-    if (rc || (rc = meta_real(&r->base, g, arch, "rope.freq_base", false, 1, 1e15, e)) ||
+    if (rc || (rc = meta_real(&r->base, g, arch, "rope.freq_base", false, 1.001, 1e15, e)) ||
         (rc = meta_real(&r->factor, g, arch, "rope.scale_linear", false, 0, 1e6, e)) ||
         (rc = meta_real(&r->factor, g, arch, "rope.scaling.factor", false, 0, 1e6, e)) ||
         (rc = meta_real(&attn_factor, g, arch, "rope.scaling.attn_factor", false, 1e-6, 1e6, e)) ||
@@ -181,6 +196,8 @@ int meta_rope(model *m, const gguf_meta *g, const char *arch, int dim, rope_kind
         return rc;
     if (r->factor == 0)
         r->factor = 1;
+    if (r->factor < 1e-3)
+        return err_set(e, ERR_INPUT, "gguf: %s.rope.scaling.factor %g is out of range", arch, r->factor);
     snprintf(key, sizeof key, "%s.rope.scaling.type", arch);
     const gguf_kv *kv = gguf_find(g, key);
     if (kv && !gguf_text(&type, kv))

@@ -124,6 +124,7 @@ static int make_rope(runtime *r, int64_t n, err *e)
     int rc;
     if (n <= r->rope_capacity)
         return 0;
+    r->rope_capacity = 0; /* until every table has its new size */
     for (int i = 0; i < r->m->n_rope; i++) {
         const rope_plan *p = &r->m->ropes[i];
         int half = p->dim / 2;

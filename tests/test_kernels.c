@@ -262,6 +262,27 @@ static void check_softmax(const kernels *k)
         }
 }
 
+/* A score that is not a number must show, never become a plausible probability. */
+static void check_softmax_nan(const kernels *k)
+{
+    enum { KEYS = 40 };
+    float s[KEYS * GEMM_MAX_NR], lse[GEMM_MAX_NR], maximum[GEMM_MAX_NR];
+    int64_t lo[GEMM_MAX_NR], hi[GEMM_MAX_NR], qpos[GEMM_MAX_NR];
+    for (int i = 0; i < KEYS * k->nr; i++)
+        s[i] = 0.5f;
+    for (int j = 0; j < k->nr; j++) {
+        lo[j] = qpos[j] = 0;
+        hi[j] = KEYS;
+    }
+    s[7 * k->nr] = NAN;
+    s[9 * k->nr + 1] = INFINITY;
+    softmax_block b = {.s = s, .scale = 1, .n_key = KEYS, .n_total = KEYS, .lo = lo, .hi = hi, .qpos = qpos, .lse = lse,
+                       .maximum = maximum};
+    k->softmax_columns(&b);
+    assert_true(isnan(maximum[0]) && isnan(maximum[1]));
+    assert_true(fabsf(maximum[2] - 1.0f / KEYS) < 1e-7f);
+}
+
 static void check_activation(const kernels *k, void (*fast)(float *, int64_t), void (*plain)(float *, int64_t), float scale)
 {
     (void)k;
@@ -324,6 +345,7 @@ static void test_gemm_bits(void **state) { (void)state; each_table(check_gemm_bi
 static void test_dot(void **state) { (void)state; check_dot(&kernels_c); each_table(check_dot); }
 static void test_interleave(void **state) { (void)state; check_interleave(&kernels_c); each_table(check_interleave); }
 static void test_softmax(void **state) { (void)state; check_softmax(&kernels_c); each_table(check_softmax); }
+static void test_softmax_nan(void **state) { (void)state; check_softmax_nan(&kernels_c); each_table(check_softmax_nan); }
 static void test_activations(void **state) { (void)state; each_table(check_activations); }
 static void test_elementwise(void **state) { (void)state; check_elementwise(&kernels_c); each_table(check_elementwise); }
 
@@ -363,7 +385,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm), cmocka_unit_test(test_gemm_tails), cmocka_unit_test(test_gemm_bits), cmocka_unit_test(test_dot),
-        cmocka_unit_test(test_interleave), cmocka_unit_test(test_softmax), cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_interleave), cmocka_unit_test(test_softmax), cmocka_unit_test(test_softmax_nan), cmocka_unit_test(test_activations),
         cmocka_unit_test(test_elementwise), cmocka_unit_test(test_published_values), cmocka_unit_test(test_select),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

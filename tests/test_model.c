@@ -122,6 +122,12 @@ static void test_unknown_keys(void **state)
     refused(NULL, ",\"partial_rotary_factor\": 0.5}", "partial_rotary_factor");
     refused(NULL, ",\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2.0}}", "\"dynamic\" is not supported");
     refused(NULL, ",\"rope_scaling\": {\"rope_type\": \"linear\"}}", "factor is missing");
+    refused(NULL, ",\"rope_scaling\": {\"factor\": 8}}", "factor but no rope_type");
+    refused(NULL, ",\"rope_scaling\": \"linear\"}", "rope_scaling is not an object");
+    refused(NULL, ",\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"default\"}}}", "\"full_attention\"");
+    refused(NULL, ",\"rope_parameters\": {\"rope_type\": \"default\", \"partial_rotary_factor\": 0.5}}", "partial_rotary");
+    refused("\"attention_bias\": false", "\"attention_bias\": true", "q_proj.bias is missing");
+    refused("\"mlp_bias\": false", "\"mlp_bias\": true", "gate_proj.bias is missing");
     refused(NULL, ",\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4.0, \"swirl\": 1}}", "\"swirl\"");
     refused(NULL, ",\"rope_scaling\": {\"rope_type\": \"llama3\", \"factor\": 8.0, \"low_freq_factor\": 4.0, "
                   "\"high_freq_factor\": 1.0, \"original_max_position_embeddings\": 64}}", "high_freq_factor");
@@ -223,6 +229,15 @@ static void test_same_bits(void **state)
             free(got);
         }
     kernels_select("best", &note, NULL);
+    for (int64_t n = 1; n <= 6; n++) { /* prompts shorter than a block */
+        kernels_select("c", &note, NULL);
+        float *plain = run_ids(m, some_ids(), n, 1);
+        kernels_select("best", &note, NULL);
+        float *best = run_ids(m, some_ids(), n, 2);
+        assert_memory_equal(best, plain, (size_t)(n * m->vocab) * sizeof(float));
+        free(plain);
+        free(best);
+    }
     /* A prefix of the prompt gives the prefix of the logits: causality, and no dependence on n. */
     float *prefix = run_ids(m, some_ids(), 70, 2);
     for (int64_t i = 0; i < 70 * m->vocab; i++)
@@ -283,6 +298,31 @@ static void test_limits(void **state)
     model_free(m);
 }
 
+/* A failed allocation in one prompt must not harm the next. */
+static void test_after_failure(void **state)
+{
+    (void)state;
+    model *m;
+    runtime *r;
+    decoder *d;
+    const float *logits;
+    assert_int_equal(model_open(&m, source(""), NULL), 0);
+    assert_int_equal(runtime_new(&r, m, 2, PRECISION_F32, NULL), 0);
+    assert_int_equal(forward(r, some_ids(), 5, NULL, NULL, NULL), 0);
+    mem_fail_at(1);
+    assert_int_equal(forward(r, some_ids(), 40, NULL, NULL, NULL), ERR_RESOURCE);
+    mem_fail_at(0);
+    assert_int_equal(forward(r, some_ids(), 5, NULL, NULL, NULL), 0);
+    assert_int_equal(decoder_new(&d, r, 10, NULL), 0);
+    cancel_request();
+    assert_int_equal(decoder_feed(d, some_ids(), 4, &logits, NULL, NULL), ERR_CANCELLED);
+    cancel_clear();
+    assert_int_equal(decoder_feed(d, some_ids(), 10, &logits, NULL, NULL), 0); /* nothing was used up */
+    decoder_free(d);
+    runtime_free(r);
+    model_free(m);
+}
+
 /* Whichever allocation fails: an error, and nothing lost (the sanitizer watches). */
 static void test_no_memory(void **state)
 {
@@ -323,7 +363,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_contradictions), cmocka_unit_test(test_unknown_keys), cmocka_unit_test(test_rope),
         cmocka_unit_test(test_same_bits), cmocka_unit_test(test_decoding), cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_no_memory),
+        cmocka_unit_test(test_after_failure), cmocka_unit_test(test_no_memory),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("model", tests, make_folder, remove_folder);

@@ -11,7 +11,7 @@
 static inline V v_exp(V x)
 {
     M gone = v_below(x, v_set1(-87.33654f));
-    x = v_max(v_min(x, v_set1(104)), v_set1(-87.33654f));
+    x = v_max(v_set1(-87.33654f), v_min(v_set1(104), x)); /* the order lets a NaN through */
     V n = v_round(v_mul(x, v_set1(1.44269504088896340736f)));
     V r = v_fma(n, v_set1(-0.693145751953125f), x);
     r = v_fma(n, v_set1(-1.428606765330187045e-06f), r);
@@ -40,11 +40,8 @@ static void simd_gelu_tanh(float *x, int64_t n)
     int64_t i = 0;
     for (; i + VW <= n; i += VW) {
         V v = v_load(x + i);
-        V u = v_mul(v, v_fma(v_mul(v, v), v_set1(0.7978845608028654f * 0.044715f), v_set1(0.7978845608028654f)));
-        u = v_mul(u, v_set1(-2));  /* .5 (1 + tanh u) = 1 / (1 + exp(-2u)) */
-        M far = v_below(v_set1(87), u);
-        V t = v_exp(v_pick(far, v_set1(0), u));
-        v_store(x + i, v_pick(far, v_set1(0), v_div(v, v_add(v_set1(1), t))));
+        V u = v_mul(v, v_fma(v_mul(v, v), v_set1(GELU_CUBIC), v_set1(GELU_LINEAR)));
+        v_store(x + i, v_div(v, v_add(v_set1(1), v_exp(v_mul(u, v_set1(-2))))));
     }
     kernel_c_gelu_tanh(x + i, n - i);
 }
@@ -151,7 +148,7 @@ static void softmax_vector(const softmax_block *b, int j0)
             part[l] = v_add(part[l], part[l + half]);
     for (int l = 1; l < SOFTMAX_WAYS && b->n_total < SOFTMAX_WAYS; l++)
         part[0] = v_add(part[0], part[l]);
-    V inverse = v_pick(v_below(v_set1(0), part[0]), v_div(v_set1(1), part[0]), v_set1(0));
+    V inverse = v_pick(v_below(part[0], v_set1(0.5f)), v_set1(0), v_div(v_set1(1), part[0])); /* a sum is >= 1, 0 or NaN */
     for (int64_t k = first; k < last; k++)
         v_store(s + k * SIMD_NR, v_mul(v_load(s + k * SIMD_NR), inverse));
     for (int64_t k = last; k < b->n_key; k++)

@@ -74,8 +74,11 @@ static int configure_meta(model *m, err *e)
         (rc = meta_real(&eps, g, "gpt2", "attention.layer_norm_epsilon", true, 1e-12, 1, e)))
         return rc;
     const checkpoint_tensor *t = bind_find(m, "token_embd.weight");
-    if (!t || t->t.n_dim != 2 || t->t.shape[0] < 1 || t->t.shape[0] > INT32_MAX)
-        return err_set(e, ERR_INPUT, "gguf: tensor token_embd.weight is missing or not a matrix");
+    if (!t || t->t.n_dim != 2 || t->t.shape[0] < 1 || t->t.shape[0] > INT32_MAX) {
+        err_set(e, ERR_INPUT, "gguf: tensor token_embd.weight is missing or not a matrix");
+        return err_hint(e, m->ckpt->n_tensor ? "`tensors FILE` lists what the file holds"
+                                             : "this file holds no weights (a vocabulary only?)");
+    }
     if (m->width % heads)
         return err_set(e, ERR_INPUT, "gguf: embedding length %lld is not a multiple of %lld heads", (long long)m->width,
                        (long long)heads);
@@ -142,7 +145,7 @@ static int bind(model *m, err *e)
         (rc = bind_norm(m, &m->final_norm, n->final_norm, -1, m->width, e)))
         return rc;
     for (int l = 0; l < m->n_layer; l++)
-        if ((rc = bind_layer(m, l, n, gguf ? 0 : BIND_TRANSPOSED, e)))
+        if ((rc = bind_layer(m, l, n, BIND_BIAS | (gguf ? 0 : BIND_TRANSPOSED), e)))
             return rc;
     return 0;
 }

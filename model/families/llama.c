@@ -75,8 +75,11 @@ static int configure_meta(model *m, err *e)
     if ((rc = meta_int(&rotary, g, "llama", "rope.dimension_count", false, 2, key_len, e)))
         return rc;
     const checkpoint_tensor *t = bind_find(m, "token_embd.weight");
-    if (!t || t->t.n_dim != 2 || t->t.shape[0] < 1 || t->t.shape[0] > INT32_MAX)
-        return err_set(e, ERR_INPUT, "gguf: tensor token_embd.weight is missing or not a matrix");
+    if (!t || t->t.n_dim != 2 || t->t.shape[0] < 1 || t->t.shape[0] > INT32_MAX) {
+        err_set(e, ERR_INPUT, "gguf: tensor token_embd.weight is missing or not a matrix");
+        return err_hint(e, m->ckpt->n_tensor ? "`tensors FILE` lists what the file holds"
+                                             : "this file holds no weights (a vocabulary only?)");
+    }
     m->vocab = t->t.shape[0];
     m->tied = !bind_has(m, "output.weight", -1);
     m->n_layer = (int)layers;
@@ -117,7 +120,24 @@ static const names meta_names = {
     "blk.%d.ffn_down",
 };
 
-static int bind_layer(model *m, int l, const names *n, err *e)
+/* What config.json says of biases; GGUF says nothing, the tensors do. */
+typedef struct bias_flags { unsigned attention, mlp; } bias_flags;
+
+static int read_biases(const model *m, bias_flags *b, err *e)
+{
+    bool attention = false, mlp = false;
+    int rc;
+    *b = (bias_flags){0};
+    if (m->ckpt->gguf)
+        return 0;
+    if ((rc = config_bool(&attention, m->ckpt->config, "attention_bias", e)) ||
+        (rc = config_bool(&mlp, m->ckpt->config, "mlp_bias", e)))
+        return rc;
+    *b = (bias_flags){attention ? BIND_BIAS : BIND_NO_BIAS, mlp ? BIND_BIAS : BIND_NO_BIAS};
+    return 0;
+}
+
+static int bind_layer(model *m, int l, const names *n, bias_flags b, err *e)
 {
     model_layer *y = &m->layers[l];
     attn_plan *a = &y->attn;
@@ -126,13 +146,13 @@ static int bind_layer(model *m, int l, const names *n, err *e)
     int rc;
     if ((rc = bind_norm(m, &y->norm_attn, n->norm_attn, l, m->width, e)) ||
         (rc = bind_norm(m, &y->norm_mlp, n->norm_mlp, l, m->width, e)) ||
-        (rc = bind_linear(m, &y->q, n->q, l, q, 0, q, m->width, 0, e)) ||
-        (rc = bind_linear(m, &y->k, n->k, l, k, 0, k, m->width, 0, e)) ||
-        (rc = bind_linear(m, &y->v, n->v, l, v, 0, v, m->width, 0, e)) ||
-        (rc = bind_linear(m, &y->out, n->out, l, m->width, 0, m->width, o, 0, e)) ||
-        (rc = bind_linear(m, &y->gate, n->gate, l, m->ffn, 0, m->ffn, m->width, 0, e)) ||
-        (rc = bind_linear(m, &y->up, n->up, l, m->ffn, 0, m->ffn, m->width, 0, e)) ||
-        (rc = bind_linear(m, &y->down, n->down, l, m->width, 0, m->width, m->ffn, 0, e)))
+        (rc = bind_linear(m, &y->q, n->q, l, q, 0, q, m->width, b.attention, e)) ||
+        (rc = bind_linear(m, &y->k, n->k, l, k, 0, k, m->width, b.attention, e)) ||
+        (rc = bind_linear(m, &y->v, n->v, l, v, 0, v, m->width, b.attention, e)) ||
+        (rc = bind_linear(m, &y->out, n->out, l, m->width, 0, m->width, o, b.attention, e)) ||
+        (rc = bind_linear(m, &y->gate, n->gate, l, m->ffn, 0, m->ffn, m->width, b.mlp, e)) ||
+        (rc = bind_linear(m, &y->up, n->up, l, m->ffn, 0, m->ffn, m->width, b.mlp, e)) ||
+        (rc = bind_linear(m, &y->down, n->down, l, m->width, 0, m->width, m->ffn, b.mlp, e)))
         return rc;
     /* The converter to GGUF turns half rotation into interleaved pairs by reordering the rows of q and k. */
     if (m->ckpt->gguf && ((rc = bind_paired(m, &y->q, a->d_qk, e)) || (rc = bind_paired(m, &y->k, a->d_qk, e))))
@@ -146,12 +166,13 @@ static int bind_layer(model *m, int l, const names *n, err *e)
 static int bind(model *m, err *e)
 {
     const names *n = m->ckpt->gguf ? &meta_names : &json_names;
+    bias_flags biases;
     int rc;
-    if ((rc = bind_vocabulary(m, n->embedding, n->output, e)) ||
+    if ((rc = read_biases(m, &biases, e)) || (rc = bind_vocabulary(m, n->embedding, n->output, e)) ||
         (rc = bind_norm(m, &m->final_norm, n->final_norm, -1, m->width, e)))
         return rc;
     for (int l = 0; l < m->n_layer; l++)
-        if ((rc = bind_layer(m, l, n, e)))
+        if ((rc = bind_layer(m, l, n, biases, e)))
             return rc;
     return 0;
 }
