@@ -1,5 +1,6 @@
 #include "analysis/map.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -70,6 +71,15 @@ int map_set_new(map_set **out, const model *m, const head_id *heads, int n_head,
     s->n_chunk = n_chunk;
     s->in_flight = in_flight;
     s->layer = -1;
+    /* cells, and for pooled maps a double sum and a count of each */
+    double bytes = (double)s->side * (double)s->side * (s->pool > 1 ? 20 : 4) * (n_head < in_flight ? n_head : in_flight);
+    if (bytes > (double)memory_available()) {
+        int64_t side = s->side;
+        free(s);
+        err_set(e, ERR_RESOURCE, "maps of %" PRId64 " x %" PRId64 " cells need %.1f GiB of memory", side, side,
+                bytes / (1 << 30));
+        return err_hint(e, "pool them with --map-limit 1024, or ask for fewer heads");
+    }
     s->slots = mem_array((size_t)in_flight, sizeof(*s->slots), e);
     if (!s->slots) {
         free(s);

@@ -254,10 +254,12 @@ static int check_ids(const model *m, const int32_t *ids, int64_t n, int64_t pos0
 }
 
 /* Ask before taking: an allocation that the system grants but cannot back ends in a killed process. */
-static int check_memory(const runtime *r, int64_t n, err *e)
+static int check_memory(const runtime *r, int64_t n, size_t cache, err *e)
 {
-    size_t need = forward_memory(r->m, n, runtime_threads(r)), have = memory_available();
-    if (n <= r->capacity || need <= have)
+    size_t need, have = memory_available();
+    if (!size_add(&need, forward_memory(r->m, n, runtime_threads(r)), cache))
+        need = SIZE_MAX;
+    if ((n <= r->capacity && !cache) || need <= have)
         return 0;
     err_set(e, ERR_RESOURCE, "%lld tokens need about %.1f GiB of memory, %.1f GiB are free", (long long)n,
             (double)need / (1 << 30), (double)have / (1 << 30));
@@ -268,7 +270,7 @@ int forward(runtime *r, const int32_t *ids, int64_t n, const observer *o, const 
 {
     const model *m = r->m;
     int rc = check_ids(m, ids, n, 0, e);
-    if (rc || (rc = check_memory(r, n, e)) || (rc = runtime_reserve(r, n, n, e)))
+    if (rc || (rc = check_memory(r, n, 0, e)) || (rc = runtime_reserve(r, n, n, e)))
         return rc;
     if (o && (o->logits || o->last_logits) && (rc = runtime_reserve_logits(r, e)))
         return rc;
@@ -295,8 +297,16 @@ struct decoder {
 int decoder_new(decoder **out, runtime *r, int64_t max_tokens, err *e)
 {
     const model *m = r->m;
+    size_t row = 0, cache;
+    for (int l = 0; l < m->n_layer; l++)
+        row += (size_t)m->layers[l].attn.n_kv_head * (size_t)(m->layers[l].attn.d_qk + m->layers[l].attn.d_v);
+    if (!size_mul(&cache, row * sizeof(float), (size_t)max_tokens))
+        return err_nomem(e, "the key/value cache");
+    int rc = check_memory(r, max_tokens, cache, e);
+    if (rc)
+        return rc;
     decoder *d = mem_array(1, sizeof *d, e);
-    int rc = ERR_RESOURCE;
+    rc = ERR_RESOURCE;
     if (!d)
         return rc;
     d->r = r;
