@@ -16,7 +16,8 @@ static const struct dtype {
 } dtypes[] = {
     [NPY_F32] = {"f32", "f4", 4}, [NPY_F64] = {"f64", "f8", 8}, [NPY_F16] = {"f16", "f2", 2},
     [NPY_I64] = {"i64", "i8", 8}, [NPY_I32] = {"i32", "i4", 4}, [NPY_I16] = {"i16", "i2", 2},
-    [NPY_I8] = {"i8", "i1", 1},   [NPY_U8] = {"u8", "u1", 1},   [NPY_BOOL] = {"bool", "b1", 1},
+    [NPY_I8] = {"i8", "i1", 1},   [NPY_U64] = {"u64", "u8", 8}, [NPY_U32] = {"u32", "u4", 4},
+    [NPY_U16] = {"u16", "u2", 2}, [NPY_U8] = {"u8", "u1", 1},   [NPY_BOOL] = {"bool", "b1", 1},
 };
 enum { N_DTYPE = sizeof dtypes / sizeof *dtypes, MAGIC = 6 };
 
@@ -50,17 +51,22 @@ static double half_to_double(uint16_t h)
     return h & 0x8000 ? -v : v;
 }
 
-/* An integer element; false for the floating-point kinds. */
+/* An integer element; false for the floating-point kinds and for a u64 beyond int64. */
 static bool integer_at(int64_t *out, npy_dtype d, const unsigned char *at)
 {
     int32_t i32;
     int16_t i16;
+    uint32_t u32;
+    uint16_t u16;
 
     switch (d) {
     case NPY_I64: memcpy(out, at, 8); return true;
     case NPY_I32: memcpy(&i32, at, 4); *out = i32; return true;
     case NPY_I16: memcpy(&i16, at, 2); *out = i16; return true;
     case NPY_I8: *out = (signed char)*at; return true;
+    case NPY_U64: memcpy(out, at, 8); return *out >= 0;
+    case NPY_U32: memcpy(&u32, at, 4); *out = u32; return true;
+    case NPY_U16: memcpy(&u16, at, 2); *out = u16; return true;
     case NPY_U8: *out = *at; return true;
     case NPY_BOOL: *out = *at != 0; return true;
     case NPY_F32:
@@ -81,6 +87,11 @@ double npy_real(const npy *a, int64_t i)
 
     if (integer_at(&whole, a->dtype, at))
         return (double)whole;
+    if (a->dtype == NPY_U64) {
+        uint64_t u64;
+        memcpy(&u64, at, 8);
+        return (double)u64;
+    }
     if (a->dtype == NPY_F64) {
         memcpy(&f64, at, 8);
         return f64;
@@ -100,6 +111,8 @@ bool npy_int(int64_t *out, const npy *a, int64_t i)
 
     if (integer_at(out, a->dtype, at))
         return true;
+    if (a->dtype == NPY_U64)
+        return false;
     double v = npy_real(a, i);
     if (!(v >= -0x1p63 && v < 0x1p63) || v != trunc(v))
         return false;
@@ -197,7 +210,7 @@ static int take_descr(cursor *c, npy_dtype *out, err *e)
         }
     }
     err_set(e, ERR_INPUT, "element type '%s' is not supported", text);
-    return err_hint(e, "use f2, f4, f8, i1, i2, i4, i8, u1 or bool, little-endian");
+    return err_hint(e, "use f2, f4, f8, i1, i2, i4, i8, u1, u2, u4, u8 or bool, little-endian");
 }
 
 static int too_many_dims(err *e)

@@ -13,7 +13,7 @@
 #define NPY_MAX_DIM 8
 
 typedef enum npy_dtype {
-    NPY_F32, NPY_F64, NPY_F16, NPY_I64, NPY_I32, NPY_I16, NPY_I8, NPY_U8, NPY_BOOL
+    NPY_F32, NPY_F64, NPY_F16, NPY_I64, NPY_I32, NPY_I16, NPY_I8, NPY_U64, NPY_U32, NPY_U16, NPY_U8, NPY_BOOL
 } npy_dtype;
 
 typedef struct npy {
@@ -27,7 +27,7 @@ typedef struct npy {
 
 size_t npy_dtype_size(npy_dtype d);
 const char *npy_dtype_name(npy_dtype d); /* "f32", ... */
-/* Element i as a double / as an integer (false when not integral). */
+/* Element i as a double / as an integer (false when not integral, or beyond int64). */
 double npy_real(const npy *a, int64_t i);
 bool npy_int(int64_t *out, const npy *a, int64_t i);
 void npy_free(npy *a);

@@ -126,6 +126,19 @@ int run_without_values(store *st, int64_t run, err *e)
     return rc;
 }
 
+/* The newest run that is done, else the newest of all: one that failed or was cancelled holds nothing. */
+static int newest_run(store *st, int64_t *run, err *e)
+{
+    table *t = NULL;
+    int rc = store_query(st, &t, "SELECT max(id) FROM run WHERE status = 'done'", NULL, 0, e);
+    if (rc)
+        return rc;
+    bool any = t->n_row > 0 && table_cell(t, 0, 0)->kind == CELL_INT;
+    *run = any ? table_cell(t, 0, 0)->u.i : 0;
+    table_free(t);
+    return any ? 0 : store_last_run(st, run, e);
+}
+
 int choose_run(session *s, const command_args *a, store *st, const char *word, int64_t *run, err *e)
 {
     bool memory = strcmp(store_path(st), ":memory:") == 0, yes = false;
@@ -134,14 +147,14 @@ int choose_run(session *s, const command_args *a, store *st, const char *word, i
     if (word && strcmp(word, "last") != 0) {
         if (!parse_int(run, word) || *run < 1) {
             err_set(e, ERR_USAGE, "'%s' is no run number", word);
-            return err_hint(e, "`runs` lists them; `last` is the newest");
+            return err_hint(e, "`runs` lists them; `last` is the newest that is done");
         }
         return require_run(st, *run, e);
     }
     *run = word ? 0 : s->last_run;
     int rc = *run > 0 ? store_run_exists(st, *run, &yes, e) : 0;
     if (!rc && !yes)
-        rc = store_last_run(st, run, e);
+        rc = newest_run(st, run, e);
     if (rc || *run > 0)
         return rc;
     err_set(e, ERR_FAILED, "no run yet in %s", memory ? "this session" : store_path(st));
@@ -167,20 +180,73 @@ void put_shell_word(strbuf *b, const char *word)
     strbuf_putc(b, '\'');
 }
 
-char *repeatable_command(const command_args *a, const char *model_path, err *e)
+/* Do words i and i + 1 (or i alone) give an option of its own value?  Returns how many words it takes; 0:
+ * words[i] is no option.  The reading of command_read_words, for words that it accepted. */
+static int option_words(const params *p, const parsed_command *c, int i)
 {
+    const char *w = c->word[i].text;
+    double number;
+    if (w[0] != '-' || !w[1] || parse_real(&number, w))
+        return 0;
+    if (w[1] != '-')
+        return i + 1 < c->n && strcmp(w, "-q") != 0 && strcmp(w, "-h") != 0 ? 2 : 1;
+    if (strchr(w, '='))
+        return 1;
+    const param *row = params_row(p, w + 2);
+    return row && row->kind != PARAM_BOOL && i + 1 < c->n ? 2 : 1;
+}
+
+static bool from_stdin(const parsed_command *c, int i, int n)
+{
+    return strcmp(c->word[i].text, "--prompt-file=-") == 0 ||
+           (n == 2 && strcmp(c->word[i].text, "--prompt-file") == 0 && strcmp(c->word[i + 1].text, "-") == 0);
+}
+
+static void put_option(strbuf *b, const char *name, const char *value)
+{
+    if (!value)
+        return;
+    strbuf_printf(b, " --%s ", name);
+    put_shell_word(b, value);
+}
+
+static void put_words(strbuf *b, const command_args *a, const parsed_command *c, const repeat_facts *f)
+{
+    bool options = true;
+    for (int i = 1, n; i < c->n; i += n) {
+        options = options && strcmp(c->word[i].text, "--") != 0;
+        n = options ? option_words(a->p, c, i) : 0;
+        if (n && f->stdin_text && from_stdin(c, i, n)) {
+            put_option(b, "prompt", f->stdin_text);
+            continue;
+        }
+        n = n ? n : 1;
+        for (int k = i; k < i + n; k++) {
+            strbuf_putc(b, ' ');
+            put_shell_word(b, c->word[k].text);
+        }
+    }
+}
+
+char *repeatable_command(const command_args *a, const repeat_facts *facts, err *e)
+{
+    static const repeat_facts none = {NULL, NULL, NULL, NULL};
+    const repeat_facts *f = facts ? facts : &none;
     parsed_line p;
     parse_wait wait;
     strbuf b = {0};
     int rc = parse_line(&p, &wait, a->line, strlen(a->line), e);
     strbuf_puts(&b, "attnscope");
-    for (int i = 0; !rc && p.n > 0 && i < p.command[0].n; i++) {
+    if (!rc && p.n > 0) {
+        put_option(&b, "isa", f->isa);
         strbuf_putc(&b, ' ');
-        put_shell_word(&b, p.command[0].word[i].text);
-        if (i == 0 && model_path) {
+        put_shell_word(&b, p.command[0].word[0].text);
+        if (f->model_path) {
             strbuf_putc(&b, ' ');
-            put_shell_word(&b, model_path);
+            put_shell_word(&b, f->model_path);
         }
+        put_option(&b, "precision", f->precision);
+        put_words(&b, a, &p.command[0], f);
     }
     parsed_free(&p);
     if (rc) {

@@ -23,16 +23,24 @@ int choose_model(session *s, const command_args *a, bool run, loaded_model **out
 
 /* The store for a command that only reads: a file that is not there is an error and is not created. */
 int store_to_read(session *s, store **out, err *e);
-/* Option --run, else word (may be NULL), else the session's last run, else the newest of the store. */
+/* Option --run, else word (may be NULL), else the session's last run, else the newest of the store that
+ * is done (the newest when none is). */
 int choose_run(session *s, const command_args *a, store *st, const char *word, int64_t *run, err *e);
 /* Check that a run exists; the error says which there are. */
 int require_run(store *st, int64_t run, err *e);
 /* The error for a run that holds no values at all: says how it ended. */
 int run_without_values(store *st, int64_t run, err *e);
 
-/* "attnscope VERB WORDS": the command as it can be pasted into a POSIX shell or into ours; model_path (may
- * be NULL) is put behind the verb when the words leave it out.  free() the result. */
-char *repeatable_command(const command_args *a, const char *model_path, err *e);
+/* What the words of a command leave out; each may be NULL. */
+typedef struct repeat_facts {
+    const char *model_path;   /* of the loaded model: put behind the verb */
+    const char *precision;    /* from a setting */
+    const char *isa;          /* from a setting: an option before the verb */
+    const char *stdin_text;   /* what --prompt-file - read: put as --prompt in its place */
+} repeat_facts;
+/* "attnscope VERB WORDS": the command as it can be pasted into a POSIX shell, and from the verb on into
+ * ours.  facts may be NULL.  free() the result. */
+char *repeatable_command(const command_args *a, const repeat_facts *facts, err *e);
 /* One word quoted so that both languages read it back. */
 void put_shell_word(strbuf *b, const char *word);
 

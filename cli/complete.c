@@ -55,7 +55,8 @@ static char *give_candidate(const char *text, int state)
 static char **complete(const char *text, int start, int end)
 {
     (void)start;
-    (void)end;
+    if (end == 0) /* at the start of a line Readline looks for no word */
+        find_place();
     if (!complete_words(&candidates, the_session, &place))
         return NULL; /* Readline goes on with file names */
     rl_attempted_completion_over = 1;
@@ -95,6 +96,17 @@ static char *dequote_name(char *text, int quote)
     return name ? name : strdup("");
 }
 
+/* Tab: on an empty line the verbs at once, for there is nothing to complete yet. */
+static int on_tab(int count, int key)
+{
+    if (lines_before->len == 0 && rl_line_buffer[strspn(rl_line_buffer, " \t")] == '\0')
+        return rl_possible_completions(count, key);
+    /* Readline lists what there is when the key before was a completion, too */
+    if (rl_last_func == on_tab)
+        rl_last_func = rl_complete;
+    return rl_complete(count, key);
+}
+
 void complete_install(session *s, const strbuf *before)
 {
     the_session = s;
@@ -106,4 +118,5 @@ void complete_install(session *s, const strbuf *before)
     rl_filename_quote_characters = " \t\n\"';\\";
     rl_filename_quoting_function = quote_name;
     rl_filename_dequoting_function = dequote_name;
+    rl_bind_key('\t', on_tab);
 }

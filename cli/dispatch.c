@@ -8,6 +8,7 @@
 #include "base/outfile.h"
 #include "base/strbuf.h"
 #include "cli/help.h"
+#include "cli/output.h"
 #include "cli/progress_bar.h"
 #include "cli/standard_out.h"
 
@@ -174,9 +175,8 @@ static int finish_output(session *s, outfile *file, int rc, err *e)
         return 0;
     }
     if (standard_out_errno()) {
-        err_set(e, ERR_RESOURCE, "cannot write output: %s", strerror(standard_out_errno()));
         s->quit = true; /* nothing that follows could be seen */
-        return ERR_RESOURCE;
+        return output_error(standard_out_errno(), e);
     }
     return rc;
 }

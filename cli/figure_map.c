@@ -1,29 +1,99 @@
 /* A stored attention map as the numbers of a figure. */
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
 #include "cli/command_util.h"
 #include "cli/figure_parts.h"
 #include "cli/head_select.h"
 
+/* --- labels --- */
+
+/* Tokens of bytes may cut a character apart.  It is shown with the token that begins it; the tokens that only
+ * go on with it show a mark. */
+typedef struct piece {
+    size_t skip;     /* bytes at the start that belong to the character of a token before */
+    size_t keep;     /* bytes of the text that are shown as they are, skip included */
+    char whole[5];   /* the character that begins here and ends in a later token; "" when none does */
+} piece;
+
+/* Bytes at the end of s[0..n) that begin a character and do not end it; *need: its bytes. */
+static size_t open_end(const char *s, size_t n, size_t *need)
+{
+    for (size_t k = 1; k <= 3 && k <= n; k++) {
+        unsigned char c = (unsigned char)s[n - k];
+        if ((c & 0xc0) == 0x80)
+            continue;
+        *need = c >= 0xf0 ? 4 : c >= 0xe0 ? 3 : c >= 0xc2 ? 2 : 1;
+        return *need > k ? k : 0;
+    }
+    return 0;
+}
+
+/* Join the character that the end of token i leaves open with the tokens behind it. */
+static void join_pieces(piece *p, const char *const *text, int64_t i, int64_t n)
+{
+    size_t len = strlen(text[i]), need = 0, have = 0;
+    char whole[5] = "";
+    p[i].keep = len;
+    if (p[i].skip < len)
+        have = open_end(text[i] + p[i].skip, len - p[i].skip, &need);
+    if (have == 0)
+        return;
+    memcpy(whole, text[i] + len - have, have);
+    int64_t last = i;
+    size_t taken = 0;
+    while (have < need && ++last < n && text[last][0]) {
+        for (taken = 0; have < need && ((unsigned char)text[last][taken] & 0xc0) == 0x80; taken++)
+            whole[have++] = text[last][taken];
+        if (have < need && text[last][taken])
+            return;
+    }
+    if (have < need || utf8_next(NULL, whole, need) != (int)need)
+        return;
+    for (int64_t k = i + 1; k < last; k++)
+        p[k].skip = strlen(text[k]);
+    p[last].skip = taken;
+    p[i].keep = len - open_end(text[i], len, &need);
+    memcpy(p[i].whole, whole, sizeof whole);
+}
+
 /* A token as a label: visible, a leading blank as a middle dot; ids where there is no text. */
-static const char *token_label(figure_source *src, const char *text, int64_t id, err *e)
+static const char *token_label(figure_source *src, const char *text, const piece *p, int64_t id, err *e)
 {
     strbuf b = {0};
-    if (*text == ' ' && text[1]) {
-        strbuf_puts(&b, "\xc2\xb7");
-        text++;
-    } else if (*text == ' ') {
-        strbuf_puts(&b, "\xe2\x90\xa3"); /* a blank alone: open box */
-        text++;
+    size_t at = p->skip;
+    if (at)
+        strbuf_puts(&b, "\u2026");
+    if (at == 0 && text[0] == ' ') {
+        strbuf_puts(&b, text[1] ? "\u00b7" : "\u2423"); /* a blank alone: open box */
+        at = 1;
     }
-    strbuf_put_visible(&b, text, strlen(text));
+    strbuf_put_visible(&b, text + at, p->keep - at);
+    strbuf_puts(&b, p->whole);
     if (b.len == 0)
         strbuf_printf(&b, "%" PRId64, id);
     const char *label = b.failed ? NULL : arena_strndup(&src->mem, strbuf_str(&b), b.len, e);
     strbuf_free(&b);
     return label;
+}
+
+static int text_labels(const char **labels, figure_source *src, const table *t, int64_t n, err *e)
+{
+    const char **text = mem_array((size_t)n, sizeof *text, e);
+    piece *p = text ? mem_array((size_t)n, sizeof *p, e) : NULL;
+    int rc = p ? 0 : ERR_RESOURCE;
+    for (int64_t i = 0; i < n && !rc; i++)
+        text[i] = cell_string(table_cell(t, i, 1));
+    for (int64_t i = 0; i < n && !rc; i++) {
+        join_pieces(p, text, i, n);
+        labels[i] = token_label(src, text[i], &p[i], table_cell(t, i, 0)->u.i, e);
+        rc = labels[i] ? 0 : ERR_RESOURCE;
+    }
+    free(p);
+    free(text);
+    return rc;
 }
 
 /* Labels of the tokens, or, pooled, the first position of each block. */
@@ -32,17 +102,19 @@ static int token_labels(const char ***out, figure_source *src, store *st, int64_
 {
     const cell bind[] = {cell_int(src->run), cell_int(prompt)};
     table *t = NULL;
+    int64_t n_text = 0;
     const char **labels = arena_alloc(&src->mem, (size_t)n, sizeof *labels, e);
     int rc = labels ? 0 : ERR_RESOURCE;
     if (!rc && block <= 1)
         rc = store_query(st, &t,
                          "SELECT id, text FROM prompt_token WHERE run = ?1 AND prompt = ?2 ORDER BY position",
                          bind, 2, e);
-    for (int64_t i = 0; i < n && !rc; i++) {
-        if (t && i < t->n_row)
-            labels[i] = token_label(src, cell_string(table_cell(t, i, 1)), table_cell(t, i, 0)->u.i, e);
-        else
-            labels[i] = figure_text(src, e, "%" PRId64, i * (block > 1 ? block : 1));
+    if (!rc && t) {
+        n_text = t->n_row < n ? t->n_row : n;
+        rc = n_text ? text_labels(labels, src, t, n_text, e) : 0;
+    }
+    for (int64_t i = n_text; i < n && !rc; i++) {
+        labels[i] = figure_text(src, e, "%" PRId64, i * (block > 1 ? block : 1));
         rc = labels[i] ? 0 : ERR_RESOURCE;
     }
     table_free(t);
@@ -72,7 +144,21 @@ static int list_maps(strbuf *out, char only[64], int64_t *n, store *st, int64_t 
     return 0;
 }
 
-static int choose_head(head_id *h, figure_source *src, const command_args *a, store *st,
+/* The hint that says how to come by a map, in the same store. */
+static void hint_map(const session *s, const figure_facts *f, const char *head, err *e)
+{
+    strbuf b = {0};
+    put_shell_word(&b, f->path);
+    strbuf_printf(&b, " --prompt TEXT --maps %s", head);
+    if (strcmp(s->store_path, ":memory:") != 0) {
+        strbuf_puts(&b, " --store ");
+        put_shell_word(&b, s->store_path);
+    }
+    err_hint(e, "make one with `run %s`", strbuf_str(&b));
+    strbuf_free(&b);
+}
+
+static int choose_head(head_id *h, figure_source *src, const session *s, const command_args *a, store *st,
                        const figure_facts *f, err *e)
 {
     const char *text = params_str(a->p, "head");
@@ -108,11 +194,7 @@ static int choose_head(head_id *h, figure_source *src, const command_args *a, st
                          strbuf_str(&have));
         else
             rc = err_set(e, ERR_FAILED, "run %" PRId64 " holds no attention map", src->run);
-        strbuf path = {0};
-        put_shell_word(&path, f->path);
-        err_hint(e, "make one with `run %s --prompt TEXT --maps %s`", strbuf_str(&path),
-                 text ? name : "L0H0");
-        strbuf_free(&path);
+        hint_map(s, f, text ? name : "L0H0", e);
     }
     table_free(t);
 out:
@@ -139,7 +221,7 @@ int figure_load_map(figure_source *src, session *s, const command_args *a, store
     head_id h;
     head_text name;
     const char **rows = NULL, **cols = NULL;
-    int rc = choose_head(&h, src, a, st, f, e);
+    int rc = choose_head(&h, src, s, a, st, f, e);
     if (!rc)
         rc = choose_norm(s, a, f->n_token, e);
     if (!rc)

@@ -116,6 +116,12 @@ static int what_is_drawn(const metric *m)
     return (int)n;
 }
 
+/* What the colours show, where the metric's name does not say it. */
+static const char *quantity_of(const metric *m)
+{
+    return strcmp(m->name, "sink") == 0 ? "alpha (mean attention weight)" : m->name;
+}
+
 int figure_load_values(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e)
 {
     const metric *m;
@@ -158,7 +164,7 @@ int figure_load_values(figure_source *src, const command_args *a, store *st, con
                               what_is_drawn(m), m->summary);
     d->row_axis = "layer";
     d->col_axis = "head";
-    d->quantity = m->name;
+    d->quantity = quantity_of(m);
     d->unit = m->unit;
     read_range(&d->lo, &d->hi, m->range);
     d->pool = 1;

@@ -45,11 +45,12 @@ const help_topic help_topics[] = {
      "reader that closes the pipe early, as `head` does, ends the program quietly with status 0."},
     {"exit-status", "Exit status",
      "  0    done\n"
-     "  1    the command failed for a reason of its own\n"
+     "  1    the command failed for a reason of its own, as when a file cannot\n"
+     "       be opened for writing\n"
      "  2    wrong words: unknown command or option, value out of range\n"
      "  3    an input file is missing, damaged or not supported\n"
      "  4    verify or compare found a difference\n"
-     "  5    out of memory or disk space, or output could not be written\n"
+     "  5    out of memory or disk space\n"
      "  130  interrupted (Ctrl-C, SIGTERM, SIGHUP)\n"
      "\n"
      "A script ends at the first command that fails, with its status, unless `--keep-going` is given. Ctrl-C "

@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "base/cancel.h"
 #include "cli/help.h"
+#include "cli/output.h"
 #include "cli/settings.h"
 #include "cli/shell.h"
 #include "cli/signals.h"
@@ -26,8 +27,10 @@ static int option_value(const char **value, int argc, char **argv, int *at, cons
         *value = inline_value;
         return 0;
     }
-    if (*at + 1 >= argc)
-        return err_set(e, ERR_USAGE, "option %s needs a value", argv[*at]);
+    if (*at + 1 >= argc) {
+        err_set(e, ERR_USAGE, "option %s needs a value", argv[*at]);
+        return err_hint(e, "for example -c \"list metrics\", -f script.attn, --threads 4");
+    }
     *value = argv[++*at];
     return 0;
 }
@@ -166,7 +169,7 @@ int main(int argc, char **argv)
     }
     rc = start(s, argc, argv);
     if (fflush(s->standard_out) != 0 && !standard_out_closed() && !rc) {
-        rc = err_set(&e, ERR_RESOURCE, "cannot write output: %s", strerror(standard_out_errno()));
+        rc = output_error(standard_out_errno(), &e);
         session_report(s, NULL, NULL, &e);
     }
     session_free(s);

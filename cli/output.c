@@ -9,6 +9,14 @@
 
 #define FLUSH_AT ((size_t)1 << 15)
 
+int output_error(int why, err *e)
+{
+    err_set(e, ERR_RESOURCE, "cannot write output: %s", strerror(why ? why : EIO));
+    if (why == ENOSPC || why == EDQUOT)
+        return err_hint(e, "free some space or write elsewhere");
+    return err_hint(e, "check where the output goes, or write to a file with --output");
+}
+
 int output_flush(FILE *f, strbuf *b, err *e)
 {
     if (b->failed)
@@ -18,7 +26,7 @@ int output_flush(FILE *f, strbuf *b, err *e)
     strbuf_clear(b);
     if (done == n && !ferror(f))
         return 0;
-    return err_set(e, ERR_RESOURCE, "cannot write output: %s", strerror(errno ? errno : EIO));
+    return output_error(errno, e);
 }
 
 static void put_number(strbuf *b, const cell *c)

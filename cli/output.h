@@ -27,6 +27,9 @@ int output_table(FILE *f, const table *t, output_format format, const char *sche
  * elided where the terminal is narrow; a block of lines a row where even that does not fit. */
 int output_aligned(FILE *f, const table *t, const output_style *style, err *e);
 
+/* The error of output that could not be written, for errno why: ERR_RESOURCE. */
+int output_error(int why, err *e);
+
 /* Write what b holds to f and empty it: ERR_RESOURCE when that fails. */
 int output_flush(FILE *f, strbuf *b, err *e);
 

@@ -351,10 +351,13 @@ int parse_unfinished(const parse_wait *wait, err *e)
 {
     switch (wait->missing) {
     case PARSE_QUOTE:
-        return err_set(e, ERR_USAGE, "no closing %c", wait->quote);
+        err_set(e, ERR_USAGE, "no closing %c", wait->quote);
+        return err_hint(e, "close the quote; \\%c is the character itself", wait->quote);
     case PARSE_HEREDOC:
-        return err_set(e, ERR_USAGE, "no closing line \"%s\" for <<%s", wait->heredoc, wait->heredoc);
+        err_set(e, ERR_USAGE, "no closing line \"%s\" for <<%s", wait->heredoc, wait->heredoc);
+        return err_hint(e, "end the text with a line that holds %s alone", wait->heredoc);
     default:
-        return err_set(e, ERR_USAGE, "nothing follows the backslash at the end of the line");
+        err_set(e, ERR_USAGE, "nothing follows the backslash at the end of the line");
+        return err_hint(e, "leave the backslash out, or write the line that it continues on");
     }
 }

@@ -3,12 +3,14 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "analysis/analyse.h"
 #include "base/mapfile.h"
 #include "base/mem.h"
 #include "base/npz.h"
 
 #define MAX_PROMPT_BYTES ((size_t)64 << 20)
+#define ID_SEPARATORS ", \t\r\n[]"
 
 const param prompt_params[] = {
     {.name = "prompt", .kind = PARAM_STR, .value = "TEXT",
@@ -16,7 +18,7 @@ const param prompt_params[] = {
     {.name = "prompt-file", .kind = PARAM_PATH, .value = "FILE",
      .help = "the same from a file, taken whole (- is standard input)"},
     {.name = "ids", .kind = PARAM_STR, .value = "LIST|FILE",
-     .help = "token ids, nothing added: \"0,17,42\" or a .npy file"},
+     .help = "token ids, nothing added: \"0,17,42\", a .npy file or a text file of numbers"},
     {.name = "special", .kind = PARAM_BOOL, .def = "true",
      .help = "let the tokenizer add its special tokens to text"},
     {.name = "truncate", .kind = PARAM_INT, .value = "N", .min = 1, .max = 1e15,
@@ -99,8 +101,8 @@ static int ids_from_npy(int32_t **ids, int64_t *n, const npy *a, const char *whe
     return 0;
 }
 
-/* "0, 17 42" or "[0, 17, 42]". */
-static int ids_from_text(int32_t **ids, int64_t *n, const char *text, err *e)
+/* "0, 17 42" or "[0, 17, 42]"; file: where the text is from, NULL for the command line. */
+static int ids_from_text(int32_t **ids, int64_t *n, const char *text, const char *file, err *e)
 {
     size_t cap = strlen(text) / 2 + 1;
     int32_t *v = mem_array(cap, sizeof *v, e);
@@ -108,23 +110,25 @@ static int ids_from_text(int32_t **ids, int64_t *n, const char *text, err *e)
         return ERR_RESOURCE;
     int64_t count = 0;
     for (const char *s = text; *s;) {
-        size_t skip = strspn(s, ", \t\r\n[]");
+        size_t skip = strspn(s, ID_SEPARATORS);
         if (skip) {
             s += skip;
             continue;
         }
         char word[24];
-        size_t len = strcspn(s, ", \t\r\n[]");
+        size_t len = strcspn(s, ID_SEPARATORS);
         int64_t id;
         if (len < sizeof word) {
             memcpy(word, s, len);
             word[len] = '\0';
         }
         if (len >= sizeof word || !parse_int(&id, word) || id < 0 || id > INT32_MAX) {
-            err_set(e, ERR_USAGE, "--ids: '%.*s' is no token id", (int)(len < 40 ? len : 40), s);
-            err_hint(e, "give numbers separated by commas (--ids 0,17,42) or a file (--ids ids.npy)");
+            int rc = err_set(e, file ? ERR_INPUT : ERR_USAGE, "%s: '%.*s' is no token id", file ? file : "--ids",
+                             (int)(len < 40 ? len : 40), s);
+            err_hint(e, file ? "the file must hold numbers separated by commas, blanks or line ends"
+                             : "give numbers separated by commas (--ids 0,17,42) or a file (--ids ids.npy)");
             free(v);
-            return ERR_USAGE;
+            return rc;
         }
         v[count++] = (int32_t)id;
         s += len;
@@ -134,12 +138,35 @@ static int ids_from_text(int32_t **ids, int64_t *n, const char *text, err *e)
     return 0;
 }
 
+static int ids_from_file(int32_t **ids, int64_t *n, const char *path, err *e)
+{
+    char *text;
+    size_t size;
+    int rc = read_file(&text, &size, path, MAX_PROMPT_BYTES, e);
+    if (rc)
+        return rc;
+    if (strlen(text) != size) {
+        rc = err_set(e, ERR_INPUT, "%s: holds a NUL byte: it is no text file of token ids", path);
+        err_hint(e, "name a file of numbers in text, or a NumPy array by its .npy");
+    } else {
+        rc = ids_from_text(ids, n, text, path, e);
+    }
+    free(text);
+    return rc;
+}
+
 int prompt_parse_ids(int32_t **ids, int64_t *n, const char *text, err *e)
 {
+    bool named = text[0] == '@' && text[1]; /* @FILE, as the command language has it */
+    text += named;
     if (has_suffix(text, ".npz"))
         return reference_ids(ids, n, text, e);
-    if (!has_suffix(text, ".npy"))
-        return ids_from_text(ids, n, text, e);
+    if (!has_suffix(text, ".npy")) {
+        bool numbers = text[strspn(text, "0123456789" ID_SEPARATORS)] == '\0';
+        if (named || (!numbers && access(text, F_OK) == 0))
+            return ids_from_file(ids, n, text, e);
+        return ids_from_text(ids, n, text, NULL, e);
+    }
     npy a = {0};
     int rc = npy_load(&a, text, e);
     if (!rc)

@@ -6,7 +6,7 @@
 #include "cli/session.h"
 #include "db/store.h"
 
-/* --prompt TEXT, --prompt-file FILE, --ids LIST|FILE.npy, --special, --truncate N. */
+/* --prompt TEXT, --prompt-file FILE, --ids LIST|FILE, --special, --truncate N. */
 extern const param prompt_params[];
 
 typedef struct prompt_input {
@@ -25,7 +25,8 @@ typedef struct prompt_input {
 int prompt_read(prompt_input *out, const loaded_model *lm, const params *p, err *e);
 void prompt_free(prompt_input *in);
 
-/* Ids alone: "1,2,3" (spaces and brackets allowed), a .npy file, or the array `ids` of a .npz file. */
+/* Ids alone: "1,2,3" (spaces and brackets allowed), a .npy file, the array `ids` of a .npz file, or any
+ * other file as text of that form; `@NAME` is always a file. */
 int prompt_parse_ids(int32_t **ids, int64_t *n, const char *text, err *e);
 /* Refuses an empty list, ids outside the vocabulary and more tokens than the context holds. */
 int prompt_check_ids(const loaded_model *lm, const int32_t *ids, int64_t n, err *e);

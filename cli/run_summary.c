@@ -1,9 +1,21 @@
 #include "cli/run_summary.h"
 
 #include <inttypes.h>
+#include <limits.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "cli/output.h"
+#include "cli/terminal.h"
+#include "cli/text_width.h"
+
+/* How much a line may take, so that a narrow terminal never cuts a number. */
+typedef struct space {
+    int list;      /* columns for a list of heads or tokens; its first entry stands in any case */
+    int text;      /* columns for the text of a token, 0: its position alone */
+    int low_text;  /* the same in the column of the lowest */
+} space;
 
 /* Three digits that line up from row to row. */
 static void put_value(strbuf *b, double v)
@@ -12,8 +24,25 @@ static void put_value(strbuf *b, double v)
     strbuf_printf(b, size < 9.9995 ? "%.3f" : size < 99.995 ? "%.2f" : size < 1e6 ? "%.1f" : "%.3g", v);
 }
 
-int strongest_heads(strbuf *out, store *st, int64_t run, const char *name, int64_t position, int n,
-                    bool lowest, err *e)
+/* Add an entry to a list and empty it, when there is room.  False: there is not. */
+static bool put_entry(strbuf *list, strbuf *entry, const space *sp)
+{
+    bool first = list->len == 0;
+    int columns = text_columns(strbuf_str(entry), entry->len);
+    bool fits = first || text_columns(list->s, list->len) + 2 + columns <= sp->list;
+    if (fits) {
+        strbuf_puts(list, first ? "" : "  ");
+        strbuf_add(list, strbuf_str(entry), entry->len);
+    }
+    list->failed = list->failed || entry->failed;
+    strbuf_clear(entry);
+    return fits;
+}
+
+/* Name and value of heads, "L1H3 0.932  L2H5 0.931": up to n of the strongest (or weakest) heads of one
+ * metric at one position (NO_INDEX: the value over all queries). */
+static int strongest_heads(strbuf *out, store *st, int64_t run, const char *name, int64_t position, int n,
+                           bool lowest, const space *sp, err *e)
 {
     const cell bind[] = {cell_int(run), cell_text(name), cell_index(position), cell_int(n)};
     table *t = NULL;
@@ -24,16 +53,37 @@ int strongest_heads(strbuf *out, store *st, int64_t run, const char *name, int64
           "ORDER BY value DESC, kind, layer, head LIMIT ?4", bind, 4, e);
     if (rc)
         return rc;
-    for (int64_t i = 0; i < t->n_row; i++) {
-        strbuf_printf(out, "%s%s ", i ? "  " : "", cell_string(table_cell(t, i, 0)));
-        put_value(out, cell_number(table_cell(t, i, 1)));
+    strbuf entry = {0};
+    bool room = true;
+    for (int64_t i = 0; i < t->n_row && room; i++) {
+        strbuf_printf(&entry, "%s ", cell_string(table_cell(t, i, 0)));
+        put_value(&entry, cell_number(table_cell(t, i, 1)));
+        room = put_entry(out, &entry, sp);
     }
+    strbuf_free(&entry);
     table_free(t);
     return out->failed ? err_nomem(e, "summary") : 0;
 }
 
+/* :"text", cut to so many columns. */
+static void put_token(strbuf *b, const char *text, int columns)
+{
+    strbuf visible = {0};
+    strbuf_put_visible(&visible, text, strlen(text));
+    const char *dots = terminal_utf8() ? "\xe2\x80\xa6" : "..";
+    int dots_width = terminal_utf8() ? 1 : 2;
+    bool cut = text_columns(strbuf_str(&visible), visible.len) > columns;
+    size_t n = cut ? text_fit(strbuf_str(&visible), visible.len, columns - dots_width) : visible.len;
+    strbuf_puts(b, ":\"");
+    strbuf_add(b, strbuf_str(&visible), n);
+    strbuf_printf(b, "%s\"", cut ? dots : "");
+    b->failed = b->failed || visible.failed;
+    strbuf_free(&visible);
+}
+
 /* The tokens with the highest (or lowest) values that belong to positions alone: `8:"an" 11.520`. */
-static int strongest_tokens(strbuf *out, store *st, int64_t run, const char *name, int n, bool lowest, err *e)
+static int strongest_tokens(strbuf *out, store *st, int64_t run, const char *name, int n, bool lowest,
+                            const space *sp, err *e)
 {
     const cell bind[] = {cell_int(run), cell_text(name), cell_int(n)};
     table *t = NULL;
@@ -46,17 +96,19 @@ static int strongest_tokens(strbuf *out, store *st, int64_t run, const char *nam
           " ORDER BY v.value DESC, v.position LIMIT ?3", bind, 3, e);
     if (rc)
         return rc;
-    for (int64_t i = 0; i < t->n_row; i++) {
+    strbuf entry = {0};
+    bool room = true;
+    int columns = lowest ? sp->low_text : sp->text;
+    for (int64_t i = 0; i < t->n_row && room; i++) {
         const char *text = cell_string(table_cell(t, i, 1));
-        strbuf_printf(out, "%s%.0f", i ? "  " : "", cell_number(table_cell(t, i, 0)));
-        if (*text) {
-            strbuf_puts(out, ":\"");
-            strbuf_put_visible(out, text, strlen(text));
-            strbuf_putc(out, '"');
-        }
-        strbuf_putc(out, ' ');
-        put_value(out, cell_number(table_cell(t, i, 2)));
+        strbuf_printf(&entry, "%.0f", cell_number(table_cell(t, i, 0)));
+        if (*text && columns > 0)
+            put_token(&entry, text, columns);
+        strbuf_putc(&entry, ' ');
+        put_value(&entry, cell_number(table_cell(t, i, 2)));
+        room = put_entry(out, &entry, sp);
     }
+    strbuf_free(&entry);
     table_free(t);
     return out->failed ? err_nomem(e, "summary") : 0;
 }
@@ -68,7 +120,7 @@ static int put_text(table *t, cell *c, const char *s, err *e)
 
 /* One line for a metric at one position. */
 static int add_line(table *t, store *st, int64_t run, const metric *m, int64_t position, double mean,
-                    int64_t n_head, err *e)
+                    int64_t n_head, const space *sp, err *e)
 {
     cell *row = table_row(t, e);
     if (!row)
@@ -82,11 +134,11 @@ static int add_line(table *t, store *st, int64_t run, const metric *m, int64_t p
     if (!rc)
         rc = put_text(t, &row[1], m->unit, e);
     if (!rc)
-        rc = n_head > 0 ? strongest_heads(&high, st, run, m->name, position, 3, false, e)
-                        : strongest_tokens(&high, st, run, m->name, 2, false, e);
+        rc = n_head > 0 ? strongest_heads(&high, st, run, m->name, position, 3, false, sp, e)
+                        : strongest_tokens(&high, st, run, m->name, 2, false, sp, e);
     if (!rc)
-        rc = n_head > 0 ? strongest_heads(&low, st, run, m->name, position, 1, true, e)
-                        : strongest_tokens(&low, st, run, m->name, 1, true, e);
+        rc = n_head > 0 ? strongest_heads(&low, st, run, m->name, position, 1, true, sp, e)
+                        : strongest_tokens(&low, st, run, m->name, 1, true, sp, e);
     if (!rc)
         rc = put_text(t, &row[3], strbuf_str(&high), e);
     if (!rc)
@@ -97,10 +149,15 @@ static int add_line(table *t, store *st, int64_t run, const metric *m, int64_t p
     return rc;
 }
 
+/* What is said beside the table, collected so that the table can be made more than once. */
+typedef struct remarks {
+    strbuf more;   /* lines: metrics with more positions than are shown */
+    strbuf none;   /* names of metrics without values */
+} remarks;
+
 /* The lines of one metric: a line for each position of head values (the first few), one for the mean of
- * values that belong to positions alone.  none: collects the names of metrics without values. */
-static int add_metric(session *s, table *t, store *st, int64_t run, const metric *m, strbuf *none,
-                      err *e)
+ * values that belong to positions alone. */
+static int add_metric(table *t, store *st, int64_t run, const metric *m, const space *sp, remarks *r, err *e)
 {
     enum { MAX_LINES = 4 };
     const cell bind[] = {cell_int(run), cell_text(m->name)};
@@ -113,14 +170,110 @@ static int add_metric(session *s, table *t, store *st, int64_t run, const metric
     for (int64_t i = 0; i < q->n_row && i < MAX_LINES && !rc; i++) {
         const cell *p = table_cell(q, i, 0);
         rc = add_line(t, st, run, m, p->kind == CELL_INT ? p->u.i : NO_INDEX,
-                      cell_number(table_cell(q, i, 1)), table_cell(q, i, 2)->u.i, e);
+                      cell_number(table_cell(q, i, 1)), table_cell(q, i, 2)->u.i, sp, e);
     }
     if (!rc && q->n_row > MAX_LINES)
-        say(s, "%s: %" PRId64 " more positions; `top %s --position P` shows them", m->name,
-            q->n_row - MAX_LINES, m->name);
+        strbuf_printf(&r->more, "%s%s: %" PRId64 " more positions; `top %s --position P` shows them",
+                      r->more.len ? "\n" : "", m->name, q->n_row - MAX_LINES, m->name);
     if (!rc && q->n_row == 0)
-        strbuf_printf(none, "%s%s", none->len ? ", " : "", m->name);
+        strbuf_printf(&r->none, "%s%s", r->none.len ? ", " : "", m->name);
     table_free(q);
+    return rc;
+}
+
+static int make_table(table **out, store *st, int64_t run, const metric *const *list, int n, const space *sp,
+                      remarks *r, err *e)
+{
+    static const char *const columns[] = {"metric", "unit", "mean", "highest", "lowest"};
+    table_free(*out);
+    *out = NULL;
+    strbuf_clear(&r->more);
+    strbuf_clear(&r->none);
+    int rc = table_new(out, 5, columns, e);
+    for (int i = 0; i < n && !rc; i++)
+        rc = add_metric(*out, st, run, list[i], sp, r, e);
+    return rc;
+}
+
+/* Columns that the table takes where nothing limits it. */
+static int table_columns(int *out, const table *t, err *e)
+{
+    const output_style plain = {.utf8 = true};
+    char *text = NULL;
+    size_t size = 0;
+    *out = 0;
+    FILE *f = open_memstream(&text, &size);
+    if (!f)
+        return err_nomem(e, "summary");
+    int rc = output_aligned(f, t, &plain, e);
+    if (fclose(f) != 0 && !rc)
+        rc = err_nomem(e, "summary");
+    for (const char *line = text; !rc && *line;) {
+        size_t n = strcspn(line, "\n");
+        int columns = text_columns(line, n);
+        *out = columns > *out ? columns : *out;
+        line += n + (line[n] == '\n');
+    }
+    free(text);
+    return rc;
+}
+
+static int widest_list(const table *t)
+{
+    int widest = 0;
+    for (int64_t i = 0; i < t->n_row; i++) {
+        const char *s = cell_string(table_cell(t, i, 3));
+        int columns = text_columns(s, strlen(s));
+        widest = columns > widest ? columns : widest;
+    }
+    return widest;
+}
+
+/* Make the table so that it fits: the texts of tokens are cut first, then lists lose whole entries, and at
+ * last tokens are positions alone. */
+static int fit_table(table **out, int width, store *st, int64_t run, const metric *const *list, int n,
+                     remarks *r, err *e)
+{
+    static const int texts[][2] = {{INT_MAX, INT_MAX}, {16, 16}, {8, 8}, {8, 4}, {8, 0}, {4, 0}};
+    enum { N_TEXT = sizeof texts / sizeof *texts };
+    space sp = {INT_MAX, 0, 0};
+    int columns = INT_MAX, rc = 0;
+    for (int i = 0; i < N_TEXT + 2 && columns > width && !rc; i++) {
+        if (i < N_TEXT) {
+            sp.text = texts[i][0];
+            sp.low_text = texts[i][1];
+        } else if (i == N_TEXT) {
+            sp.list = widest_list(*out) - (columns - width);
+        } else {
+            sp.text = 0;
+        }
+        rc = make_table(out, st, run, list, n, &sp, r, e);
+        if (!rc && width > 0)
+            rc = table_columns(&columns, *out, e);
+        else
+            break;
+    }
+    return rc;
+}
+
+int run_summary(session *s, const command_args *a, store *st, int64_t run, const metric *const *list, int n,
+                err *e)
+{
+    table *t = NULL;
+    remarks r = {{0}, {0}};
+    int width = terminal_output(s) ? terminal_size(STDOUT_FILENO).columns : 0;
+    int rc = fit_table(&t, width, st, run, list, n, &r, e);
+    if (!rc && (r.more.failed || r.none.failed))
+        rc = err_nomem(e, "summary");
+    if (!rc && r.more.len)
+        say(s, "%s", strbuf_str(&r.more));
+    if (!rc && t->n_row)
+        rc = print_table(s, a, t, "attnscope.run_summary/1", e);
+    if (!rc && r.none.len)
+        say(s, "this prompt gives no value of %s", strbuf_str(&r.none));
+    strbuf_free(&r.more);
+    strbuf_free(&r.none);
+    table_free(t);
     return rc;
 }
 
@@ -151,23 +304,5 @@ int sink_rate(session *s, store *st, int64_t run, double threshold, err *e)
     if (!rc)
         rc = output_flush(s->out, &b, e);
     strbuf_free(&b);
-    return rc;
-}
-
-int run_summary(session *s, const command_args *a, store *st, int64_t run, const metric *const *list, int n,
-                err *e)
-{
-    static const char *const columns[] = {"metric", "unit", "mean", "highest", "lowest"};
-    table *t = NULL;
-    strbuf none = {0};
-    int rc = table_new(&t, 5, columns, e);
-    for (int i = 0; i < n && !rc; i++)
-        rc = add_metric(s, t, st, run, list[i], &none, e);
-    if (!rc && t->n_row)
-        rc = print_table(s, a, t, "attnscope.run_summary/1", e);
-    if (!rc && none.len)
-        say(s, "this prompt gives no value of %s", strbuf_str(&none));
-    strbuf_free(&none);
-    table_free(t);
     return rc;
 }

@@ -13,9 +13,4 @@ int run_summary(session *s, const command_args *a, store *st, int64_t run, const
  * the share of heads whose alpha is above the threshold (strictly).  Nothing without values of sink. */
 int sink_rate(session *s, store *st, int64_t run, double threshold, err *e);
 
-/* Name and value of heads, "L1H3 0.932  L2H5 0.931": up to n of the strongest (or weakest) heads of one
- * metric at one position (NO_INDEX: the value over all queries). */
-int strongest_heads(strbuf *out, store *st, int64_t run, const char *name, int64_t position, int n,
-                    bool lowest, err *e);
-
 #endif

@@ -86,12 +86,14 @@ int session_script(session *s, FILE *f, const char *name)
     while (!sc.stop && !cancel_requested() && (n = getline(&line, &cap, f)) >= 0)
         add_line(&sc, line, (size_t)n);
     err e = {0};
-    if (!sc.stop && cancel_check(&e))
+    if (!sc.stop && cancel_check(&e)) {
         report(&sc, sc.line, ERR_CANCELLED, &e);
-    else if (!sc.stop && ferror(f))
-        report(&sc, sc.line, err_set(&e, ERR_INPUT, "cannot read: %s", strerror(errno)), &e);
-    else if (!sc.stop && sc.wait.missing)
+    } else if (!sc.stop && ferror(f)) {
+        err_set(&e, ERR_INPUT, "cannot read: %s", strerror(errno));
+        report(&sc, sc.line, err_hint(&e, "check where the script comes from"), &e);
+    } else if (!sc.stop && sc.wait.missing) {
         report(&sc, sc.line + sc.wait.line, parse_unfinished(&sc.wait, &e), &e);
+    }
     s->depth--;
     free(line);
     strbuf_free(&sc.text);

@@ -1,5 +1,6 @@
 /* Opening: what is at the path, whether it is ours, and the settings of a connection. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -187,6 +188,26 @@ static bool wal_exists(const char *name)
     return yes;
 }
 
+/* SQLite tries a file that it may not make once more for reading, and then knows only that it is not there:
+ * say what is wrong with the folder. */
+static int explain_folder(const store *s, const char *name, int code, err *e)
+{
+    strbuf folder = {0};
+    const char *slash = strrchr(name, '/');
+    if (s->read_only || !s->db || (sqlite3_extended_errcode(s->db) & 0xff) != SQLITE_CANTOPEN)
+        return code;
+    strbuf_add(&folder, name, (size_t)(slash - name) + 1);
+    bool known = !folder.failed && faccessat(AT_FDCWD, strbuf_str(&folder), W_OK | X_OK, AT_EACCESS) < 0 &&
+                 (errno == EACCES || errno == EPERM || errno == EROFS);
+    if (known) {
+        err_set(e, ERR_FAILED, "cannot open store %s: %s", s->path,
+                errno == EROFS ? "the file system is read-only" : "permission denied");
+        code = err_hint(e, "name a store in a folder that this user may write to");
+    }
+    strbuf_free(&folder);
+    return code;
+}
+
 static int open_file(store *s, const char *name, bool *missing, err *e)
 {
     err first = {0};
@@ -198,7 +219,7 @@ static int open_file(store *s, const char *name, bool *missing, err *e)
         flags |= SQLITE_OPEN_CREATE;
     code = connect_to(s, name, flags, e);
     if (code)
-        return code;
+        return explain_folder(s, name, code, e);
     code = probe(s, &first);
     int primary = sqlite3_extended_errcode(s->db) & 0xff;
     if (code && s->read_only && (primary == SQLITE_CANTOPEN || primary == SQLITE_READONLY) &&
@@ -207,7 +228,7 @@ static int open_file(store *s, const char *name, bool *missing, err *e)
     if (code) {
         if (e)
             *e = first;
-        return code;
+        return explain_folder(s, name, code, e);
     }
     /* SQLite falls back to reading when it may not write. */
     if (!s->read_only && sqlite3_db_readonly(s->db, "main") == 1)

@@ -216,6 +216,8 @@ static int sql_error(store *s, const char *sql, int rc, err *e)
         hint_table(s, said + strlen(no_table), e);
     else if (strncmp(said, no_column, strlen(no_column)) == 0)
         hint_column(s, sql, said + strlen(no_column), e);
+    else
+        err_hint(e, "`help sql` shows examples");
     return ERR_FAILED;
 }
 

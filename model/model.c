@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "model/bind.h"
 #include "model/gguf.h"
 
 #define FAMILY(name) extern const family family_##name;
@@ -69,19 +70,53 @@ static int choose_family(model *m, err *e)
     return err_hint(e, "supported: %s", known);
 }
 
-/* The last part of the path, without a trailing slash or ".gguf". */
+static bool ends_in(const char *s, size_t n, const char *suffix)
+{
+    size_t m = strlen(suffix);
+    return n > m && memcmp(s + n - m, suffix, m) == 0;
+}
+
+/* Where the last part of path begins; *n: where it ends, trailing slashes left out. */
+static size_t last_part(const char *path, size_t *n)
+{
+    while (*n > 1 && path[*n - 1] == '/')
+        (*n)--;
+    size_t start = *n;
+    while (start > 0 && path[start - 1] != '/')
+        start--;
+    return start;
+}
+
+/* The last part of the path, without a trailing slash or ".gguf"; a safetensors file is named by the
+ * directory that holds it, for its own name is the same in every model. */
 static char *model_name(model *m, err *e)
 {
     const char *p = m->ckpt->path;
-    size_t n = strlen(p);
-    while (n > 1 && p[n - 1] == '/')
-        n--;
-    size_t start = n;
-    while (start > 0 && p[start - 1] != '/')
-        start--;
-    if (n - start > 5 && memcmp(p + n - 5, ".gguf", 5) == 0)
-        n -= 5;
-    return arena_strndup(m->arena_, p + start, n - start, e);
+    size_t n = strlen(p), start = last_part(p, &n);
+    if (ends_in(p + start, n - start, ".gguf"))
+        return arena_strndup(m->arena_, p + start, n - 5 - start, e);
+    if (!ends_in(p + start, n - start, ".safetensors"))
+        return arena_strndup(m->arena_, p + start, n - start, e);
+
+    size_t file = start, file_end = n;
+    char *whole = NULL;
+    n = start;
+    start = last_part(p, &n);
+    if (n == start || p[n - 1] == '.') { /* "model.safetensors", "./...", "../...": ask for its name */
+        char *directory = arena_strndup(m->arena_, file ? p : ".", file ? file : 1, e);
+        if (!directory)
+            return NULL;
+        whole = realpath(directory, NULL);
+        if (whole) {
+            p = whole;
+            n = strlen(p);
+            start = last_part(p, &n);
+        }
+    }
+    char *name = n > start ? arena_strndup(m->arena_, p + start, n - start, e)
+                           : arena_strndup(m->arena_, m->ckpt->path + file, file_end - file, e);
+    free(whole);
+    return name;
 }
 
 int model_open(model **out, const char *path, err *e)
@@ -100,7 +135,12 @@ int model_open(model **out, const char *path, err *e)
     }
     if ((rc = choose_family(m, e)))
         goto fail;
-    if ((rc = m->family->configure(m, e)) || (rc = m->family->bind(m, e))) {
+    m->used = arena_alloc(m->arena_, (size_t)m->ckpt->n_tensor, sizeof *m->used, e);
+    if (!m->used) {
+        rc = ERR_RESOURCE;
+        goto fail;
+    }
+    if ((rc = m->family->configure(m, e)) || (rc = m->family->bind(m, e)) || (rc = bind_check_unused(m, e))) {
         err_prefix(e, "%s", path);
         goto fail;
     }

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/mem.h"
 #include "base/outfile.h"
 #include "base/strbuf.h"
@@ -116,6 +117,8 @@ static int write_file(const char *path, const strbuf *bytes, err *e)
     if (rc)
         return rc;
     rc = outfile_write(f, bytes->s, bytes->len, e);
+    if (rc == 0)
+        rc = cancel_check(e);
     if (rc) {
         outfile_abandon(f);
         return rc;
@@ -136,7 +139,11 @@ int figure_draw(const figure *f, const figure_data *d, const params *p, const ch
     if (rc == 0)
         rc = about_new(&about, f, d, s, e);
     if (rc == 0)
+        rc = cancel_check(e);
+    if (rc == 0)
         rc = w->write(&bytes, s, (const char *const *)about, e);
+    if (rc == 0)
+        rc = cancel_check(e);
     if (rc == 0)
         rc = write_file(path, &bytes, e);
     strbuf_free(&bytes);

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/mem.h"
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -80,6 +81,8 @@ int grid_pool(grid *out, const figure_matrix *m, int64_t pool_rows, int64_t pool
         goto out;
     }
     for (int64_t r = 0; r < g.rows; r++) {
+        if ((rc = cancel_check(e)))
+            goto out;
         int64_t last = (r + 1) * pool_rows < m->rows ? (r + 1) * pool_rows : m->rows;
         pool_band(g.cells + r * g.cols, m, r * pool_rows, last, pool_cols, how, sum, count);
     }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "plots/frame.h"
 #include "plots/label.h"
 
@@ -46,8 +47,10 @@ static void put_cells(scene *s, const heatmap_plan *plan, const heatmap_style *s
 
     if (!pixels)
         return;
-    for (int64_t i = 0; i < g->rows * g->cols; i++)
-        pixels[i] = isnan(g->cells[i]) ? ink_missing : scale_colour(sc, (double)g->cells[i]);
+    for (int64_t r = 0; r < g->rows && !cancel_requested(); r++) {
+        for (int64_t i = r * g->cols; i < (r + 1) * g->cols; i++)
+            pixels[i] = isnan(g->cells[i]) ? ink_missing : scale_colour(sc, (double)g->cells[i]);
+    }
     scene_raster(s, pixels, g->rows, g->cols, map.x, map.y, plan->col.cell_px, plan->row.cell_px);
     if (style->separate && w >= 12 * t && h >= 12 * t) {
         rgb white = {255, 255, 255};
@@ -64,7 +67,7 @@ static double widest_value(scene *s, const grid *g, text_style style, int decima
     number_text text;
     double widest = 0;
 
-    for (int64_t i = 0; i < g->rows * g->cols && widest <= enough; i++) {
+    for (int64_t i = 0; i < g->rows * g->cols && widest <= enough && !cancel_requested(); i++) {
         if (isnan(g->cells[i]))
             continue;
         heatmap_value(text, (double)g->cells[i], decimals, bare, true);
@@ -86,7 +89,7 @@ static void put_values(scene *s, const heatmap_plan *plan, const grid *g, const 
     bool bare = widest_value(s, g, style, decimals, false, w - 3) > w - 3;
     if (bare && widest_value(s, g, style, decimals, true, w - 1.5) > w - 1.5)
         return;
-    for (int64_t i = 0; i < g->rows * g->cols; i++) {
+    for (int64_t i = 0; i < g->rows * g->cols && !cancel_requested(); i++) {
         if (isnan(g->cells[i]))
             continue;
         heatmap_value(text, (double)g->cells[i], decimals, bare, true);
@@ -108,14 +111,14 @@ static double put_labels(scene *s, const heatmap_plan *plan, box map)
     double end = low;
 
     turned.turned = col->turned;
-    for (int64_t i = 0; i < row->n * row->span; i += row->step) {
+    for (int64_t i = 0; i < row->n * row->span && !cancel_requested(); i += row->step) {
         double at = map.y + ((double)i + 0.5) * row_pitch,
                drop = row->mode == LABEL_NUMBER ? frame_digit_drop(s) : 0;
         if (row->step > 1)
             scene_fill(s, (box){edge - tick, at - t / 2, tick, t}, ink_line);
         scene_text(s, heatmap_label(s, row, i), style, edge - gap, ALIGN_HIGH, at + drop, ALIGN_MIDDLE);
     }
-    for (int64_t i = 0; i < col->n * col->span; i += col->step) {
+    for (int64_t i = 0; i < col->n * col->span && !cancel_requested(); i += col->step) {
         double at = map.x + ((double)i + 0.5) * col_pitch;
         if (col->step > 1)
             scene_fill(s, (box){at - t / 2, low, t, tick}, ink_line);
@@ -174,7 +177,7 @@ static double put_axes(scene *s, const heatmap_plan *plan, const figure_data *d,
     return d->col_axis || any_missing(g) ? y + line : y;
 }
 
-/* The rest of the page once the cells are known. */
+/* The rest of the page once the cells are known.  After Ctrl-C parts of it are missing: the caller looks. */
 static double compose(scene *s, const heatmap_plan *plan, const figure_data *d, const heatmap_style *style,
                       const grid *g, const scale *sc, const char *label)
 {
@@ -228,7 +231,9 @@ static int build_at(scene **out, bool *complete, const figure_data *d, const par
     /* beside the map where the page is wide, if its label is no longer than the map is high */
     for (bool beside = pg.width >= 120 * POINTS_PER_MM;; beside = false) {
         double w;
-        rc = heatmap_plan_axes(&plan, s, d, style, beside, e);
+        rc = cancel_check(e);
+        if (rc == 0)
+            rc = heatmap_plan_axes(&plan, s, d, style, beside, e);
         if (rc)
             goto out;
         grid_free(&g);
@@ -250,7 +255,10 @@ static int build_at(scene **out, bool *complete, const figure_data *d, const par
                         w <= frame_bar_reserve(s) + 0.5))
             break;
     }
-    rc = scene_finish(s, compose(s, &plan, d, style, &g, &sc, strbuf_str(&visible)), e);
+    double height = compose(s, &plan, d, style, &g, &sc, strbuf_str(&visible));
+    rc = cancel_check(e);
+    if (rc == 0)
+        rc = scene_finish(s, height, e);
     *complete = plan.complete;
 out:
     strbuf_free(&visible);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/mem.h"
 #include "plots/writer.h"
 
@@ -94,7 +95,7 @@ static void set_about(png_structp png, png_infop info, const char *const *about)
 }
 
 /* Everything between setjmp and the end, in a function of its own so that no local variable of the
- * caller lives across the jump. */
+ * caller lives across the jump.  0, -1 after an error of libpng, ERR_CANCELLED after Ctrl-C. */
 static int encode(png_structp png, png_infop info, uint8_t *line, int w, int h, png_row_fn *row,
                   const void *ud, double dpi, const char *const *about)
 {
@@ -113,6 +114,8 @@ static int encode(png_structp png, png_infop info, uint8_t *line, int w, int h, 
     png_set_compression_level(png, 6);
     png_write_info(png, info);
     for (int y = 0; y < h; y++) {
+        if (cancel_requested())
+            return ERR_CANCELLED;
         row(ud, y, line);
         png_write_row(png, line);
     }
@@ -138,7 +141,10 @@ int png_encode(strbuf *out, int w, int h, png_row_fn *row, const void *ud, doubl
         goto out;
     }
     png_set_write_fn(png, &c, on_write, on_flush);
-    if (encode(png, info, line, w, h, row, ud, dpi, about))
+    rc = encode(png, info, line, w, h, row, ud, dpi, about);
+    if (rc == ERR_CANCELLED)
+        rc = err_set(e, ERR_CANCELLED, "cancelled");
+    else if (rc)
         rc = out->failed ? err_nomem(e, "PNG")
                          : err_set(e, ERR_FAILED, "PNG cannot be written: %s", c.message);
 out:

@@ -172,13 +172,45 @@ static size_t line_break(scene *s, char *scratch, const char *text, text_style s
     }
 }
 
+/* Lines that text takes at this width, most + 1 when it is more than most. */
+static int count_lines(scene *s, char *scratch, int most, const char *text, text_style style, double width)
+{
+    int n = 0;
+
+    for (; *text && n <= most; n++) {
+        text += line_break(s, scratch, text, style, width);
+        text += strspn(text, " ");
+    }
+    return n;
+}
+
+/* The least width, about, at which text takes as many lines: none is left with a word alone. */
+static double balanced_width(scene *s, char *scratch, int most, const char *text, text_style style,
+                             double width)
+{
+    int n = count_lines(s, scratch, most, text, style, width);
+    double lo = width / n, hi = width;
+
+    if (n <= 1 || n > most)
+        return width;
+    while (hi - lo > width / 64) {
+        double middle = (lo + hi) / 2;
+        if (count_lines(s, scratch, n, text, style, middle) <= n)
+            hi = middle;
+        else
+            lo = middle;
+    }
+    return hi;
+}
+
 int scene_wrap(scene *s, const char **lines, int most, const char *text, text_style style, double width)
 {
     char *scratch = scene_alloc(s, strlen(text) + 1, 1);
+    double narrow = scratch && *text ? balanced_width(s, scratch, most, text, style, width) : width;
     int n = 0;
 
     while (scratch && *text && n < most) {
-        size_t cut = n + 1 < most ? line_break(s, scratch, text, style, width) : strlen(text);
+        size_t cut = n + 1 < most ? line_break(s, scratch, text, style, narrow) : strlen(text);
         memcpy(scratch, text, cut);
         scratch[cut] = '\0';
         /* "A · B" cut after the dot needs no dot */

@@ -113,6 +113,25 @@ check "offers ids" grep -q -e '--ids' "$tmp/err"
 run run "$tmp/bare" --ids 0,17 --metrics max
 exits 0 "ids without a tokenizer"
 
+# --- hints ---
+run -f "$tmp/nope.attn"
+refuses 3 "nope.attn: no such file" "a script that is not there"
+check "has a hint" test "$(grep -c '' "$tmp/err")" -eq 2
+for option in -c -f; do
+    run $option
+    refuses 2 "option $option needs a value" "$option without a value"
+    check "has a hint" test "$(grep -c '' "$tmp/err")" -eq 2
+done
+run -c 'set store "x'
+refuses 2 'no closing "' "an open quote"
+check "has a hint" grep -q 'close the quote' "$tmp/err"
+run sql "SELECT FROM" --store :memory:
+check "a syntax error of SQL has a hint" grep -q 'help sql' "$tmp/err"
+if [ -r "$shared/fixtures/valid-no-tensors.gguf" ]; then
+    run info "$shared/fixtures/valid-no-tensors.gguf"
+    check "a GGUF file without a model has one" test "$(grep -c '' "$tmp/err")" -eq 2
+fi
+
 # --- outputs ---
 run dump "$model" --ids 0,1 -o "$tmp/no/such/folder.npz"
 refuses 1 "folder" "an output in a folder that is not there"
@@ -125,12 +144,13 @@ run run "$model" --ids 0,1 --store "$tmp/not-a-store.db"
 refuses 3 "not-a-store.db" "a store that is another file"
 same "$model/config.json" "$tmp/not-a-store.db" "which stays as it was"
 if [ -w /dev/full ]; then
-    for verb in "run $model --ids 0,1 --json" "info $model" "generate $model --ids 0,1" "tokenize $model --text x"; do
+    for verb in "run $model --ids 0,1 --json" "info $model" "generate $model --ids 0,1" "tokenize $model --text x --quiet"; do
         "$attnscope" $verb > /dev/full 2> "$tmp/err"
         status=$?
         : > "$tmp/out"
         set -- $verb
         refuses 5 "No space left on device" "$1 on a full disk"
+        check "with a hint" grep -q "free some space" "$tmp/err"
     done
     run dump "$model" --ids 0,1 -o /dev/full
     refuses 5 "No space left on device" "dump on a full disk"

@@ -22,6 +22,14 @@ exits 0 "plot score_grid"
     "$a" plot score_grid --metric entropy --store "$db" > out 2> err)
 check "a name made of recipe, metric and run" test -s "$tmp/score_grid-entropy-run1.png"
 
+check "the bar of sink says what it is" sh -c '"$1" plot score_grid --metric sink --store "$2" -o "$3" > /dev/null && grep -q "alpha (mean attention weight)" "$3"' sh "$attnscope" "$db" "$tmp/grid.svg"
+run run "$model" --prompt "北京 🦉" --store "$tmp/pieces.db" --maps L0H0 --metrics max
+run plot head_map --store "$tmp/pieces.db" -o "$tmp/pieces.svg"
+exits 0 "characters that are several tokens"
+check "stand with the first of them" grep -q '>[^<]*北</text>' "$tmp/pieces.svg"
+check "the others are marked" grep -q '>…' "$tmp/pieces.svg"
+check "and none is a byte" sh -c '! grep -q "\\\\x[0-9A-F][0-9A-F]" "$1"' sh "$tmp/pieces.svg"
+
 run view head_map --store "$db"
 exits 0 "view takes the only map there is"
 check "in plain ASCII for a pipe" test -z "$(LC_ALL=C tr -d '\n -~' < "$tmp/out")"

@@ -57,6 +57,57 @@ exits 0 "run prints a summary"
 check "with model, tokens and policy" grep -q '^run 1: lantern-3m, 11 tokens (.*bos' "$tmp/out"
 check "with the sink rate" grep -q '^sink rate: [0-9]* of 32 heads above 0.3 at key 0 (<|bos|>), .* T = 11$' "$tmp/out"
 
+check "--csv has the columns of export" test "$("$attnscope" --quiet run "$model" --ids 0,1 --metrics sink --csv | head -n 1)" = run,prompt,kind,metric,layer,head,position,value
+run run "$model/model.safetensors" --ids 0,17
+check "a safetensors file is named by its directory" grep -q '^run 1: lantern-3m, 2 tokens' "$tmp/out"
+path=$(cd "$(dirname "$attnscope")" && pwd)/$(basename "$attnscope")
+(cd "$model" && "$path" run model.safetensors --ids 0,17) > "$tmp/out" 2> "$tmp/err"
+check "also from within it" grep -q '^run 1: lantern-3m, 2 tokens' "$tmp/out"
+# in a terminal of 80 columns, where tokens would make it wider
+if command -v script > /dev/null && command -v stty > /dev/null; then
+    words="the old man lit the lantern and the old man lit the lantern and the inscrutable lighthouse"
+    for columns in 80 72 60; do
+        script -qc "stty cols $columns; '$attnscope' --quiet --color never run '$model' --prompt '$words'" /dev/null < /dev/null |
+            tr -d '\r' | sed '/^sink rate/d; /^run 1/d' > "$tmp/out"
+        check "$columns columns: no line is longer" test "$(awk '{ if (length($0) > n) n = length($0) } END { print n }' "$tmp/out")" -le "$columns"
+        check "$columns columns: every line ends in a whole number" test "$(grep -cE '[0-9]\.[0-9]+ *$' "$tmp/out")" -eq 9
+        check "$columns columns: no number is cut" test "$(grep -cE '[0-9.](…|\.\.)' "$tmp/out")" -eq 0
+        cp "$tmp/out" "$tmp/summary-$columns"
+    done
+    check "80 columns: sink keeps three heads" test "$(grep '^sink' "$tmp/summary-80" | grep -oE 'L[0-9]H[0-9]' | grep -c '')" -eq 4
+    check "72 columns: it has two" test "$(grep '^sink' "$tmp/summary-72" | grep -oE 'L[0-9]H[0-9]' | grep -c '')" -eq 3
+else
+    skip "the summary in a terminal" "no script or stty"
+fi
+
+# --- ids from files ---
+run run "$model" --ids 0,17,42,17 --metrics sink --csv
+cp "$tmp/out" "$tmp/ids"
+printf '0, 17\n42\t17\n' > "$tmp/ids.txt"
+for word in "$tmp/ids.txt" "@$tmp/ids.txt"; do
+    run run "$model" --ids "$word" --metrics sink --csv
+    same "$tmp/ids" "$tmp/out" "--ids from a text file: $(basename "$word" | cut -c1-1)$([ "$word" = "$tmp/ids.txt" ] || echo ' with @')"
+done
+run -c "run $model --ids @$tmp/ids.txt --metrics sink --csv"
+same "$tmp/ids" "$tmp/out" "@FILE in the command language"
+# npy TYPE HEX: a file of four elements
+npy()
+{
+    printf "\\223NUMPY\\001\\000\\166\\000%-117s\\n" "{'descr': '$1', 'fortran_order': False, 'shape': (4,)}" > "$tmp/ids.npy"
+    printf "$2" >> "$tmp/ids.npy"
+}
+npy '<u2' '\000\000\021\000\052\000\021\000'
+run run "$model" --ids "$tmp/ids.npy" --metrics sink --csv
+same "$tmp/ids" "$tmp/out" "--ids of uint16"
+npy '<u4' '\000\000\000\000\021\000\000\000\052\000\000\000\021\000\000\000'
+run run "$model" --ids "$tmp/ids.npy" --metrics sink --csv
+same "$tmp/ids" "$tmp/out" "--ids of uint32"
+printf '0 17 x' > "$tmp/ids.txt"
+run run "$model" --ids "$tmp/ids.txt"
+refuses 3 "$tmp/ids.txt: 'x' is no token id" "a text file with something else"
+run run "$model" --ids "@$tmp/none.txt"
+refuses 3 "$tmp/none.txt: no such file" "a file of ids that is not there"
+
 # --- bytes do not depend on threads ---
 for t in 1 2 4; do
     run run "$model" --ids "$(repeated_ids 90)" --threads "$t" --entropy-rows each --json

@@ -144,6 +144,50 @@ check "with all values" test "$(q 'SELECT count(*) FROM value_list WHERE run = 6
 run run "$model" --ids 0,1 --metrics sink --sink-keys 5 --store "$db"
 check "a failed run is marked failed" test "$(q 'SELECT status FROM run ORDER BY id DESC LIMIT 1')" = failed
 check "with its reason" test "$(q "SELECT message LIKE '%outside the prompt%' FROM run ORDER BY id DESC LIMIT 1")" = 1
-run export --store "$db"
+failed=$(q 'SELECT max(id) FROM run')
+run export "$failed" --store "$db"
 refuses 1 "(failed) holds no values" "nothing to export from it"
+run show --store "$db"
+check "it is not the default: the newest run that is done is" test "$(head -n 1 "$tmp/out")" = "run 6"
+run top entropy --store "$db" --position 5 --json
+exits 0 "top of the newest run that is done"
+run runs --store "$db" --csv
+check "runs lists it all the same" grep -q "^$failed,.*,failed," "$tmp/out"
+run --quiet --keep-going -c "run $model --ids 0,1 --metrics sink --csv -o $tmp/s.csv; run $model --ids 0,1 --metrics sink --sink-keys 5; show --command"
+check "nor in a session" grep -q 'metrics sink --csv' "$tmp/out"
+run --quiet run "$model" --ids 0,1 --metrics sink --sink-keys 5 --store "$tmp/failed.db"
+run show --store "$tmp/failed.db"
+check "where no run is done, the newest is shown" grep -q '^  status  *failed$' "$tmp/out"
+
+# --- the exact command: what settings, standard input and a loaded model said ---
+again() # STORE: the stored command of its last run
+{
+    "$attnscope" show --command --store "$1"
+}
+run --quiet --precision bf16 run "$model" --prompt "a b" --store "$tmp/s.db"
+check "a precision of the session is in the command" test "$(again "$tmp/s.db")" = "attnscope run --precision bf16 $model --prompt 'a b' --store $tmp/s.db"
+run --quiet --precision bf16 run "$model" --prompt "a b" --precision f32 --store "$tmp/s.db"
+check "unless the line has its own" test "$(again "$tmp/s.db")" = "attnscope run $model --prompt 'a b' --precision f32 --store $tmp/s.db"
+run --quiet --isa c run "$model" --prompt "a b" --store "$tmp/s.db"
+check "an instruction set, too" test "$(again "$tmp/s.db")" = "attnscope --isa c run $model --prompt 'a b' --store $tmp/s.db"
+printf '%s' "it's \$x" | "$attnscope" --quiet run "$model" --prompt-file - --label --prompt-file --store "$tmp/s.db" > "$tmp/out" 2> "$tmp/err"
+check "standard input is recorded as text" test "$(again "$tmp/s.db")" = "attnscope run $model --prompt 'it'\\''s \$x' --label --prompt-file --store $tmp/s.db"
+run --quiet -c "set precision bf16; load $model; run --prompt \"a b\" --store $tmp/s.db"
+check "a loaded model is named" test "$(again "$tmp/s.db")" = "attnscope run $model --precision bf16 --prompt 'a b' --store $tmp/s.db"
+
+# --- times ---
+run runs --store "$tmp/s.db" --json --limit 1
+check "a program gets the ISO time" grep -qE '"started":"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z"' "$tmp/out"
+run runs --store "$tmp/s.db" --csv
+check "as CSV, too" grep -qE '^1,[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.]+Z,run,' "$tmp/out"
+run sql --store "$tmp/s.db" "UPDATE run SET finished = '2026-01-01T00:00:01.234Z', started = '2026-01-01T00:00:00.000Z'" --write
+run runs --store "$tmp/s.db" --json --limit 1
+out_has '"seconds":1.234' "and seconds as they are stored"
+run runs --store "$tmp/s.db" --limit 1
+out_has '2026-01-01 00:00:00  run' "a person gets a short time"
+
+# --- hints name the store ---
+run plot head_map --store "$tmp/s.db" -o "$tmp/x.png"
+refuses 1 "holds no attention map" "plot of a map that is not there"
+check "the hint names the store" grep -qF -e "--maps L0H0 --store $tmp/s.db\`" "$tmp/err"
 plan

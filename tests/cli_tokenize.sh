@@ -13,6 +13,13 @@ out_has '"decoded":"It was a dark night, and the old man"' "and decodes to the t
 run tokenize "$model" --text "It was"
 check "a line a token" grep -q '^ *1 *806 *It *It *0 *2' "$tmp/out"
 check "says what was added" grep -q 'bos' "$tmp/err"
+run tokenize "$model" --text "It" --no-special
+check "one token is one token" grep -q '^1 token from 2 bytes' "$tmp/err"
+mkdir "$tmp/odd"
+echo '{"model": {"type": "Unigram", "vocab": []}}' > "$tmp/odd/tokenizer.json"
+run tokenize "$tmp/odd" --text x
+exits 3 "a tokenizer that is not supported"
+check "the hint says which commands take ids" grep -qF 'run, dump and generate take raw token ids (--ids) without the tokenizer' "$tmp/err"
 run tokenize "$model/tokenizer.json" --text "It was" --json
 out_has '"ids":[0,806,308]' "a tokenizer file alone"
 printf 'It was' > "$tmp/text"

@@ -482,6 +482,9 @@ static void headers(void **state)
         {DICT("|u1", "(4,)"), 4, NPY_U8, 1, 4},
         {DICT("|b1", "(4,)"), 4, NPY_BOOL, 1, 4},
         {DICT("<u1", "(4,)"), 4, NPY_U8, 1, 4},
+        {DICT("<u2", "(4,)"), 8, NPY_U16, 1, 4},
+        {DICT("<u4", "(4,)"), 16, NPY_U32, 1, 4},
+        {DICT("<u8", "(4,)"), 32, NPY_U64, 1, 4},
     };
     static const struct { const char *dict; size_t data; const char *why; } bad[] = {
         {DICT(">f4", "(1,)"), 4, "big-endian elements ('>f4')"},
@@ -597,6 +600,17 @@ static void elements(void **state)
     assert_true(npy_int(&v, &a, 0) && v == -2);
     a = (npy){.dtype = NPY_U8, .count = 1, .data = bytes + 1};
     assert_true(npy_int(&v, &a, 0) && v == 254);
+    const uint16_t u16[] = {7, 65535};
+    const uint32_t u32[] = {7, 4294967295u};
+    const uint64_t u64[] = {(uint64_t)1 << 62, (uint64_t)1 << 63};
+    a = (npy){.dtype = NPY_U16, .count = 2, .data = u16};
+    assert_true(npy_int(&v, &a, 1) && v == 65535 && npy_real(&a, 1) == 65535);
+    a = (npy){.dtype = NPY_U32, .count = 2, .data = u32};
+    assert_true(npy_int(&v, &a, 1) && v == 4294967295 && npy_real(&a, 0) == 7);
+    a = (npy){.dtype = NPY_U64, .count = 2, .data = u64};
+    assert_true(npy_int(&v, &a, 0) && v == (int64_t)1 << 62);
+    assert_false(npy_int(&v, &a, 1)); /* beyond int64 */
+    assert_true(npy_real(&a, 1) == 0x1p63);
     a = (npy){.dtype = NPY_BOOL, .count = 1, .data = bytes + 1};
     assert_true(npy_int(&v, &a, 0) && v == 1);
     float f = 1.5f;

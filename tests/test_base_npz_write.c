@@ -67,7 +67,7 @@ static void assert_all_kinds(const char *path, bool deflate)
 
     if (npz_open(&z, path, &e))
         fail_msg("%s", e.msg);
-    assert_int_equal(npz_count(z), 12);
+    assert_int_equal(npz_count(z), 15);
     for (npy_dtype d = NPY_F32; d <= NPY_BOOL; d++) {
         assert_string_equal(npz_name(z, (int)d), npy_dtype_name(d));
         if (npz_get(&a, z, npy_dtype_name(d), &e))
@@ -149,7 +149,7 @@ static const char python_check[] =
     "    z = np.load(path)\n"
     "    raw = bytes([1, 0, 1, 1, 0, 2, 3]) + bytes(57)\n"
     "    kinds = dict(f32='<f4', f64='<f8', f16='<f2', i64='<i8', i32='<i4', i16='<i2',\n"
-    "                 i8='i1', u8='u1', bool='?')\n"
+    "                 i8='i1', u64='<u8', u32='<u4', u16='<u2', u8='u1', bool='?')\n"
     "    assert z.files == list(kinds) + ['sub/\\u00e9t\\u00e9', 'empty', 'big'], z.files\n"
     "    for name, kind in kinds.items():\n"
     "        a = z[name]\n"

@@ -66,7 +66,7 @@ static int choose_metrics(job *j, err *e)
             j->n_metric = 0;
             for (int i = 0; metrics[i] && i < MAX_METRICS; i++)
                 j->metrics[j->n_metric++] = metrics[i];
-            break;
+            continue; /* the words behind it are checked too */
         }
         const metric *m;
         bool known = false;
@@ -159,9 +159,25 @@ static int prepare(job *j, err *e)
     return rc;
 }
 
+/* The command line, and what came from elsewhere: the loaded model, settings, standard input. */
+static char *exact_command(const job *j, err *e)
+{
+    const params *p = j->a->p, *set = j->s->settings;
+    const char *file = params_str(p, "prompt-file"), *isa = params_str(set, "isa");
+    bool text = file && strcmp(file, "-") == 0 && strlen(j->in.text) == j->in.text_len; /* no NUL in a word */
+    const repeat_facts f = {
+        .model_path = j->a->n ? NULL : j->lm->path,
+        .precision = params_given(p, "precision") || j->lm->rt_precision == PRECISION_F32
+                         ? NULL : precision_name(j->lm->rt_precision),
+        .isa = isa && strcmp(isa, "best") != 0 ? kernels_get()->isa : NULL,
+        .stdin_text = text ? j->in.text : NULL,
+    };
+    return repeatable_command(j->a, &f, e);
+}
+
 static int begin(job *j, err *e)
 {
-    char *line = repeatable_command(j->a, j->a->n ? NULL : j->lm->path, e), *settings = settings_json(j, e);
+    char *line = exact_command(j, e), *settings = settings_json(j, e);
     int rc = line && settings ? session_store(j->s, &j->st, e) : e->code;
     if (!rc) {
         store_run r = {
@@ -226,8 +242,8 @@ static int print_values(const job *j, err *e)
     const cell bind[] = {cell_int(j->run)};
     table *t = NULL;
     int rc = store_query(j->st, &t,
-        "SELECT metric, kind, layer, head, position, value FROM value_list WHERE run = ?1 "
-        "ORDER BY metric, kind, layer, head, position", bind, 1, e);
+        "SELECT run, prompt, kind, metric, layer, head, position, value FROM value_list WHERE run = ?1 "
+        "ORDER BY prompt, metric, kind, layer, head, position", bind, 1, e);
     if (!rc)
         rc = print_table(j->s, j->a, t, "attnscope.value/1", e);
     table_free(t);
@@ -326,12 +342,13 @@ static int run(session *s, const command_args *a, err *e)
         rc = begin(&j, e);
     if (!rc) {
         double start = now();
-        s->last_run = j.run;
         rc = measure(&j, e);
         j.seconds = now() - start;
         const char *status = rc == 0 ? "done" : rc == ERR_CANCELLED ? "cancelled" : "failed";
         int end_rc = store_run_end(j.st, j.run, status, rc ? e->msg : NULL, rc ? NULL : e);
         rc = rc ? rc : end_rc;
+        if (!rc)
+            s->last_run = j.run;
     }
     if (!rc)
         rc = report(&j, e);

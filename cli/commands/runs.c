@@ -7,13 +7,15 @@ static int run(session *s, const command_args *a, err *e)
     store *st;
     table *t = NULL;
     int64_t limit = params_int(a->p, "limit");
+    bool aligned = command_format(s, a) == FORMAT_TABLE; /* programs get the times as they are stored */
     /* newest last, where the eye is when the prompt comes back */
-    const cell bind[] = {cell_int(limit > 0 ? limit : INT64_MAX)};
+    const cell bind[] = {cell_int(limit > 0 ? limit : INT64_MAX), cell_int(aligned)};
     int rc = store_to_read(s, &st, e);
     if (!rc)
         rc = store_query(st, &t,
             "SELECT * FROM (SELECT r.id AS run,"
-            " substr(r.started, 1, 10) || ' ' || substr(r.started, 12, 8) AS started,"
+            " CASE WHEN ?2 THEN substr(r.started, 1, 10) || ' ' || substr(r.started, 12, 8)"
+            "  ELSE r.started END AS started,"
             " r.verb, m.name AS model, r.status,"
             " (SELECT sum(p.n_token) FROM unit u JOIN prompt p ON p.id = u.prompt_id"
             "  WHERE u.run_id = r.id) AS tokens,"
@@ -21,10 +23,10 @@ static int run(session *s, const command_args *a, err *e)
             "  JOIN prompt p ON p.id = u.prompt_id WHERE u.run_id = r.id"
             "  ORDER BY u.prompt_index LIMIT 1) AS prompt,"
             " (SELECT count(*) FROM unit u JOIN map a ON a.unit_id = u.id WHERE u.run_id = r.id) AS maps,"
-            " round((julianday(r.finished) - julianday(r.started)) * 86400, 2) AS seconds"
+            " round((julianday(r.finished) - julianday(r.started)) * 86400, CASE WHEN ?2 THEN 2 ELSE 3 END) AS seconds"
             " FROM run r JOIN model m ON m.id = r.model_id ORDER BY r.id DESC LIMIT ?1) ORDER BY run",
-            bind, 1, e);
-    if (!rc && t->n_row == 0 && command_format(s, a) == FORMAT_TABLE)
+            bind, 2, e);
+    if (!rc && t->n_row == 0 && aligned)
         say(s, "no runs in %s; make one with `run MODEL --prompt TEXT`",
             strcmp(store_path(st), ":memory:") == 0 ? "this session" : store_path(st));
     else if (!rc)

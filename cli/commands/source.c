@@ -6,6 +6,20 @@
 
 #define DEEPEST 16
 
+static int cannot_read(const char *path, int why, err *e)
+{
+    if (why == ENOENT || why == ENOTDIR)
+        err_set(e, ERR_INPUT, *path ? "%s: no such file" : "%sempty file name", path);
+    else if (why == EACCES || why == EPERM)
+        err_set(e, ERR_INPUT, "%s: permission denied", path);
+    else if (why == EISDIR)
+        err_set(e, ERR_INPUT, "%s: is a directory", path);
+    else
+        err_set(e, ERR_INPUT, "%s: cannot be read: %s", path, strerror(why));
+    return err_hint(e, why == EISDIR ? "name a file inside it"
+                                     : "check the path; relative paths start in the current directory");
+}
+
 static int run(session *s, const command_args *a, err *e)
 {
     const char *path = a->word[0];
@@ -16,10 +30,10 @@ static int run(session *s, const command_args *a, err *e)
     struct stat st;
     FILE *f = fopen(path, "r");
     if (!f)
-        return err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+        return cannot_read(path, errno, e);
     if (fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode)) {
         fclose(f);
-        return err_set(e, ERR_INPUT, "%s: is a directory", path);
+        return cannot_read(path, EISDIR, e);
     }
     bool keep_going = s->keep_going;
     s->keep_going = keep_going || params_bool(a->p, "keep-going");

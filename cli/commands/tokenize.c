@@ -117,8 +117,8 @@ static int one_text(session *s, const command_args *a, const tokenizer *tok, con
     } else {
         rc = one_table(s, a, tok, text, &t, e);
         if (!rc)
-            say(s, "%" PRId64 " tokens from %zu bytes; %s; tokenizer: %s", t.n, len, t.policy,
-                tokenizer_kind(tok));
+            say(s, "%" PRId64 " token%s from %zu byte%s; %s; tokenizer: %s", t.n, t.n == 1 ? "" : "s", len,
+                len == 1 ? "" : "s", t.policy, tokenizer_kind(tok));
     }
     tokens_free(&t);
     return rc;

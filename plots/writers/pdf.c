@@ -3,6 +3,7 @@
 #include <cairo-pdf.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "plots/writer.h"
 
 static cairo_status_t append(void *out, const unsigned char *bytes, unsigned int n)
@@ -18,7 +19,7 @@ static void put_raster(cairo_t *cr, const scene_item *it, double px)
     uint8_t *data = cairo_image_surface_get_data(image);
     int stride = cairo_image_surface_get_stride(image);
 
-    for (int y = 0; data && y < h; y++) {
+    for (int y = 0; data && y < h && !cancel_requested(); y++) {
         uint32_t *line = (uint32_t *)(void *)(data + (ptrdiff_t)y * stride);
         const rgb *row = it->pixels + y / it->cell_h * it->cols;
         for (int x = 0; x < w; x++) {
@@ -68,6 +69,9 @@ static int write_pdf(strbuf *out, const scene *s, const char *const *about, err 
 
     for (int64_t i = 0; i < s->n && rc == 0; i++) {
         const scene_item *it = &s->items[i];
+        rc = cancel_check(e);
+        if (rc)
+            break;
         switch (it->kind) {
         case SCENE_FILL:
             cairo_set_source_rgb(cr, it->colour.r / 255.0, it->colour.g / 255.0, it->colour.b / 255.0);
@@ -82,7 +86,8 @@ static int write_pdf(strbuf *out, const scene *s, const char *const *about, err 
             break;
         }
     }
-    cairo_show_page(cr);
+    if (rc == 0)
+        cairo_show_page(cr);
     cairo_surface_finish(surface);
     if (rc == 0 && (cairo_status(cr) || cairo_surface_status(surface)))
         rc = out->failed ? err_nomem(e, "PDF")

@@ -3,6 +3,7 @@
 #include <cairo.h>
 #include <math.h>
 
+#include "base/cancel.h"
 #include "plots/writer.h"
 
 typedef struct bitmap {
@@ -35,7 +36,7 @@ static void fill(const bitmap *b, box at, rgb c, double px)
 
 static void put_raster(const bitmap *b, const scene_item *it, double px)
 {
-    for (int64_t r = 0; r < it->rows; r++) {
+    for (int64_t r = 0; r < it->rows && !cancel_requested(); r++) {
         for (int64_t c = 0; c < it->cols; c++) {
             box cell = {it->at.x + (double)c * it->cell_w * px, it->at.y + (double)r * it->cell_h * px,
                         it->cell_w * px, it->cell_h * px};
@@ -72,7 +73,7 @@ static int write_png(strbuf *out, const scene *s, const char *const *about, err 
     bitmap b = {cairo_image_surface_get_data(surface), s->width_px, s->height_px,
                 cairo_image_surface_get_stride(surface)};
     fill(&b, (box){0, 0, s->page.width, s->height}, (rgb){255, 255, 255}, px);
-    for (int64_t i = 0; i < s->n; i++) {
+    for (int64_t i = 0; i < s->n && !cancel_requested(); i++) {
         if (s->items[i].kind == SCENE_FILL)
             fill(&b, s->items[i].at, s->items[i].colour, px);
         else if (s->items[i].kind == SCENE_RASTER)
@@ -80,11 +81,14 @@ static int write_png(strbuf *out, const scene *s, const char *const *about, err 
     }
     cairo_surface_mark_dirty(surface);
     /* all text is on top of all boxes */
-    for (int64_t i = 0; i < s->n; i++) {
+    for (int64_t i = 0; i < s->n && !cancel_requested(); i++) {
         if (s->items[i].kind == SCENE_TEXT)
             scene_draw_text(s, cr, &s->items[i]);
     }
     cairo_surface_flush(surface);
+    rc = cancel_check(e);
+    if (rc)
+        goto out;
     if (cairo_status(cr))
         rc = err_set(e, ERR_FAILED, "text cannot be drawn: %s", cairo_status_to_string(cairo_status(cr)));
     else

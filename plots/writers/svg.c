@@ -2,6 +2,7 @@
  * with, whatever font the viewer has.  A matrix is one embedded PNG at device resolution. */
 #include <string.h>
 
+#include "base/cancel.h"
 #include "plots/writer.h"
 
 static void put_xml(strbuf *out, const char *s)
@@ -155,8 +156,11 @@ static int write_svg(strbuf *out, const scene *s, const char *const *about, err 
     strbuf_puts(out, "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n");
     for (int64_t i = 0; i < s->n; i++) {
         const scene_item *it = &s->items[i];
-        if (it->kind == SCENE_RASTER && put_raster(out, it, e))
-            return ERR_RESOURCE;
+        int rc = cancel_check(e);
+        if (rc == 0 && it->kind == SCENE_RASTER)
+            rc = put_raster(out, it, e);
+        if (rc)
+            return rc;
         if (it->kind == SCENE_TEXT)
             put_text(out, it);
         if (it->kind == SCENE_FILL) {
