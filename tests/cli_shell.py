@@ -98,6 +98,7 @@ class Shell:
 def session(home):
     s = Shell(home)
     check("the prompt appears", s.wait(r"Ctrl-D leaves\nattnscope> $"), s.text)
+    s.does("Tab on an empty line lists the verbs", "\t", r"dump [^>]*view [^>]*attnscope> $")
     s.does("a verb is completed", "hel\t", r"help $")
     s.does("a metric after it", "entr\t", r"entropy $")
     s.does("and explained", "\r", r"metric +entropy\n[^>]*attnscope> $")

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "base/cancel.h"
 #include "base/mem.h"
 #include "plots/colormap.h"
 #include "plots/scene.h"
@@ -456,6 +457,46 @@ static void bad_data_leaves_no_file(void **state)
     sample_free(&s);
 }
 
+static void cancelled_leaves_no_file(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"cancelled.png", "cancelled.svg", "cancelled.pdf"};
+    sample s;
+
+    sample_init(&s, "head_map", 200, 200, true, false, NULL);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        err e = {0};
+        cancel_request();
+        int rc = figure_draw(s.f, &s.d, s.p, in_folder(names[i]), &e);
+        cancel_clear();
+        assert_int_equal(rc, ERR_CANCELLED);
+        assert_string_equal(e.msg, "cancelled");
+        assert_int_not_equal(access(in_folder(names[i]), F_OK), 0);
+    }
+    sample_free(&s);
+}
+
+static void cancel_at_row(const void *ud, int y, uint8_t *pixels)
+{
+    (void)ud;
+    memset(pixels, 0, 3 * 8);
+    assert_in_range(y, 0, 5); /* none after the one in which Ctrl-C came */
+    if (y == 5)
+        cancel_request();
+}
+
+static void png_encoder_is_cancelled(void **state)
+{
+    (void)state;
+    strbuf out = {0};
+    err e = {0};
+
+    int rc = png_encode(&out, 8, 1000, cancel_at_row, NULL, 0, NULL, &e);
+    cancel_clear();
+    assert_int_equal(rc, ERR_CANCELLED);
+    strbuf_free(&out);
+}
+
 /* Whichever allocation fails: out of memory is said, no file is left, nothing leaks. */
 static void every_allocation_fails_once(void **state)
 {
@@ -494,6 +535,8 @@ int main(void)
         cmocka_unit_test(pdf_has_no_date),
         cmocka_unit_test(bad_paths),
         cmocka_unit_test(bad_data_leaves_no_file),
+        cmocka_unit_test(cancelled_leaves_no_file),
+        cmocka_unit_test(png_encoder_is_cancelled),
         cmocka_unit_test(every_allocation_fails_once),
     };
 

@@ -692,9 +692,34 @@ static void registry(void **state)
     assert_null(figure_find("head"));
 }
 
+/* Words that do not fit on one line are spread over the lines: none is left alone on the last. */
+static void wrapped_lines_are_balanced(void **state)
+{
+    (void)state;
+    static const char text[] = "one two three four five six seven eight nine ten eleven";
+    sample sm;
+    page pg;
+    scene *s = NULL;
+    const char *lines[3];
+    text_style style = {.size = 8};
+
+    sample_init(&sm, "score_grid", 2, 2, false, false, NULL);
+    assert_int_equal(page_init(&pg, sm.p, 84, NULL), 0);
+    assert_int_equal(scene_new(&s, &pg, NULL), 0);
+    double whole = scene_text_width(s, text, style);
+    assert_int_equal(scene_wrap(s, lines, 3, text, style, whole - 1), 2);
+    double first = scene_text_width(s, lines[0], style), second = scene_text_width(s, lines[1], style);
+    assert_true(first > 0.4 * whole && second > 0.35 * whole);
+    assert_int_equal(scene_wrap(s, lines, 3, text, style, whole + 1), 1);
+    assert_string_equal(lines[0], text);
+    scene_free(s);
+    sample_free(&sm);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wrapped_lines_are_balanced),
         cmocka_unit_test(colormap_published),
         cmocka_unit_test(colormap_shape),
         cmocka_unit_test(colormap_unknown),
