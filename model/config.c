@@ -121,7 +121,10 @@ static const char *meta_key(char out[128], const char *arch, const char *suffix)
 
 static int meta_absent(bool required, const char *key, err *e)
 {
-    return required ? err_set(e, ERR_INPUT, "gguf: key %s is missing", key) : 0;
+    if (!required)
+        return 0;
+    err_set(e, ERR_INPUT, "gguf: key %s is missing", key);
+    return err_hint(e, "the file does not describe a whole model (a vocabulary only?)");
 }
 
 int meta_int(int64_t *out, const gguf_meta *g, const char *arch, const char *suffix, bool required, int64_t min,

@@ -29,15 +29,21 @@ cmocka_tests = \
 	tests/test_store_faults \
 	tests/test_store_open \
 	tests/test_store_sql \
+	tests/test_tokenizer \
+	tests/test_tokenizer_files \
+	tests/test_tokenizer_golden \
+	tests/test_tokenizer_parts \
 	tests/test_view
 
 # Fuzz targets, here with a driver that mutates seeds a fixed number of times; the same files build with
 # clang -fsanitize=fuzzer.
 fuzz_tests = \
 	tests/fuzz_checkpoint \
-	tests/fuzz_npz
+	tests/fuzz_npz \
+	tests/fuzz_tokenizer
 tests_fuzz_checkpoint_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 tests_fuzz_npz_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
+tests_fuzz_tokenizer_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 
 shell_tests = \
 	tests/cli_bad_input.sh \
@@ -70,5 +76,13 @@ AM_TESTS_ENVIRONMENT = \
 	ATTNSCOPE='$(abs_top_builddir)/attnscope'; export ATTNSCOPE; \
 	CC='$(CC)'; export CC;
 EXTRA_DIST += tests/cli_lib.sh tests/cli_shell.py tests/tap.sh
-EXTRA_DIST += tests/checkpoint_bytes.h tests/figure_sample.h tests/metric_feed.h tests/model_run.h \
-	tests/store_fixture.h tests/test_base_folder.h tests/test_base_npz_samples.h
+EXTRA_DIST += \
+	tests/checkpoint_bytes.h \
+	tests/figure_sample.h \
+	tests/lantern_tokens.h \
+	tests/metric_feed.h \
+	tests/model_run.h \
+	tests/store_fixture.h \
+	tests/test_base_folder.h \
+	tests/test_base_npz_samples.h \
+	tests/tokenizer_json.h

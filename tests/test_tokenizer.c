@@ -5,6 +5,7 @@
 #include <pthread.h>
 
 #include "base/cancel.h"
+#include "model/tokenizer/parts.h"
 #include "tests/lantern_tokens.h"
 
 /* ---- byte-pair encoding by hand ---- */

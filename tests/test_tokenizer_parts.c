@@ -1,5 +1,8 @@
-/* The parts of tokenizers one by one: pre-tokenizers, normalisers, regular expressions, decoders, characters. */
+/* The parts of tokenizers one by one: pre-tokenizers, regular expressions, normalisers, decoders and
+ * characters. */
 #include "tests/tokenizer_json.h"
+
+#include "model/tokenizer/regex.h"
 
 #define SEQUENCE(list) "{'type':'Sequence','pretokenizers':[" list "," PLAIN_BYTES "]}"
 #define SPLIT(kind, pattern, behavior, invert) \
@@ -55,7 +58,8 @@ static void classes(void **state)
     words(SEQUENCE("{'type':'Metaspace','replacement':'_','prepend_scheme':'always'}"), "a b", "_a|_b|");
     words(SEQUENCE("{'type':'Metaspace','replacement':'_','prepend_scheme':'always'}"), " a", "_a|");
     words(SEQUENCE("{'type':'Metaspace','replacement':'_','prepend_scheme':'never'}"), "a b", "a|_b|");
-    words(SEQUENCE("{'type':'Metaspace','replacement':'_','prepend_scheme':'first','split':false}"), "a b", "_a_b|");
+    words(SEQUENCE("{'type':'Metaspace','replacement':'_','prepend_scheme':'first','split':false}"), "a b",
+          "_a_b|");
     words(SEQUENCE("{'type':'Metaspace','replacement':'_','add_prefix_space':false}"), "a b", "a|_b|");
     words(SEQUENCE("{'type':'Digits'},{'type':'Metaspace','replacement':'_','prepend_scheme':'first'}"), "a1",
           "_a|1|");
@@ -68,7 +72,8 @@ static void behind_byte_level(void **state)
     words("{'type':'Sequence','pretokenizers':[" BYTE_LEVEL ",{'type':'Digits','individual_digits':false},"
           PLAIN_BYTES "]}", "ab12", "ab|12|");
     json_parts p = {
-        .pre = "{'type':'Sequence','pretokenizers':[" PLAIN_BYTES ",{'type':'Digits','individual_digits':true}]}",
+        .pre = "{'type':'Sequence','pretokenizers':[" PLAIN_BYTES ","
+               "{'type':'Digits','individual_digits':true}]}",
         .vocab = ",'\xc3\x90\xc2\xb2':256", .merges = "['\xc3\x90 \xc2\xb2']",
     };
     tokenizer *t = make_tokenizer(&p);
@@ -156,8 +161,8 @@ static void refused_patterns(void **state)
 {
     (void)state;
     static const char *const patterns[] = {
-        "[a&&b]", "[[^a]b]", "[a", "a(?i)b", "(?~a)", "\\g<1>", "\\G", "[[:alpha:]]", "a\\", "\\p{", "\\p{L1}", "(a",
-        "a)", "*", "\\u12", "[\\W]", "\\xff", "\\p{NoSuchScript}",
+        "[a&&b]", "[[^a]b]", "[a", "a(?i)b", "(?~a)", "\\g<1>", "\\G", "[[:alpha:]]", "a\\", "\\p{",
+        "\\p{L1}", "(a", "a)", "*", "\\u12", "[\\W]", "\\xff", "\\p{NoSuchScript}",
     };
     for (size_t i = 0; i < sizeof patterns / sizeof *patterns; i++) {
         regex *r;
@@ -172,7 +177,8 @@ static void refused_patterns(void **state)
 static void patterns_that_explode(void **state)
 {
     (void)state;
-    tokenizer *t = make_tokenizer(&(json_parts){ .pre = SEQUENCE(SPLIT("Regex", "(a|aa)+$", "Isolated", "false")) });
+    tokenizer *t = make_tokenizer(&(json_parts){
+        .pre = SEQUENCE(SPLIT("Regex", "(a|aa)+$", "Isolated", "false")) });
     strbuf b = { 0 };
     for (int i = 0; i < 200; i++)
         strbuf_putc(&b, 'a');
@@ -190,10 +196,14 @@ static void patterns_that_explode(void **state)
 static void white_space(void **state)
 {
     (void)state;
-    static const uint32_t spaces[] = { 9, 10, 11, 12, 13, 32, 0x85, 0xa0, 0x1680, 0x2000, 0x200a, 0x2028, 0x2029,
-                                       0x202f, 0x205f, 0x3000 };
-    static const uint32_t others[] = { 0x1c, 0x1d, 0x1e, 0x1f, 0x180e, 0x200b, 0x200c, 0x2060, 0xfeff, 0x08, 0x0e };
-    tokenizer *t = make_tokenizer(&(json_parts){ .pre = SEQUENCE(SPLIT("Regex", "\\\\s", "Removed", "false")) });
+    static const uint32_t spaces[] = {
+        9, 10, 11, 12, 13, 32, 0x85, 0xa0, 0x1680, 0x2000, 0x200a, 0x2028, 0x2029, 0x202f, 0x205f, 0x3000,
+    };
+    static const uint32_t others[] = {
+        0x08, 0x0e, 0x1c, 0x1d, 0x1e, 0x1f, 0x180e, 0x200b, 0x200c, 0x2060, 0xfeff,
+    };
+    tokenizer *t = make_tokenizer(&(json_parts){
+        .pre = SEQUENCE(SPLIT("Regex", "\\\\s", "Removed", "false")) });
     char s[4];
     for (size_t i = 0; i < sizeof spaces / sizeof *spaces; i++) {
         tokens k = encode(t, s, (size_t)unicode_put(s, spaces[i]), false);
@@ -213,9 +223,9 @@ static void white_space(void **state)
 
 /* ---- normalisers ---- */
 
-static void normalises(const char *normalizer, const char *s, const char *want)
+static void normalises(const char *how, const char *s, const char *want)
 {
-    tokenizer *t = make_tokenizer(&(json_parts){ .normalizer = normalizer, .pre = PLAIN_BYTES });
+    tokenizer *t = make_tokenizer(&(json_parts){ .normalizer = how, .pre = PLAIN_BYTES });
     tokens k = encode(t, s, strlen(s), false);
     strbuf b = { 0 };
     for (int64_t i = 0; i < k.n; i++)
@@ -230,7 +240,8 @@ static void normalises(const char *normalizer, const char *s, const char *want)
 static void normal_forms(void **state)
 {
     (void)state;
-    const char *angstrom = "\xe2\x84\xab", *ohm = "\xe2\x84\xa6", *fi = "\xef\xac\x81", *two_five = "2\xe2\x81\xb5";
+    const char *angstrom = "\xe2\x84\xab", *ohm = "\xe2\x84\xa6";
+    const char *fi = "\xef\xac\x81", *two_five = "2\xe2\x81\xb5";
     const char *long_s = "\xe1\xba\x9b\xcc\xa3"; /* long s with dot above, dot below */
     normalises("{'type':'NFC'}", angstrom, "\xc3\x85");
     normalises("{'type':'NFD'}", angstrom, "A\xcc\x8a");
@@ -245,8 +256,8 @@ static void normal_forms(void **state)
     normalises("{'type':'NFD'}", "\xe1\xb9\xa9", "s\xcc\xa3\xcc\x87");
     normalises("{'type':'NFC'}", "\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab", "\xed\x95\x9c"); /* Hangul */
     normalises("{'type':'NFD'}", "\xed\x95\x9c", "\xe1\x84\x92\xe1\x85\xa1\xe1\x86\xab");
-    normalises("{'type':'NFKC'}", "\xe3\x84\xb1\xe3\x85\x8f", "\xea\xb0\x80"); /* compatibility letters join */
-    normalises("{'type':'NFKD'}", "\xcd\xba\xef\xbe\x9e", " \xe3\x82\x99\xcd\x85"); /* and are reordered */
+    normalises("{'type':'NFKC'}", "\xe3\x84\xb1\xe3\x85\x8f", "\xea\xb0\x80"); /* these join */
+    normalises("{'type':'NFKD'}", "\xcd\xba\xef\xbe\x9e", " \xe3\x82\x99\xcd\x85"); /* and change places */
     normalises("{'type':'NFC'}", "a\xff" "e\xcc\x81\xcc", "a\xff\xc3\xa9\xcc"); /* bytes that are no text */
     normalises("{'type':'NFKC'}", "\xe3\x8b\xbf", "\xe3\x8b\xbf"); /* newer than the reference's tables */
     normalises("{'type':'NFC'}", "plain", "plain");
@@ -263,8 +274,8 @@ static void other_normalisers(void **state)
     normalises("{'type':'Prepend','prepend':'_'}", "", "");
     normalises("{'type':'Replace','pattern':{'Regex':'\\\\s+'},'content':' '}", "a \t\nb", "a b");
     normalises("{'type':'Replace','pattern':{'String':'.'},'content':''}", "a.b.", "ab");
-    normalises("{'type':'Sequence','normalizers':[{'type':'NFD'},{'type':'Replace','pattern':{'Regex':'\\\\p{M}'},"
-               "'content':''},{'type':'Lowercase'}]}", "\xc3\x89t\xc3\xa9", "ete");
+    normalises("{'type':'Sequence','normalizers':[{'type':'NFD'},{'type':'Replace','pattern':"
+               "{'Regex':'\\\\p{M}'},'content':''},{'type':'Lowercase'}]}", "\xc3\x89t\xc3\xa9", "ete");
 }
 
 /* A run of marks in the worst order is sorted, not bubbled. */
@@ -289,7 +300,7 @@ static void many_marks(void **state)
 
 /* ---- decoders ---- */
 
-/* Unicode 15, table 3-8: how many U+FFFD for ill-formed sequences. */
+/* Unicode 15, section 3.9, tables 3-8 to 3-11: how many U+FFFD for ill-formed sequences. */
 static void lossy_text(void **state)
 {
     (void)state;
@@ -315,23 +326,25 @@ static void lossy_text(void **state)
     tokenizer_free(t);
 }
 
-#define PIECES "{'model':{'type':'BPE','vocab':{'\xe2\x96\x81" "a':0,'b':1,'\xe2\x96\x81':2,'<0xC3>':3,'<0xA9>':4," \
+#define MARK "\xe2\x96\x81"
+#define PIECES "{'model':{'type':'BPE','vocab':{'" MARK "a':0,'b':1,'" MARK "':2,'<0xC3>':3,'<0xA9>':4," \
                "'c$':5,'<0x0a>':6},'merges':[]},'decoder':"
+#define MARK_TO_SPACE "{'type':'Replace','pattern':{'String':'" MARK "'},'content':' '}"
+#define METASPACE(scheme) "{'type':'Metaspace','replacement':'" MARK "','prepend_scheme':'" scheme "'}"
 
 static void decoders(void **state)
 {
     (void)state;
     static const struct { const char *decoder, *want; } cases[] = {
-        { "null", "\xe2\x96\x81" "a b <0xC3> <0xA9> \xe2\x96\x81 c$ <0xC3> b" },
-        { "{'type':'Fuse'}", "\xe2\x96\x81" "ab<0xC3><0xA9>\xe2\x96\x81" "c$<0xC3>b" },
-        { "{'type':'ByteFallback'}", "\xe2\x96\x81" "ab\xc3\xa9\xe2\x96\x81" "c$\xef\xbf\xbd" "b" },
-        { "{'type':'Replace','pattern':{'String':'\xe2\x96\x81'},'content':' '}", " ab<0xC3><0xA9> c$<0xC3>b" },
-        { "{'type':'Metaspace','replacement':'\xe2\x96\x81','prepend_scheme':'always'}", "ab<0xC3><0xA9> c$<0xC3>b" },
-        { "{'type':'Metaspace','replacement':'\xe2\x96\x81','prepend_scheme':'never'}", " ab<0xC3><0xA9> c$<0xC3>b" },
-        { "{'type':'BPEDecoder','suffix':'$'}", "\xe2\x96\x81" "ab<0xC3><0xA9>\xe2\x96\x81" "c <0xC3>b" },
-        { "{'type':'Sequence','decoders':[{'type':'Replace','pattern':{'String':'\xe2\x96\x81'},'content':' '},"
-          "{'type':'ByteFallback'},{'type':'Fuse'},{'type':'Strip','content':' ','start':1,'stop':0}]}",
-          "ab\xc3\xa9 c$\xef\xbf\xbd" "b" },
+        { "null", MARK "a b <0xC3> <0xA9> " MARK " c$ <0xC3> b" },
+        { "{'type':'Fuse'}", MARK "ab<0xC3><0xA9>" MARK "c$<0xC3>b" },
+        { "{'type':'ByteFallback'}", MARK "ab\xc3\xa9" MARK "c$\xef\xbf\xbd" "b" },
+        { MARK_TO_SPACE, " ab<0xC3><0xA9> c$<0xC3>b" },
+        { METASPACE("always"), "ab<0xC3><0xA9> c$<0xC3>b" },
+        { METASPACE("never"), " ab<0xC3><0xA9> c$<0xC3>b" },
+        { "{'type':'BPEDecoder','suffix':'$'}", MARK "ab<0xC3><0xA9>" MARK "c <0xC3>b" },
+        { "{'type':'Sequence','decoders':[" MARK_TO_SPACE ",{'type':'ByteFallback'},{'type':'Fuse'},"
+          "{'type':'Strip','content':' ','start':1,'stop':0}]}", "ab\xc3\xa9 c$\xef\xbf\xbd" "b" },
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         strbuf b = { 0 };
@@ -343,10 +356,12 @@ static void decoders(void **state)
         tokenizer_free(t);
     }
     /* a SentencePiece-like vocabulary: texts of single tokens */
-    tokenizer *t = read_tokenizer(PIECES "{'type':'Sequence','decoders':[{'type':'Replace','pattern':{'String':"
-                                  "'\xe2\x96\x81'},'content':' '},{'type':'ByteFallback'},{'type':'Fuse'}]}}");
+    tokenizer *t = read_tokenizer(PIECES "{'type':'Sequence','decoders':[" MARK_TO_SPACE
+                                  ",{'type':'ByteFallback'},{'type':'Fuse'}]}}");
     assert_int_equal(tokenizer_text(t, 0).len, 2);
     assert_memory_equal(tokenizer_text(t, 0).s, " a", 2);
+    assert_int_equal(tokenizer_text(t, 3).len, 1);
+    assert_memory_equal(tokenizer_text(t, 3).s, "\xc3", 1);
     tokenizer_free(t);
 }
 
@@ -382,11 +397,13 @@ static void characters(void **state)
     static const size_t start[] = { 0, 1, 1, 1, 4, 5, 6 };
     for (size_t i = 0; i < 7; i++)
         assert_int_equal(unicode_start(s, 7, i), start[i]);
-    assert_true(unicode_is_word('_') && unicode_is_word(0x301) && unicode_is_word(0x200d) && !unicode_is_word('-'));
+    assert_true(unicode_is_word('_') && unicode_is_word(0x301) && unicode_is_word(0x200d));
+    assert_false(unicode_is_word('-') || unicode_is_word(UNICODE_BAD));
     assert_true(unicode_is_number(0xbd) && unicode_is_number('7') && !unicode_is_number('x'));
-    assert_true(unicode_is_punctuation('$') && unicode_is_punctuation(0x3002) && !unicode_is_punctuation(0x20ac));
+    assert_true(unicode_is_punctuation('$') && unicode_is_punctuation(0x3002));
+    assert_false(unicode_is_punctuation(0x20ac) || unicode_is_punctuation(UNICODE_BAD));
     assert_true(unicode_is_mark(0x301) && !unicode_is_mark('a'));
-    assert_false(unicode_is_word(UNICODE_BAD) || unicode_is_number(UNICODE_BAD) || unicode_is_mark(UNICODE_BAD));
+    assert_false(unicode_is_number(UNICODE_BAD) || unicode_is_mark(UNICODE_BAD));
     assert_true(unicode_is_word(0x10d50)); /* a letter since Unicode 16 */
 
     arena a = { 0 };

@@ -12,7 +12,8 @@
 #include <unistd.h>
 #include <cmocka.h>
 #include "base/strbuf.h"
-#include "model/tokenizer/parts.h"
+#include "model/tokenizer/tokenizer.h"
+#include "model/tokenizer/unicode.h"
 
 /* JSON in these tests has ' for ". */
 #define BYTE_LEVEL "{'type':'ByteLevel','add_prefix_space':false,'trim_offsets':true,'use_regex':true}"

@@ -74,8 +74,8 @@ static int build(added_set **out, tokenizer *t, bool normalized, work *w, err *e
         if (rc)
             return rc;
         if (x.n > ADDED_MAX_LEN)
-            return err_set(e, ERR_INPUT, "added token %d has %zu bytes (at most %d)", t->added[i].id, x.n,
-                           ADDED_MAX_LEN);
+            return err_set(e, ERR_INPUT, "added token %d (\"%.40s...\") has %zu bytes, more than %d",
+                           t->added[i].id, t->added[i].s, x.n, ADDED_MAX_LEN);
         bytes += x.n;
     }
     *out = NULL;

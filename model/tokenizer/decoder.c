@@ -311,20 +311,30 @@ int tokenizer_decode(const tokenizer *t, const int32_t *ids, int64_t n, bool ski
 
 int decoder_text(strbuf *out, const tokenizer *t, const char *s, size_t n, regex_work *rw, err *e)
 {
-    for (size_t i = 0; i < t->n_decoder; i++) {
+    strbuf now = { 0 };
+    int byte = byte_of_fallback(s, n), rc = 0;
+
+    strbuf_add(&now, s, n);
+    for (size_t i = 0; !rc && i < t->n_decoder; i++) {
         const decoder *d = &t->decoders[i];
-        int byte = byte_of_fallback(s, n);
+        strbuf next = { 0 };
         if (d->kind == DECODER_BYTE_FALLBACK && byte >= 0) {
-            strbuf_putc(out, (char)byte);
-            return 0;
+            strbuf_clear(&now);
+            strbuf_putc(&now, (char)byte);
+            break;
         }
+        if (d->kind != DECODER_REPLACE && d->kind != DECODER_METASPACE)
+            continue;
         if (d->kind == DECODER_REPLACE)
-            return put_replaced(out, d, s, n, rw, e);
-        if (d->kind == DECODER_METASPACE) {
-            put_exchanged(out, d, s, n, " ");
-            return 0;
-        }
+            rc = put_replaced(&next, d, strbuf_str(&now), now.len, rw, e);
+        else
+            put_exchanged(&next, d, strbuf_str(&now), now.len, " ");
+        next.failed |= now.failed;
+        strbuf_free(&now);
+        now = next;
     }
-    strbuf_add(out, s, n);
-    return 0;
+    strbuf_add(out, strbuf_str(&now), now.len);
+    out->failed |= now.failed;
+    strbuf_free(&now);
+    return rc;
 }

@@ -309,7 +309,7 @@ int tokenizer_load_gguf(tokenizer *t, const gguf_meta *m, err *e)
 
     if (!gguf_text(&name, gguf_find(m, "tokenizer.ggml.model"))) {
         err_set(e, ERR_INPUT, "no tokenizer in this file (tokenizer.ggml.model is missing)");
-        return err_hint(e, "raw token ids (--ids) work without a tokenizer");
+        return err_hint(e, "run, dump and generate take raw token ids (--ids) without the tokenizer");
     }
     if (name.len != 4 || memcmp(name.s, "gpt2", 4))
         return tokenizer_refuse(e, "tokenizer.ggml.model %.*s", name.len > 60 ? 60 : (int)name.len, name.s);

@@ -34,7 +34,7 @@ int tokenizer_refuse(err *e, const char *fmt, ...)
     vsnprintf(what, sizeof what, fmt, ap);
     va_end(ap);
     err_set(e, ERR_INPUT, "%s is not supported", what);
-    return err_hint(e, "raw token ids (--ids) work without the tokenizer");
+    return err_hint(e, "run, dump and generate take raw token ids (--ids) without the tokenizer");
 }
 
 /* Powers of two are where the array in the arena is full. */
@@ -118,8 +118,11 @@ static int from_json(tokenizer **out, const char *bytes, size_t n, const char *w
         rc = tokenizer_load_config(t, directory, e);
     if (!rc)
         rc = post_describe(t, "the post-processor", e);
-    if (!rc)
+    if (!rc) {
         rc = finish(t, e);
+        if (rc && e)
+            err_prefix(e, "%s", what);
+    }
     if (!rc)
         rc = describe(t, e);
     return deliver(out, t, rc, e);

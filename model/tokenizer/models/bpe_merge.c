@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
+
 enum {
     SHORT_WORD = 48,        /* symbols */
     CACHE_AFTER = 64,       /* words of a text after which remembering them pays */
@@ -153,6 +155,7 @@ static int queue(const bpe *m, bpe_work *b, int32_t i, err *e)
 static int merge_long(const bpe *m, bpe_work *b, err *e)
 {
     symbol *s = b->s;
+    unsigned turns = 0;
     int rc = 0;
 
     b->n_heap = 0;
@@ -163,6 +166,8 @@ static int merge_long(const bpe *m, bpe_work *b, err *e)
     for (size_t i = 0; !rc && i < b->n; i++)
         rc = queue(m, b, (int32_t)i, e);
     while (!rc && b->n_heap) {
+        if ((++turns & 0xffff) == 0 && (rc = cancel_check(e)))
+            break;
         uint64_t top = pop(b);
         int32_t i = (int32_t)(uint32_t)top, right;
         if (s[i].id < 0 || (right = s[i].next) < 0)
@@ -235,8 +240,11 @@ static int add_unknown(const bpe *m, bpe_work *b, unknown *u, const char *spelli
     }
     if (!m->unk)
         return 0;
-    if (m->unk_id < 0)
-        return err_set(e, ERR_INPUT, "unk_token \"%.60s\" is not in the vocabulary", m->unk);
+    if (m->unk_id < 0) {
+        err_set(e, ERR_INPUT, "a character has no token, and unk_token \"%.60s\" is not in the vocabulary",
+                m->unk);
+        return err_hint(e, "give raw token ids (--ids)");
+    }
     if (u->open && m->fuse_unk) {
         u->end = end;
         return 0;
