@@ -120,7 +120,8 @@ never'
 if [ -w /dev/full ]; then
     "$program" help > /dev/full 2> errors
     check "a full disk is status 5" [ $? = 5 ]
-    check "and is said" same errors 'attnscope: help: cannot write output: No space left on device'
+    check "and is said" same errors 'attnscope: help: cannot write output: No space left on device
+  hint: free some space or write elsewhere'
 else
     skip "a full disk" "no /dev/full"
 fi
@@ -165,7 +166,8 @@ check "what argv holds is taken as it is" try 0 --store '@text' set store
 check "without @files" same out '@text'
 printf 'set threads "2\n\nset' > commands
 check "an open quote" try 2 -f commands
-check "is found where it began" same errors 'attnscope: commands:1: no closing "'
+check "is found where it began" same errors 'attnscope: commands:1: no closing "
+  hint: close the quote; \" is the character itself'
 printf 'set threads\n\0\n' > commands
 check "a NUL byte is no command" try 2 -f commands
 check "and the line is named" grep -q '^attnscope: commands:2: a NUL byte' errors
