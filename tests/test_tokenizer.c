@@ -149,6 +149,67 @@ static void long_words(void **state)
     tokenizer_free(t);
 }
 
+static uint64_t next(uint64_t *x)
+{
+    *x ^= *x << 13;
+    *x ^= *x >> 7;
+    *x ^= *x << 17;
+    return *x;
+}
+
+/* Random merges over a, b, c against the definition: merge the leftmost pair of the lowest rank until there
+ * is none.  Words of up to 300 letters, so that both ways of merging are met. */
+static void against_the_definition(void **state)
+{
+    (void)state;
+    enum { MERGES = 40, LONGEST = 300 };
+    uint64_t x = 20260505;
+    for (int round = 0; round < 40; round++) {
+        char piece[MERGES + 3][64] = { "a", "b", "c" };
+        int left[MERGES], right[MERGES], n = 0;
+        strbuf more = { 0 }, list = { 0 };
+        for (int tries = 0; n < MERGES && tries < 1000; tries++) {
+            int a = (int)(next(&x) % (uint64_t)(n + 3)), b = (int)(next(&x) % (uint64_t)(n + 3));
+            bool fits = strlen(piece[a]) + strlen(piece[b]) < sizeof piece[0];
+            char both[128];
+            strcat(strcpy(both, piece[a]), piece[b]);
+            for (int i = 0; fits && i < n + 3; i++)
+                fits = strcmp(piece[i], both) != 0;
+            if (!fits)
+                continue;
+            strcpy(piece[n + 3], both);
+            strbuf_printf(&more, ",'%s':%d", piece[n + 3], 256 + n);
+            strbuf_printf(&list, "%s['%s','%s']", n ? "," : "[", piece[a], piece[b]);
+            left[n] = a < 3 ? 'a' + a : 253 + a;
+            right[n++] = b < 3 ? 'a' + b : 253 + b;
+        }
+        strbuf_puts(&list, "]");
+        tokenizer *t = make_tokenizer(&(json_parts){ .vocab = more.s, .merges = list.s });
+        for (int word = 0; word < 20; word++) {
+            char s[LONGEST];
+            int id[LONGEST], len = (int)(next(&x) % LONGEST), count = len;
+            for (int i = 0; i < len; i++)
+                id[i] = s[i] = (char)('a' + next(&x) % 3);
+            for (int rank = 0; rank < n; rank++)
+                for (int i = 0; i + 1 < count; i++)
+                    if (id[i] == left[rank] && id[i + 1] == right[rank]) {
+                        id[i] = 256 + rank;
+                        memmove(id + i + 1, id + i + 2, (size_t)(count-- - i - 2) * sizeof *id);
+                        rank = -1; /* from the start: a lower rank may have become possible */
+                        break;
+                    }
+            tokens k = encode(t, s, (size_t)len, false);
+            assert_int_equal(k.n, count);
+            for (int i = 0; i < count; i++)
+                assert_int_equal(k.t[i].id, id[i]);
+            tokens_free(&k);
+        }
+        tokenizer_free(t);
+        strbuf_free(&more);
+        strbuf_free(&list);
+    }
+}
+
 /* Words that come back are remembered: what they become must not change. */
 static void repeated_words(void **state)
 {
@@ -208,14 +269,6 @@ static void ranges(void **state)
     assert_ids(t, " \t\xc2\xa0" "ab \n", false, "97 98");
     assert_ranges(t, " \t\xc2\xa0" "ab \n", "4-5 5-6");
     tokenizer_free(t);
-}
-
-static uint64_t next(uint64_t *x)
-{
-    *x ^= *x << 13;
-    *x ^= *x >> 7;
-    *x ^= *x << 17;
-    return *x;
 }
 
 /* Any bytes at all: the texts of the tokens join to the input, ranges follow each other and cover it. */
@@ -579,6 +632,7 @@ int main(void)
         cmocka_unit_test(ignore_merges),
         cmocka_unit_test(unknown_characters),
         cmocka_unit_test(long_words),
+        cmocka_unit_test(against_the_definition),
         cmocka_unit_test(repeated_words),
         cmocka_unit_test(ranges),
         cmocka_unit_test(any_bytes),
