@@ -189,8 +189,9 @@ if command -v mkfifo > /dev/null 2>&1 && command -v timeout > /dev/null 2>&1; th
     exec 3>&- 4<&-
     wait
     check "commands from a pipe are answered as they come" [ "$answer $answer2" = "7 8" ]
+    # --foreground: one signal to the program, not a second one to its group, which would end it at once.
     forever='WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n'
-    timeout --preserve-status -s INT 2 "$program" -c "sql '$forever'; set threads" > out 2> errors
+    timeout --foreground --preserve-status -s INT 2 "$program" -c "sql '$forever'; set threads" > out 2> errors
     check "Ctrl-C ends a command with status 130" [ $? = 130 ]
     check "and the commands behind it" nothing out
     check "and says so" same errors 'attnscope: sql: cancelled'
