@@ -33,8 +33,9 @@ void signals_install(bool interactive)
     patient = interactive;
     sigemptyset(&act.sa_mask);
     for (size_t i = 0; i < sizeof caught / sizeof *caught; i++) {
-        /* started with nohup or in the background by a script: stays ignored */
-        if (sigaction(caught[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+        /* Started with nohup or in the background by a script: stays ignored, but for Ctrl-C at the prompt. */
+        bool wanted = interactive && caught[i] == SIGINT;
+        if (sigaction(caught[i], NULL, &old) == 0 && (wanted || old.sa_handler != SIG_IGN))
             sigaction(caught[i], &act, NULL);
     }
     sigaction(SIGPIPE, &ignore, NULL);

@@ -42,6 +42,7 @@ class Shell:
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
             os.chdir(home)
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background job inherits it ignored
             try:
                 os.execve(PROGRAM, [PROGRAM], environ)
             finally:
