@@ -46,7 +46,7 @@ static int set_isa(session *s, const char *value, err *e)
         return rc;
     if (note && !s->quiet)
         fprintf(stderr, "attnscope: %s\n", note);
-    if (s->current) { /* it holds weights packed for the kernels of before */
+    if (s->current) { /* its scratch memory is made anew for the other kernels */
         runtime_free(s->current->rt);
         s->current->rt = NULL;
     }

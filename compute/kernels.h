@@ -2,7 +2,7 @@
  * isa/ replace entries for machines that can do better, and tests compare each with plain C.
  *
  * Kernels never allocate, fail or print.  Buffers are float32 unless said otherwise; pointers may be
- * unaligned except packed panels, which are 64-byte aligned. */
+ * unaligned. */
 #ifndef ATTNSCOPE_COMPUTE_KERNELS_H
 #define ATTNSCOPE_COMPUTE_KERNELS_H
 

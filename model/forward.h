@@ -26,7 +26,6 @@ typedef struct runtime runtime; /* pool and scratch memory, reusable over prompt
 int runtime_new(runtime **out, const model *m, int threads, precision prec, err *e);
 void runtime_free(runtime *r);
 int runtime_threads(const runtime *r);
-const model *runtime_model(const runtime *r);
 
 /* Run ids [n] through the model.  Refuses n above the context, and ids outside the vocabulary. */
 int forward(runtime *r, const int32_t *ids, int64_t n, const observer *o, const progress *p, err *e);
@@ -38,7 +37,7 @@ void decoder_free(decoder *d);
 /* Feed n tokens at the next positions; logits [V] of the last one (view, valid until the next call). */
 int decoder_feed(decoder *d, const int32_t *ids, int64_t n, const float **logits, const progress *p, err *e);
 
-/* Bytes that forward() will allocate for n tokens (an upper bound), for estimates. */
+/* Bytes that forward() will allocate for n tokens, without the states of metrics and maps: an estimate. */
 size_t forward_memory(const model *m, int64_t n, int threads);
 
 #endif

@@ -90,11 +90,6 @@ int runtime_threads(const runtime *r)
     return pool_threads(r->pool);
 }
 
-const model *runtime_model(const runtime *r)
-{
-    return r->m;
-}
-
 /* sin(r) for |r| <= pi/2 by the odd polynomial of degree 9 with the least relative error (6e-9).  Rounded to
  * float32 it gives, entry for entry, the tables of the reference implementation that were compared; correctly
  * rounded values differ from those in one entry of a dozen, by an ulp, and sharp heads show that. */

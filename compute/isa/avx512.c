@@ -55,24 +55,7 @@ static inline M m_and_range(int64_t k, const int64_t *lo, const int64_t *hi)
 #pragma GCC pop_options
 #endif
 
-const kernels kernels_avx512 = {
-    .isa = "avx512",
-    .mr = SIMD_MR,
-    .nr = SIMD_NR,
-    .gemm_micro = simd_gemm_micro,
-    .dot = simd_dot,
-    .interleave = kernel_avx2_interleave,
-    .softmax_columns = simd_softmax_columns,
-    .rms_norm = kernel_c_rms_norm,
-    .layer_norm = kernel_c_layer_norm,
-    .silu = simd_silu,
-    .gelu_tanh = simd_gelu_tanh,
-    .gelu_erf = kernel_c_gelu_erf,
-    .relu = kernel_c_relu,
-    .mul = simd_mul,
-    .add = simd_add,
-    .round_bf16 = kernel_c_round_bf16,
-};
+const kernels kernels_avx512 = SIMD_KERNELS("avx512");
 #else
 typedef int attnscope_no_avx512;
 #endif

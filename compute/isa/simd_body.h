@@ -224,3 +224,23 @@ static void simd_gemm_micro(int64_t k, const float *a, const float *b, float *c,
         gemm_stretch(k - done < step ? k - done : step, a + done * SIMD_MR, b + done * SIMD_NR, c, ldc,
                      m, n, done == 0);
 }
+
+/* The table of the instruction set that includes this. */
+#define SIMD_KERNELS(name) { \
+    .isa = name, \
+    .mr = SIMD_MR, \
+    .nr = SIMD_NR, \
+    .gemm_micro = simd_gemm_micro, \
+    .dot = simd_dot, \
+    .interleave = kernel_avx2_interleave, \
+    .softmax_columns = simd_softmax_columns, \
+    .rms_norm = kernel_c_rms_norm, \
+    .layer_norm = kernel_c_layer_norm, \
+    .silu = simd_silu, \
+    .gelu_tanh = simd_gelu_tanh, \
+    .gelu_erf = kernel_c_gelu_erf, \
+    .relu = kernel_c_relu, \
+    .mul = simd_mul, \
+    .add = simd_add, \
+    .round_bf16 = kernel_c_round_bf16, \
+}
