@@ -13,8 +13,9 @@
 #include "base/mem.h"
 #include "compute/kernels.h"
 
-/* Up to this many queries behind a cache (decoding), keys and values are read where they are, not packed. */
-enum { FEW_QUERIES = 4, CHUNK_STEP = GEMM_MAX_NR };
+/* Up to this many queries behind a cache, or across many keys (decoding), read keys and values where they
+ * are: packing them would cost more than it saves. */
+enum { FEW_QUERIES = 4, MANY_KEYS = 256, CHUNK_STEP = GEMM_MAX_NR };
 
 struct attn_scratch {
     pool *pool;
@@ -22,6 +23,8 @@ struct attn_scratch {
     size_t keys_len, values_len;
     float *panels;          /* a thread: see thread_buffers */
     size_t panel_len;
+    float *rel_bias;        /* see turn_rel_bias */
+    size_t rel_bias_len;
 };
 
 typedef struct job {
@@ -58,6 +61,7 @@ void attn_scratch_free(attn_scratch *s)
     mem_free_large(s->keys);
     mem_free_large(s->values);
     mem_free_large(s->panels);
+    mem_free_large(s->rel_bias);
     free(s);
 }
 
@@ -147,6 +151,29 @@ static void pack_keys_values(void *ud, int64_t item, int thread)
     }
 }
 
+static int64_t rel_bias_row(const attn_args *a, const kernels *k)
+{
+    return a->n_query + a->n_key - 1 + k->nr;
+}
+
+/* Lanes are queries, and the bias falls with the query: turned round, one load has it for a whole block.
+ * Element n_key - 1 - key + query of a head's row; zeros behind it for the columns that hold no query. */
+static int turn_rel_bias(attn_scratch *s, const attn_args *a, const kernels *k, err *e)
+{
+    int64_t n = a->n_query + a->n_key - 1, row = rel_bias_row(a, k);
+    int rc = grow(&s->rel_bias, &s->rel_bias_len, row, a->n_head, 1, e);
+    if (rc)
+        return rc;
+    for (int head = 0; head < a->n_head; head++) {
+        const float *from = a->rel_bias + head * n;
+        float *to = s->rel_bias + head * row;
+        for (int64_t i = 0; i < n; i++)
+            to[i] = from[n - 1 - i];
+        memset(to + n, 0, (size_t)k->nr * sizeof *to);
+    }
+    return 0;
+}
+
 /* What the nq <= nr queries from q0 on may see; columns behind nq see nothing. */
 static void visibility(const job *j, int64_t q0, int nq, int64_t *lo, int64_t *hi, int64_t *qpos)
 {
@@ -197,6 +224,26 @@ static void form_scores(const job *j, const thread_buffers *b, int head, int64_t
     }
 }
 
+static bool has_extras(const attn_args *a)
+{
+    return a->softcap > 0 || a->key_bias || a->rel_bias;
+}
+
+/* Soft-cap and biases of the same rows of the panel; the scale is in them afterwards. */
+static void finish_scores(const job *j, const thread_buffers *b, int head, int64_t q0, int nq, int64_t k0,
+                          int64_t k1)
+{
+    const attn_args *a = j->a;
+    score_block sb = {
+        .s = b->scores + k0 * j->k->nr, .scale = a->scale, .n_key = k1 - k0, .n_query = nq, .softcap = a->softcap,
+    };
+    if (a->key_bias)
+        sb.key_bias = a->key_bias + head * a->n_key + k0;
+    if (a->rel_bias)
+        sb.rel_bias = j->s->rel_bias + head * rel_bias_row(a, j->k) + a->n_key - 1 - k0 + q0;
+    j->k->score_columns(&sb);
+}
+
 /* out[q] = sum over keys k0 .. k1 - 1 of p * v. */
 static void form_output(const job *j, const thread_buffers *b, int head, int64_t q0, int nq, int64_t k0, int64_t k1)
 {
@@ -235,12 +282,15 @@ static void block(const job *j, const thread_buffers *b, int head, int chunk, in
     int nr = j->k->nr;
     int64_t lo[GEMM_MAX_NR], hi[GEMM_MAX_NR], qpos[GEMM_MAX_NR];
     float lse[GEMM_MAX_NR], entropy[GEMM_MAX_NR], maximum[GEMM_MAX_NR], distance[GEMM_MAX_NR];
-    float self[GEMM_MAX_NR], prev[GEMM_MAX_NR];
+    float self[GEMM_MAX_NR], prev[GEMM_MAX_NR], sink[GEMM_MAX_NR];
+    bool extras = has_extras(a);
     visibility(j, q0, nq, lo, hi, qpos);
     /* Keys that any of the queries sees; bounds move up with the query. */
     int64_t k0 = lo[0] / j->k->mr * j->k->mr, k1 = hi[nq - 1];
 
     form_scores(j, b, head, q0, nq, k0, k1);
+    if (extras)
+        finish_scores(j, b, head, q0, nq, k0, k1);
     int64_t lo_rel[GEMM_MAX_NR], hi_rel[GEMM_MAX_NR], qpos_rel[GEMM_MAX_NR];
     for (int i = 0; i < nr; i++) {
         bool empty = lo[i] >= hi[i];
@@ -249,7 +299,9 @@ static void block(const job *j, const thread_buffers *b, int head, int chunk, in
         qpos_rel[i] = qpos[i] - k0;
     }
     softmax_block sm = {
-        .s = b->scores + k0 * nr, .scale = a->scale, .n_key = k1 - k0, .key0 = k0, .n_total = a->n_key, .lo = lo_rel, .hi = hi_rel, .qpos = qpos_rel, .lse = lse,
+        .s = b->scores + k0 * nr, .scale = extras ? 1 : a->scale, .n_key = k1 - k0, .key0 = k0, .n_total = a->n_key,
+        .lo = lo_rel, .hi = hi_rel, .qpos = qpos_rel, .sink = a->sinks ? a->sinks + head : NULL, .sink_weight = sink,
+        .lse = lse,
         .entropy = j->need & ATTN_NEED_ENTROPY ? entropy : NULL,
         .maximum = j->need & ATTN_NEED_MAX ? maximum : NULL,
         .distance = j->need & ATTN_NEED_DISTANCE ? distance : NULL,
@@ -263,17 +315,19 @@ static void block(const job *j, const thread_buffers *b, int head, int chunk, in
             prev[i] = at - 1 >= lo[i] && at - 1 < hi[i] ? b->scores[(at - 1) * nr + i] : 0;
         }
         attn_rows r = {
-            .layer = a->layer, .head = head, .chunk = chunk, .q0 = q0, .n_query = nq, .n_key = a->n_key,
-            .pos0 = a->pos0, .visible_lo = lo, .visible_hi = hi, .lse = lse, .entropy = sm.entropy,
-            .maximum = sm.maximum, .distance = sm.distance, .self = self, .prev = prev,
+            .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = q0, .n_query = nq,
+            .n_key = a->n_key, .pos0 = a->pos0, .visible_lo = lo, .visible_hi = hi, .lse = lse,
+            .entropy = sm.entropy, .maximum = sm.maximum, .distance = sm.distance,
+            .self = j->need & ATTN_NEED_SELF ? self : NULL, .prev = j->need & ATTN_NEED_PREV ? prev : NULL,
+            .sink = a->sinks ? sink : NULL,
         };
         j->tap->rows(j->tap->ud, &r);
     }
     if (j->tap && j->tap->tile && (j->need & ATTN_NEED_PROBS)) {
         attn_tile t = {
-            .layer = a->layer, .head = head, .chunk = chunk, .q0 = q0, .n_query = nq, .k0 = k0, .n_key = k1 - k0,
-            .pos0 = a->pos0, .visible_lo = lo, .visible_hi = hi, .probs = b->scores + k0 * nr,
-            .q_stride = 1, .k_stride = nr,
+            .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = q0, .n_query = nq, .k0 = k0,
+            .n_key = k1 - k0, .pos0 = a->pos0, .visible_lo = lo, .visible_hi = hi,
+            .probs = b->scores + k0 * nr, .q_stride = 1, .k_stride = nr,
         };
         j->tap->tile(j->tap->ud, &t);
     }
@@ -298,12 +352,15 @@ int attention(attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e)
     job j = {
         .s = s, .a = a, .tap = tap, .k = kernels_get(), .need = tap ? tap->need : 0,
         .chunks = attn_chunks(a->n_query), .chunk_len = chunk_length(a->n_query),
-        .packed = a->n_query > FEW_QUERIES || a->pos0 == 0 || a->prec == PRECISION_BF16,
+        .packed = a->n_query > FEW_QUERIES || (a->pos0 == 0 && a->n_key < MANY_KEYS) ||
+                  a->prec == PRECISION_BF16,
     };
     int mr = j.k->mr, rc;
     if (a->n_query <= 0)
         return 0;
     if ((rc = grow(&s->panels, &s->panel_len, panel_floats(a, j.k), 1, pool_threads(s->pool), e)))
+        return rc;
+    if (a->rel_bias && (rc = turn_rel_bias(s, a, j.k, e)))
         return rc;
     if (j.packed) {
         int64_t panels = (a->n_key + mr - 1) / mr;

@@ -13,6 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/pool.h"
+#include "base/result.h"
 #include "compute/gemm.h"
 
 /* What a tap wants.  Row statistics come from the kernel itself; tiles cost a little more. */
@@ -26,22 +27,31 @@ enum attn_need {
     ATTN_NEED_PROBS = 1 << 8,     /* tiles of probabilities */
 };
 
-/* Statistics of query rows q0 .. q0 + n_query - 1 of one head.  Arrays that nobody asked for may be NULL. */
+/* Statistics of query rows q0 .. q0 + n_query - 1 of one head.  Arrays that nobody asked for may be NULL.
+ * All are over the keys, with the weights as they are: a learned sink is no key, so a row's weights sum to
+ * 1 - sink and nothing is renormalised.  entropy is -sum w ln w of those weights, maximum the largest of
+ * them, lse that of the keys without the sink (so sink = 1 / (1 + exp(lse - sink score))).  A query that
+ * sees no key has statistics 0, lse -inf and, where there is a sink, sink 1.
+ * self, prev and distance compare positions of queries and keys; in cross attention these count tokens of
+ * different texts, and it is for the tap not to ask. */
 typedef struct attn_rows {
+    attn_kind kind;
     int layer, head, chunk;
     int64_t q0, n_query;
     int64_t n_key;           /* keys of the whole attention */
     int64_t pos0;            /* position of query 0 among the keys */
     const int64_t *visible_lo, *visible_hi; /* [n_query] query q0 + i sees keys lo <= key < hi */
-    const float *lse;        /* [n_query] log of the sum of exponentials of the scaled scores */
+    const float *lse;        /* [n_query] log of the sum of exponentials of the scores (scaled, capped, biased) */
     const float *entropy;    /* [n_query] nats */
     const float *maximum;    /* [n_query] */
     const float *self, *prev, *distance; /* [n_query] */
+    const float *sink;       /* [n_query] weight of the learned sink; NULL when there is none */
 } attn_rows;
 
 /* Probabilities of queries q0 .. q0 + n_query - 1 for keys k0 .. k0 + n_key - 1.
  * Masked cells are 0; visible_lo/hi tell them from true zeros. */
 typedef struct attn_tile {
+    attn_kind kind;
     int layer, head, chunk;
     int64_t q0, n_query, k0, n_key;
     int64_t pos0;                     /* position of query 0 among the keys */
@@ -67,14 +77,23 @@ typedef struct attn_tap {
 } attn_tap;
 
 typedef struct attn_args {
+    attn_kind kind;             /* handed on to the tap */
     int layer;
     int n_head, n_kv_head;      /* query head h reads key/value head h / (n_head / n_kv_head) */
     int d_qk, d_v;              /* head widths */
     int64_t n_query, n_key;
-    int64_t pos0;               /* position of query 0 among the keys (0 in a prefill) */
+    int64_t pos0;               /* position of query 0 among the keys (0 in a prefill and in cross attention) */
     float scale;                /* multiplies q . k */
     bool causal;                /* key <= query position */
-    int64_t window;             /* > 0: keys with position difference < window only */
+    int64_t window;             /* > 0: keys with |position difference| < window only; on both sides when
+                                 * not causal */
+    /* score = cap(scale * q . k) + key_bias + rel_bias, then the mask, then softmax over the keys and the sink. */
+    float softcap;              /* > 0: cap(s) = softcap * tanh(s / softcap) */
+    const float *key_bias;      /* [n_head, n_key] (ALiBi: slope times key position) or NULL */
+    const float *rel_bias;      /* [n_head, n_query + n_key - 1] or NULL: of key position - query position, the element
+                                 * key - (pos0 + query) + (pos0 + n_query - 1) (T5's buckets, spread out) */
+    const float *sinks;         /* [n_head] learned sink scores or NULL: each row has one more, invisible key of this
+                                 * score (not scaled, not masked) whose value is zero; the row sums to 1 - its weight */
     const float *q;             /* [n_query, n_head * d_qk] row stride ldq */
     const float *k;             /* [n_key, n_kv_head * d_qk] row stride ldk */
     const float *v;             /* [n_key, n_kv_head * d_v] row stride ldv */
@@ -96,6 +115,8 @@ int attn_scratch_new(attn_scratch **out, pool *p, err *e);
 void attn_scratch_free(attn_scratch *s);
 
 /* Run it.  Memory: packed keys and values plus, a thread, one panel [n_key, block of queries].
+ * Weights and outputs have the same bits for every number of threads; and for every instruction set, except
+ * where few queries are decoded behind a cache or across many keys (their scores are plain dots).
  * tap may be NULL.  Stops with ERR_CANCELLED or with what heads_done returned. */
 int attention(attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e);
 

@@ -6,9 +6,10 @@
 
 #include "base/mem.h"
 #include "compute/kernels.h"
+#include "compute/weight.h"
 
 /* Rows worked on together: their packed activations stay in the outer cache while the weights stream by. */
-enum { ROW_BLOCK = 512, GEMV_BLOCK = 32 };
+enum { ROW_BLOCK = 512, GEMV_BLOCK = 32, GEMV_INPUTS = 64 };
 
 struct gemm_scratch {
     pool *pool;
@@ -78,12 +79,6 @@ typedef struct job {
     precision prec;
 } job;
 
-static const unsigned char *weight_at(const weight *w, int64_t row, int64_t col)
-{
-    const dtype_info *t = &dtypes[w->type];
-    return (const unsigned char *)w->data + (row * w->ld + col) / t->block * t->block_bytes;
-}
-
 /* Item: mr rows of activations into one packed panel. */
 static void pack_rows(void *ud, int64_t item, int thread)
 {
@@ -102,15 +97,15 @@ static void pack_weights(const job *j, float *panel, float *rows, int64_t first,
 {
     const weight *w = j->w;
     int nr = j->k->nr;
-    void (*to_f32)(float *, const void *, int64_t) = dtypes[w->type].to_f32;
     if (w->transposed) {
+        column_plan plan;
+        weight_plan_columns(&plan, w, first, n);
         if (n < nr)
             memset(panel, 0, (size_t)w->n_in * (size_t)nr * sizeof *panel);
-        for (int64_t k = 0; k < w->n_in; k++)
-            to_f32(panel + k * nr, weight_at(w, k, first), n);
+        weight_load_columns(panel, nr, w, &plan, 0, w->n_in);
     } else {
         for (int i = 0; i < n; i++)
-            to_f32(rows + i * w->n_in, weight_at(w, weight_stored_row(w, first + i), 0), w->n_in);
+            weight_load(rows + i * w->n_in, w, first + i, 0, w->n_in);
         j->k->interleave(panel, nr, rows, w->n_in, n, w->n_in);
     }
     if (j->prec == PRECISION_BF16)
@@ -155,23 +150,26 @@ static void multiply_vector(void *ud, int64_t item, int thread)
 {
     const job *j = ud;
     const weight *w = j->w;
-    void (*to_f32)(float *, const void *, int64_t) = dtypes[w->type].to_f32;
     int64_t first = item * GEMV_BLOCK;
     int64_t n = w->n_out - first < GEMV_BLOCK ? w->n_out - first : GEMV_BLOCK;
     float *row = j->s->panels + (size_t)thread * j->s->panel_len;
     float *y = j->y + first;
     if (w->transposed) {
+        column_plan plan;
+        weight_plan_columns(&plan, w, first, (int)n);
         memset(y, 0, (size_t)n * sizeof *y);
-        for (int64_t k = 0; k < w->n_in; k++) {
-            to_f32(row, weight_at(w, k, first), n);
+        for (int64_t k0 = 0; k0 < w->n_in; k0 += GEMV_INPUTS) {
+            int64_t n_k = w->n_in - k0 < GEMV_INPUTS ? w->n_in - k0 : GEMV_INPUTS;
+            weight_load_columns(row, n, w, &plan, k0, n_k);
             if (j->prec == PRECISION_BF16)
-                j->k->round_bf16(row, n);
-            for (int64_t i = 0; i < n; i++)
-                y[i] += j->x[k] * row[i];
+                j->k->round_bf16(row, n_k * n);
+            for (int64_t k = 0; k < n_k; k++)
+                for (int64_t i = 0; i < n; i++)
+                    y[i] += j->x[k0 + k] * row[k * n + i];
         }
     } else {
         for (int64_t i = 0; i < n; i++) {
-            to_f32(row, weight_at(w, weight_stored_row(w, first + i), 0), w->n_in);
+            weight_load(row, w, first + i, 0, w->n_in);
             if (j->prec == PRECISION_BF16)
                 j->k->round_bf16(row, w->n_in);
             y[i] = j->k->dot(j->x, row, w->n_in);

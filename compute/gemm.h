@@ -30,4 +30,8 @@ void gemm(gemm_scratch *s, float *y, int64_t ldy, const float *x, int64_t ldx, i
  * differs from gemm's. */
 void gemv(gemm_scratch *s, float *y, const float *x, const weight *w, precision prec);
 
+/* Elements first .. first + n - 1 of row `row` of the map as float32; first and n are whole blocks of its type.
+ * The one place that knows transposition, row order and separate scales; also for embeddings. */
+void weight_load(float *dst, const weight *w, int64_t row, int64_t first, int64_t n);
+
 #endif

@@ -15,10 +15,25 @@
 #define GEMM_MAX_NR 64
 #define SOFTMAX_WAYS 16
 
+/* Products of queries, a column each, and keys, a row each, to the scores of a softmax:
+ *   s = cap(scale s) + key_bias[key] + rel_bias[column - key],  cap(s) = softcap tanh(s / softcap),
+ * each step rounded as it is written, so that every instruction set gives the same bits. */
+typedef struct score_block {
+    float *s;                      /* [n_key, nr], in place */
+    float scale;
+    int64_t n_key;
+    int n_query;                   /* columns in use; what happens to the others does not matter */
+    float softcap;                 /* > 0; 0: no cap */
+    const float *key_bias;         /* [n_key] or NULL */
+    const float *rel_bias;         /* readable from 1 - n_key to nr - 1, or NULL */
+} score_block;
+
 /* Scores of `nr` queries, a column each, to probabilities.
- * Query j sees keys lo[j] <= key < hi[j]; all other cells become 0.  A query that sees nothing gets a
- * column of zeros, lse -inf and statistics 0.  With m the largest visible score, e = exp(s - m) and
- * S = sum e:  lse = m + ln S,  entropy = ln S - (sum e (s - m)) / S,  maximum = 1 / S.
+ * Query j sees keys lo[j] <= key < hi[j]; all other cells become 0.  A query that sees nothing, or nothing
+ * but scores of -inf, gets a column of zeros, lse -inf and statistics 0.  With m the largest visible score,
+ * e = exp(s - m) and S = sum e:  lse = m + ln S,  entropy = ln S - (sum e (s - m)) / S,  maximum = 1 / S.
+ * A sink is one more key behind all others that every query sees and whose weight goes nowhere: it counts in
+ * m and S, has the weight exp(sink - m) / S, and is in no statistic; lse is that of the keys without it.
  * S is gathered in SOFTMAX_WAYS partial sums, key by key in turn, as the reference implementation does with
  * vectors of that many lanes; so every instruction set gives the same bits. */
 typedef struct softmax_block {
@@ -27,6 +42,8 @@ typedef struct softmax_block {
     int64_t n_key;
     int64_t key0, n_total;         /* key of the first row, and keys of the whole attention */
     const int64_t *lo, *hi, *qpos; /* [nr]; qpos: position of the query among the keys */
+    const float *sink;             /* its score, not scaled; NULL: none */
+    float *sink_weight;            /* [nr]; not touched without a sink */
     float *lse;                    /* [nr] */
     float *entropy;                /* [nr] nats; NULL: not wanted */
     float *maximum;                /* [nr] largest probability; NULL: not wanted */
@@ -59,6 +76,9 @@ typedef struct kernels {
      * columns n_row .. stride - 1 of dst become 0. */
     void (*interleave)(float *dst, int stride, const float *src, int64_t ld, int n_row, int64_t n_col);
 
+    /* What comes between products and softmax for models that have more than a scale; see score_block. */
+    void (*score_columns)(const score_block *b);
+
     /* Softmax of a block of transposed scores; see softmax_block. */
     void (*softmax_columns)(const softmax_block *b);
 
@@ -77,6 +97,18 @@ typedef struct kernels {
 
     /* Round every element to the nearest bfloat16 (ties to even), kept as float32. */
     void (*round_bf16)(float *x, int64_t n);
+
+    /* More activations, in place, with sigmoid(x) = 1 / (1 + exp(-x)). */
+    void (*quick_gelu)(float *x, int64_t n); /* x sigmoid(1.702 x) */
+    void (*relu2)(float *x, int64_t n);      /* max(x, 0)^2 */
+    void (*sigmoid)(float *x, int64_t n);
+    /* min(max(x, lo), hi); NaN stays NaN. */
+    void (*clamp)(float *x, float lo, float hi, int64_t n);
+    void (*scale)(float *x, float a, int64_t n);                       /* x *= a */
+    void (*add_scaled)(float *x, const float *y, float a, int64_t n);  /* x += a y, product and sum both rounded */
+    /* The gate of GPT-OSS, into gate: with g = min(gate, limit) and u = clamp(up, -limit, limit),
+     * (u + 1) (g sigmoid(alpha g)). */
+    void (*swiglu_oai)(float *gate, const float *up, int64_t n, float alpha, float limit);
 } kernels;
 
 /* The table in use: the best this machine can run, capped by ATTNSCOPE_ISA or kernels_select. */

@@ -1,5 +1,6 @@
 /* The definition of every kernel, in plain C. */
 #include "compute/kernels_c.h"
+#include "compute/layer_norm.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -111,15 +112,57 @@ static void interleave(float *dst, int stride, const float *src, int64_t ld, int
             dst[k * stride + i] = src[i * ld + k];
 }
 
+float kernel_c_tanh(float x)
+{
+    float a = fabsf(x);
+    if (a < TANH_SMALL) {
+        float z = x * x, p = fused(TANH_P0, z, TANH_P1);
+        p = fused(p, z, TANH_P2);
+        p = fused(p, z, TANH_P3);
+        p = fused(p, z, TANH_P4);
+        return fused(p * z, x, x);
+    }
+    float t = 1 - 2 / (kernel_c_exp(a + a) + 1);
+    return x < 0 ? -t : t;
+}
+
+static void score_columns(const score_block *b)
+{
+    for (int64_t k = 0; k < b->n_key; k++)
+        for (int j = 0; j < b->n_query; j++) {
+            float s = b->s[k * NR + j] * b->scale;
+            if (b->softcap > 0)
+                s = kernel_c_tanh(s / b->softcap) * b->softcap;
+            if (b->key_bias)
+                s += b->key_bias[k];
+            if (b->rel_bias)
+                s += b->rel_bias[j - k];
+            b->s[k * NR + j] = s;
+        }
+}
+
+float kernel_c_lse(const float *s, int64_t stride, float scale, int64_t lo, int64_t hi, float m)
+{
+    double sum = 0;
+    for (int64_t k = lo; k < hi; k++)
+        sum += kernel_c_exp(s[k * stride] * scale - m);
+    return (float)(m + log(sum));
+}
+
 static void softmax_column(const softmax_block *b, int j)
 {
     int64_t lo = b->lo[j], hi = b->hi[j];
     float *s = b->s + j;
-    float m = -INFINITY, part[SOFTMAX_WAYS] = {0};
+    float top = -INFINITY, part[SOFTMAX_WAYS] = {0};
     for (int64_t k = lo; k < hi; k++) {
         s[k * NR] *= b->scale;
-        m = s[k * NR] > m ? s[k * NR] : m;
+        top = s[k * NR] > top ? s[k * NR] : top;
     }
+    float m = b->sink && *b->sink > top ? *b->sink : top, lse = 0;
+    bool far = m - top > SINK_FAR;
+    m = m < LOWEST_SCORE ? 0 : m; /* any finite stand-in keeps NaN away */
+    if (far)
+        lse = top < LOWEST_SCORE ? -INFINITY : kernel_c_lse(s, NR, 1, lo, hi, top);
     double weighted = 0, distance = 0;
     for (int64_t k = lo; k < hi; k++) {
         float t = s[k * NR] - m, e = kernel_c_exp(t);
@@ -128,39 +171,41 @@ static void softmax_column(const softmax_block *b, int j)
         weighted += e > 0 ? (double)e * t : 0; /* 0 ln 0 = 0, also for a score of -inf */
         distance += (double)e * (double)llabs(b->qpos[j] - k);
     }
-    float sum = softmax_total(part, b->n_total), inverse = 1 / sum;
+    float keys, sum, e_sink = 0;
+    if (b->sink) {
+        float seen[SOFTMAX_WAYS];
+        memcpy(seen, part, sizeof seen);
+        keys = softmax_total(seen, b->n_total);
+        e_sink = kernel_c_exp(*b->sink - m);
+        part[b->n_total % SOFTMAX_WAYS] += e_sink;
+        sum = softmax_total(part, b->n_total + 1);
+    } else {
+        keys = sum = softmax_total(part, b->n_total);
+    }
+    float inverse = sum < 0.5f ? 0 : 1 / sum; /* a sum is >= 1, 0 or NaN */
     for (int64_t k = 0; k < lo; k++)
         s[k * NR] = 0;
     for (int64_t k = lo; k < hi; k++)
         s[k * NR] *= inverse;
     for (int64_t k = hi; k < b->n_key; k++)
         s[k * NR] = 0;
-    b->lse[j] = (float)(m + log((double)sum));
+    bool none = keys == 0;
+    b->lse[j] = far ? lse : none ? -INFINITY : (float)(m + log((double)keys));
     if (b->entropy)
-        b->entropy[j] = (float)(log((double)sum) - weighted / sum);
+        b->entropy[j] = none ? 0 : b->sink ? (float)((log((double)sum) * keys - weighted) / sum)
+                        : (float)(log((double)sum) - weighted / sum);
     if (b->maximum)
-        b->maximum[j] = inverse;
+        b->maximum[j] = b->sink ? kernel_c_exp(top - m) * inverse : inverse;
     if (b->distance)
-        b->distance[j] = (float)(distance / sum);
+        b->distance[j] = none ? 0 : (float)(distance / sum);
+    if (b->sink)
+        b->sink_weight[j] = e_sink * inverse;
 }
 
 static void softmax_columns(const softmax_block *b)
 {
-    for (int j = 0; j < NR; j++) {
-        if (b->lo[j] < b->hi[j]) {
-            softmax_column(b, j);
-            continue;
-        }
-        for (int64_t k = 0; k < b->n_key; k++)
-            b->s[k * NR + j] = 0;
-        b->lse[j] = -INFINITY;
-        if (b->entropy)
-            b->entropy[j] = 0;
-        if (b->maximum)
-            b->maximum[j] = 0;
-        if (b->distance)
-            b->distance[j] = 0;
-    }
+    for (int j = 0; j < NR; j++)
+        softmax_column(b, j);
 }
 
 /* Sum of squares in the order of the reference implementation (PyTorch's cascade summation: 32 partial sums,
@@ -211,15 +256,7 @@ void kernel_c_rms_norm(float *y, const float *x, const float *w, int64_t n, floa
 
 void kernel_c_layer_norm(float *y, const float *x, const float *w, const float *b, int64_t n, float eps)
 {
-    double sum = 0, square = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += x[i];
-    double mean = sum / (double)n;
-    for (int64_t i = 0; i < n; i++)
-        square += (x[i] - mean) * (x[i] - mean);
-    double r = 1 / sqrt(square / (double)n + eps);
-    for (int64_t i = 0; i < n; i++)
-        y[i] = (float)((x[i] - mean) * r) * (w ? w[i] : 1) + (b ? b[i] : 0);
+    layer_norm_row(y, x, w, b, n, eps);
 }
 
 void kernel_c_silu(float *x, int64_t n)
@@ -246,7 +283,7 @@ void kernel_c_gelu_erf(float *x, int64_t n)
 void kernel_c_relu(float *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
-        x[i] = x[i] > 0 ? x[i] : 0;
+        x[i] = x[i] < 0 ? 0 : x[i];
 }
 
 void kernel_c_mul(float *x, const float *y, int64_t n)
@@ -267,6 +304,63 @@ void kernel_c_round_bf16(float *x, int64_t n)
         x[i] = bf16_to_f32(f32_to_bf16(x[i]));
 }
 
+static inline float sigmoid(float x)
+{
+    return 1 / (1 + kernel_c_exp(-x));
+}
+
+void kernel_c_quick_gelu(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = x[i] * sigmoid(1.702f * x[i]);
+}
+
+void kernel_c_relu2(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float v = x[i] < 0 ? 0 : x[i];
+        x[i] = v * v;
+    }
+}
+
+void kernel_c_sigmoid(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = sigmoid(x[i]);
+}
+
+static inline float clamp(float x, float lo, float hi)
+{
+    x = x < lo ? lo : x; /* the order lets a NaN through */
+    return x > hi ? hi : x;
+}
+
+void kernel_c_clamp(float *x, float lo, float hi, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = clamp(x[i], lo, hi);
+}
+
+void kernel_c_scale(float *x, float a, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] *= a;
+}
+
+void kernel_c_add_scaled(float *x, const float *y, float a, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] += a * y[i];
+}
+
+void kernel_c_swiglu_oai(float *gate, const float *up, int64_t n, float alpha, float limit)
+{
+    for (int64_t i = 0; i < n; i++) {
+        float g = gate[i] > limit ? limit : gate[i];
+        gate[i] = (clamp(up[i], -limit, limit) + 1) * (g * sigmoid(g * alpha));
+    }
+}
+
 const kernels kernels_c = {
     .isa = "c",
     .mr = MR,
@@ -274,6 +368,7 @@ const kernels kernels_c = {
     .gemm_micro = gemm_micro,
     .dot = dot,
     .interleave = interleave,
+    .score_columns = score_columns,
     .softmax_columns = softmax_columns,
     .rms_norm = kernel_c_rms_norm,
     .layer_norm = kernel_c_layer_norm,
@@ -284,4 +379,11 @@ const kernels kernels_c = {
     .mul = kernel_c_mul,
     .add = kernel_c_add,
     .round_bf16 = kernel_c_round_bf16,
+    .quick_gelu = kernel_c_quick_gelu,
+    .relu2 = kernel_c_relu2,
+    .sigmoid = kernel_c_sigmoid,
+    .clamp = kernel_c_clamp,
+    .scale = kernel_c_scale,
+    .add_scaled = kernel_c_add_scaled,
+    .swiglu_oai = kernel_c_swiglu_oai,
 };

@@ -2,9 +2,16 @@ libcompute_a_SOURCES += \
 	compute/attention.c \
 	compute/cpu.c \
 	compute/dtype.c \
+	compute/dtype_grids.c \
+	compute/dtype_iq.c \
+	compute/dtype_k.c \
+	compute/dtype_narrow.c \
+	compute/dtype_plain.c \
+	compute/dtype_q.c \
 	compute/gemm.c \
 	compute/kernels.c \
 	compute/kernels_c.c \
+	compute/weight.c \
 	compute/isa/avx2.c \
 	compute/isa/avx512.c
-libcompute_a_SOURCES += compute/attention.h compute/cpu.h compute/isa/simd_body.h compute/kernels_c.h compute/dtype.h compute/gemm.h compute/kernels.h compute/tensor.h
+libcompute_a_SOURCES += compute/attention.h compute/cpu.h compute/isa/simd_body.h compute/kernels_c.h compute/layer_norm.h compute/dtype.h compute/dtype_grids.h compute/dtype_rows.h compute/gemm.h compute/kernels.h compute/tensor.h compute/weight.h

@@ -62,6 +62,79 @@ static void simd_add(float *x, const float *y, int64_t n)
     kernel_c_add(x + i, y + i, n - i);
 }
 
+static inline V v_sigmoid(V x)
+{
+    return v_div(v_set1(1), v_add(v_set1(1), v_exp(v_sub(v_set1(0), x))));
+}
+
+/* The order of the operands lets a NaN through. */
+static inline V v_clamp(V x, V lo, V hi)
+{
+    return v_min(hi, v_max(lo, x));
+}
+
+static void simd_quick_gelu(float *x, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VW <= n; i += VW) {
+        V v = v_load(x + i);
+        v_store(x + i, v_mul(v, v_sigmoid(v_mul(v_set1(1.702f), v))));
+    }
+    kernel_c_quick_gelu(x + i, n - i);
+}
+
+static void simd_relu2(float *x, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VW <= n; i += VW) {
+        V v = v_max(v_set1(0), v_load(x + i));
+        v_store(x + i, v_mul(v, v));
+    }
+    kernel_c_relu2(x + i, n - i);
+}
+
+static void simd_sigmoid(float *x, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VW <= n; i += VW)
+        v_store(x + i, v_sigmoid(v_load(x + i)));
+    kernel_c_sigmoid(x + i, n - i);
+}
+
+static void simd_clamp(float *x, float lo, float hi, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VW <= n; i += VW)
+        v_store(x + i, v_clamp(v_load(x + i), v_set1(lo), v_set1(hi)));
+    kernel_c_clamp(x + i, lo, hi, n - i);
+}
+
+static void simd_scale(float *x, float a, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VW <= n; i += VW)
+        v_store(x + i, v_mul(v_load(x + i), v_set1(a)));
+    kernel_c_scale(x + i, a, n - i);
+}
+
+static void simd_add_scaled(float *x, const float *y, float a, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VW <= n; i += VW)
+        v_store(x + i, v_add(v_load(x + i), v_mul(v_set1(a), v_load(y + i))));
+    kernel_c_add_scaled(x + i, y + i, a, n - i);
+}
+
+static void simd_swiglu_oai(float *gate, const float *up, int64_t n, float alpha, float limit)
+{
+    int64_t i = 0;
+    for (; i + VW <= n; i += VW) {
+        V g = v_min(v_set1(limit), v_load(gate + i)), u = v_clamp(v_load(up + i), v_set1(-limit), v_set1(limit));
+        v_store(gate + i, v_mul(v_add(u, v_set1(1)), v_mul(g, v_sigmoid(v_mul(g, v_set1(alpha))))));
+    }
+    kernel_c_swiglu_oai(gate + i, up + i, n - i, alpha, limit);
+}
+
 static float simd_dot(const float *x, const float *y, int64_t n)
 {
     V acc[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
@@ -79,6 +152,37 @@ static float simd_dot(const float *x, const float *y, int64_t n)
     for (; i < n; i++)
         sum += x[i] * y[i];
     return part[0] + sum;
+}
+
+/* kernel_c_tanh in lanes. */
+static inline V v_tanh(V x)
+{
+    V a = v_abs(x), z = v_mul(x, x);
+    V p = v_fma(v_set1(TANH_P0), z, v_set1(TANH_P1));
+    p = v_fma(p, z, v_set1(TANH_P2));
+    p = v_fma(p, z, v_set1(TANH_P3));
+    p = v_fma(p, z, v_set1(TANH_P4));
+    p = v_fma(v_mul(p, z), x, x);
+    V t = v_sub(v_set1(1), v_div(v_set1(2), v_add(v_exp(v_add(a, a)), v_set1(1))));
+    t = v_pick(v_below(x, v_set1(0)), v_sub(v_set1(0), t), t);
+    return v_pick(v_below(a, v_set1(TANH_SMALL)), p, t);
+}
+
+static void simd_score_columns(const score_block *b)
+{
+    V scale = v_set1(b->scale), cap = v_set1(b->softcap);
+    for (int64_t k = 0; k < b->n_key; k++)
+        for (int j = 0; j < b->n_query; j += VW) {
+            float *at = b->s + k * SIMD_NR + j;
+            V s = v_mul(v_load(at), scale);
+            if (b->softcap > 0)
+                s = v_mul(v_tanh(v_div(s, cap)), cap);
+            if (b->key_bias)
+                s = v_add(s, v_set1(b->key_bias[k]));
+            if (b->rel_bias)
+                s = v_add(s, v_load(b->rel_bias + j - k));
+            v_store(at, s);
+        }
 }
 
 /* Sums of the statistics are taken over stretches of this many keys, so that a float accumulator stays short and
@@ -110,6 +214,17 @@ static inline column_sums softmax_stretch(float *s, V part[SOFTMAX_WAYS], int64_
     return c;
 }
 
+/* softmax_total in lanes; parts are lost. */
+static inline V softmax_sum(V part[SOFTMAX_WAYS], int64_t n_total)
+{
+    for (int half = SOFTMAX_WAYS / 2; half && n_total >= SOFTMAX_WAYS; half /= 2)
+        for (int l = 0; l < half; l++)
+            part[l] = v_add(part[l], part[l + half]);
+    for (int l = 1; l < SOFTMAX_WAYS && n_total < SOFTMAX_WAYS; l++)
+        part[0] = v_add(part[0], part[l]);
+    return part[0];
+}
+
 static void softmax_vector(const softmax_block *b, int j0)
 {
     float *s = b->s + j0;
@@ -128,8 +243,20 @@ static void softmax_vector(const softmax_block *b, int j0)
         V v = v_mul(v_load(s + k * SIMD_NR), scale);
         m = k >= all_lo && k < all_hi ? v_max(m, v) : v_max(m, v_pick(m_and_range(k, lo, hi), v, v_set1(-INFINITY)));
     }
+    V top = m;
+    float lse[VW] = {0};
+    bool far[VW] = {false};
+    if (b->sink) {
+        float top_lane[VW];
+        m = v_max(m, v_set1(*b->sink));
+        v_store(top_lane, top);
+        for (int l = 0; l < VW; l++)
+            if ((far[l] = *b->sink - top_lane[l] > SINK_FAR))
+                lse[l] = top_lane[l] < LOWEST_SCORE ? -INFINITY
+                         : kernel_c_lse(s + l, SIMD_NR, b->scale, lo[l], hi[l], top_lane[l]);
+    }
     /* A column that sees nothing has no maximum; any finite stand-in keeps NaN away. */
-    m = v_pick(v_below(m, v_set1(-3e38f)), v_set1(0), m);
+    m = v_pick(v_below(m, v_set1(LOWEST_SCORE)), v_set1(0), m);
 
     column_sums total = {v_set1(0), v_set1(0)};
     V part[SOFTMAX_WAYS];
@@ -143,31 +270,45 @@ static void softmax_vector(const softmax_block *b, int j0)
         total.weighted = v_add(total.weighted, c.weighted);
         total.distance = v_add(total.distance, c.distance);
     }
-    for (int half = SOFTMAX_WAYS / 2; half && b->n_total >= SOFTMAX_WAYS; half /= 2)
-        for (int l = 0; l < half; l++)
-            part[l] = v_add(part[l], part[l + half]);
-    for (int l = 1; l < SOFTMAX_WAYS && b->n_total < SOFTMAX_WAYS; l++)
-        part[0] = v_add(part[0], part[l]);
-    V inverse = v_pick(v_below(part[0], v_set1(0.5f)), v_set1(0), v_div(v_set1(1), part[0])); /* a sum is >= 1, 0 or NaN */
+    V keys, sum, e_sink = v_set1(0);
+    if (b->sink) {
+        V seen[SOFTMAX_WAYS];
+        for (int l = 0; l < SOFTMAX_WAYS; l++)
+            seen[l] = part[l];
+        keys = softmax_sum(seen, b->n_total);
+        e_sink = v_exp(v_sub(v_set1(*b->sink), m));
+        V *way = &part[(uint64_t)b->n_total % SOFTMAX_WAYS];
+        *way = v_add(*way, e_sink);
+        sum = softmax_sum(part, b->n_total + 1);
+    } else {
+        keys = sum = softmax_sum(part, b->n_total);
+    }
+    /* A sum is >= 1, 0 or NaN. */
+    V inverse = v_pick(v_below(sum, v_set1(0.5f)), v_set1(0), v_div(v_set1(1), sum));
     for (int64_t k = first; k < last; k++)
         v_store(s + k * SIMD_NR, v_mul(v_load(s + k * SIMD_NR), inverse));
     for (int64_t k = last; k < b->n_key; k++)
         v_store(s + k * SIMD_NR, v_set1(0));
 
-    float sum[VW], weighted[VW], top[VW], one_over[VW], distance[VW];
-    v_store(sum, part[0]);
+    float key_sum[VW], share[VW], weighted[VW], largest[VW], maximum[VW], distance[VW], whole[VW];
+    v_store(key_sum, keys);
     v_store(weighted, v_mul(total.weighted, inverse));
     v_store(distance, v_mul(total.distance, inverse));
-    v_store(one_over, inverse);
-    v_store(top, m);
+    v_store(largest, m);
+    v_store(maximum, b->sink ? v_mul(v_exp(v_sub(top, m)), inverse) : inverse);
+    v_store(whole, sum);
+    v_store(share, v_mul(keys, inverse));
+    if (b->sink)
+        v_store(b->sink_weight + j0, v_mul(e_sink, inverse));
     for (int l = 0; l < VW; l++) {
-        bool empty = lo[l] >= hi[l];
-        double ln_sum = empty ? 0 : log((double)sum[l]);
-        b->lse[j0 + l] = empty ? -INFINITY : (float)(top[l] + ln_sum);
+        bool empty = key_sum[l] == 0;
+        double ln_keys = empty ? 0 : log((double)key_sum[l]);
+        b->lse[j0 + l] = far[l] ? lse[l] : empty ? -INFINITY : (float)(largest[l] + ln_keys);
         if (b->entropy)
-            b->entropy[j0 + l] = empty ? 0 : (float)(ln_sum - weighted[l]);
+            b->entropy[j0 + l] = empty ? 0 : b->sink ? (float)(log((double)whole[l]) * share[l] - weighted[l])
+                                 : (float)(ln_keys - weighted[l]);
         if (b->maximum)
-            b->maximum[j0 + l] = one_over[l];
+            b->maximum[j0 + l] = maximum[l];
         if (b->distance)
             b->distance[j0 + l] = distance[l];
     }
@@ -226,6 +367,11 @@ static void simd_gemm_micro(int64_t k, const float *a, const float *b, float *c,
 }
 
 /* The table of the instruction set that includes this. */
+static void simd_layer_norm(float *y, const float *x, const float *w, const float *b, int64_t n, float eps)
+{
+    layer_norm_row(y, x, w, b, n, eps);
+}
+
 #define SIMD_KERNELS(name) { \
     .isa = name, \
     .mr = SIMD_MR, \
@@ -233,9 +379,10 @@ static void simd_gemm_micro(int64_t k, const float *a, const float *b, float *c,
     .gemm_micro = simd_gemm_micro, \
     .dot = simd_dot, \
     .interleave = kernel_avx2_interleave, \
+    .score_columns = simd_score_columns, \
     .softmax_columns = simd_softmax_columns, \
     .rms_norm = kernel_c_rms_norm, \
-    .layer_norm = kernel_c_layer_norm, \
+    .layer_norm = simd_layer_norm, \
     .silu = simd_silu, \
     .gelu_tanh = simd_gelu_tanh, \
     .gelu_erf = kernel_c_gelu_erf, \
@@ -243,4 +390,11 @@ static void simd_gemm_micro(int64_t k, const float *a, const float *b, float *c,
     .mul = simd_mul, \
     .add = simd_add, \
     .round_bf16 = kernel_c_round_bf16, \
+    .quick_gelu = simd_quick_gelu, \
+    .relu2 = simd_relu2, \
+    .sigmoid = simd_sigmoid, \
+    .clamp = simd_clamp, \
+    .scale = simd_scale, \
+    .add_scaled = simd_add_scaled, \
+    .swiglu_oai = simd_swiglu_oai, \
 }
