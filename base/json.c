@@ -64,6 +64,18 @@ void json_free(json *root)
     json_decref((json_t *)(void *)root);
 }
 
+int json_complete(json **out, const json *map, const char *defaults, err *e)
+{
+    json_t *all = json_copy((json_t *)(uintptr_t)map), *more = json_loads(defaults, 0, NULL);
+    int rc = all && more && json_object_update_missing(all, more) == 0 ? 0 : err_nomem(e, "configuration");
+    json_decref(more);
+    if (rc)
+        json_decref(all);
+    else
+        *out = (json *)(void *)all;
+    return rc;
+}
+
 json_kind json_kind_of(const json *v)
 {
     const json_t *j = value_of(v);

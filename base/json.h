@@ -24,6 +24,9 @@ int json_parse(json **out, const char *text, size_t n, const char *what, err *e)
 /* Parse a file of at most max bytes. */
 int json_load(json **out, const char *path, size_t max, err *e);
 void json_free(json *root);
+/* A map with all members of map, and those of the JSON text `defaults` (a map, part of the program) that map
+ * does not name.  The result lives on its own: json_free. */
+int json_complete(json **out, const json *map, const char *defaults, err *e);
 
 json_kind json_kind_of(const json *v);
 const json *json_get(const json *map, const char *key);          /* NULL when absent */

@@ -38,10 +38,15 @@ int npy_save(const char *path, npy_dtype d, int n_dim, const int64_t *shape, con
 
 typedef struct npz npz;
 int npz_open(npz **out, const char *path, err *e);
+/* The same for size bytes in memory, which stay the caller's and must outlive z and the views it gives.  name
+ * stands for the path in messages; NULL: they name no file. */
+int npz_open_memory(npz **out, const void *bytes, size_t size, const char *name, err *e);
 void npz_close(npz *z);
 int npz_count(const npz *z);
 const char *npz_name(const npz *z, int i); /* without ".npy" */
 bool npz_has(const npz *z, const char *name);
+/* Bytes that unpacking every deflated array would take; SIZE_MAX when they cannot be counted. */
+size_t npz_unpacked_size(const npz *z);
 /* One array; ERR_INPUT when absent.  Stored members are views into the mapped file (valid until
  * npz_close); deflated ones are owned by out. */
 int npz_get(npy *out, const npz *z, const char *name, err *e);

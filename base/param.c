@@ -11,10 +11,10 @@
 #include "base/mem.h"
 #include "base/strbuf.h"
 
-enum { MAX_TABLES = 8, MAX_WORD = 64 };
+enum { MAX_WORD = 64 };
 
 struct params {
-    const param *table[MAX_TABLES];
+    const param **table; /* [n_table] */
     int n_table;
     struct given {
         const param *row;
@@ -145,6 +145,7 @@ void params_free(params *p)
     for (size_t i = 0; i < p->n_given; i++)
         free(p->given[i].value);
     free(p->given);
+    free(p->table);
     free(p);
 }
 
@@ -154,8 +155,10 @@ int params_use(params *p, const param *table, err *e)
         if (p->table[i] == table)
             return 0;
     }
-    if (p->n_table == MAX_TABLES)
-        return err_set(e, ERR_FAILED, "more than %d option tables", MAX_TABLES);
+    const param **more = mem_grow(p->table, (size_t)p->n_table + 1, sizeof *more, e);
+    if (!more)
+        return ERR_RESOURCE;
+    p->table = more;
     p->table[p->n_table++] = table;
     return 0;
 }

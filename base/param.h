@@ -35,7 +35,7 @@ typedef struct params params;
 
 int params_new(params **out, err *e);
 void params_free(params *p);
-/* Describe what may be set: up to 8 tables, searched in order.  Tables must outlive p. */
+/* Describe what may be set: tables, searched in order.  Tables must outlive p. */
 int params_use(params *p, const param *table, err *e);
 /* Set by name; the value is checked against its row.  Unknown name: ERR_USAGE with a near-miss hint.
  * value NULL is allowed for BOOL only (means true). */

@@ -86,6 +86,23 @@ int checkpoint_add(checkpoint *c, const char *name, size_t name_len, const tenso
     return 0;
 }
 
+struct owned_data {
+    void *block;
+    struct owned_data *next;
+};
+
+int checkpoint_own(checkpoint *c, void *block, err *e)
+{
+    struct owned_data *o = mem_array(1, sizeof *o, e);
+    if (!o) {
+        free(block);
+        return ERR_RESOURCE;
+    }
+    *o = (struct owned_data){block, c->owned_};
+    c->owned_ = o;
+    return 0;
+}
+
 /* Name the file in e, and say what to do where the reader did not. */
 static int explain(err *e, const char *path)
 {
@@ -138,15 +155,6 @@ const checkpoint_tensor *checkpoint_find(const checkpoint *c, const char *name)
 }
 
 /* ---- formats ---- */
-
-static int refuse_unknown(const unsigned char *head, size_t n, err *e)
-{
-    char hex[8 * 3 + 1] = "";
-    for (size_t i = 0; i < n && i < 8; i++)
-        snprintf(hex + 3 * i, 4, " %02x", head[i]);
-    err_set(e, ERR_INPUT, "is not in a format that is known (it begins with the bytes%s)", hex);
-    return err_hint(e, "give a directory with config.json and safetensors, or a .gguf");
-}
 
 /* The reader for a file: by content; when no reader knows the content, the one that the name asks for, so
  * that it can say what is wrong with the file. */
@@ -203,7 +211,13 @@ void checkpoint_close(checkpoint *c)
         if (c->file_paths)
             free(c->file_paths[i]);
     }
+    for (struct owned_data *next, *o = c->owned_; o; o = next) {
+        next = o->next;
+        free(o->block);
+        free(o);
+    }
     json_free(c->config);
+    free(c->config_path);
     gguf_meta_free(c->gguf);
     arena_free(&c->arena_);
     free(c->tensors);
@@ -369,13 +383,13 @@ out:
 
 /* ---- opening ---- */
 
-static int open_single(checkpoint **out, const char *path, const location *l, err *e)
+static int open_single(checkpoint **out, const char *path, const char *weights, err *e)
 {
     checkpoint *c;
     int rc = new_checkpoint(&c, path, 1, e);
     if (rc)
         return rc;
-    rc = add_file(c, 0, mem_strdup(l->weights, e), e);
+    rc = add_file(c, 0, mem_strdup(weights, e), e);
     if (!rc)
         rc = sort_tensors(c, e);
     if (rc)
@@ -385,62 +399,128 @@ static int open_single(checkpoint **out, const char *path, const location *l, er
     return rc;
 }
 
-/* "model-00001-of-00003.safetensors" beside an index: a part of a model, which nobody means. */
-static int refuse_shard(const char *path, const char *directory, err *e)
+/* All n parts of the GGUF model that the file belongs to. */
+static int open_parts(checkpoint **out, const char *path, const char *weights, int n, err *e)
 {
-    static const char pattern[] = "-ddddd-of-ddddd.safetensors";
-    size_t n = strlen(path), m = sizeof pattern - 1;
-    if (n < m)
-        return 0;
-    for (size_t i = 0; i < m; i++) {
-        char c = path[n - m + i];
-        if (pattern[i] == 'd' ? !(c >= '0' && c <= '9') : c != pattern[i])
-            return 0;
+    checkpoint *c;
+    part_name p;
+    if (!parse_part_name(&p, weights) || p.count != n) {
+        err_set(e, ERR_INPUT, "%s: is one part of a model in %d files, and its name does not say where the others are",
+                weights, n);
+        return err_hint(e, "name the parts NAME-00001-of-%05d.gguf and so on, in one directory", n);
     }
-    char *index = path_join(directory, "model.safetensors.index.json", e);
-    if (!index)
-        return ERR_RESOURCE;
-    int rc = 0;
-    if (access(index, F_OK) == 0) {
-        err_set(e, ERR_INPUT, "%s: is one shard of a model in several files", path);
-        rc = err_hint(e, "give the directory that holds them: %s", directory);
+    if (n > MOST_SHARDS)
+        return err_set(e, ERR_INPUT, "%s: more than %d parts", weights, MOST_SHARDS);
+    int rc = new_checkpoint(&c, path, n, e);
+    for (int i = 0; i < n && !rc; i++)
+        rc = add_file(c, i, name_part(&p, weights, i + 1, e), e);
+    if (rc)
+        goto out;
+    int64_t total;
+    if (c->gguf && gguf_int(&total, gguf_find(c->gguf, "split.tensors.count"), 0) && total != c->n_tensor) {
+        err_set(e, ERR_INPUT, "the parts hold %d tensors together, but split.tensors.count is %lld", c->n_tensor,
+                (long long)total);
+        rc = explain(e, c->file_paths[0]);
     }
-    free(index);
+    if (!rc)
+        rc = sort_tensors(c, e);
+out:
+    if (rc)
+        checkpoint_close(c);
+    else
+        *out = c;
     return rc;
 }
 
-/* config.json of the directory; a .safetensors is of no use without it. */
-static int load_config(checkpoint *c, const char *directory, err *e)
+static bool is_shard_name(const char *path, const char *suffix)
 {
-    char *path = path_join(directory, "config.json", e);
-    int rc = path ? 0 : ERR_RESOURCE;
-    if (!rc && access(path, F_OK) != 0) {
-        err_set(e, ERR_INPUT, "%s: no config.json beside it", c->file_paths[0]);
-        rc = err_hint(e, "fetch config.json of the same model into the same directory");
+    static const char pattern[] = "-ddddd-of-ddddd";
+    size_t n = strlen(path), m = sizeof pattern - 1, k = strlen(suffix);
+    if (n < m + k || strcmp(path + n - k, suffix) != 0)
+        return false;
+    for (size_t i = 0; i < m; i++) {
+        char c = path[n - k - m + i];
+        if (pattern[i] == 'd' ? !(c >= '0' && c <= '9') : c != pattern[i])
+            return false;
     }
-    if (!rc)
-        rc = json_load(&c->config, path, LARGEST_CONFIG, e);
+    return true;
+}
+
+/* "model-00001-of-00003.safetensors" beside an index: a part of a model, which nobody means. */
+static int refuse_shard(const char *path, const char *directory, err *e)
+{
+    static const struct { const char *suffix, *index; } kinds[] = {
+        {".safetensors", "model.safetensors.index.json"},
+        {".bin", "pytorch_model.bin.index.json"},
+    };
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
+        if (!is_shard_name(path, kinds[i].suffix))
+            continue;
+        char *index = path_join(directory, kinds[i].index, e);
+        if (!index)
+            return ERR_RESOURCE;
+        bool found = access(index, F_OK) == 0;
+        free(index);
+        if (found) {
+            err_set(e, ERR_INPUT, "%s: is one shard of a model in several files", path);
+            return err_hint(e, "give the directory that holds them: %s", directory);
+        }
+    }
+    return 0;
+}
+
+static int read_config(checkpoint *c, const char *path, err *e)
+{
+    int rc = json_load(&c->config, path, LARGEST_CONFIG, e);
     if (!rc && json_kind_of(c->config) != JSON_MAP) {
         err_set(e, ERR_INPUT, "is not a JSON object");
         rc = explain(e, path);
     }
-    free(path);
     return rc;
 }
 
-int checkpoint_open(checkpoint **out, const char *path, err *e)
+/* The configuration that was named, else config.json of the directory. */
+static int load_config(checkpoint *c, const char *directory, const checkpoint_options *o, err *e)
 {
+    if (c->gguf || c->config) { /* the format says all itself */
+        if (!o->config)
+            return 0;
+        err_set(e, ERR_USAGE, "%s: a %s file carries its own configuration", c->file_paths[0], c->reader->name);
+        return err_hint(e, "leave --config out");
+    }
+    c->config_path = o->config ? mem_strdup(o->config, e) : path_join(directory, "config.json", e);
+    if (!c->config_path)
+        return ERR_RESOURCE;
+    if (o->config || access(c->config_path, F_OK) == 0)
+        return read_config(c, c->config_path, e);
+    free(c->config_path);
+    c->config_path = NULL;
+    if (o->weights_only)
+        return 0;
+    err_set(e, ERR_INPUT, "%s: no config.json beside it", c->file_paths[0]);
+    return err_hint(e, "fetch config.json of the same model into the same directory, or name one with --config");
+}
+
+int checkpoint_open_with(checkpoint **out, const char *path, const checkpoint_options *o, err *e)
+{
+    static const checkpoint_options defaults = {0};
     location l;
     checkpoint *c = NULL;
-    int rc = locate(&l, path, e);
+    if (!o)
+        o = &defaults;
+    int rc = locate(&l, path, o->config || o->weights_only, e);
     if (rc)
         return rc;
-    if (!l.index && !l.given_directory && (rc = refuse_shard(path, l.directory, e)))
+    if (!l.index && !l.given_directory && !o->weights_only && (rc = refuse_shard(path, l.directory, e)))
         goto out;
-    rc = l.index ? open_index(&c, path, &l, e) : open_single(&c, path, &l, e);
-    if (rc)
-        goto out;
-    if (!c->gguf && (rc = load_config(c, l.directory, e)))
+    rc = l.index ? open_index(&c, path, &l, e) : open_single(&c, path, l.weights, e);
+    if (!rc && c->split_count_ > 1) {
+        int n = c->split_count_;
+        checkpoint_close(c);
+        c = NULL;
+        rc = open_parts(&c, path, l.weights, n, e);
+    }
+    if (rc || (rc = load_config(c, l.directory, o, e)))
         goto out;
     if (!c->gguf || l.given_directory) {
         c->directory = l.directory;
@@ -454,6 +534,11 @@ out:
     return rc;
 }
 
+int checkpoint_open(checkpoint **out, const char *path, err *e)
+{
+    return checkpoint_open_with(out, path, NULL, e);
+}
+
 int checkpoint_open_memory(checkpoint **out, const void *bytes, size_t n, const char *name, err *e)
 {
     checkpoint *c;
@@ -464,6 +549,11 @@ int checkpoint_open_memory(checkpoint **out, const void *bytes, size_t n, const 
     c->files[0] = (mapfile){.data = bytes, .size = n};
     c->file_paths[0] = mem_strdup(name, e);
     rc = c->file_paths[0] ? read_mapped(c, 0, e) : ERR_RESOURCE;
+    if (!rc && c->split_count_ > 1) {
+        err_set(e, ERR_INPUT, "is one part of a model in %d files", c->split_count_);
+        err_hint(e, "open it from disk, beside the others");
+        rc = explain(e, name);
+    }
     if (!rc)
         rc = sort_tensors(c, e);
     if (rc)

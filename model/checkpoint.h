@@ -47,18 +47,34 @@ struct checkpoint {
     char **file_paths;              /* [n_file] */
     int n_tensor;
     checkpoint_tensor *tensors;     /* [n_tensor] sorted by name */
-    json *config;                   /* config.json; NULL for GGUF */
-    gguf_meta *gguf;                /* NULL unless GGUF */
+    json *config;                   /* config.json, the file named instead of it, or what the reader knows
+                                     * in its terms; NULL for GGUF, and where none was asked for */
+    char *config_path;              /* where config was read from; NULL when from no file */
+    gguf_meta *gguf;                /* NULL unless GGUF; of a split model, that of the first part */
+    bool interleaved_rope;          /* q and k rows of a `llama` are in the order of interleaved RoPE, as they are
+                                     * in GGUF files (set by llama2c) */
     /* private */
     arena arena_;                   /* tensor names */
+    struct owned_data *owned_;      /* tensor data that is not in a map */
+    int split_count_;               /* GGUF: parts of the model, when this is one of several that were not opened */
     bool borrowed_;                 /* the bytes of files[0] belong to the caller */
 };
 
-/* Open a directory in the Hugging Face layout (config.json with model.safetensors, or with
- * model.safetensors.index.json, or with exactly one .gguf or .safetensors; a directory without config.json
- * that holds exactly one .gguf also opens), a .gguf, a .safetensors whose directory has a config.json, or
- * an index.  Formats are told by content, not by name.  A file without tensors opens. */
+/* Open a directory in the Hugging Face layout (config.json with model.safetensors, its index, pytorch_model.bin,
+ * or its index, in this order; or with exactly one .gguf, .safetensors, .npz or PyTorch file; a directory without
+ * config.json that holds exactly one .gguf also opens), a .gguf, any other weight file whose directory has a
+ * config.json, or an index.  A GGUF in several parts (NAME-00001-of-00003.gguf) opens whole, whichever part is
+ * named.  Formats are told by content, not by name.  A file without tensors opens. */
 int checkpoint_open(checkpoint **out, const char *path, err *e);
+
+typedef struct checkpoint_options {
+    const char *config;    /* a configuration to take instead of config.json beside the weights; NULL: none.
+                            * Refused (ERR_USAGE) for formats that carry their own. */
+    bool weights_only;     /* a configuration need not be there (listing tensors or metadata) */
+} checkpoint_options;
+/* o may be NULL. */
+int checkpoint_open_with(checkpoint **out, const char *path, const checkpoint_options *o, err *e);
+
 /* One file that is already in memory: no configuration, no other files.  The bytes must outlive the
  * checkpoint.  name stands for the path, in messages. */
 int checkpoint_open_memory(checkpoint **out, const void *bytes, size_t n, const char *name, err *e);
@@ -75,5 +91,7 @@ int checkpoint_hash(const checkpoint *c, sha256_hex out, const progress *p, err 
 /* For readers: add a tensor (name is copied).  Refuses empty and very long names and names with a NUL;
  * duplicates are refused when all are in (checkpoint_open sorts and checks). */
 int checkpoint_add(checkpoint *c, const char *name, size_t name_len, const tensor *t, int file, err *e);
+/* For readers: hand over a block from malloc that tensors point into; freed at once when that fails. */
+int checkpoint_own(checkpoint *c, void *block, err *e);
 
 #endif

@@ -1,11 +1,9 @@
 /* Files that users take for checkpoints: told by content and refused with what to do. */
+#include <stdio.h>
 #include <string.h>
 
 #include "model/locate.h"
 
-#define PYTORCH_HINT                                                                              \
-    "convert it in Python: from safetensors.torch import save_file; save_file(torch.load(FILE, " \
-    "weights_only=True), 'model.safetensors')"
 #define OTHER_FORMAT_HINT "look for the model's safetensors or GGUF files"
 
 static const struct {
@@ -14,8 +12,10 @@ static const struct {
     const char *what, *hint;
 } signatures[] = {
     {"PK\5\6", 4, 0, "an empty zip archive", "fetch the file again"},
-    {"ustar", 5, 257, "a tar archive", "unpack it; if it is a very old PyTorch file, save it as safetensors"},
-    {"\x93NUMPY", 6, 0, "a NumPy array, not a checkpoint", "give a directory with config.json, or a .gguf"},
+    {"PK\3\4", 4, 0, "a zip archive, not a checkpoint", "unpack it first"},
+    {"ustar", 5, 257, "a tar archive", "unpack it; if PyTorch before 0.1.10 wrote it, save it again"},
+    {"\x93NUMPY", 6, 0, "a NumPy array, not a checkpoint",
+     "give a directory with config.json and weights; arrays saved together with numpy.savez are weights"},
     {"TFL3", 4, 4, "a TensorFlow Lite model, which is not supported", OTHER_FORMAT_HINT},
     {"\x89HDF", 4, 0, "an HDF5 file (Keras weights), which is not supported", OTHER_FORMAT_HINT},
     {"tjgg", 4, 0, "a GGJT file, which GGUF replaced", "convert the model again with a current converter"},
@@ -26,36 +26,6 @@ static const struct {
     {"\x28\xb5\x2f\xfd", 4, 0, "a zstd file", "unpack it first (unzstd)"},
     {"\xfd" "7zXZ", 5, 0, "an xz file", "unpack it first (unxz)"},
 };
-
-/* PROTO 2 to 5, then another opcode.  (0x80 0x02 may also be a length; then zeros follow.) */
-static bool is_pickle(const unsigned char *p, size_t n)
-{
-    return n >= 3 && p[0] == 0x80 && p[1] >= 2 && p[1] <= 5 && p[2] >= 0x20;
-}
-
-/* A zip is told by the name of its first member. */
-static bool refuse_zip(const unsigned char *p, size_t n, err *e)
-{
-    enum { NAME_LENGTH = 26, NAME = 30 };
-    if (n < NAME || memcmp(p, "PK\3\4", 4) != 0)
-        return false;
-    size_t len = p[NAME_LENGTH] | (size_t)p[NAME_LENGTH + 1] << 8;
-    const char *name = (const char *)p + NAME;
-    if (len > n - NAME)
-        len = n - NAME;
-    if (len > 4 && memcmp(name + len - 4, ".npy", 4) == 0) {
-        err_set(e, ERR_INPUT, "is a NumPy .npz archive, not a checkpoint");
-        err_hint(e, "give a directory with config.json, or a .gguf");
-    } else if (memmem(name, len, "/data", 5) || memmem(name, len, "/.", 2) ||
-               memmem(name, len, "/version", 8) || memmem(name, len, "/byteorder", 10)) {
-        err_set(e, ERR_INPUT, "is a PyTorch file (zip and pickle), which is not supported");
-        err_hint(e, "%s", PYTORCH_HINT);
-    } else {
-        err_set(e, ERR_INPUT, "is a zip archive, not safetensors or GGUF");
-        err_hint(e, "unpack it first");
-    }
-    return true;
-}
 
 static bool begins(const unsigned char *p, size_t n, const char *word)
 {
@@ -116,12 +86,14 @@ bool refuse_foreign(const unsigned char *head, size_t n, err *e)
             return true;
         }
     }
-    if (refuse_zip(head, n, e))
-        return true;
-    if (is_pickle(head, n)) {
-        err_set(e, ERR_INPUT, "is a Python pickle (the old PyTorch format), which is not supported");
-        err_hint(e, "%s", PYTORCH_HINT);
-        return true;
-    }
     return refuse_text(head, n, e);
+}
+
+int refuse_unknown(const unsigned char *head, size_t n, err *e)
+{
+    char hex[8 * 3 + 1] = "";
+    for (size_t i = 0; i < n && i < 8; i++)
+        snprintf(hex + 3 * i, 4, " %02x", head[i]);
+    err_set(e, ERR_INPUT, "is not in a format that is known (it begins with the bytes%s)", hex);
+    return err_hint(e, "give a directory with config.json and safetensors, or a .gguf");
 }

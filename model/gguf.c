@@ -14,6 +14,7 @@ struct gguf_meta {
     gguf_kv *kv;              /* [n] file order */
     const gguf_kv **by_key;   /* [n] sorted by key */
     size_t alignment;
+    int split_no, split_count;
 };
 
 enum {
@@ -184,6 +185,16 @@ static int index_keys(gguf_meta *m, err *e)
     return 0;
 }
 
+static int read_split(int64_t *out, const gguf_meta *m, const char *key, err *e)
+{
+    const gguf_kv *kv = gguf_find(m, key);
+    if (!kv)
+        return 0;
+    if (kv->type == GGUF_ARRAY || !gguf_int(out, kv, 0) || *out < 0 || *out > UINT16_MAX)
+        return err_set(e, ERR_INPUT, "metadata \"%s\" is not an integer from 0 to %d", key, UINT16_MAX);
+    return 0;
+}
+
 /* What the file says about its own layout. */
 static int read_layout(gguf_meta *m, err *e)
 {
@@ -199,15 +210,16 @@ static int read_layout(gguf_meta *m, err *e)
                        (long long)v, LARGEST_ALIGNMENT);
     m->alignment = (size_t)v;
 
-    if (gguf_int(&v, gguf_find(m, "split.count"), 0) && v > 1) {
-        int64_t part = 0;
-        gguf_int(&part, gguf_find(m, "split.no"), 0);
-        err_set(e, ERR_INPUT,
-                "this is part %lld of a model split over %lld GGUF files (split.count): not supported",
-                (long long)part + 1, (long long)v);
-        return err_hint(e, "join the parts: llama-gguf-split --merge FIRST-PART.gguf WHOLE.gguf");
-    }
-    return 0;
+    int64_t no = 0, count = 1;
+    int rc = read_split(&count, m, "split.count", e);
+    if (!rc)
+        rc = read_split(&no, m, "split.no", e);
+    if (!rc && no >= count && count > 0)
+        rc = err_set(e, ERR_INPUT, "metadata \"split.no\" is %lld, but \"split.count\" is %lld", (long long)no,
+                     (long long)count);
+    m->split_no = (int)no;
+    m->split_count = count > 1 ? (int)count : 1;
+    return rc;
 }
 
 /* Magic, version and the two counts. */
@@ -293,6 +305,12 @@ size_t gguf_alignment(const gguf_meta *m)
     return m->alignment;
 }
 
+void gguf_split(const gguf_meta *m, int *no, int *count)
+{
+    *no = m->split_no;
+    *count = m->split_count;
+}
+
 size_t gguf_count(const gguf_meta *m)
 {
     return m->n;
@@ -375,11 +393,11 @@ bool gguf_real(double *out, const gguf_kv *kv, uint64_t i)
 }
 #undef ELEMENT
 
-bool gguf_bool(bool *out, const gguf_kv *kv)
+bool gguf_bool(bool *out, const gguf_kv *kv, uint64_t i)
 {
-    if (!kv || kv->type != GGUF_BOOL)
+    if (!kv || kv->element != GGUF_BOOL || i >= kv->count)
         return false;
-    *out = kv->data[0] != 0;
+    *out = kv->data[i] != 0;
     return true;
 }
 

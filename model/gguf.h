@@ -31,7 +31,7 @@ const gguf_kv *gguf_find(const gguf_meta *m, const char *key); /* NULL when abse
  * range.  Any integer type reads as int; integers and floats read as real. */
 bool gguf_int(int64_t *out, const gguf_kv *kv, uint64_t i);
 bool gguf_real(double *out, const gguf_kv *kv, uint64_t i);
-bool gguf_bool(bool *out, const gguf_kv *kv);
+bool gguf_bool(bool *out, const gguf_kv *kv, uint64_t i);
 bool gguf_text(gguf_string *out, const gguf_kv *kv);
 /* All strings of an array in one pass (an array of strings has no index): out has room for count. */
 bool gguf_texts(gguf_string *out, const gguf_kv *kv);
@@ -46,6 +46,8 @@ int gguf_meta_read(gguf_meta **out, size_t *n_tensor, size_t *end, const unsigne
                    err *e);
 /* Alignment of the tensor data: general.alignment or 32. */
 size_t gguf_alignment(const gguf_meta *m);
+/* Which part of how many this file is: split.no (from 0) and split.count; 0 and 1 for a whole model. */
+void gguf_split(const gguf_meta *m, int *no, int *count);
 void gguf_meta_free(gguf_meta *m); /* m may be NULL */
 
 #endif

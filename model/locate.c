@@ -20,7 +20,9 @@ typedef struct names {
 /* What a directory holds. */
 typedef struct contents {
     bool config, single, index, hub_cache;
-    names gguf, safetensors;
+    bool torch_single, torch_index;
+    names gguf, safetensors, npz;
+    names torch; /* by their suffixes; content decides */
     names other; /* weights in formats that are not read */
 } contents;
 
@@ -60,6 +62,34 @@ static char *directory_of(const char *path, err *e)
     return mem_strndup(path, slash == path ? 1 : (size_t)(slash - path), e);
 }
 
+bool parse_part_name(part_name *out, const char *path)
+{
+    static const char pattern[] = "-ddddd-of-ddddd.gguf";
+    size_t n = strlen(path), m = sizeof pattern - 1;
+    int number[2] = {0, 0}, which = 0;
+    if (n < m)
+        return false;
+    for (size_t i = 0; i < m; i++) {
+        char c = path[n - m + i];
+        if (pattern[i] == 'd' ? !(c >= '0' && c <= '9') : tolower((unsigned char)c) != pattern[i])
+            return false;
+        which = i >= 6; /* the second number follows "-ddddd" */
+        if (pattern[i] == 'd')
+            number[which] = 10 * number[which] + (c - '0');
+    }
+    *out = (part_name){n - m, number[0], number[1]};
+    return out->no >= 1 && out->no <= out->count;
+}
+
+char *name_part(const part_name *p, const char *path, int no, err *e)
+{
+    strbuf b = {0};
+    strbuf_add(&b, path, p->prefix);
+    strbuf_printf(&b, "-%05d", no);
+    strbuf_puts(&b, path + p->prefix + strlen("-00000"));
+    return strbuf_take(&b, e);
+}
+
 /* ---- a directory's contents ---- */
 
 static void names_free(names *l)
@@ -73,6 +103,8 @@ static void contents_free(contents *c)
 {
     names_free(&c->gguf);
     names_free(&c->safetensors);
+    names_free(&c->npz);
+    names_free(&c->torch);
     names_free(&c->other);
 }
 
@@ -96,14 +128,29 @@ static int by_name(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+static bool has_one_of(const char *s, const char *const *suffixes)
+{
+    for (; *suffixes; suffixes++)
+        if (has_suffix(s, *suffixes))
+            return true;
+    return false;
+}
+
 static bool is_other_weights(const char *s)
 {
-    static const char *const suffixes[] = {".bin", ".pt",      ".pth",  ".ckpt",
-                                           ".h5",  ".msgpack", ".onnx", ".npz"};
-    for (size_t i = 0; i < sizeof suffixes / sizeof *suffixes; i++)
-        if (has_suffix(s, suffixes[i]))
-            return strcmp(s, "training_args.bin") != 0;
-    return false;
+    static const char *const suffixes[] = {".h5", ".msgpack", ".onnx", NULL};
+    return has_one_of(s, suffixes);
+}
+
+/* Weights as torch.save writes them, and not what a training run leaves beside them. */
+static bool is_torch_weights(const char *s)
+{
+    static const char *const suffixes[] = {".bin", ".pt", ".pth", ".ckpt", NULL};
+    static const char *const others[] = {"training_args.", "optimizer", "scheduler.", "rng_state", "scaler."};
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++)
+        if (strncmp(s, others[i], strlen(others[i])) == 0)
+            return false;
+    return has_one_of(s, suffixes);
 }
 
 static int note_entry(contents *c, const char *s, err *e)
@@ -113,11 +160,17 @@ static int note_entry(contents *c, const char *s, err *e)
     c->config |= strcmp(s, "config.json") == 0;
     c->single |= strcmp(s, "model.safetensors") == 0;
     c->index |= strcmp(s, "model.safetensors.index.json") == 0;
+    c->torch_single |= strcmp(s, "pytorch_model.bin") == 0;
+    c->torch_index |= strcmp(s, "pytorch_model.bin.index.json") == 0;
     c->hub_cache |= strcmp(s, "snapshots") == 0;
     if (has_suffix(s, ".gguf"))
         return names_add(&c->gguf, s, e);
     if (has_suffix(s, ".safetensors"))
         return names_add(&c->safetensors, s, e);
+    if (has_suffix(s, ".npz"))
+        return names_add(&c->npz, s, e);
+    if (is_torch_weights(s))
+        return names_add(&c->torch, s, e);
     return is_other_weights(s) ? names_add(&c->other, s, e) : 0;
 }
 
@@ -144,8 +197,8 @@ static int read_directory(contents *c, const char *path, err *e)
         rc = note_entry(c, entry->d_name, e);
     }
     closedir(d);
-    names *lists[] = {&c->gguf, &c->safetensors, &c->other};
-    for (int i = 0; i < 3; i++)
+    names *lists[] = {&c->gguf, &c->safetensors, &c->npz, &c->torch, &c->other};
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
         if (lists[i]->n)
             qsort(lists[i]->s, lists[i]->n, sizeof *lists[i]->s, by_name);
     return rc;
@@ -167,6 +220,20 @@ static int which_of(const char *path, const names *l, const char *kind, err *e)
     return err_hint(e, "give the path of one of them");
 }
 
+/* Several PyTorch files, none of them pytorch_model.bin, and no index. */
+static int which_torch(const char *path, const names *l, err *e)
+{
+    if (strncmp(l->s[0], "consolidated.", 13) == 0 && strncmp(l->s[1], "consolidated.", 13) == 0) {
+        err_set(e, ERR_INPUT, "%s: %s and the others each hold a slice of every tensor", path, l->s[0]);
+        return err_hint(e, "fetch the model in the Hugging Face layout, or convert it with transformers");
+    }
+    if (strstr(l->s[0], "-of-")) {
+        err_set(e, ERR_INPUT, "%s: %zu PyTorch files but no pytorch_model.bin.index.json", path, l->n);
+        return err_hint(e, "fetch the index too, or give one file if it is a whole model");
+    }
+    return which_of(path, l, "PyTorch", e);
+}
+
 static int no_weights(const char *path, const contents *c, err *e)
 {
     if (c->safetensors.n > 1) {
@@ -174,6 +241,10 @@ static int no_weights(const char *path, const contents *c, err *e)
                 c->safetensors.n);
         return err_hint(e, "fetch the index too, or give one file if it is a whole model");
     }
+    if (c->npz.n > 1)
+        return which_of(path, &c->npz, ".npz", e);
+    if (c->torch.n > 1)
+        return which_torch(path, &c->torch, e);
     if (c->other.n) {
         err_set(e, ERR_INPUT, "%s: no safetensors or GGUF weights (the format of %s is not supported)", path,
                 c->other.s[0]);
@@ -184,12 +255,24 @@ static int no_weights(const char *path, const contents *c, err *e)
     return err_hint(e, "fetch model.safetensors, or model.safetensors.index.json and its shards, or a .gguf");
 }
 
+/* The name of some weights that need a config.json; NULL when there are none. */
+static const char *bare_weights(const contents *c)
+{
+    const names *lists[] = {&c->safetensors, &c->npz, &c->torch, &c->other};
+    if (c->index || c->torch_index)
+        return "an index";
+    for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+        if (lists[i]->n)
+            return lists[i]->s[0];
+    return NULL;
+}
+
 static int no_config(const char *path, const contents *c, err *e)
 {
-    if (c->safetensors.n || c->index || c->other.n) {
-        err_set(e, ERR_INPUT, "%s: has weights (%s) but no config.json", path,
-                c->safetensors.n ? c->safetensors.s[0] : c->index ? "an index" : c->other.s[0]);
-        return err_hint(e, "fetch config.json of the same model into this directory");
+    const char *weights = bare_weights(c);
+    if (weights) {
+        err_set(e, ERR_INPUT, "%s: has weights (%s) but no config.json", path, weights);
+        return err_hint(e, "fetch config.json of the same model into this directory, or name one with --config");
     }
     if (c->hub_cache) {
         err_set(e, ERR_INPUT, "%s: no config.json: this is a Hugging Face cache folder", path);
@@ -197,6 +280,19 @@ static int no_config(const char *path, const contents *c, err *e)
     }
     err_set(e, ERR_INPUT, "%s: no config.json and no .gguf in this directory", path);
     return err_hint(e, "give a directory with config.json and model.safetensors, or a .gguf");
+}
+
+/* Several .gguf that are parts of one model, the first of them first. */
+static bool one_split_model(const names *l)
+{
+    part_name first, p;
+    if (!l->n || !parse_part_name(&first, l->s[0]) || first.no != 1)
+        return false;
+    for (size_t i = 1; i < l->n; i++)
+        if (!parse_part_name(&p, l->s[i]) || p.count != first.count || p.prefix != first.prefix ||
+            memcmp(l->s[i], l->s[0], p.prefix) != 0)
+            return false;
+    return true;
 }
 
 /* The file of a directory that holds the weights. */
@@ -208,10 +304,19 @@ static int choose(const char **name, bool *index, const char *path, const conten
     else if (c->config && c->index) {
         *name = "model.safetensors.index.json";
         *index = true;
-    } else if (c->gguf.n == 1)
+    } else if (c->gguf.n == 1 || one_split_model(&c->gguf))
         *name = c->gguf.s[0];
     else if (c->config && c->safetensors.n == 1)
         *name = c->safetensors.s[0];
+    else if (c->config && c->torch_single)
+        *name = "pytorch_model.bin";
+    else if (c->config && c->torch_index) {
+        *name = "pytorch_model.bin.index.json";
+        *index = true;
+    } else if (c->config && c->npz.n == 1)
+        *name = c->npz.s[0];
+    else if (c->config && c->torch.n == 1 && c->gguf.n == 0 && c->npz.n == 0)
+        *name = c->torch.s[0];
     else if (c->gguf.n > 1)
         return which_of(path, &c->gguf, ".gguf", e);
     else if (!c->config)
@@ -221,11 +326,12 @@ static int choose(const char **name, bool *index, const char *path, const conten
     return 0;
 }
 
-static int locate_in(location *out, const char *path, err *e)
+static int locate_in(location *out, const char *path, bool no_config, err *e)
 {
     contents c = {0};
     const char *name = NULL;
     int rc = read_directory(&c, path, e);
+    c.config |= no_config && bare_weights(&c);
     if (!rc)
         rc = choose(&name, &out->index, path, &c, e);
     if (!rc) {
@@ -244,7 +350,7 @@ static bool is_hub_name(const char *s)
 {
     const char *slash = strchr(s, '/');
     if (!slash || slash == s || !slash[1] || strchr(slash + 1, '/') || has_suffix(s, ".gguf") ||
-        has_suffix(s, ".safetensors"))
+        has_suffix(s, ".safetensors") || is_torch_weights(s))
         return false;
     for (const char *p = s; *p; p++)
         if (!isalnum((unsigned char)*p) && !strchr("/-_.", *p))
@@ -265,7 +371,7 @@ static int not_there(const char *path, int why, err *e)
     return err_hint(e, "give a directory with config.json and model.safetensors, or a .gguf");
 }
 
-int locate(location *out, const char *path, err *e)
+int locate(location *out, const char *path, bool no_config, err *e)
 {
     struct stat st;
     *out = (location){0};
@@ -273,9 +379,9 @@ int locate(location *out, const char *path, err *e)
         return not_there(path, errno, e);
     int rc = 0;
     if (S_ISDIR(st.st_mode)) {
-        rc = locate_in(out, path, e);
+        rc = locate_in(out, path, no_config, e);
     } else {
-        out->index = has_suffix(path, ".safetensors.index.json");
+        out->index = has_suffix(path, ".safetensors.index.json") || has_suffix(path, ".bin.index.json");
         out->weights = mem_strdup(path, e);
         out->directory = directory_of(path, e);
         if (!out->weights || !out->directory)

@@ -166,24 +166,37 @@ static bool gguf_sniff(const unsigned char *head, size_t n, size_t file_size)
     return n >= 4 && memcmp(head, "GGUF", 4) == 0;
 }
 
-static int gguf_read(checkpoint *c, int file, err *e)
+/* Is this the part that is expected?  *skip: it is one of several, and only this one was opened, which is for
+ * checkpoint.c to put right. */
+static int check_part(checkpoint *c, int file, const gguf_meta *m, bool *skip, err *e)
+{
+    int no, count;
+    gguf_split(m, &no, &count);
+    *skip = c->n_file == 1 && count > 1;
+    if (*skip)
+        c->split_count_ = count;
+    if (c->n_file == 1)
+        return 0;
+    if (count == c->n_file && no == file)
+        return 0;
+    err_set(e, ERR_INPUT, "should be part %d of %d of a split model, but says that it is part %d of %d", file + 1,
+            c->n_file, no + 1, count);
+    return err_hint(e, "the parts are not of one model; fetch them again into an empty directory");
+}
+
+/* The tensors that the descriptions at byte pos announce. */
+static int read_tensors(checkpoint *c, int file, const gguf_meta *m, size_t n, size_t pos, err *e)
 {
     const mapfile *f = &c->files[file];
-    size_t n, pos, start;
-    description *all = NULL;
-    int rc = gguf_meta_read(&c->gguf, &n, &pos, f->data, f->size, e);
-    if (rc)
-        return rc;
-
-    all = mem_array(n, sizeof *all, e);
+    size_t start, alignment = gguf_alignment(m);
+    int rc = 0;
+    description *all = mem_array(n, sizeof *all, e);
     if (!all)
         return ERR_RESOURCE;
     cursor in = {f->data + pos, f->size - pos};
     for (size_t i = 0; i < n; i++)
         if ((rc = read_description(&all[i], i, &in, e)))
             goto out;
-
-    size_t alignment = gguf_alignment(c->gguf);
     if (!size_add(&start, f->size - in.left, alignment - 1)) {
         rc = err_set(e, ERR_INPUT, "the tensor data begin beyond what can be addressed");
         goto out;
@@ -195,6 +208,25 @@ static int gguf_read(checkpoint *c, int file, err *e)
             goto out;
 out:
     free(all);
+    return rc;
+}
+
+static int gguf_read(checkpoint *c, int file, err *e)
+{
+    const mapfile *f = &c->files[file];
+    gguf_meta *m = NULL;
+    size_t n, pos;
+    bool skip = false;
+    int rc = gguf_meta_read(&m, &n, &pos, f->data, f->size, e);
+    if (rc)
+        return rc;
+    rc = check_part(c, file, m, &skip, e);
+    if (!rc && !skip)
+        rc = read_tensors(c, file, m, n, pos, e);
+    if (c->gguf)
+        gguf_meta_free(m); /* the metadata are those of the first part */
+    else
+        c->gguf = m;
     return rc;
 }
 
