@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/tokenizer/parts.h"
+#include "model/tokenizer/spm.h"
 
 /* ---- a list of strings, one behind the other ---- */
 
@@ -208,20 +208,6 @@ static void put_stripped(strbuf *out, const decoder *d, const char *s, size_t n)
     strbuf_add(out, s, n);
 }
 
-/* Every d->s in s becomes `with`. */
-static void put_exchanged(strbuf *out, const decoder *d, const char *s, size_t n, const char *with)
-{
-    const char *at;
-
-    while (n && (at = memmem(s, n, d->s, d->n))) {
-        strbuf_add(out, s, (size_t)(at - s));
-        strbuf_puts(out, with);
-        n -= (size_t)(at - s) + d->n;
-        s = at + d->n;
-    }
-    strbuf_add(out, s, n);
-}
-
 /* out = d(in) */
 static int run(pieces *out, const pieces *in, const decoder *d, regex_work *rw, err *e)
 {
@@ -241,10 +227,20 @@ static int run(pieces *out, const pieces *in, const decoder *d, regex_work *rw, 
                 rc = put_replaced(&out->s, d, s, n, rw, e);
             else if (d->kind == DECODER_STRIP)
                 put_stripped(&out->s, d, s, n);
-            else if (d->kind == DECODER_METASPACE)
-                put_exchanged(&out->s, d, s, n, i == 0 && d->drop_first ? "" : " ");
+            else if (d->kind == DECODER_WORDPIECE)
+                decoder_wordpiece(&out->s, d, s, n, i == 0);
+            else if (d->kind == DECODER_CTC) {
+                size_t n_last = 0;
+                const char *last = i ? pieces_at(in, i - 1, &n_last) : NULL;
+                if (last && n_last == n && !memcmp(last, s, n)) /* held, not said again */
+                    continue;
+                decoder_ctc(&out->s, d, s, n);
+                if (out->s.len == (out->n ? out->end[out->n - 1] : 0))
+                    continue;
+            } else if (d->kind == DECODER_METASPACE)
+                decoder_replace_all(&out->s, s, n, d->s, d->n, i == 0 && d->drop_first ? "" : " ");
             else
-                put_exchanged(&out->s, d, s, n, i + 1 == in->n ? "" : " ");
+                decoder_replace_all(&out->s, s, n, d->s, d->n, i + 1 == in->n ? "" : " ");
             pieces_end(out);
         }
     }
@@ -296,6 +292,8 @@ int tokenizer_decode(const tokenizer *t, const int32_t *ids, int64_t n, bool ski
     pieces list = { 0 };
     int rc = 0;
 
+    if (t->spm)
+        return decode_spm(out, t, ids, n, skip_special, e);
     for (int64_t i = 0; i < n; i++) {
         const vocab_entry *v = vocab_get(&t->vocab, ids[i]);
         size_t len;
@@ -323,12 +321,15 @@ int decoder_text(strbuf *out, const tokenizer *t, const char *s, size_t n, regex
             strbuf_putc(&now, (char)byte);
             break;
         }
-        if (d->kind != DECODER_REPLACE && d->kind != DECODER_METASPACE)
+        if (d->kind != DECODER_REPLACE && d->kind != DECODER_METASPACE && d->kind != DECODER_WORDPIECE)
             continue;
         if (d->kind == DECODER_REPLACE)
             rc = put_replaced(&next, d, strbuf_str(&now), now.len, rw, e);
-        else
-            put_exchanged(&next, d, strbuf_str(&now), now.len, " ");
+        else if (d->kind == DECODER_WORDPIECE) {
+            bool inner = now.len > d->n && !memcmp(now.s, d->s, d->n);
+            strbuf_add(&next, strbuf_str(&now) + (inner ? d->n : 0), now.len - (inner ? d->n : 0));
+        } else
+            decoder_replace_all(&next, strbuf_str(&now), now.len, d->s, d->n, " ");
         next.failed |= now.failed;
         strbuf_free(&now);
         now = next;

@@ -82,6 +82,22 @@ int decoder_add_byte_level(tokenizer *t, err *e)
     return add(t, &(decoder){ .kind = DECODER_BYTE_LEVEL }, e);
 }
 
+int decoder_add_wordpiece(tokenizer *t, err *e)
+{
+    return add(t, &(decoder){ .kind = DECODER_WORDPIECE, .s = "##", .n = 2, .cleanup = true }, e);
+}
+
+int decoder_add_metaspace(tokenizer *t, bool prefix, err *e)
+{
+    int rc = add(t, &(decoder){ .kind = DECODER_BYTE_FALLBACK }, e);
+
+    if (!rc)
+        rc = add(t, &(decoder){ .kind = DECODER_METASPACE, .s = "\xe2\x96\x81", .n = 3 }, e);
+    if (!rc)
+        rc = add(t, &(decoder){ .kind = DECODER_FUSE }, e);
+    return rc || !prefix ? rc : add(t, &(decoder){ .kind = DECODER_STRIP, .s = " ", .n = 1, .start = 1 }, e);
+}
+
 static int read_string(decoder *d, tokenizer *t, const json *v, const char *key, err *e)
 {
     size_t n;
@@ -114,7 +130,8 @@ int decoder_from_json(tokenizer *t, const json *v, err *e)
     static const char *const types[] = {
         [DECODER_BYTE_LEVEL] = "ByteLevel", [DECODER_REPLACE] = "Replace",
         [DECODER_BYTE_FALLBACK] = "ByteFallback", [DECODER_FUSE] = "Fuse", [DECODER_STRIP] = "Strip",
-        [DECODER_METASPACE] = "Metaspace", [DECODER_BPE] = "BPEDecoder",
+        [DECODER_METASPACE] = "Metaspace", [DECODER_BPE] = "BPEDecoder", [DECODER_WORDPIECE] = "WordPiece",
+        [DECODER_CTC] = "CTC",
     };
     const char *type = json_str(json_get(v, "type"), NULL);
     decoder d = { 0 };
@@ -151,6 +168,18 @@ int decoder_from_json(tokenizer *t, const json *v, err *e)
         rc = read_string(&d, t, v, "replacement", e);
     } else if (d.kind == DECODER_BPE) {
         rc = read_string(&d, t, v, "suffix", e);
+    } else if (d.kind == DECODER_WORDPIECE) {
+        d.cleanup = true;
+        json_bool(&d.cleanup, json_get(v, "cleanup"));
+        rc = read_string(&d, t, v, "prefix", e);
+    } else if (d.kind == DECODER_CTC) {
+        size_t n;
+        const char *s = json_str(json_get(v, "word_delimiter_token"), &n);
+        d.cleanup = true;
+        json_bool(&d.cleanup, json_get(v, "cleanup"));
+        d.delimiter = arena_strndup(&t->mem, s ? s : "|", s ? n : 1, e);
+        d.n_delimiter = s ? n : 1;
+        rc = d.delimiter ? read_string(&d, t, v, "pad_token", e) : ERR_RESOURCE;
     }
     if (!rc && d.kind >= DECODER_STRIP && d.n == 0)
         rc = err_set(e, ERR_INPUT, "decoder %s has an empty string", type);

@@ -51,7 +51,8 @@ int tokenizer_encode(const tokenizer *t, const char *s, size_t n, bool special, 
     if (!rc && special)
         rc = emit_specials(&w, t->after, t->n_after, (uint32_t)n, e);
     regex_work_free(w.regex);
-    t->kind->work_free(w.model);
+    if (t->kind->work_free)
+        t->kind->work_free(w.model);
     arena_free(&w.mem);
     if (rc) {
         free(w.out);

@@ -319,6 +319,20 @@ bool json_tables_read(json_tables *out, strbuf *rest, const char *bytes, size_t 
     return true;
 }
 
+bool json_vocab_read(json_tables *out, const char *bytes, size_t n)
+{
+    *out = (json_tables){ .present = true };
+    scan c = { .p = bytes, .end = bytes + n, .mem = &out->mem, .out = out };
+
+    if (read_vocab(&c)) {
+        space(&c);
+        if (c.p == c.end)
+            return true;
+    }
+    json_tables_free(out);
+    return false;
+}
+
 void json_tables_free(json_tables *t)
 {
     free(t->vocab);

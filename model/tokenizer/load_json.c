@@ -1,12 +1,10 @@
-/* tokenizer.json of Hugging Face, and what the files beside it say of BOS and EOS. */
+/* tokenizer.json of Hugging Face. */
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "model/tokenizer/parts.h"
 
 enum {
-    MAX_CONFIG = 64 << 20,
     SPARE_IDS = 100000, SPARE_FACTOR = 8, /* ids may be this much beyond their number */
 };
 
@@ -63,9 +61,10 @@ int model_read_vocab(tokenizer *t, const json *v, err *e)
 
 /* An added token that the model knows keeps the model's id, whatever the file says; another takes the
  * file's. */
-static int add_token(tokenizer *t, added_token *a, size_t count, int64_t id, err *e)
+int tokenizer_place_added(tokenizer *t, added_token *a, int64_t id, err *e)
 {
     int32_t known = vocab_find(&t->vocab, a->s, a->n);
+    size_t count = t->n_added + (size_t)t->vocab.by_piece.count;
     int rc = 0;
 
     if (known < 0 && !id_allowed(id, count))
@@ -118,7 +117,7 @@ static int read_added(tokenizer *t, const json *list, err *e)
         json_bool(&a.lstrip, json_get(v, "lstrip"));
         json_bool(&a.rstrip, json_get(v, "rstrip"));
         a.s = arena_strndup(&t->mem, s, a.n, e);
-        rc = a.s ? add_token(t, &a, count, id, e) : ERR_RESOURCE;
+        rc = a.s ? tokenizer_place_added(t, &a, id, e) : ERR_RESOURCE;
         t->added[t->n_added++] = a;
     }
     return rc;
@@ -134,10 +133,8 @@ static int read_model(tokenizer *t, const json *v, err *e)
         type = "BPE";
     if (!type)
         return err_set(e, ERR_INPUT, "model has no type");
-    for (size_t i = 0; tokenizer_models[i]; i++)
-        if (!strcmp(type, tokenizer_models[i]->type))
-            t->kind = tokenizer_models[i];
-    if (!t->kind)
+    t->kind = tokenizer_model_find(type);
+    if (!t->kind || !t->kind->from_json)
         return tokenizer_refuse(e, "model type %s", type);
     return t->kind->from_json(&t->model, t, v, e);
 }
@@ -191,69 +188,4 @@ int tokenizer_load_json(tokenizer *t, const char *bytes, size_t n, const char *w
     json_free(root);
     json_tables_free(&t->tables);
     return rc && e ? err_prefix(e, "%s", what) : rc;
-}
-
-/* ---- BOS and EOS ---- */
-
-/* The id of a token by name: added tokens first. */
-static int32_t find_token(const tokenizer *t, const char *s, size_t n)
-{
-    for (size_t i = 0; i < t->n_added; i++)
-        if (t->added[i].n == n && !memcmp(t->added[i].s, s, n))
-            return t->added[i].id;
-    return vocab_find(&t->vocab, s, n);
-}
-
-/* "bos_token": "<s>" or {"content": "<s>"}; a name that is not in the vocabulary is as good as none. */
-static void read_name(int32_t *id, const tokenizer *t, const json *config, const char *key)
-{
-    const json *v = json_get(config, key);
-    size_t n;
-    const char *s = json_str(json_kind_of(v) == JSON_MAP ? json_get(v, "content") : v, &n);
-
-    if (*id < 0 && s)
-        *id = find_token(t, s, n);
-}
-
-/* "eos_token_id": 2 or [2, 3], of which the first counts. */
-static void read_id(int32_t *id, const tokenizer *t, const json *config, const char *key)
-{
-    const json *v = json_get(config, key);
-    int64_t found;
-
-    if (*id < 0 && json_int(&found, json_kind_of(v) == JSON_LIST ? json_at(v, 0) : v) && found >= 0 &&
-        found < t->vocab.n && vocab_get(&t->vocab, (int32_t)found))
-        *id = (int32_t)found;
-}
-
-int tokenizer_load_config(tokenizer *t, const char *directory, err *e)
-{
-    static const char *const files[] = { "tokenizer_config.json", "special_tokens_map.json", "config.json" };
-    strbuf path = { 0 };
-    int rc = 0;
-
-    for (size_t i = 0; !rc && i < sizeof files / sizeof *files; i++) {
-        json *config = NULL;
-        strbuf_clear(&path);
-        strbuf_printf(&path, "%s/%s", directory, files[i]);
-        if (path.failed) {
-            rc = err_nomem(e, "tokenizer");
-            break;
-        }
-        if (access(path.s, F_OK))
-            continue;
-        rc = json_load(&config, path.s, MAX_CONFIG, e);
-        if (rc)
-            break;
-        if (i < 2) {
-            read_name(&t->bos, t, config, "bos_token");
-            read_name(&t->eos, t, config, "eos_token");
-        } else {
-            read_id(&t->bos, t, config, "bos_token_id");
-            read_id(&t->eos, t, config, "eos_token_id");
-        }
-        json_free(config);
-    }
-    strbuf_free(&path);
-    return rc;
 }

@@ -103,6 +103,24 @@ for c in ALL:
 table("unicode_inert", "Characters up to Unicode 14 that the normalisation forms do not know: they stay as they are.",
       ranges((c,) for c in sorted(inert)))
 
+# What BertNormalizer and StripAccents ask: other tables again.
+def gone(normalizer, form):
+    return {c for c in ALL if normalizer.normalize_str(form % chr(c)) == form % ""}
+
+
+bert = dict(clean_text=False, handle_chinese_chars=False, strip_accents=False, lowercase=False)
+cleaned = gone(N.BertNormalizer(**{**bert, "clean_text": True}), "%s") - {0, 0xFFFD}
+control = {c for c in ALL if theirs.get(c, "Cn") in ("Cc", "Cf", "Co") and c not in (0, 9, 10, 13)}
+assert cleaned <= control
+table("unicode_kept", "Controls, formats and private characters that BertNormalizer does not take for any.",
+      ranges((c,) for c in sorted(control - cleaned)))
+for name, normalizer, letters, what in (
+        ("unicode_nonspacing_differs", N.BertNormalizer(**{**bert, "strip_accents": True}), ("Mn",), "BertNormalizer"),
+        ("unicode_combining_differs", N.StripAccents(), ("Mn", "Mc", "Me"), "StripAccents")):
+    accents = gone(normalizer, "a%sa")
+    table(name, f"Where {what} disagrees with \"category {letters[0] if len(letters) == 1 else 'M'}\" on what an accent is.",
+          ranges((c,) for c in ALL if (c in accents) != (theirs.get(c, "Cn") in letters)))
+
 lower = []
 for c in ALL:
     got = N.Lowercase().normalize_str(chr(c))

@@ -64,7 +64,7 @@ static int run_strip(const normalizer *z, text *out, const text *x, work *w, err
     return 0;
 }
 
-static int run_lowercase(const normalizer *z, text *out, const text *x, work *w, err *e)
+int normalize_lowercase(const normalizer *z, text *out, const text *x, work *w, err *e)
 {
     text_out o = { .w = w };
     size_t done = 0, len;
@@ -99,22 +99,19 @@ static int run_byte_level(const normalizer *z, text *out, const text *x, work *w
     return text_to_byte_level(out, x, w, e);
 }
 
-static normalizer *add(tokenizer *t, err *e)
+int normalizer_add(tokenizer *t, const normalizer *z, err *e)
 {
     normalizer *all = tokenizer_push(t, t->normalizers, t->n_normalizer, sizeof *all, e);
     if (!all)
-        return NULL;
+        return ERR_RESOURCE;
     t->normalizers = all;
-    return &all[t->n_normalizer++];
+    all[t->n_normalizer++] = *z;
+    return 0;
 }
 
 int normalizer_add_nfc(tokenizer *t, err *e)
 {
-    normalizer *z = add(t, e);
-    if (!z)
-        return ERR_RESOURCE;
-    *z = (normalizer){ .run = normalize_form, .compose = true };
-    return 0;
+    return normalizer_add(t, &(normalizer){ .run = normalize_form, .compose = true }, e);
 }
 
 static int read_string(const char **s, size_t *n, tokenizer *t, const json *v, const char *what, err *e)
@@ -164,7 +161,25 @@ int normalizer_from_json(tokenizer *t, const json *v, err *e)
         z.compat = type[2] == 'K';
         z.compose = type[strlen(type) - 1] == 'C';
     } else if (!strcmp(type, "Lowercase")) {
-        z.run = run_lowercase;
+        z.run = normalize_lowercase;
+    } else if (!strcmp(type, "BertNormalizer")) {
+        z.run = normalize_bert;
+        z.clean = z.ideographs = z.lower = true;
+        json_bool(&z.clean, json_get(v, "clean_text"));
+        json_bool(&z.ideographs, json_get(v, "handle_chinese_chars"));
+        json_bool(&z.lower, json_get(v, "lowercase"));
+        z.strip = z.lower; /* null follows it */
+        json_bool(&z.strip, json_get(v, "strip_accents"));
+    } else if (!strcmp(type, "StripAccents")) {
+        z.run = normalize_strip_accents;
+    } else if (!strcmp(type, "Nmt")) {
+        z.run = normalize_nmt;
+    } else if (!strcmp(type, "Precompiled")) {
+        size_t n;
+        const char *s = json_str(json_get(v, "precompiled_charsmap"), &n);
+        z.run = normalize_precompiled;
+        rc = s ? charsmap_from_base64(&z.map, t, s, n, e)
+               : err_set(e, ERR_INPUT, "normalizer Precompiled: precompiled_charsmap is missing or no string");
     } else if (!strcmp(type, "ByteLevel")) {
         z.run = run_byte_level;
     } else if (!strcmp(type, "Strip")) {
@@ -181,13 +196,7 @@ int normalizer_from_json(tokenizer *t, const json *v, err *e)
     } else {
         return tokenizer_refuse(e, "normalizer type %s", type);
     }
-    if (rc)
-        return rc;
-    normalizer *slot = add(t, e);
-    if (!slot)
-        return ERR_RESOURCE;
-    *slot = z;
-    return 0;
+    return rc ? rc : normalizer_add(t, &z, e);
 }
 
 int normalizers_run(text *out, const text *x, work *w, err *e)

@@ -89,8 +89,9 @@ int added_build(tokenizer *t, err *e);
 typedef int (*text_sink)(work *w, const text *x, err *e);
 int added_split(const added_set *set, work *w, const text *x, text_sink rest, err *e);
 
-/* ---- normalisers (normalizer.c, normalizer_unicode.c) ---- */
+/* ---- normalisers (normalizer.c, normalizer_*.c) ---- */
 
+typedef struct charsmap charsmap;              /* a precompiled table of replacements (charsmap.c) */
 typedef struct normalizer normalizer;
 struct normalizer {
     int (*run)(const normalizer *z, text *out, const text *x, work *w, err *e);
@@ -98,13 +99,37 @@ struct normalizer {
     const char *s; size_t n;                   /* Replace: the new text; Prepend: what is prepended */
     bool left, right;                          /* Strip */
     bool compose, compat;                      /* NFC, NFKC, NFD, NFKD */
+    bool clean, ideographs, strip, lower;      /* BertNormalizer */
+    const charsmap *map;                       /* Precompiled, SentencePiece; may be NULL for the latter */
+    bool dummy_prefix, remove_extra, as_suffix, no_escape; /* SentencePiece */
+    const struct trie *keep;                   /* SentencePiece: what is not normalised; NULL: nothing */
 };
 
 /* Append the normaliser that v describes (NULL, null: none) to t->normalizers. */
 int normalizer_from_json(tokenizer *t, const json *v, err *e);
+/* For loaders without JSON. */
+int normalizer_add(tokenizer *t, const normalizer *z, err *e);
 int normalizer_add_nfc(tokenizer *t, err *e);
 int normalizers_run(text *out, const text *x, work *w, err *e);
+
+/* The run functions that are not in normalizer.c. */
 int normalize_form(const normalizer *z, text *out, const text *x, work *w, err *e);
+int normalize_lowercase(const normalizer *z, text *out, const text *x, work *w, err *e);
+int normalize_bert(const normalizer *z, text *out, const text *x, work *w, err *e);
+int normalize_strip_accents(const normalizer *z, text *out, const text *x, work *w, err *e);
+int normalize_nmt(const normalizer *z, text *out, const text *x, work *w, err *e);
+int normalize_precompiled(const normalizer *z, text *out, const text *x, work *w, err *e);
+int normalize_sentencepiece(const normalizer *z, text *out, const text *x, work *w, err *e);
+
+bool base64_decode(unsigned char *out, size_t *n_out, const char *s, size_t n); /* out: n / 4 * 3 bytes */
+/* n bytes of a charsmap as SentencePiece writes it: the size of a double array, the array, the replacements.
+ * Copied into t.  Every step of a search is checked against the array. */
+int charsmap_new(const charsmap **out, tokenizer *t, const void *bytes, size_t n, err *e);
+/* The same in base64, as in tokenizer.json. */
+int charsmap_from_base64(const charsmap **out, tokenizer *t, const char *s, size_t n, err *e);
+/* The replacement of a start of s, whose length goes to *used: of the shortest start that has one, or of the
+ * longest.  NULL: none has. */
+const char *charsmap_find(const charsmap *m, const char *s, size_t n, bool shortest, size_t *used, size_t *len);
 
 /* ---- pre-tokenizers (pretokenizer.c) ---- */
 
@@ -114,6 +139,7 @@ typedef struct pretokenizer {
     regex *pattern;                            /* cut by matches, */
     bool (*is)(uint32_t c);                    /* or by characters, */
     uint32_t delimiter;                        /* or by this character when both are NULL; 0: do not cut */
+    int64_t length;                            /* or every so many characters; 0: not so */
     enum split_behavior behavior;
     bool invert;
     bool byte_level;                           /* afterwards write bytes in the byte-level alphabet */
@@ -127,28 +153,38 @@ int pretokenizer_from_json(tokenizer *t, const json *v, err *e);
 int pretokenizer_add_split(tokenizer *t, const char *pattern, err *e);
 int pretokenizer_add_digits(tokenizer *t, bool individual, err *e);
 int pretokenizer_add_punctuation(tokenizer *t, enum split_behavior behavior, err *e);
+int pretokenizer_add_bert(tokenizer *t, err *e);
 int pretokenizer_add_byte_level(tokenizer *t, bool use_regex, err *e);
 /* x through all pre-tokenizers into the model. */
 int pretokenizers_run(work *w, const text *x, err *e);
 
 /* ---- models (models/) ---- */
 
+/* What SentencePiece and GGUF say of a piece. */
+enum piece_type {
+    PIECE_NORMAL = 1, PIECE_UNKNOWN = 2, PIECE_CONTROL = 3, PIECE_USER_DEFINED = 4, PIECE_UNUSED = 5,
+    PIECE_BYTE = 6,
+};
+
 typedef struct token_model token_model;        /* a kind's own struct, in the tokenizer's arena */
 /* A kind of model: one file in models/ with one `const tokenizer_model tokenizer_model_<file name>`, and one
  * line in sources.mk. */
 typedef struct tokenizer_model {
     const char *type;                          /* model.type in tokenizer.json */
-    /* Read the model and add its vocabulary to t. */
+    /* Read the model and add its vocabulary to t.  NULL: not of tokenizer.json. */
     int (*from_json)(token_model **out, tokenizer *t, const json *v, err *e);
-    /* All parts are read, the texts of the vocabulary are known. */
+    /* All parts are read, the texts of the vocabulary are known.  NULL: nothing to do. */
     int (*finish)(token_model *m, tokenizer *t, err *e);
     /* Emit the tokens of one word.  bytes: x holds the bytes themselves that the vocabulary spells in the
      * byte-level alphabet. */
     int (*encode)(const token_model *m, work *w, const text *x, bool bytes, err *e);
-    void (*work_free)(void *scratch);          /* of work.model; NULL allowed */
+    void (*work_free)(void *scratch);          /* of work.model; takes NULL.  NULL: it uses none */
 } tokenizer_model;
 
 extern const tokenizer_model *const tokenizer_models[]; /* NULL-terminated, sorted by file name */
+
+/* The kind by its type; NULL: no such kind. */
+const tokenizer_model *tokenizer_model_find(const char *type);
 
 /* The model's vocabulary, {"piece": id}: v, or t->tables.  Refuses ids that are out of all proportion to
  * their number. */
@@ -175,6 +211,8 @@ typedef struct json_tables {
 } json_tables;
 /* Read them and put the file without them into rest.  False: read the whole as JSON. */
 bool json_tables_read(json_tables *out, strbuf *rest, const char *bytes, size_t n);
+/* A vocabulary alone, {"piece": id}, as in vocab.json. */
+bool json_vocab_read(json_tables *out, const char *bytes, size_t n);
 void json_tables_free(json_tables *t);
 
 /* ---- special tokens around the text (post.c) ---- */
@@ -184,29 +222,42 @@ int post_add(tokenizer *t, int32_t id, bool after, err *e);
 /* The texts of tokens.policy; where: what decided. */
 int post_describe(tokenizer *t, const char *where, err *e);
 
-/* ---- decoders (decoder.c, decoder_load.c) ---- */
+/* ---- decoders (decoder.c, decoder_*.c) ---- */
 
 enum decoder_kind {
     DECODER_BYTE_LEVEL, DECODER_REPLACE, DECODER_BYTE_FALLBACK, DECODER_FUSE, DECODER_STRIP,
-    DECODER_METASPACE, DECODER_BPE,
+    DECODER_METASPACE, DECODER_BPE, DECODER_WORDPIECE, DECODER_CTC,
 };
 
 typedef struct decoder {
     enum decoder_kind kind;
     regex *pattern;                            /* Replace */
-    const char *s; size_t n;                   /* Replace: new text; Strip, Metaspace, BPE: what to find */
+    const char *s; size_t n;                   /* Replace: new text; else what to find */
     int64_t start, stop;                       /* Strip */
     bool drop_first;                           /* Metaspace */
+    const char *delimiter; size_t n_delimiter; /* CTC: what stands for a space */
+    bool cleanup;                              /* WordPiece, CTC */
 } decoder;
 
 int decoder_from_json(tokenizer *t, const json *v, err *e);
 int decoder_add_byte_level(tokenizer *t, err *e);
+int decoder_add_wordpiece(tokenizer *t, err *e);
+/* U+2581 is a space, "<0xHH>" a byte; a space at the start is dropped when it was put there. */
+int decoder_add_metaspace(tokenizer *t, bool prefix, err *e);
+/* One string of a list (decoder_words.c). */
+void decoder_wordpiece(strbuf *out, const decoder *d, const char *s, size_t n, bool first);
+void decoder_ctc(strbuf *out, const decoder *d, const char *s, size_t n);
+/* s with `to` for every `from`. */
+void decoder_replace_all(strbuf *out, const char *s, size_t n, const char *from, size_t n_from, const char *to);
 /* What one piece that is not byte-level stands for, appended to out. */
 int decoder_text(strbuf *out, const tokenizer *t, const char *s, size_t n, regex_work *rw, err *e);
 /* Set the texts (tokenizer_text) of all entries of the vocabulary. */
 int decoder_texts(tokenizer *t, err *e);
 
 /* ---- the whole ---- */
+
+/* A string of the checkpoint's configuration by its name. */
+typedef struct named_text { const char *name, *text; } named_text;
 
 struct tokenizer {
     arena mem;                                 /* everything below that is not freed by name */
@@ -217,16 +268,21 @@ struct tokenizer {
     pretokenizer *pretokenizers; size_t n_pretokenizer;
     bool last_byte_level;                      /* the last pre-tokenizer is ByteLevel: the model gets bytes */
     json_tables tables;                        /* while loading */
+    const uint8_t *gguf_types;                 /* [vocab.n] enum piece_type, while loading GGUF */
+    const float *gguf_scores;                  /* [vocab.n], or NULL */
     const tokenizer_model *kind;
     token_model *model;
     int32_t *before, *after; size_t n_before, n_after;
     decoder *decoders; size_t n_decoder;       /* none: pieces joined by spaces */
+    const struct spm_decoding *spm;            /* SentencePiece's own way of decoding; NULL: the decoders' */
     regex **regexes; size_t n_regex;           /* all of them, to be freed */
     int32_t bos, eos;                          /* -1: none */
     const char *suffix; size_t n_suffix;       /* end_of_word_suffix of the model; NULL: none */
     char *policy, *policy_plain;               /* with and without special tokens */
     char *description;                         /* tokenizer_kind */
     sha256_hex hash;
+    named_text *templates; size_t n_template;  /* chat templates; the one without a name is "default" */
+    named_text *roles; size_t n_role;          /* "bos_token": "<s>" */
 };
 
 /* A regular expression that t frees. */
@@ -234,11 +290,23 @@ int tokenizer_regex(regex **out, tokenizer *t, const char *pattern, size_t n, bo
 /* Room for one more element of an array in t's arena: copies it when it grows. */
 void *tokenizer_push(tokenizer *t, void *array, size_t count, size_t size, err *e);
 
+/* Put an added token into the vocabulary: under the id that the model's vocabulary has for it, else under
+ * `id`; a->id is set. */
+int tokenizer_place_added(tokenizer *t, added_token *a, int64_t id, err *e);
 /* Loaders: fill a zeroed tokenizer whose bos and eos are -1.  On failure the caller frees it. */
 int tokenizer_load_json(tokenizer *t, const char *bytes, size_t n, const char *what, err *e);
-/* Names or ids of BOS and EOS from the files beside a tokenizer.json. */
+/* What the files beside a tokenizer.json say: BOS and EOS, special tokens, chat templates (load_config.c). */
 int tokenizer_load_config(tokenizer *t, const char *directory, err *e);
+/* Keep a chat template, a role; the first of a name counts.  The strings are copied. */
+int tokenizer_add_template(tokenizer *t, const char *name, const char *s, size_t n, err *e);
+int tokenizer_add_role(tokenizer *t, const char *role, const char *s, size_t n, err *e);
 int tokenizer_load_gguf(tokenizer *t, const gguf_meta *m, err *e);
+bool llama2c_sniff(const unsigned char *bytes, size_t n);
+int tokenizer_load_llama2c(tokenizer *t, const unsigned char *bytes, size_t n, err *e);
+/* The added tokens of tokenizer_config.json: *named when it has any; add: put them into t. */
+int tokenizer_config_specials(tokenizer *t, const char *directory, bool *named, bool add, err *e);
+/* n bytes of a SentencePiece model, by SentencePiece's own rules. */
+int tokenizer_load_spm(tokenizer *t, const void *bytes, size_t n, err *e);
 
 /* "X is not supported" with the hint that raw ids work. */
 int tokenizer_refuse(err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);

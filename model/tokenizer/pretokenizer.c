@@ -124,6 +124,22 @@ static int cut_by_character(cutter *c, err *e)
     return rc || done == x->n ? rc : cut(c, done, x->n, false, e);
 }
 
+/* Pieces of p->length characters, the last one shorter. */
+static int cut_by_length(cutter *c, err *e)
+{
+    const text *x = c->x;
+    int rc = 0;
+
+    for (size_t begin = 0, end; !rc && begin < x->n; begin = end) {
+        uint32_t ch;
+        end = begin;
+        for (int64_t k = 0; k < c->p->length && end < x->n; k++)
+            end += (size_t)unicode_next(&ch, x->s + end, x->n - end);
+        rc = cut(c, begin, end, true, e);
+    }
+    return rc;
+}
+
 /* Metaspace: every space becomes p->space. */
 static int mark_spaces(const pretokenizer *p, text *x, work *w, err *e)
 {
@@ -180,6 +196,8 @@ static int run_stage(work *w, size_t stage, const text *x, err *e)
         rc = cut_by_pattern(&c, e);
     else if (p->is || p->delimiter)
         rc = cut_by_character(&c, e);
+    else if (p->length)
+        rc = cut_by_length(&c, e);
     else
         return hand_on(&c, 0, now.n, e);
     return rc ? rc : flush(&c, e);
@@ -241,6 +259,12 @@ static int add_byte_level(tokenizer *t, bool use_regex, bool prefix_space, err *
 int pretokenizer_add_byte_level(tokenizer *t, bool use_regex, err *e)
 {
     return add_byte_level(t, use_regex, false, e);
+}
+
+int pretokenizer_add_bert(tokenizer *t, err *e)
+{
+    int rc = add(t, &(pretokenizer){ .is = unicode_is_space, .behavior = SPLIT_REMOVED }, e);
+    return rc ? rc : pretokenizer_add_punctuation(t, SPLIT_ISOLATED, e);
 }
 
 static int read_behavior(enum split_behavior *out, const json *v, err *e)
@@ -343,6 +367,22 @@ int pretokenizer_from_json(tokenizer *t, const json *v, err *e)
     if (!strcmp(type, "Whitespace"))
         return add_pattern(t, whitespace_pattern, sizeof whitespace_pattern - 1, false,
                            (pretokenizer){ .behavior = SPLIT_REMOVED, .invert = true }, e);
+    if (!strcmp(type, "BertPreTokenizer"))
+        return pretokenizer_add_bert(t, e);
+    if (!strcmp(type, "CharDelimiterSplit")) {
+        pretokenizer p = { .behavior = SPLIT_REMOVED };
+        size_t n;
+        const char *s = json_str(json_get(v, "delimiter"), &n);
+        if (!s || !n || utf8_next(&p.delimiter, s, n) != (int)n || !p.delimiter)
+            return err_set(e, ERR_INPUT, "pre_tokenizer CharDelimiterSplit: delimiter must be one character");
+        return add(t, &p, e);
+    }
+    if (!strcmp(type, "FixedLength")) {
+        pretokenizer p = { .behavior = SPLIT_ISOLATED, .length = 5 };
+        if (json_get(v, "length") && (!json_int(&p.length, json_get(v, "length")) || p.length < 1))
+            return err_set(e, ERR_INPUT, "pre_tokenizer FixedLength: length must be a positive number");
+        return add(t, &p, e);
+    }
     if (!strcmp(type, "WhitespaceSplit"))
         return add(t, &(pretokenizer){ .is = unicode_is_space, .behavior = SPLIT_REMOVED }, e);
     if (!strcmp(type, "Metaspace"))

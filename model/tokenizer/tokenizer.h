@@ -41,12 +41,26 @@ typedef struct token_text {
     const char *s; size_t len;  /* raw bytes the id stands for (byte-level marks decoded); may not be UTF-8 */
 } token_text;
 
-/* From a Hugging Face directory (tokenizer.json; BOS and EOS from tokenizer_config.json,
- * special_tokens_map.json or config.json when present), a file of such a directory, a tokenizer.json of any
- * name, or a GGUF file. */
+/* From a Hugging Face directory (tokenizer.json; BOS, EOS and templates from the files beside it), a file of
+ * such a directory, a tokenizer.json of any name, a SentencePiece model, a tiktoken file, a tokenizer.bin of
+ * llama2.c or a GGUF file; files are told by their content.
+ *
+ * A directory without a tokenizer.json is opened as Hugging Face's transformers would convert it: vocab.json
+ * with merges.txt, vocab.txt, or a SentencePiece model, by the tokenizer_class of tokenizer_config.json (else
+ * by model_type, else by the files).  A SentencePiece model alone follows SentencePiece's own rules: no special
+ * token is recognised in a text, and BOS comes before it where the model has one. */
 int tokenizer_open(tokenizer **out, const char *path, err *e);
+typedef struct tokenizer_options {
+    /* How a tiktoken file cuts text, which it does not say: "gpt2", "r50k", "p50k", "multilingual", "cl100k",
+     * "o200k", "llama3" or "qwen".  NULL: by the number of its tokens or by its name, else as "llama3";
+     * tokenizer_kind says what was assumed. */
+    const char *pattern;
+} tokenizer_options;
+int tokenizer_open_with(tokenizer **out, const char *path, const tokenizer_options *o, err *e);
 /* From the bytes of a tokenizer.json.  what stands for the path, in messages. */
 int tokenizer_from_json(tokenizer **out, const char *bytes, size_t n, const char *what, err *e);
+/* From the bytes of a SentencePiece model, by its own rules. */
+int tokenizer_from_spm(tokenizer **out, const void *bytes, size_t n, const char *what, err *e);
 /* From metadata that is already open.  The tokenizer copies what it needs. */
 int tokenizer_from_gguf(tokenizer **out, const gguf_meta *m, err *e);
 void tokenizer_free(tokenizer *t);
@@ -55,7 +69,19 @@ int64_t tokenizer_vocab(const tokenizer *t);       /* largest id + 1 */
 int32_t tokenizer_bos(const tokenizer *t);         /* -1: none */
 int32_t tokenizer_eos(const tokenizer *t);         /* -1: none */
 const char *tokenizer_kind(const tokenizer *t);    /* "byte-level BPE (smollm)" */
-/* SHA-256 of the tokenizer.json; from GGUF of every tokenizer.* key in file order: name, NUL, type and
+/* The checkpoint's own chat template (Jinja), NUL-terminated: chat_template.jinja, "chat_template" of
+ * tokenizer_config.json or chat_template.json (of a list the one named "default", else the first), GGUF's
+ * tokenizer.chat_template.  NULL: none. */
+const char *tokenizer_chat_template(const tokenizer *t);
+/* A template by name ("tool_use", "rag", "default"); NULL: none of that name. */
+const char *tokenizer_chat_template_named(const tokenizer *t, const char *name);
+/* The text of a special token by the role that tokenizer_config.json, special_tokens_map.json or GGUF give
+ * it: "bos_token", "eos_token", "unk_token", "pad_token", "sep_token", "cls_token", "mask_token" or any other
+ * key that ends in "_token".  NULL: the checkpoint does not name one. */
+const char *tokenizer_special(const tokenizer *t, const char *role);
+
+/* SHA-256 of the tokenizer.json or of the other vocabulary file (vocab.json and merges.txt: of both, one after
+ * the other); from GGUF of every tokenizer.* key in file order: name, NUL, type and
  * element type (a byte each), count (8 bytes, little-endian), value as encoded. */
 int tokenizer_hash(const tokenizer *t, sha256_hex out, err *e);
 

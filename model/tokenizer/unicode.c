@@ -128,6 +128,32 @@ bool unicode_is_mark(uint32_t c)
     return k == UTF8PROC_CATEGORY_MN || k == UTF8PROC_CATEGORY_MC || k == UTF8PROC_CATEGORY_ME;
 }
 
+bool unicode_is_control(uint32_t c)
+{
+    utf8proc_category_t k = category(c);
+    return (k == UTF8PROC_CATEGORY_CC || k == UTF8PROC_CATEGORY_CF || k == UTF8PROC_CATEGORY_CO) &&
+           !find_row(unicode_kept, COUNT(unicode_kept), c);
+}
+
+bool unicode_is_nonspacing(uint32_t c)
+{
+    bool mark = category(c) == UTF8PROC_CATEGORY_MN;
+    return mark != !!find_row(unicode_nonspacing_differs, COUNT(unicode_nonspacing_differs), c);
+}
+
+bool unicode_is_combining(uint32_t c)
+{
+    return unicode_is_mark(c) != !!find_row(unicode_combining_differs, COUNT(unicode_combining_differs), c);
+}
+
+/* One block begins too late, as in the original. */
+bool unicode_is_ideograph(uint32_t c)
+{
+    return (c >= 0x4e00 && c <= 0x9fff) || (c >= 0x3400 && c <= 0x4dbf) || (c >= 0x20000 && c <= 0x2a6df) ||
+           (c >= 0x2a700 && c <= 0x2b81f) || (c >= 0x2b920 && c <= 0x2ceaf) || (c >= 0xf900 && c <= 0xfaff) ||
+           (c >= 0x2f800 && c <= 0x2fa1f);
+}
+
 bool unicode_is_inert(uint32_t c)
 {
     if (c < unicode_inert[0].first)
@@ -149,6 +175,17 @@ int unicode_lower(uint32_t out[2], uint32_t c)
     const struct unicode_row *row = find_row(unicode_lower_newer, COUNT(unicode_lower_newer), c);
     out[0] = row ? c + row->value : (uint32_t)utf8proc_tolower((utf8proc_int32_t)c);
     return 1;
+}
+
+uint32_t unicode_upper(uint32_t c)
+{
+    return c > 0x10ffff ? c : (uint32_t)utf8proc_toupper((utf8proc_int32_t)c);
+}
+
+bool unicode_is_letter(uint32_t c)
+{
+    utf8proc_category_t k = c > 0x10ffff ? UTF8PROC_CATEGORY_CN : utf8proc_category((utf8proc_int32_t)c);
+    return k >= UTF8PROC_CATEGORY_LU && k <= UTF8PROC_CATEGORY_LO;
 }
 
 /* Bytes below 0x80 at the start of s. */

@@ -43,8 +43,14 @@ bool unicode_is_number(uint32_t c);      /* to the Digits pre-tokenizer: categor
 bool unicode_is_punctuation(uint32_t c); /* to the Punctuation pre-tokenizer: ASCII punctuation, category P */
 bool unicode_is_mark(uint32_t c);        /* category M */
 bool unicode_is_inert(uint32_t c);       /* unknown to the normalisation forms: never changes */
+bool unicode_is_control(uint32_t c);     /* to BertNormalizer: categories Cc, Cf, Co */
+bool unicode_is_nonspacing(uint32_t c);  /* to BertNormalizer: category Mn */
+bool unicode_is_combining(uint32_t c);   /* to StripAccents: category M */
+bool unicode_is_ideograph(uint32_t c);   /* the blocks that BertNormalizer sets apart */
 /* Lower case, at most 2 characters; their number. */
 int unicode_lower(uint32_t out[2], uint32_t c);
+uint32_t unicode_upper(uint32_t c);      /* of one character: what grows in upper case stays as it is */
+bool unicode_is_letter(uint32_t c);      /* category L */
 
 /* What a regular expression is shown of s: the same length, valid UTF-8, and no character whose category a
  * system's PCRE2 may not know.  Bytes that are not UTF-8 become U+0001, a control character; characters

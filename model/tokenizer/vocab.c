@@ -91,7 +91,7 @@ int vocab_reserve(vocab *v, int64_t n, err *e)
     return grow(v, &v->by_piece, (size_t)n, false, e);
 }
 
-int vocab_add(vocab *v, int64_t id, const char *piece, size_t n, err *e)
+static int add(vocab *v, int64_t id, const char *piece, size_t n, bool again, err *e)
 {
     if (n > UINT32_MAX)
         return err_set(e, ERR_INPUT, "token %lld is too long", (long long)id);
@@ -103,7 +103,7 @@ int vocab_add(vocab *v, int64_t id, const char *piece, size_t n, err *e)
     if (rc)
         return rc;
     vocab_slot *slot = lookup(v, &v->by_piece, piece, n, false);
-    if (slot->id)
+    if (slot->id && !again)
         return err_set(e, ERR_INPUT, "vocabulary: token \"%.*s\" has two ids, %d and %lld",
                        n > 60 ? 60 : (int)n, piece, slot->id - 1, (long long)id);
     entry->piece = arena_strndup(v->mem, piece, n, e);
@@ -111,10 +111,23 @@ int vocab_add(vocab *v, int64_t id, const char *piece, size_t n, err *e)
         return ERR_RESOURCE;
     entry->n_piece = (uint32_t)n;
     entry->flags = VOCAB_MODEL;
+    if (slot->id)
+        v->e[slot->id - 1].flags &= ~(uint32_t)VOCAB_MODEL;
+    else
+        v->by_piece.count++;
     slot->high = (uint32_t)(vocab_hash(piece, n) >> 32);
     slot->id = (int32_t)id + 1;
-    v->by_piece.count++;
     return 0;
+}
+
+int vocab_add(vocab *v, int64_t id, const char *piece, size_t n, err *e)
+{
+    return add(v, id, piece, n, false, e);
+}
+
+int vocab_add_later(vocab *v, int64_t id, const char *piece, size_t n, err *e)
+{
+    return add(v, id, piece, n, true, e);
 }
 
 int32_t vocab_find(const vocab *v, const char *piece, size_t n)

@@ -38,6 +38,8 @@ int vocab_reserve(vocab *v, int64_t n, err *e);
 /* Entry of the model's own vocabulary; id < v->n.  Refuses a second piece for an id and a second id for a
  * piece.  The piece is copied. */
 int vocab_add(vocab *v, int64_t id, const char *piece, size_t n, err *e);
+/* The same, but of two ids for a piece the later is what vocab_find answers. */
+int vocab_add_later(vocab *v, int64_t id, const char *piece, size_t n, err *e);
 /* -1: not there. */
 int32_t vocab_find(const vocab *v, const char *piece, size_t n);
 /* Make the index behind vocab_find_text, of the model's entries with VOCAB_BYTES. */

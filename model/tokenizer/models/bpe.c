@@ -5,26 +5,27 @@
 #include <stdlib.h>
 #include <string.h>
 
-static void put_pair(bpe *m, int32_t a, int32_t b, uint32_t rank, int32_t id)
-{
-    uint64_t key = (uint64_t)(uint32_t)a << 32 | (uint32_t)b;
-    size_t mask = ((size_t)1 << (64 - m->shift)) - 1;
-    size_t i = (size_t)(key * 0x9e3779b97f4a7c15u >> m->shift);
-
-    while (m->pairs[i].key != key && m->pairs[i].key != BPE_NO_PAIR)
-        i = (i + 1) & mask;
-    m->pairs[i] = (bpe_pair){ key, rank, id }; /* of two merges of a pair the later one counts */
-}
-
 /* A string of the file, quoted in an error, at most so many bytes of it. */
 static int quoted(size_t n)
 {
     return n > 60 ? 60 : (int)n;
 }
 
+/* The id of a piece.  Vocabularies mostly list what merges make in the order of the merges: look there
+ * first. */
+static int32_t find_made(const vocab *v, int32_t expected, const char *s, size_t n)
+{
+    const vocab_entry *k = vocab_get(v, expected);
+
+    if (k && k->flags & VOCAB_MODEL && k->n_piece == n && !memcmp(k->piece, s, n))
+        return expected;
+    return vocab_find(v, s, n);
+}
+
 static int add_merges(bpe *m, const bpe_merge *merges, size_t n, err *e)
 {
     strbuf joined = { 0 };
+    int32_t last = -1;
     int rc = 0;
 
     for (size_t i = 0; !rc && i < n; i++) {
@@ -44,14 +45,14 @@ static int add_merges(bpe *m, const bpe_merge *merges, size_t n, err *e)
         strbuf_clear(&joined);
         strbuf_add(&joined, k->left, k->n_left);
         strbuf_add(&joined, k->right + m->n_prefix, k->n_right - m->n_prefix);
-        int32_t id = joined.failed ? -1 : vocab_find(m->v, joined.s, joined.len);
+        int32_t id = joined.failed ? -1 : find_made(m->v, last + 1, joined.s, joined.len);
         if (joined.failed)
             rc = err_nomem(e, "merges");
         else if (id < 0)
             rc = err_set(e, ERR_INPUT, "merge %zu makes \"%.*s\", which is not in the vocabulary", i + 1,
                          quoted(joined.len), joined.s);
         else
-            put_pair(m, a, b, (uint32_t)i, id);
+            bpe_put(m, a, b, (uint32_t)i, last = id);
     }
     strbuf_free(&joined);
     return rc;

@@ -39,6 +39,23 @@ static inline const bpe_pair *bpe_find(const bpe *m, int32_t a, int32_t b)
     }
 }
 
+/* Add a merge: of two merges of a pair the later one counts.  There is room. */
+static inline void bpe_put(bpe *m, int32_t a, int32_t b, uint32_t rank, int32_t id)
+{
+    uint64_t key = (uint64_t)(uint32_t)a << 32 | (uint32_t)b;
+    size_t mask = ((size_t)1 << (64 - m->shift)) - 1;
+    size_t i = (size_t)(key * 0x9e3779b97f4a7c15u >> m->shift);
+
+    while (m->pairs[i].key != key && m->pairs[i].key != BPE_NO_PAIR)
+        i = (i + 1) & mask;
+    m->pairs[i] = (bpe_pair){ key, rank, id };
+}
+
+/* A token by its bytes; its rank is its id. */
+typedef struct rank_token { const unsigned char *s; size_t n; int32_t id; } rank_token;
+/* The vocabulary, spelled in the byte-level alphabet, is in t; k: the same as bytes, by rank. */
+int bpe_from_ranks(token_model **out, tokenizer *t, const rank_token *k, size_t n, err *e);
+
 int bpe_encode(const token_model *m, work *w, const text *x, bool bytes, err *e);
 void bpe_work_free(void *scratch);
 

@@ -13,7 +13,7 @@
 enum {
     SHORT_WORD = 48,        /* symbols */
     CACHE_AFTER = 64,       /* words of a text after which remembering them pays */
-    CACHE_SLOTS = 4096, CACHE_KEY = 23, CACHE_IDS = 8,
+    CACHE_SLOTS = 16384, CACHE_KEY = 23, CACHE_IDS = 8,
 };
 
 /* Bytes [begin, end) of the word.  prev, next: neighbours, -1 at the ends; id -1: merged away. */
