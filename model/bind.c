@@ -7,20 +7,35 @@
 #include "base/mem.h"
 #include "model/config.h"
 
-static const char *const prefixes[] = {"", "transformer.", "model.", "module.", "module.transformer.",
-                                       "module.model.", "_orig_mod.", "_orig_mod.transformer.", "_orig_mod.model.", NULL};
+/* What other tools, and models that hold this one, put before its names. */
+static const char *const outer[] = {"", "module.", "_orig_mod.", "module._orig_mod.", NULL};
+static const char *const inner[] = {
+    "", "model.", "transformer.", "gpt_neox.", "model.decoder.", "decoder.", "bert.", "roberta.", "distilbert.", "electra.",
+    "vit.", "deit.", "dinov2.", "dinov2_with_registers.", "vision_model.", "backbone.", "language_model.model.",
+    "language_model.", "model.language_model.", "model.text_model.", "model.model.", NULL,
+};
 
 const checkpoint_tensor *bind_find(const model *m, const char *name)
 {
     char full[256];
-    for (const char *const *p = prefixes; *p; p++) {
-        if ((size_t)snprintf(full, sizeof full, "%s%s", *p, name) >= sizeof full)
-            continue;
-        const checkpoint_tensor *t = checkpoint_find(m->ckpt, full);
-        if (t)
-            return t;
-    }
+    for (const char *const *o = outer; *o; o++)
+        for (const char *const *i = inner; *i; i++) {
+            if ((size_t)snprintf(full, sizeof full, "%s%s%s", *o, *i, name) >= sizeof full)
+                continue;
+            const checkpoint_tensor *t = checkpoint_find(m->ckpt, full);
+            if (t)
+                return t;
+        }
     return NULL;
+}
+
+void bind_expert_name(char out[160], const char *pattern, int expert)
+{
+    const char *hole = strstr(pattern, "%e");
+    if (hole)
+        snprintf(out, 160, "%.*s%d%s", (int)(hole - pattern), pattern, expert, hole + 2);
+    else
+        snprintf(out, 160, "%s", pattern);
 }
 
 static void format_name(char out[160], const char *name, int layer)
@@ -68,7 +83,51 @@ static int computable(const char *full, const tensor *t, err *e)
     if (dtypes[t->type].to_f32)
         return 0;
     err_set(e, ERR_INPUT, "tensor %s is stored as %s, which cannot be computed with", full, dtypes[t->type].name);
-    return err_hint(e, "types that can: f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1");
+    return err_hint(e, "`attnscope tensors FILE` lists the types; a converter can rewrite it as bf16 or f32");
+}
+
+/* Does the tensor hold a matrix [rows, cols], perhaps with more dimensions: convolutions [rows, ...], experts
+ * [experts, rows of each, cols]? */
+static bool is_matrix(const tensor *t, int64_t rows, int64_t cols)
+{
+    int64_t tail = 1, head = 1;
+    for (int d = 1; d < t->n_dim; d++)
+        tail *= t->shape[d]; /* their product is below the file's size */
+    for (int d = 0; d + 1 < t->n_dim; d++)
+        head *= t->shape[d];
+    if (t->n_dim < 2)
+        return false;
+    return (t->shape[0] == rows && tail == cols) || (head == rows && t->shape[t->n_dim - 1] == cols);
+}
+
+/* FP8 checkpoints keep a scale for each tile of 128 x 128 in a second tensor.  Stacked experts have tiles of their
+ * own each, which are those of the whole stack where their rows are whole tiles. */
+static int bind_tile_scale(model *m, weight *out, const char *full, const tensor *t, int64_t rows, int64_t cols, err *e)
+{
+    char name[192];
+    snprintf(name, sizeof name, "%s_scale_inv", full);
+    const checkpoint_tensor *s = bind_find(m, name);
+    if (!s)
+        return 0;
+    int64_t tiles = (rows + 127) / 128, across = (cols + 127) / 128;
+    bool whole = t->n_dim == 2 || t->shape[t->n_dim - 2] % 128 == 0;
+    bool plain = s->t.type == DT_F32 || s->t.type == DT_BF16 || s->t.type == DT_F16;
+    if (!plain || !whole || s->t.n_dim != t->n_dim || !is_matrix(&s->t, tiles, across))
+        return err_set(e, ERR_INPUT, "tensor %s must hold [%lld, %lld] numbers: a scale for each tile of 128 x 128", name,
+                       (long long)tiles, (long long)across);
+    m->used[s - m->ckpt->tensors] = true;
+    out->scale_kind = SCALE_F32_TILE;
+    out->scale = s->t.data;
+    out->scale_ld = across;
+    out->scale_rows = out->scale_cols = 128;
+    if (s->t.type == DT_F32)
+        return 0;
+    float *copy = arena_alloc(m->arena_, (size_t)(tiles * across), sizeof *copy, e);
+    if (!copy)
+        return ERR_RESOURCE;
+    dtypes[s->t.type].to_f32(copy, s->t.data, tiles * across);
+    out->scale = copy;
+    return 0;
 }
 
 int bind_weight(model *m, weight *out, const char *name, int layer, int64_t n_total, int64_t first, int64_t n_out,
@@ -82,7 +141,7 @@ int bind_weight(model *m, weight *out, const char *name, int layer, int64_t n_to
     const tensor *t = &ct->t;
     bool transposed = flags & BIND_TRANSPOSED;
     int64_t rows = transposed ? n_in : n_total, cols = transposed ? n_total : n_in;
-    if (t->n_dim != 2 || t->shape[0] != rows || t->shape[1] != cols)
+    if (!is_matrix(t, rows, cols))
         return wrong_shape(full, t, rows, cols, e);
     if ((rc = computable(full, t, e)))
         return rc;
@@ -93,9 +152,10 @@ int bind_weight(model *m, weight *out, const char *name, int layer, int64_t n_to
         return err_set(e, ERR_INPUT, "tensor %s: rows of %lld are not whole %s blocks", full, (long long)cols, info->name);
     int64_t skip = transposed ? first : first * cols;
     *out = (weight){.type = t->type, .n_out = n_out, .n_in = n_in, .ld = cols, .transposed = transposed,
+                    .scale_row0 = transposed ? 0 : first,
                     .data = (const unsigned char *)t->data + skip / info->block * info->block_bytes};
     m->n_param += n_out * n_in;
-    return 0;
+    return transposed ? 0 : bind_tile_scale(m, out, full, t, rows, cols, e);
 }
 
 int bind_vector(model *m, const float **out, const char *name, int layer, int64_t n_total, int64_t first, int64_t n,
@@ -107,7 +167,10 @@ int bind_vector(model *m, const float **out, const char *name, int layer, int64_
     if (rc || !ct)
         return rc;
     const tensor *t = &ct->t;
-    if (t->n_dim != 1 || t->shape[0] != n_total)
+    int64_t count = t->n_dim > 0 ? 1 : 0; /* [heads, d] and [1, n] are vectors too */
+    for (int d = 0; d < t->n_dim; d++)
+        count *= t->shape[d];
+    if (count != n_total)
         return wrong_shape(full, t, n_total, 0, e);
     if ((rc = computable(full, t, e)))
         return rc;
@@ -141,37 +204,95 @@ int bind_linear(model *m, weight *out, const char *name, int layer, int64_t n_to
     return bind_vector(m, &out->bias, full, layer, n_total, first, n_out, flags & BIND_BIAS ? 0 : BIND_OPTIONAL, e);
 }
 
-int bind_norm(model *m, norm_weight *out, const char *name, int layer, int64_t n, err *e)
+int bind_norm(model *m, norm *out, const char *name, int layer, int64_t n, unsigned flags, err *e)
 {
     char full[160];
+    if (out->kind == NORM_NONE)
+        return 0;
     snprintf(full, sizeof full, "%s.weight", name);
-    int rc = bind_vector(m, &out->w, full, layer, n, 0, n, 0, e);
-    if (rc || m->norm != NORM_LAYER)
+    if (!bind_has(m, full, layer) && !(flags & BIND_OPTIONAL)) { /* old BERT files */
+        char old[160];
+        snprintf(old, sizeof old, "%s.gamma", name);
+        if (bind_has(m, old, layer))
+            memcpy(full, old, sizeof full);
+    }
+    int rc = bind_vector(m, &out->w, full, layer, n, 0, n, flags & BIND_OPTIONAL, e);
+    if (rc)
         return rc;
+    if ((flags & BIND_PLUS_ONE) && out->w) {
+        float *w = arena_alloc(m->arena_, (size_t)n, sizeof *w, e);
+        if (!w)
+            return ERR_RESOURCE;
+        for (int64_t i = 0; i < n; i++)
+            w[i] = 1 + out->w[i];
+        out->w = w;
+    }
+    if (out->kind != NORM_LAYER || (flags & BIND_NO_BIAS))
+        return 0;
     snprintf(full, sizeof full, "%s.bias", name);
-    return bind_vector(m, &out->b, full, layer, n, 0, n, 0, e);
+    if (!bind_has(m, full, layer)) {
+        char old[160];
+        snprintf(old, sizeof old, "%s.beta", name);
+        if (bind_has(m, old, layer))
+            memcpy(full, old, sizeof full);
+    }
+    return bind_vector(m, &out->b, full, layer, n, 0, n, flags & (BIND_OPTIONAL | BIND_ANY_BIAS) ? BIND_OPTIONAL : 0, e);
 }
 
 int bind_paired(model *m, weight *out, int d, err *e)
 {
     out->paired = d;
-    if (!out->bias)
+    return bind_order_bias(m, out, out->n_out, out->bias, e);
+}
+
+/* The bias in the order of the map: stored [n_total]. */
+int bind_order_bias(model *m, weight *out, int64_t n_total, const float *stored, err *e)
+{
+    if (!stored)
         return 0;
     float *bias = arena_alloc(m->arena_, (size_t)out->n_out, sizeof *bias, e);
     if (!bias)
         return ERR_RESOURCE;
-    for (int64_t row = 0; row < out->n_out; row++)
-        bias[row] = out->bias[weight_stored_row(out, row)];
+    for (int64_t row = 0; row < out->n_out; row++) {
+        int64_t at = weight_stored_row(out, row);
+        bias[row] = at < n_total ? stored[at] : 0;
+    }
     out->bias = bias;
     return 0;
 }
 
-int bind_vocabulary(model *m, const char *embedding, const char *output, err *e)
+int bind_rows(model *m, weight *out, const char *name, int layer, int64_t n_total, int64_t first, int64_t block,
+              int64_t stride, int64_t n_out, int64_t n_in, unsigned flags, err *e)
 {
-    int rc = bind_weight(m, &m->token_embedding, embedding, -1, m->vocab, 0, m->vocab, m->width, 0, e);
-    if (rc || !m->tied)
-        return rc ? rc : bind_weight(m, &m->unembedding, output, -1, m->vocab, 0, m->vocab, m->width, 0, e);
-    m->unembedding = m->token_embedding;
+    char full[160];
+    int64_t whole = n_out / block * stride; /* stored rows that the map spreads over, from row 0 */
+    const float *bias = NULL;
+    if (n_out % block || first + block > stride || whole > n_total)
+        return err_set(e, ERR_INPUT, "tensor %s: %lld rows do not hold %lld in blocks of %lld", name, (long long)n_total,
+                       (long long)n_out, (long long)block);
+    snprintf(full, sizeof full, "%s.weight", name);
+    int rc = bind_weight(m, out, full, layer, n_total, first, n_out, n_in, flags, e);
+    if (rc || !out->data)
+        return rc;
+    out->row_block = block;
+    out->row_stride = stride;
+    snprintf(full, sizeof full, "%s.bias", name);
+    if ((rc = bind_vector(m, &bias, full, layer, n_total, 0, n_total, flags & BIND_BIAS ? 0 : BIND_OPTIONAL, e)))
+        return rc;
+    if (bias)
+        m->n_param += n_out - n_total;
+    return bind_order_bias(m, out, n_total - first, bias ? bias + first : NULL, e);
+}
+
+int bind_vocabulary(model *m, const char *tokens, const char *output, err *e)
+{
+    int64_t width = m->main->width;
+    int rc = bind_weight(m, &m->main->embed.tokens, tokens, -1, m->vocab, 0, m->vocab, width, 0, e);
+    if (rc)
+        return rc;
+    if (!m->tied)
+        return bind_weight(m, &m->head.unembedding, output, -1, m->vocab, 0, m->vocab, width, 0, e);
+    m->head.unembedding = m->main->embed.tokens;
     return 0;
 }
 

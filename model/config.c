@@ -9,7 +9,9 @@
 
 const config_name config_activations[] = {
     {"silu", ACT_SILU}, {"swish", ACT_SILU}, {"gelu", ACT_GELU_ERF}, {"gelu_new", ACT_GELU_TANH},
-    {"gelu_pytorch_tanh", ACT_GELU_TANH}, {"gelu_fast", ACT_GELU_TANH}, {"relu", ACT_RELU}, {NULL, 0},
+    {"gelu_pytorch_tanh", ACT_GELU_TANH}, {"gelu_fast", ACT_GELU_TANH}, {"relu", ACT_RELU},
+    {"relu2", ACT_RELU2}, {"quick_gelu", ACT_QUICK_GELU}, {"gelu_python", ACT_GELU_ERF},
+    {"gelu_accurate", ACT_GELU_TANH}, {"sigmoid", ACT_SIGMOID}, {NULL, 0},
 };
 
 /* Copy the next of '|'-separated names into word; false at the end. */
@@ -171,24 +173,50 @@ int meta_bool(bool *out, const gguf_meta *g, const char *arch, const char *suffi
 {
     char key[128];
     const gguf_kv *kv = gguf_find(g, meta_key(key, arch, suffix));
-    if (kv && !gguf_bool(out, kv))
+    if (kv && !gguf_bool(out, kv, 0))
         return err_set(e, ERR_INPUT, "gguf: %s is not a boolean", key);
     return 0;
 }
 
-int config_layers(model *m, const attn_plan *plan, act_kind act, err *e)
+int config_stack(model *m, stack **out, attn_kind kind, int64_t layers, int64_t width, err *e)
 {
-    if (plan->n_head % plan->n_kv_head)
-        return err_set(e, ERR_INPUT, "%d attention heads cannot share %d key/value heads evenly", plan->n_head,
-                       plan->n_kv_head);
-    if (!(plan->scale > 0 && isfinite(plan->scale)))
-        return err_set(e, ERR_INPUT, "attention scale is not a positive number");
-    m->layers = arena_alloc(m->arena_, (size_t)m->n_layer, sizeof *m->layers, e);
-    if (!m->layers)
+    stack *s = arena_alloc(m->arena_, 1, sizeof *s, e);
+    if (!s)
         return ERR_RESOURCE;
-    for (int l = 0; l < m->n_layer; l++) {
-        m->layers[l].attn = *plan;
-        m->layers[l].act = act;
+    *s = (stack){.kind = kind, .n_layer = (int)layers, .n_run = (int)layers, .width = width, .context = INT32_MAX,
+                 .alibi_scale = 1};
+    s->embed.scale = 1;
+    s->embed.pad_id = -1;
+    s->layers = arena_alloc(m->arena_, (size_t)layers, sizeof *s->layers, e);
+    if (!s->layers)
+        return ERR_RESOURCE;
+    for (int l = 0; l < s->n_layer; l++) {
+        model_layer *y = &s->layers[l];
+        y->at_self.scale = y->at_cross.scale = y->at_mlp.scale = 1;
+        y->self.plan.rope = y->cross.plan.rope = -1;
     }
+    *out = s;
+    return 0;
+}
+
+int config_check_attention(const attn_plan *p, err *e)
+{
+    if (p->n_head < 1 || p->n_kv_head < 1 || p->n_head % p->n_kv_head)
+        return err_set(e, ERR_INPUT, "%d attention heads cannot share %d key/value heads evenly", p->n_head, p->n_kv_head);
+    if (!(p->scale > 0 && isfinite(p->scale)))
+        return err_set(e, ERR_INPUT, "attention scale is not a positive number");
+    return 0;
+}
+
+/* The config of a layer list ("layer_types", "no_rope_layers"), which must have one entry a layer. */
+int config_list(const json **out, const json *config, const char *key, int64_t n, err *e)
+{
+    const json *v = json_get(config, key);
+    *out = NULL;
+    if (!v || json_kind_of(v) == JSON_NULL_)
+        return 0;
+    if (json_kind_of(v) != JSON_LIST || json_count(v) != (size_t)n)
+        return err_set(e, ERR_INPUT, "config.json: %s must be a list with one entry for each of %lld layers", key, (long long)n);
+    *out = v;
     return 0;
 }

@@ -20,8 +20,8 @@ int config_enum(int *out, const json *config, const char *keys, const config_nam
 int config_must_be_bool(const json *config, const char *key, bool value, err *e);
 
 /* Go through all keys of config: known (NULL-terminated list of this family), harmless, or to be refused.
- * Harmless unknown ones are recorded in m->ignored. */
-int config_check_keys(model *m, const json *config, const char *const *known, err *e);
+ * Harmless unknown ones are recorded in m->ignored.  more: a second list, or NULL. */
+int config_check_keys(model *m, const json *config, const char *const *known, const char *const *more, err *e);
 
 /* Activation names of Hugging Face configurations. */
 extern const config_name config_activations[];
@@ -33,17 +33,34 @@ int meta_real(double *out, const gguf_meta *g, const char *arch, const char *suf
               double max, err *e);
 int meta_bool(bool *out, const gguf_meta *g, const char *arch, const char *suffix, err *e);
 /* Refuse keys under "<arch>." that are not in known (suffixes) and whose name touches attention; note others. */
-int meta_check_keys(model *m, const gguf_meta *g, const char *arch, const char *const *known, err *e);
+int meta_check_keys(model *m, const gguf_meta *g, const char *arch, const char *const *known, const char *const *more,
+                    err *e);
 
-/* RoPE of config.json, old spelling (rope_theta, rope_scaling) or new (rope_parameters), as rope 0 of m.
- * dim: rotated dimensions. */
-int config_rope(model *m, const json *config, int dim, rope_kind kind, err *e);
-/* RoPE of GGUF metadata, with the rope_freqs tensor where there is one. */
-int meta_rope(model *m, const gguf_meta *g, const char *arch, int dim, rope_kind kind, err *e);
-/* Fill r->inv_freq from the rest of *r (rope.c); factors [dim/2] divide the frequencies, NULL: none. */
-int rope_frequencies(model *m, rope_plan *r, const float *factors, err *e);
+/* What a family asks of a rotary embedding. */
+typedef struct rope_want {
+    rope_kind kind;
+    int head_width;          /* d_qk */
+    int offset;              /* first rotated dimension */
+    int dim;                 /* rotated dimensions; 0: the configuration's fraction (or dimension_count) of head_width */
+    double fraction;         /* when the configuration has none; 0: 1 */
+    double base;             /* likewise */
+    const char *base_keys;   /* NULL: "rope_theta|rotary_emb_base"; GGUF: "rope.freq_base" */
+    const char *layer_type;  /* of rope_parameters that hold one object for each type; NULL */
+    bool unscaled;           /* take no scaling, whatever the configuration says */
+} rope_want;
 
-/* Allocate layers and give each the plan and the activation; checks that key/value heads divide the heads. */
-int config_layers(model *m, const attn_plan *plan, act_kind act, err *e);
+/* Add the RoPE of config.json, old spelling (rope_theta, rope_scaling) or new (rope_parameters), to m->ropes. */
+int config_rope(model *m, const json *config, const rope_want *want, int *index, err *e);
+/* RoPE of GGUF metadata, with the rope_freqs and rope_factors tensors where there are some. */
+int meta_rope(model *m, const gguf_meta *g, const char *arch, const rope_want *want, int *index, err *e);
+/* YaRN's attention factor, 0.1 mscale ln(factor) + 1. */
+double yarn_magnitude(double factor, double mscale);
+
+/* A stack with its layers: no norms, no positions, unlimited context; residual and embedding scales 1. */
+int config_stack(model *m, stack **out, attn_kind kind, int64_t layers, int64_t width, err *e);
+/* Key/value heads must divide the heads, the scale must be positive. */
+int config_check_attention(const attn_plan *p, err *e);
+/* A list with one entry for each layer; absent or null: *out NULL. */
+int config_list(const json **out, const json *config, const char *key, int64_t n, err *e);
 
 #endif

@@ -33,7 +33,7 @@ static const char *const touches_attention[] = {
 
 static bool in_list(const char *const *list, const char *key)
 {
-    for (; *list; list++)
+    for (; list && *list; list++)
         if (strcmp(*list, key) == 0)
             return true;
     return false;
@@ -69,15 +69,37 @@ static int ignore(model *m, const char *key, err *e)
     return 0;
 }
 
-int config_check_keys(model *m, const json *config, const char *const *known, err *e)
+/* How the weights are stored: what bind.c and the families can read.  FP8 must come in tiles of 128 x 128. */
+static int check_quantization(const json *q, err *e)
+{
+    const char *method = json_str(json_get(q, "quant_method"), NULL);
+    const json *tile = json_get(q, "weight_block_size");
+    int64_t rows, cols;
+    if (method && strcmp(method, "mxfp4") == 0)
+        return 0;
+    if (method && strcmp(method, "fp8") == 0) {
+        if (tile && json_kind_of(tile) == JSON_LIST && json_count(tile) == 2 && json_int(&rows, json_at(tile, 0)) &&
+            json_int(&cols, json_at(tile, 1)) && rows == 128 && cols == 128)
+            return 0;
+        return err_set(e, ERR_INPUT, "config.json: quantization_config: weight_block_size must be [128, 128]");
+    }
+    err_set(e, ERR_INPUT, "config.json: quantization_config: quant_method \"%s\" is not supported", method ? method : "(none)");
+    return err_hint(e, "fp8 in tiles of 128 x 128 and mxfp4 are; GGUF files of the model may exist");
+}
+
+int config_check_keys(model *m, const json *config, const char *const *known, const char *const *more, err *e)
 {
     void *it = NULL;
     const char *key;
     const json *value;
     int rc = 0;
     while (!rc && json_each(config, &it, &key, &value)) {
-        if (in_list(known, key) || in_list(harmless, key))
+        if (in_list(known, key) || in_list(more, key) || in_list(harmless, key))
             continue;
+        if (strcmp(key, "quantization_config") == 0 && json_kind_of(value) == JSON_MAP) {
+            rc = check_quantization(value, e);
+            continue;
+        }
         if (suspicious(key) && !switched_off(value)) {
             err_set(e, ERR_INPUT, "config.json: key \"%s\" may change attention and is not supported for model_type %s",
                     key, m->family->name);
@@ -88,7 +110,8 @@ int config_check_keys(model *m, const json *config, const char *const *known, er
     return rc;
 }
 
-int meta_check_keys(model *m, const gguf_meta *g, const char *arch, const char *const *known, err *e)
+int meta_check_keys(model *m, const gguf_meta *g, const char *arch, const char *const *known, const char *const *more,
+                    err *e)
 {
     size_t n = strlen(arch);
     int rc = 0;
@@ -98,13 +121,13 @@ int meta_check_keys(model *m, const gguf_meta *g, const char *arch, const char *
         if (key.len <= n + 1 || key.len - n - 1 >= sizeof suffix || memcmp(key.s, arch, n) || key.s[n] != '.')
             continue;
         snprintf(suffix, sizeof suffix, "%.*s", (int)(key.len - n - 1), key.s + n + 1);
-        if (in_list(known, suffix))
+        if (in_list(known, suffix) || in_list(more, suffix))
             continue;
         if (suspicious(suffix)) {
             bool flag;
             int64_t number;
             const gguf_kv *kv = gguf_at(g, i);
-            bool off = (gguf_bool(&flag, kv) && !flag) || (gguf_int(&number, kv, 0) && number == 0);
+            bool off = (gguf_bool(&flag, kv, 0) && !flag) || (gguf_int(&number, kv, 0) && number == 0);
             if (!off)
                 return err_set(e, ERR_INPUT, "gguf: key %s.%s may change attention and is not supported", arch, suffix);
         }

@@ -1,366 +1,242 @@
-/* The layer loop.
- *
- * embeddings -> for each layer: norm, q k v, RoPE, attention with its taps, output projection, residual;
- * norm, MLP, residual -> final norm -> unembedding.  Weights are read once a layer, the activations of all
- * tokens pass by in blocks of rows. */
-#include "model/runtime.h"
+/* A run: checks, the towers in their order, the logits. */
+#include "model/forward.h"
 
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/cancel.h"
 #include "base/mem.h"
-#include "compute/kernels.h"
+#include "model/runtime.h"
 
-/* A job over rows: rows first .. first + n - 1 of something, in slices of SLICE rows an item. */
-enum { SLICE = 16 };
-
-typedef struct row_job {
-    runtime *r;
-    const kernels *k;
-    const norm_weight *norm;
-    const rope_plan *rope;
-    const float *cos, *sin;
-    float *a;                /* rows that change */
-    const float *b;
-    const int32_t *ids;
-    int64_t lda, ldb, rows, width, pos0;
-    int heads, d;
-    act_kind act;
-    bool gated;
-} row_job;
-
-static void over_rows(row_job *j, pool_fn fn)
-{
-    j->k = kernels_get();
-    pool_run(j->r->pool, (j->rows + SLICE - 1) / SLICE, fn, j);
-}
-
-static int64_t slice_end(const row_job *j, int64_t item)
-{
-    return (item + 1) * SLICE < j->rows ? (item + 1) * SLICE : j->rows;
-}
-
-static void norm_rows(void *ud, int64_t item, int thread)
-{
-    const row_job *j = ud;
-    const model *m = j->r->m;
-    (void)thread;
-    for (int64_t i = item * SLICE; i < slice_end(j, item); i++) {
-        if (m->norm == NORM_RMS)
-            j->k->rms_norm(j->a + i * j->lda, j->b + i * j->ldb, j->norm->w, m->width, m->norm_eps);
-        else
-            j->k->layer_norm(j->a + i * j->lda, j->b + i * j->ldb, j->norm->w, j->norm->b, m->width, m->norm_eps);
-    }
-}
-
-static void add_rows(void *ud, int64_t item, int thread)
-{
-    const row_job *j = ud;
-    (void)thread;
-    for (int64_t i = item * SLICE; i < slice_end(j, item); i++)
-        j->k->add(j->a + i * j->lda, j->b + i * j->ldb, j->width);
-}
-
-static void activate(const kernels *k, act_kind act, float *x, int64_t n)
-{
-    switch (act) {
-    case ACT_SILU: k->silu(x, n); break;
-    case ACT_GELU_TANH: k->gelu_tanh(x, n); break;
-    case ACT_GELU_ERF: k->gelu_erf(x, n); break;
-    case ACT_RELU: k->relu(x, n); break;
-    }
-}
-
-static void activate_rows(void *ud, int64_t item, int thread)
-{
-    const row_job *j = ud;
-    (void)thread;
-    for (int64_t i = item * SLICE; i < slice_end(j, item); i++) {
-        activate(j->k, j->act, j->a + i * j->lda, j->width);
-        if (j->gated)
-            j->k->mul(j->a + i * j->lda, j->b + i * j->ldb, j->width);
-    }
-}
-
-static void rope_rows(void *ud, int64_t item, int thread)
-{
-    const row_job *j = ud;
-    int half = j->rope->dim / 2;
-    bool pairs = j->rope->kind == ROPE_INTERLEAVED;
-    (void)thread;
-    for (int64_t i = item * SLICE; i < slice_end(j, item); i++) {
-        const float *c = j->cos + (j->pos0 + i) * half, *s = j->sin + (j->pos0 + i) * half;
-        for (int h = 0; h < j->heads; h++) {
-            float *x = j->a + i * j->lda + (int64_t)h * j->d;
-            for (int t = 0; t < half; t++) {
-                float *p = pairs ? x + 2 * t : x + t, *q = pairs ? p + 1 : p + half;
-                float u = *p, v = *q;
-                *p = u * c[t] - v * s[t];
-                *q = v * c[t] + u * s[t];
-            }
-        }
-    }
-}
-
-static void apply_rope(runtime *r, int rope, float *x, int64_t ld, int64_t rows, int64_t pos0, int heads, int d)
-{
-    row_job j = {.r = r, .rope = &r->m->ropes[rope], .cos = r->cos[rope], .sin = r->sin[rope], .a = x, .lda = ld,
-                 .rows = rows, .pos0 = pos0, .heads = heads, .d = d};
-    over_rows(&j, rope_rows);
-}
-
-/* One row through a linear map reads the weights at memory speed; more rows share panels. */
-static void linear(runtime *r, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows, const weight *w,
-                   bool decoding)
-{
-    if (decoding && rows == 1)
-        gemv(r->gemm, y, x, w, r->prec);
-    else
-        gemm(r->gemm, y, ldy, x, ldx, rows, w, r->prec);
-}
-
-static void embed_rows(void *ud, int64_t item, int thread)
-{
-    const row_job *j = ud;
-    const model *m = j->r->m;
-    const weight *e = &m->token_embedding, *p = &m->position_embedding;
-    for (int64_t i = item * SLICE; i < slice_end(j, item); i++) {
-        float *x = j->a + i * j->lda;
-        const dtype_info *t = &dtypes[e->type];
-        t->to_f32(x, (const unsigned char *)e->data + j->ids[i] * e->ld / t->block * t->block_bytes, m->width);
-        if (p->data) {
-            float *position = j->r->position + thread * m->width;
-            t = &dtypes[p->type];
-            t->to_f32(position, (const unsigned char *)p->data + (j->pos0 + i) * p->ld / t->block * t->block_bytes, m->width);
-            j->k->add(x, position, m->width);
-        }
-    }
-}
-
-static int attend(runtime *r, int l, int64_t n, int64_t pos0, kv_view kv, const observer *o, bool decoding, err *e)
-{
-    const model *m = r->m;
-    const model_layer *y = &m->layers[l];
-    const attn_plan *p = &y->attn;
-    int64_t ldq = (int64_t)p->n_head * p->d_qk, ldk = (int64_t)p->n_kv_head * p->d_qk;
-    int64_t ldv = (int64_t)p->n_kv_head * p->d_v, ldo = (int64_t)p->n_head * p->d_v;
-    float *k = kv.k + pos0 * ldk, *v = kv.v + pos0 * ldv;
-
-    for (int64_t row = 0; row < n; row += RUNTIME_ROWS) {
-        int64_t rows = n - row < RUNTIME_ROWS ? n - row : RUNTIME_ROWS;
-        row_job norm = {.r = r, .norm = &y->norm_attn, .a = r->normed, .lda = m->width, .b = r->x + row * m->width,
-                        .ldb = m->width, .rows = rows};
-        over_rows(&norm, norm_rows);
-        linear(r, r->q + row * ldq, ldq, r->normed, m->width, rows, &y->q, decoding);
-        linear(r, k + row * ldk, ldk, r->normed, m->width, rows, &y->k, decoding);
-        linear(r, v + row * ldv, ldv, r->normed, m->width, rows, &y->v, decoding);
-    }
-    if (p->rope >= 0) {
-        apply_rope(r, p->rope, r->q, ldq, n, pos0, p->n_head, p->d_qk);
-        apply_rope(r, p->rope, k, ldk, n, pos0, p->n_kv_head, p->d_qk);
-    }
-
-    const attn_tap *tap = NULL;
-    int rc;
-    if (o && o->attention && (rc = o->attention(o->ud, m, l, n, &tap, e)))
-        return rc;
-    attn_args a = {
-        .layer = l, .n_head = p->n_head, .n_kv_head = p->n_kv_head, .d_qk = p->d_qk, .d_v = p->d_v, .n_query = n,
-        .n_key = pos0 + n, .pos0 = pos0, .scale = p->scale, .causal = p->causal, .window = p->window, .q = r->q,
-        .k = kv.k, .v = kv.v, .out = r->heads, .ldq = ldq, .ldk = ldk, .ldv = ldv, .ldo = ldo, .prec = r->prec,
-    };
-    if ((rc = attention(r->attn, &a, tap, e)))
-        return rc;
-
-    for (int64_t row = 0; row < n; row += RUNTIME_ROWS) {
-        int64_t rows = n - row < RUNTIME_ROWS ? n - row : RUNTIME_ROWS;
-        linear(r, r->added, m->width, r->heads + row * ldo, ldo, rows, &y->out, decoding);
-        row_job add = {.r = r, .a = r->x + row * m->width, .lda = m->width, .b = r->added, .ldb = m->width,
-                       .rows = rows, .width = m->width};
-        over_rows(&add, add_rows);
-    }
-    return 0;
-}
-
-static void mlp(runtime *r, int l, int64_t n, bool decoding)
-{
-    const model *m = r->m;
-    const model_layer *y = &m->layers[l];
-    for (int64_t row = 0; row < n; row += RUNTIME_ROWS) {
-        int64_t rows = n - row < RUNTIME_ROWS ? n - row : RUNTIME_ROWS;
-        float *x = r->x + row * m->width, *inner = y->gated ? r->gate : r->up;
-        row_job norm = {.r = r, .norm = &y->norm_mlp, .a = r->normed, .lda = m->width, .b = x, .ldb = m->width, .rows = rows};
-        over_rows(&norm, norm_rows);
-        linear(r, r->up, m->ffn, r->normed, m->width, rows, &y->up, decoding);
-        if (y->gated)
-            linear(r, r->gate, m->ffn, r->normed, m->width, rows, &y->gate, decoding);
-        row_job act = {.r = r, .a = inner, .lda = m->ffn, .b = r->up, .ldb = m->ffn, .rows = rows, .width = m->ffn,
-                       .act = y->act, .gated = y->gated};
-        over_rows(&act, activate_rows);
-        linear(r, r->added, m->width, inner, m->ffn, rows, &y->down, decoding);
-        row_job add = {.r = r, .a = x, .lda = m->width, .b = r->added, .ldb = m->width, .rows = rows, .width = m->width};
-        over_rows(&add, add_rows);
-    }
-}
-
-void run_logits(runtime *r, const float *x, int64_t rows, float *logits, bool decoding)
-{
-    const model *m = r->m;
-    row_job norm = {.r = r, .norm = &m->final_norm, .a = r->normed, .lda = m->width, .b = x, .ldb = m->width, .rows = rows};
-    over_rows(&norm, norm_rows);
-    linear(r, logits, m->vocab, r->normed, m->width, rows, &m->unembedding, decoding);
-}
-
-int run_layers(runtime *r, const int32_t *ids, int64_t n, int64_t pos0, kv_view *cache, const observer *o,
-               const progress *p, err *e)
-{
-    const model *m = r->m;
-    bool decoding = cache != NULL;
-    int rc;
-    row_job embed = {.r = r, .a = r->x, .lda = m->width, .rows = n, .pos0 = pos0, .ids = ids};
-    over_rows(&embed, embed_rows);
-    for (int l = 0; l < m->n_layer; l++) {
-        progress_step(p, "layer", l, m->n_layer);
-        if (o && o->hidden && (rc = o->hidden(o->ud, l, r->x, n, m->width, e)))
-            return rc;
-        kv_view own = {r->k, r->v};
-        if ((rc = attend(r, l, n, pos0, cache ? cache[l] : own, o, decoding, e)))
-            return rc;
-        mlp(r, l, n, decoding);
-        if ((rc = cancel_check(e)))
-            return rc;
-    }
-    progress_step(p, "layer", m->n_layer, m->n_layer);
-    return o && o->hidden ? o->hidden(o->ud, m->n_layer, r->x, n, m->width, e) : 0;
-}
-
-static int check_ids(const model *m, const int32_t *ids, int64_t n, int64_t pos0, err *e)
+static int check_sequence(const int32_t *ids, int64_t n, const stack *s, int64_t pos0, const char *what, err *e)
 {
     if (n < 1) {
-        err_set(e, ERR_USAGE, "the prompt has no tokens");
+        err_set(e, ERR_USAGE, "the %s has no tokens", what);
         return err_hint(e, "give at least one token; an empty text has none unless the tokenizer adds one");
     }
-    if (n > m->context - pos0) {
-        err_set(e, ERR_INPUT, "prompt of %lld tokens is longer than the model's context of %lld", (long long)(pos0 + n),
-                (long long)m->context);
-        return err_hint(e, "shorten it by %lld tokens", (long long)(pos0 + n - m->context));
+    if (n > s->context - pos0) {
+        err_set(e, ERR_INPUT, "%s of %lld tokens is longer than the model's context of %lld", what, (long long)(pos0 + n),
+                (long long)s->context);
+        return err_hint(e, "shorten it by %lld tokens", (long long)(pos0 + n - s->context));
     }
     for (int64_t i = 0; i < n; i++)
-        if (ids[i] < 0 || ids[i] >= m->token_embedding.n_out)
+        if (ids[i] < 0 || ids[i] >= s->embed.tokens.n_out)
             return err_set(e, ERR_INPUT, "token id %d at position %lld is outside the vocabulary (0 to %lld)", ids[i],
-                           (long long)(pos0 + i), (long long)m->token_embedding.n_out - 1);
+                           (long long)(pos0 + i), (long long)s->embed.tokens.n_out - 1);
     return 0;
+}
+
+static int check_pixels(const embedding *b, const model_input *in, err *e)
+{
+    if (!in->pixels) {
+        err_set(e, ERR_USAGE, "the model reads an image and none is given");
+        return err_hint(e, "give --image FILE.png or --pixels FILE.npy");
+    }
+    bool size = b->any_size ? in->height % b->patch == 0 && in->width % b->patch == 0 && in->height > 0 && in->width > 0
+                            : in->height == b->image_height && in->width == b->image_width;
+    if (in->channels == b->channels && size)
+        return 0;
+    err_set(e, ERR_INPUT, "pixels are [%lld, %lld, %lld], the model reads [%d, %d, %d]", (long long)in->channels,
+            (long long)in->height, (long long)in->width, b->channels, b->image_height, b->image_width);
+    return err_hint(e, b->any_size ? "height and width must be multiples of the patch of %d pixels" : "resize the image to that (patch %d)",
+                    b->patch);
+}
+
+static int check_features(const embedding *b, const model_input *in, err *e)
+{
+    if (!in->features) {
+        err_set(e, ERR_USAGE, "the model reads audio and none is given");
+        return err_hint(e, "give --audio FILE.wav or --features FILE.npy");
+    }
+    if (in->n_mel == b->n_mel && in->n_frame == b->n_frame)
+        return 0;
+    err_set(e, ERR_INPUT, "features are [%lld, %lld], the model reads [%d, %lld]", (long long)in->n_mel,
+            (long long)in->n_frame, b->n_mel, (long long)b->n_frame);
+    return err_hint(e, "[mel bins, frames] of a whole window, padded with silence");
+}
+
+/* How many rows an input gives a stack. */
+static int measure_stack(int64_t *n, const stack *s, const int32_t *ids, int64_t n_id, const model_input *in, const char *what,
+                         err *e)
+{
+    int rc;
+    switch (s->embed.kind) {
+    case EMBED_TOKENS:
+        *n = n_id;
+        return check_sequence(ids, n_id, s, 0, what, e);
+    case EMBED_PATCHES:
+        if ((rc = check_pixels(&s->embed, in, e)))
+            return rc;
+        *n = patch_tokens(&s->embed, in->height, in->width);
+        return 0;
+    case EMBED_AUDIO:
+        if ((rc = check_features(&s->embed, in, e)))
+            return rc;
+        *n = s->embed.n_frame / 2;
+        return 0;
+    }
+    return 0;
+}
+
+/* The places of the image in the prompt must be as many as the features that go there. */
+static int check_image_tokens(const model *m, const model_input *in, int64_t patches, err *e)
+{
+    int64_t want = patches - (m->vision_drop_first ? 1 : 0), have = 0;
+    for (int64_t i = 0; i < in->n; i++)
+        have += in->ids[i] == m->image_token;
+    if (have == want)
+        return 0;
+    err_set(e, ERR_INPUT, "the prompt has %lld image tokens (id %d), the image gives %lld", (long long)have, m->image_token,
+            (long long)want);
+    return err_hint(e, "repeat the image token once for each patch where the image belongs");
+}
+
+int input_measure(input_lengths *out, const model *m, const model_input *in, err *e)
+{
+    int rc;
+    *out = (input_lengths){0};
+    if (in->source && !(m->needs & NEEDS_SOURCE))
+        return err_set(e, ERR_USAGE, "the model has no text encoder, so it takes no source");
+    if (in->pixels && !(m->needs & NEEDS_PIXELS))
+        return err_set(e, ERR_USAGE, "the model reads no images");
+    if (in->features && !(m->needs & NEEDS_FEATURES))
+        return err_set(e, ERR_USAGE, "the model reads no audio");
+    bool image = m->vision && in->pixels;
+    if (m->vision && !in->pixels)
+        for (int64_t i = 0; i < in->n; i++)
+            image |= in->ids[i] == m->image_token;
+    if ((rc = measure_stack(&out->main, m->main, in->ids, in->n, in, "prompt", e)) ||
+        (m->encoder && (rc = measure_stack(&out->encoder, m->encoder, in->source, in->n_source, in, "source", e))) ||
+        (image && (rc = measure_stack(&out->vision, m->vision, NULL, 0, in, "image", e))))
+        return rc;
+    return image ? check_image_tokens(m, in, out->vision, e) : 0;
+}
+
+int64_t input_queries(const input_lengths *n, const model *m, attn_kind kind)
+{
+    const stack *s = model_stack(m, kind);
+    return !s ? 0 : s == m->encoder ? n->encoder : s == m->vision ? n->vision : n->main;
+}
+
+int64_t input_keys(const input_lengths *n, const model *m, attn_kind kind)
+{
+    return kind == ATTN_CROSS ? n->encoder : input_queries(n, m, kind);
 }
 
 /* Ask before taking: an allocation that the system grants but cannot back ends in a killed process. */
-static int check_memory(const runtime *r, int64_t n, size_t cache, err *e)
+static int check_memory(const runtime *r, const input_lengths *n, err *e)
 {
-    size_t need, have = memory_available();
-    if (!size_add(&need, forward_memory(r->m, n, runtime_threads(r)), cache))
-        need = SIZE_MAX;
-    if ((n <= r->capacity && !cache) || need <= have)
+    size_t have = memory_available(), need = forward_memory(r->m, n, runtime_threads(r));
+    int64_t longest = n->main > n->encoder ? n->main : n->encoder;
+    for (int b = 0; b < BUF_COUNT; b++) /* what is held already need not be found */
+        have += r->room[b] * sizeof(float);
+    if (need <= have)
         return 0;
-    err_set(e, ERR_RESOURCE, "%lld tokens need about %.1f GiB of memory, %.1f GiB are free", (long long)n,
+    err_set(e, ERR_RESOURCE, "%lld tokens need about %.1f GiB of memory, %.1f GiB are free", (long long)longest,
             (double)need / (1 << 30), (double)have / (1 << 30));
     return err_hint(e, "give a shorter prompt, or run where there is more memory");
 }
 
-int forward(runtime *r, const int32_t *ids, int64_t n, const observer *o, const progress *p, err *e)
+static int embed(runtime *r, const stack *s, const int32_t *ids, int64_t n, int64_t pos0, const model_input *in, err *e)
+{
+    switch (s->embed.kind) {
+    case EMBED_TOKENS: return embed_tokens(r, s, ids, n, pos0, e);
+    case EMBED_PATCHES: return embed_patches(r, s, in, e);
+    case EMBED_AUDIO: return embed_audio(r, s, in, e);
+    }
+    return 0;
+}
+
+/* Image features, projected to the width of main, into BUF_IMAGE. */
+static int keep_image(runtime *r, int64_t n, err *e)
 {
     const model *m = r->m;
-    int rc = check_ids(m, ids, n, 0, e);
-    if (rc || (rc = check_memory(r, n, 0, e)) || (rc = runtime_reserve(r, n, n, e)))
+    int64_t first = m->vision_drop_first ? 1 : 0, width = m->vision->width, wide = m->main->width;
+    int rc = runtime_room(r, BUF_IMAGE, n - first, wide, e);
+    if (rc || (rc = runtime_room(r, BUF_FRONT, RUNTIME_ROWS, m->projector[0].n_out, e)))
         return rc;
-    if (o && (o->logits || o->last_logits) && (rc = runtime_reserve_logits(r, e)))
-        return rc;
-    if ((rc = run_layers(r, ids, n, 0, NULL, o, p, e)) || !o || !o->logits)
-        return rc;
-    int64_t step = runtime_logit_rows(m), first = o->last_logits ? n - 1 : 0;
-    for (int64_t row = first; row < n; row += step) {
-        int64_t rows = n - row < step ? n - row : step;
-        progress_step(p, "logits", (double)row, (double)n);
-        run_logits(r, r->x + row * m->width, rows, r->logits, false);
-        if ((rc = cancel_check(e)) || (rc = o->logits(o->ud, row, r->logits, rows, m->vocab, e)))
+    for (int64_t row = first; row < n; row += RUNTIME_ROWS) {
+        int64_t rows = n - row < RUNTIME_ROWS ? n - row : RUNTIME_ROWS, inner = m->projector[0].n_out;
+        float *made = r->buf[BUF_FRONT];
+        rows_linear(r, made, inner, r->buf[BUF_X] + row * width, width, rows, &m->projector[0], false);
+        rows_activate(r, m->projector_act, made, inner, NULL, 0, rows, inner);
+        rows_linear(r, r->buf[BUF_IMAGE] + (row - first) * wide, wide, made, inner, rows, &m->projector[1], false);
+    }
+    r->n_image = n - first;
+    return 0;
+}
+
+int run_towers(runtime *r, const model_input *in, const input_lengths *n, const observer *o, const progress *p, err *e)
+{
+    const model *m = r->m;
+    int rc;
+    r->n_source = r->n_image = 0;
+    if (n->vision) {
+        pass a = {.r = r, .s = m->vision, .n = n->vision, .o = o, .p = p};
+        if ((rc = runtime_reserve(r, m->vision, n->vision, n->vision, n->vision, e)) ||
+            (rc = embed(r, m->vision, NULL, 0, 0, in, e)) || (rc = stack_layers(&a, e)) || (rc = keep_image(r, n->vision, e)))
             return rc;
     }
-    progress_step(p, "logits", (double)n, (double)n);
-    return 0;
+    if (m->encoder) {
+        const stack *s = m->encoder;
+        pass a = {.r = r, .s = s, .n = n->encoder, .o = o, .p = p};
+        if ((rc = runtime_reserve(r, s, n->encoder, n->encoder, n->encoder, e)) ||
+            (rc = embed(r, s, in->source, in->n_source, 0, in, e)) || (rc = stack_layers(&a, e)) ||
+            (rc = runtime_room(r, BUF_SOURCE, n->encoder, s->width, e)))
+            return rc;
+        if (s->final_norm.kind != NORM_NONE)
+            rows_norm(r, &s->final_norm, r->buf[BUF_SOURCE], s->width, r->buf[BUF_X], s->width, n->encoder, s->width);
+        else
+            memcpy(r->buf[BUF_SOURCE], r->buf[BUF_X], (size_t)(n->encoder * s->width) * sizeof(float));
+        r->n_source = n->encoder;
+    }
+    return cancel_check(e);
 }
 
-struct decoder {
-    runtime *r;
-    int64_t max, used;
-    kv_view *cache; /* [n_layer] */
-};
+/* Image features take the places of the image tokens. */
+static void place_image(runtime *r, const int32_t *ids, int64_t n)
+{
+    int64_t width = r->m->main->width, next = 0;
+    for (int64_t i = 0; i < n && next < r->n_image; i++)
+        if (ids[i] == r->m->image_token)
+            memcpy(r->buf[BUF_X] + i * width, r->buf[BUF_IMAGE] + next++ * width, (size_t)width * sizeof(float));
+}
 
-int decoder_new(decoder **out, runtime *r, int64_t max_tokens, err *e)
+int run_main(runtime *r, const model_input *in, int64_t n, int64_t pos0, layer_cache *cache, const observer *o,
+             const progress *p, err *e)
+{
+    const stack *s = r->m->main;
+    pass a = {.r = r, .s = s, .n = n, .pos0 = pos0, .cache = cache, .decoding = cache != NULL, .o = o, .p = p};
+    int rc = embed(r, s, in->ids, n, pos0, in, e);
+    if (rc)
+        return rc;
+    if (r->n_image && pos0 == 0)
+        place_image(r, in->ids, n);
+    return stack_layers(&a, e);
+}
+
+int check_main_ids(const model *m, const int32_t *ids, int64_t n, int64_t pos0, err *e)
+{
+    return check_sequence(ids, n, m->main, pos0, "prompt", e);
+}
+
+int forward(runtime *r, const model_input *in, const observer *o, const progress *p, err *e)
 {
     const model *m = r->m;
-    size_t row = 0, cache;
-    for (int l = 0; l < m->n_layer; l++)
-        row += (size_t)m->layers[l].attn.n_kv_head * (size_t)(m->layers[l].attn.d_qk + m->layers[l].attn.d_v);
-    if (!size_mul(&cache, row * sizeof(float), (size_t)max_tokens))
-        return err_nomem(e, "the key/value cache");
-    int rc = check_memory(r, max_tokens, cache, e);
-    if (rc)
+    input_lengths n;
+    bool logits = o && (o->logits || o->last_logits) && m->head.unembedding.data;
+    int rc = input_measure(&n, m, in, e);
+    if (rc || (rc = check_memory(r, &n, e)) || (rc = run_towers(r, in, &n, o, p, e)) ||
+        (rc = runtime_reserve(r, m->main, n.main, n.main, n.main, e)) || (logits && (rc = runtime_reserve_logits(r, e))) ||
+        (rc = run_main(r, in, n.main, 0, NULL, o, p, e)) || !logits || !o->logits)
         return rc;
-    decoder *d = mem_array(1, sizeof *d, e);
-    rc = ERR_RESOURCE;
-    if (!d)
-        return rc;
-    d->r = r;
-    d->max = max_tokens;
-    if (!(d->cache = mem_array((size_t)m->n_layer, sizeof *d->cache, e)))
-        goto fail;
-    for (int l = 0; l < m->n_layer; l++) {
-        const attn_plan *a = &m->layers[l].attn;
-        size_t bytes;
-        if (!size_mul(&bytes, (size_t)max_tokens, (size_t)a->n_kv_head * (size_t)(a->d_qk > a->d_v ? a->d_qk : a->d_v) *
-                                                      sizeof(float))) {
-            rc = err_nomem(e, "the key/value cache");
-            goto fail;
-        }
-        d->cache[l].k = mem_large(bytes, e);
-        d->cache[l].v = mem_large(bytes, e);
-        if (!d->cache[l].k || !d->cache[l].v)
-            goto fail;
+    int64_t step = runtime_logit_rows(m), first = o->last_logits ? n.main - 1 : 0;
+    for (int64_t row = first; row < n.main; row += step) {
+        int64_t rows = n.main - row < step ? n.main - row : step;
+        progress_step(p, "logits", (double)row, (double)n.main);
+        run_logits(r, r->buf[BUF_X] + row * m->main->width, rows, r->buf[BUF_LOGITS], false);
+        if ((rc = cancel_check(e)) || (rc = o->logits(o->ud, row, r->buf[BUF_LOGITS], rows, m->vocab, e)))
+            return rc;
     }
-    if ((rc = runtime_reserve_logits(r, e)))
-        goto fail;
-    *out = d;
-    return 0;
-fail:
-    decoder_free(d);
-    return rc;
-}
-
-void decoder_free(decoder *d)
-{
-    if (!d)
-        return;
-    for (int l = 0; d->cache && l < d->r->m->n_layer; l++) {
-        mem_free_large(d->cache[l].k);
-        mem_free_large(d->cache[l].v);
-    }
-    free(d->cache);
-    free(d);
-}
-
-int decoder_feed(decoder *d, const int32_t *ids, int64_t n, const float **logits, const progress *p, err *e)
-{
-    runtime *r = d->r;
-    int rc = check_ids(r->m, ids, n, d->used, e);
-    if (rc)
-        return rc;
-    if (n > d->max - d->used)
-        return err_set(e, ERR_FAILED, "the key/value cache holds %lld tokens", (long long)d->max);
-    if ((rc = runtime_reserve(r, n, d->max, e)) || (rc = run_layers(r, ids, n, d->used, d->cache, NULL, p, e)))
-        return rc;
-    run_logits(r, r->x + (n - 1) * r->m->width, 1, r->logits, true);
-    if ((rc = cancel_check(e))) /* the pool skips work once a cancel is asked for: these are no logits */
-        return rc;
-    d->used += n;
-    *logits = r->logits;
+    progress_step(p, "logits", (double)n.main, (double)n.main);
     return 0;
 }

@@ -8,14 +8,35 @@
 #include "compute/attention.h"
 #include "model/model.h"
 
+/* What goes in; members that the model does not need (model.needs) stay zero.  All belong to the caller. */
+typedef struct model_input {
+    const int32_t *ids;       /* [n] tokens of the main stack; NULL for a lone image tower */
+    int64_t n;
+    const int32_t *source;    /* [n_source] text of the encoder */
+    int64_t n_source;
+    const float *pixels;      /* [channels, height, width], normalised */
+    int64_t channels, height, width;
+    const float *features;    /* [n_mel, n_frame] log-mel spectrogram */
+    int64_t n_mel, n_frame;
+} model_input;
+
+/* An attention that is about to run. */
+typedef struct attn_site {
+    attn_kind kind;
+    int layer;
+    const attn_plan *plan;
+    int64_t n_query, n_key;
+} attn_site;
+
 /* Who watches a run.  Any member may be NULL.  Non-zero from a callback stops the run with that code. */
 typedef struct observer {
-    /* What the attention of this layer is to be tapped for; *tap stays NULL for nothing. */
-    int (*attention)(void *ud, const model *m, int layer, int64_t n, const attn_tap **tap, err *e);
-    /* Residual stream after `layer` blocks (0 = embeddings): x [n, C]. */
-    int (*hidden)(void *ud, int layer, const float *x, int64_t n, int64_t width, err *e);
+    /* What this attention is to be tapped for; *tap stays NULL for nothing. */
+    int (*attention)(void *ud, const model *m, const attn_site *site, const attn_tap **tap, err *e);
+    /* Residual stream of a stack (named by the kind of its self attention) after `layer` blocks (0 = what the
+     * first block reads): x [n, C]. */
+    int (*hidden)(void *ud, attn_kind stack, int layer, const float *x, int64_t n, int64_t width, err *e);
     /* Logits of positions pos0 .. pos0 + n - 1: [n, V].  Computed only when this is set, or for the last
-     * position alone when last_logits is. */
+     * position alone when last_logits is.  Never called for a model without logits. */
     int (*logits)(void *ud, int64_t pos0, const float *logits, int64_t n, int64_t vocab, err *e);
     bool last_logits;
     void *ud;
@@ -27,17 +48,27 @@ int runtime_new(runtime **out, const model *m, int threads, precision prec, err 
 void runtime_free(runtime *r);
 int runtime_threads(const runtime *r);
 
-/* Run ids [n] through the model.  Refuses n above the context, and ids outside the vocabulary. */
-int forward(runtime *r, const int32_t *ids, int64_t n, const observer *o, const progress *p, err *e);
+/* Run the input through the model.  Refuses what the model does not take, sequences above a context, and ids
+ * outside the vocabulary. */
+int forward(runtime *r, const model_input *in, const observer *o, const progress *p, err *e);
+
+/* Lengths of the sequences that an input gives each stack (in the order of attn_kind: main, encoder, cross
+ * keys = encoder, vision); what maps and metric states are sized by.  The same checks as forward's. */
+typedef struct input_lengths { int64_t main, encoder, vision; } input_lengths;
+int input_measure(input_lengths *out, const model *m, const model_input *in, err *e);
+/* Queries and keys of an attention. */
+int64_t input_queries(const input_lengths *n, const model *m, attn_kind kind);
+int64_t input_keys(const input_lengths *n, const model *m, attn_kind kind);
 
 /* Decoding with a key/value cache. */
 typedef struct decoder decoder;
-int decoder_new(decoder **out, runtime *r, int64_t max_tokens, err *e);
+/* input: what the encoder or the image tower reads (its ids are not used); NULL for a model of one stack. */
+int decoder_new(decoder **out, runtime *r, const model_input *input, int64_t max_tokens, err *e);
 void decoder_free(decoder *d);
 /* Feed n tokens at the next positions; logits [V] of the last one (view, valid until the next call). */
 int decoder_feed(decoder *d, const int32_t *ids, int64_t n, const float **logits, const progress *p, err *e);
 
 /* Bytes that forward() will allocate for n tokens, without the states of metrics and maps: an estimate. */
-size_t forward_memory(const model *m, int64_t n, int threads);
+size_t forward_memory(const model *m, const input_lengths *n, int threads);
 
 #endif

@@ -27,24 +27,10 @@ static bool listed(const char *const *list, const char *s, size_t n)
     return false;
 }
 
-static void list_families(char *out, size_t size, bool gguf)
-{
-    size_t n = 0;
-    out[0] = '\0';
-    for (const family *const *f = families; *f; f++)
-        for (const char *const *t = gguf ? (*f)->gguf_archs : (*f)->model_types; t && *t && n + 64 < size; t++) {
-            memcpy(out + n, n ? ", " : "", n ? 2 : 0);
-            n += n ? 2 : 0;
-            memcpy(out + n, *t, strlen(*t) + 1);
-            n += strlen(*t);
-        }
-}
-
 static int choose_family(model *m, err *e)
 {
     const checkpoint *c = m->ckpt;
     const char *key = c->gguf ? "general.architecture" : "model_type", *name = NULL;
-    char known[200];
     size_t n = 0;
     if (c->gguf) {
         gguf_string s;
@@ -65,9 +51,8 @@ static int choose_family(model *m, err *e)
             m->family = *f;
             return 0;
         }
-    list_families(known, sizeof known, c->gguf != NULL);
     err_set(e, ERR_INPUT, "%s: %s \"%.*s\" is not supported", c->path, key, (int)(n < 80 ? n : 80), name);
-    return err_hint(e, "supported: %s", known);
+    return err_hint(e, "`attnscope list families` shows what is; a fine-tune of one of them may say so in %s", key);
 }
 
 static bool ends_in(const char *s, size_t n, const char *suffix)
@@ -119,29 +104,24 @@ static char *model_name(model *m, err *e)
     return name;
 }
 
-int model_open(model **out, const char *path, err *e)
+int model_from_checkpoint(model **out, checkpoint *c, err *e)
 {
     model *m = mem_array(1, sizeof *m, e);
     int rc = ERR_RESOURCE;
-    if (!m)
+    if (!m) {
+        checkpoint_close(c);
         return rc;
+    }
+    m->ckpt = c;
+    m->config = c->gguf ? NULL : c->config;
+    m->image_token = -1;
+    m->head.in_scale = m->head.scale = 1;
     m->arena_ = mem_array(1, sizeof(arena), e);
-    if (!m->arena_ || (rc = checkpoint_open(&m->ckpt, path, e)))
+    if (!m->arena_ || !(m->name = model_name(m, e)) ||
+        !(m->used = arena_alloc(m->arena_, (size_t)c->n_tensor, sizeof *m->used, e)) || (rc = choose_family(m, e)))
         goto fail;
-    m->name = model_name(m, e);
-    if (!m->name) {
-        rc = ERR_RESOURCE;
-        goto fail;
-    }
-    if ((rc = choose_family(m, e)))
-        goto fail;
-    m->used = arena_alloc(m->arena_, (size_t)m->ckpt->n_tensor, sizeof *m->used, e);
-    if (!m->used) {
-        rc = ERR_RESOURCE;
-        goto fail;
-    }
     if ((rc = m->family->configure(m, e)) || (rc = m->family->bind(m, e)) || (rc = bind_check_unused(m, e))) {
-        err_prefix(e, "%s", path);
+        err_prefix(e, "%s", c->path);
         goto fail;
     }
     *out = m;
@@ -151,16 +131,58 @@ fail:
     return rc;
 }
 
+int model_open(model **out, const char *path, err *e)
+{
+    checkpoint *c;
+    int rc = checkpoint_open(&c, path, e);
+    return rc ? rc : model_from_checkpoint(out, c, e);
+}
+
 void model_free(model *m)
 {
     if (!m)
         return;
     checkpoint_close(m->ckpt);
+    json_free(m->completed);
     if (m->arena_)
         arena_free(m->arena_);
     free(m->arena_);
     free(m->ignored);
     free(m);
+}
+
+int model_stacks(const model *m, const stack *out[MODEL_MAX_STACKS])
+{
+    int n = 0;
+    if (m->vision)
+        out[n++] = m->vision;
+    if (m->encoder)
+        out[n++] = m->encoder;
+    out[n++] = m->main;
+    return n;
+}
+
+const stack *model_stack(const model *m, attn_kind kind)
+{
+    const stack *stacks[MODEL_MAX_STACKS];
+    int n = model_stacks(m, stacks);
+    if (kind == ATTN_CROSS)
+        return m->encoder ? m->main : NULL;
+    for (int i = 0; i < n; i++)
+        if (stacks[i]->kind == kind)
+            return stacks[i];
+    return NULL;
+}
+
+const attention_block *model_attention(const model *m, attn_kind kind, int layer)
+{
+    const stack *s = model_stack(m, kind);
+    if (!s || layer < 0 || layer >= s->n_run)
+        return NULL;
+    const model_layer *y = &s->layers[layer];
+    if (kind == ATTN_CROSS)
+        return y->has_cross ? &y->cross : NULL;
+    return y->delta ? NULL : &y->self;
 }
 
 static void describe_rope(const rope_plan *r, strbuf *out)
@@ -176,23 +198,57 @@ static void describe_rope(const rope_plan *r, strbuf *out)
         strbuf_printf(out, ", magnitude %g", r->magnitude);
 }
 
-void model_describe_layer(const model *m, int l, strbuf *out)
+static void describe_extras(const attention_block *b, strbuf *out)
 {
-    const attn_plan *a = &m->layers[l].attn;
+    const attn_plan *a = &b->plan;
+    if (a->softcap > 0)
+        strbuf_printf(out, ", soft-cap %g", (double)a->softcap);
+    if (b->clip > 0)
+        strbuf_printf(out, ", q k v clipped at %g", (double)b->clip);
+    if (a->qk_norm)
+        strbuf_printf(out, ", %s on q and k over %s", b->q_norm.kind == NORM_RMS ? "RMSNorm" : "LayerNorm",
+                      b->q_norm.width == a->d_qk ? "each head" : "all heads");
+    if (a->sinks)
+        strbuf_puts(out, ", learned sink");
+    if (a->gate)
+        strbuf_puts(out, ", gated output");
+    if (a->latent && b->mla)
+        strbuf_printf(out, ", latent keys and values of %d", b->mla->kv_rank);
+    if (a->qkv_bias || a->out_bias)
+        strbuf_printf(out, ", bias on %s", a->qkv_bias && a->out_bias ? "q k v out" : a->qkv_bias ? "q k v" : "out");
+}
+
+void model_describe_layer(const model *m, attn_kind kind, int l, strbuf *out)
+{
+    const stack *s = model_stack(m, kind);
+    const attention_block *b = model_attention(m, kind, l);
+    if (!b) {
+        const delta_net *d = s && l >= 0 && l < s->n_layer ? s->layers[l].delta : NULL;
+        if (d)
+            strbuf_printf(out, "gated delta rule, %d value heads of %d over %d key heads of %d, no attention weights",
+                          d->n_value_head, d->d_value, d->n_key_head, d->d_key);
+        else
+            strbuf_puts(out, "not run");
+        return;
+    }
+    const attn_plan *a = &b->plan;
     strbuf_printf(out, "%d heads", a->n_head);
     if (a->n_kv_head != a->n_head)
         strbuf_printf(out, " over %d key/value heads", a->n_kv_head);
     strbuf_printf(out, " of %d", a->d_qk);
     if (a->d_v != a->d_qk)
         strbuf_printf(out, " (values of %d)", a->d_v);
-    strbuf_puts(out, a->causal ? ", causal" : ", bidirectional");
+    strbuf_puts(out, kind == ATTN_CROSS ? ", over the encoder's output" : a->causal ? ", causal" : ", bidirectional");
     if (a->window > 0)
         strbuf_printf(out, ", window %lld", (long long)a->window);
     if (a->rope >= 0 && a->rope < m->n_rope)
         describe_rope(&m->ropes[a->rope], out);
-    else
-        strbuf_puts(out, m->position_embedding.data ? ", learned positions" : ", no positions");
+    else if (kind != ATTN_CROSS && s->rel_table)
+        strbuf_printf(out, ", %d relative position buckets up to %d", s->rel_buckets, s->rel_max_distance);
+    else if (kind != ATTN_CROSS && s->alibi_slopes)
+        strbuf_puts(out, ", ALiBi");
+    else if (kind != ATTN_CROSS)
+        strbuf_puts(out, s->embed.positions.data ? ", learned positions" : ", no positions");
     strbuf_printf(out, ", scale %.6g", (double)a->scale);
-    if (a->qkv_bias || a->out_bias)
-        strbuf_printf(out, ", bias on %s", a->qkv_bias && a->out_bias ? "q k v out" : a->qkv_bias ? "q k v" : "out");
+    describe_extras(b, out);
 }

@@ -7,42 +7,106 @@
 
 #include "base/mem.h"
 #include "compute/kernels.h"
+#include "model/rope.h"
 
-static int replace(float **buffer, int64_t rows, int64_t cols, err *e)
+int runtime_room(runtime *r, buffer b, int64_t rows, int64_t cols, err *e)
 {
     size_t n, bytes;
     if (!size_mul(&n, (size_t)rows, (size_t)cols) || !size_mul(&bytes, n, sizeof(float)))
         return err_nomem(e, "activations");
-    mem_free_large(*buffer);
-    *buffer = mem_large(bytes ? bytes : 64, e);
-    return *buffer ? 0 : ERR_RESOURCE;
+    if (n <= r->room[b] && r->buf[b])
+        return 0;
+    mem_free_large(r->buf[b]);
+    r->room[b] = 0;
+    r->buf[b] = mem_large(bytes ? bytes : 64, e);
+    if (!r->buf[b])
+        return ERR_RESOURCE;
+    r->room[b] = n;
+    return 0;
 }
-
-static int64_t widest(const model *m, int64_t (*of)(const attn_plan *))
-{
-    int64_t w = 0;
-    for (int l = 0; l < m->n_layer; l++) {
-        int64_t x = of(&m->layers[l].attn);
-        w = x > w ? x : w;
-    }
-    return w;
-}
-
-static int64_t q_width(const attn_plan *a) { return (int64_t)a->n_head * a->d_qk; }
-static int64_t k_width(const attn_plan *a) { return (int64_t)a->n_kv_head * a->d_qk; }
-static int64_t v_width(const attn_plan *a) { return (int64_t)a->n_kv_head * a->d_v; }
-static int64_t head_width(const attn_plan *a) { return (int64_t)a->n_head * a->d_v; }
 
 int64_t runtime_logit_rows(const model *m)
 {
-    int64_t rows = (1 << 23) / m->vocab / 4;
+    int64_t rows = m->vocab > 0 ? (1 << 23) / m->vocab / 4 : 1;
     return rows < 1 ? 1 : rows > RUNTIME_ROWS ? RUNTIME_ROWS : rows;
 }
 
+static int64_t max64(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Widest rows of a stack's buffers. */
+typedef struct widths {
+    int64_t q, k, v, heads, gates, low, nope, router, used, embedded, input, heads_count;
+    bool moe, parallel;
+} widths;
+
+static void widen(widths *w, const stack *s, const attention_block *b, int64_t source)
+{
+    const attn_plan *p = &b->plan;
+    w->q = max64(w->q, (int64_t)p->n_head * p->d_qk);
+    w->k = max64(w->k, (int64_t)p->n_kv_head * p->d_qk);
+    w->v = max64(w->v, (int64_t)p->n_kv_head * p->d_v);
+    w->heads = max64(w->heads, (int64_t)p->n_head * p->d_v);
+    w->heads_count = max64(w->heads_count, p->n_head);
+    if (b->gate.data)
+        w->gates = w->heads;
+    if (b->mla) {
+        w->low = max64(w->low, max64(b->mla->q_down.data ? b->mla->q_down.n_out : 0, b->mla->kv_rank + b->mla->d_rope));
+        w->nope = max64(w->nope, (int64_t)p->n_head * b->mla->d_nope);
+    }
+    w->input = max64(w->input, max64(max64(s->width, source), max64(w->heads, w->low)));
+}
+
+static widths widest(const model *m, const stack *s)
+{
+    widths w = {.embedded = s->width, .input = s->width};
+    for (int l = 0; l < s->n_layer; l++) {
+        const model_layer *y = &s->layers[l];
+        if (y->delta) {
+            const delta_net *d = y->delta;
+            int64_t values = (int64_t)d->n_value_head * d->d_value;
+            w.q = max64(w.q, (int64_t)d->n_key_head * d->d_key);
+            w.k = max64(w.k, (int64_t)d->n_key_head * d->d_key + 2 * d->n_value_head);
+            w.v = max64(w.v, values);
+            w.heads = max64(w.heads, values);
+            w.gates = max64(w.gates, values);
+        } else {
+            widen(&w, s, &y->self, 0);
+        }
+        if (y->has_cross)
+            widen(&w, s, &y->cross, m->encoder->width);
+        if (y->moe) {
+            w.moe = true;
+            w.router = max64(w.router, 2 * (int64_t)y->moe->n_expert);
+            w.used = max64(w.used, y->moe->n_used);
+        }
+        w.parallel |= y->parallel;
+    }
+    if (w.gates)
+        w.gates = w.heads; /* the two change places */
+    if (s->embed.kind == EMBED_TOKENS)
+        w.embedded = max64(w.embedded, s->embed.tokens.n_in);
+    w.input = max64(max64(w.input, max64(w.heads, w.embedded)), s->ffn);
+    return w;
+}
+
+/* The widest input of any product in the model. */
 static int64_t largest_input(const model *m)
 {
-    int64_t k = m->width > m->ffn ? m->width : m->ffn, h = widest(m, head_width);
-    return k > h ? k : h;
+    const stack *stacks[MODEL_MAX_STACKS];
+    int n = model_stacks(m, stacks);
+    int64_t k = 0;
+    for (int i = 0; i < n; i++) {
+        const embedding *b = &stacks[i]->embed;
+        k = max64(k, widest(m, stacks[i]).input);
+        if (b->kind == EMBED_PATCHES)
+            k = max64(k, b->patch_proj.n_in);
+        if (b->kind == EMBED_AUDIO)
+            k = max64(k, max64(b->conv1.n_in, b->conv2.n_in));
+    }
+    return max64(k, m->head.unembedding.n_in);
 }
 
 int runtime_new(runtime **out, const model *m, int threads, precision prec, err *e)
@@ -57,8 +121,7 @@ int runtime_new(runtime **out, const model *m, int threads, precision prec, err 
     r->sin = mem_array((size_t)m->n_rope, sizeof *r->sin, e);
     if (!r->cos || !r->sin || (rc = pool_new(&r->pool, threads, e)) || (rc = gemm_scratch_new(&r->gemm, r->pool, e)) ||
         (rc = attn_scratch_new(&r->attn, r->pool, e)) ||
-        (rc = gemm_scratch_reserve(r->gemm, RUNTIME_ROWS, largest_input(m), e)) ||
-        (rc = replace(&r->position, pool_threads(r->pool), m->width, e))) {
+        (rc = gemm_scratch_reserve(r->gemm, RUNTIME_ROWS, largest_input(m), e))) {
         runtime_free(r);
         return rc;
     }
@@ -70,13 +133,13 @@ void runtime_free(runtime *r)
 {
     if (!r)
         return;
-    float *const buffers[] = {r->x, r->q, r->k, r->v, r->heads, r->normed, r->gate, r->up, r->added, r->position, r->logits};
-    for (size_t i = 0; i < sizeof buffers / sizeof *buffers; i++)
-        mem_free_large(buffers[i]);
+    for (int i = 0; i < BUF_COUNT; i++)
+        mem_free_large(r->buf[i]);
     for (int i = 0; r->cos && r->sin && i < r->m->n_rope; i++) {
         mem_free_large(r->cos[i]);
         mem_free_large(r->sin[i]);
     }
+    free(r->chosen);
     free(r->cos);
     free(r->sin);
     attn_scratch_free(r->attn);
@@ -113,62 +176,120 @@ static float cosine(float angle)
     return (float)(fmod(q, 2) != 0 ? y : -y);
 }
 
-/* Angles are rounded to float32 before cosine and sine, as in the reference implementation. */
-static int make_rope(runtime *r, int64_t n, err *e)
+static int rope_table(float **table, int64_t rows, int64_t cols, err *e)
 {
+    size_t n, bytes;
+    if (!size_mul(&n, (size_t)rows, (size_t)cols) || !size_mul(&bytes, n, sizeof(float)))
+        return err_nomem(e, "position tables");
+    mem_free_large(*table);
+    *table = mem_large(bytes ? bytes : 64, e);
+    return *table ? 0 : ERR_RESOURCE;
+}
+
+/* Tables for positions below `rows`, for sequences of `length` tokens.  Angles are rounded to float32 before cosine
+ * and sine, as in the reference implementation. */
+static int make_rope(runtime *r, int64_t rows, int64_t length, err *e)
+{
+    bool same = rows <= r->rope_rows;
     int rc;
-    if (n <= r->rope_capacity)
+    for (int i = 0; i < r->m->n_rope && same; i++)
+        same = rope_same_frequencies(&r->m->ropes[i], r->rope_length, length);
+    r->rope_length = length;
+    if (same)
         return 0;
-    r->rope_capacity = 0; /* until every table has its new size */
+    r->rope_rows = 0; /* until every table has its new size */
     for (int i = 0; i < r->m->n_rope; i++) {
         const rope_plan *p = &r->m->ropes[i];
         int half = p->dim / 2;
-        if ((rc = replace(&r->cos[i], n, half, e)) || (rc = replace(&r->sin[i], n, half, e)))
+        float *frequency = mem_array((size_t)half, sizeof *frequency, e);
+        if (!frequency)
+            return ERR_RESOURCE;
+        if ((rc = rope_table(&r->cos[i], rows, half, e)) || (rc = rope_table(&r->sin[i], rows, half, e))) {
+            free(frequency);
             return rc;
-        for (int64_t t = 0; t < n; t++)
+        }
+        rope_frequencies(frequency, p, length);
+        for (int64_t t = 0; t < rows; t++)
             for (int j = 0; j < half; j++) {
-                float angle = (float)t * p->inv_freq[j];
+                float angle = (float)t * frequency[j];
                 r->cos[i][t * half + j] = cosine(angle) * (float)p->magnitude;
                 r->sin[i][t * half + j] = sine(angle) * (float)p->magnitude;
             }
+        free(frequency);
     }
-    r->rope_capacity = n;
+    r->rope_rows = rows;
     return 0;
 }
 
-int runtime_reserve(runtime *r, int64_t n, int64_t rope_n, err *e)
+static int reserve_experts(runtime *r, const widths *w, int64_t rows, int64_t width, err *e)
 {
-    const model *m = r->m;
-    int rc = make_rope(r, rope_n, e);
-    if (rc || n <= r->capacity)
+    int rc;
+    if (!w->moe)
+        return 0;
+    size_t n = (size_t)rows * (size_t)w->used;
+    if (n > r->chosen_room) {
+        int *more = mem_grow(r->chosen, n, sizeof *more, e);
+        if (!more)
+            return ERR_RESOURCE;
+        r->chosen = more;
+        r->chosen_room = n;
+    }
+    if ((rc = runtime_room(r, BUF_ROUTER, rows, w->router, e)) || (rc = runtime_room(r, BUF_EXPERT, rows, width, e)))
         return rc;
-    r->capacity = 0; /* until every buffer has its new size */
-    if ((rc = replace(&r->x, n, m->width, e)) || (rc = replace(&r->q, n, widest(m, q_width), e)) ||
-        (rc = replace(&r->k, n, widest(m, k_width), e)) || (rc = replace(&r->v, n, widest(m, v_width), e)) ||
-        (rc = replace(&r->heads, n, widest(m, head_width), e)))
+    return runtime_room(r, BUF_EXPERT_2, rows, width, e);
+}
+
+int runtime_reserve(runtime *r, const stack *s, int64_t n, int64_t n_key, int64_t positions, err *e)
+{
+    widths w = widest(r->m, s);
+    int64_t rows = n < RUNTIME_ROWS ? n : RUNTIME_ROWS, keys = max64(n, r->n_source);
+    int rc = make_rope(r, positions, n_key, e);
+    if (rc || (rc = runtime_room(r, BUF_X, n, s->width, e)) || (rc = runtime_room(r, BUF_Q, n, w.q, e)) ||
+        (rc = runtime_room(r, BUF_K, keys, w.k, e)) || (rc = runtime_room(r, BUF_V, keys, w.v, e)) ||
+        (rc = runtime_room(r, BUF_HEADS, n, w.heads, e)) || (rc = runtime_room(r, BUF_NORMED, rows, w.embedded, e)) ||
+        (rc = runtime_room(r, BUF_ADDED, rows, s->width, e)) || (rc = runtime_room(r, BUF_INNER, rows, s->ffn, e)) ||
+        (rc = runtime_room(r, BUF_UP, rows, s->ffn, e)) ||
+        (rc = runtime_room(r, BUF_ROW, runtime_threads(r), w.embedded, e)) ||
+        (rc = reserve_experts(r, &w, rows, s->width, e)))
         return rc;
-    int64_t rows = n < RUNTIME_ROWS ? n : RUNTIME_ROWS;
-    if ((rc = replace(&r->normed, rows, m->width, e)) || (rc = replace(&r->added, rows, m->width, e)) ||
-        (rc = replace(&r->gate, rows, m->ffn, e)) || (rc = replace(&r->up, rows, m->ffn, e)))
+    if ((w.gates && (rc = runtime_room(r, BUF_GATES, n, w.gates, e))) ||
+        (w.parallel && (rc = runtime_room(r, BUF_ADDED_2, rows, s->width, e))) ||
+        (w.low && ((rc = runtime_room(r, BUF_LOW, rows, w.low, e)) || (rc = runtime_room(r, BUF_LOW_2, rows, w.nope, e)))) ||
+        (s->alibi_slopes && (rc = runtime_room(r, BUF_KEY_BIAS, w.heads_count, n_key, e))) ||
+        (s->rel_table && (rc = runtime_room(r, BUF_REL_BIAS, w.heads_count, n + n_key - 1, e))))
         return rc;
-    r->capacity = n;
     return 0;
 }
 
 int runtime_reserve_logits(runtime *r, err *e)
 {
-    return r->logits ? 0 : replace(&r->logits, runtime_logit_rows(r->m), r->m->vocab, e);
+    return runtime_room(r, BUF_LOGITS, runtime_logit_rows(r->m), r->m->vocab, e);
 }
 
-size_t forward_memory(const model *m, int64_t n, int threads)
+/* Floats of a stack's pass over n tokens. */
+static double stack_floats(const model *m, const stack *s, double n, double keys, int threads)
 {
-    double rows = n < RUNTIME_ROWS ? (double)n : RUNTIME_ROWS, t = (double)n;
-    double kv = (double)(widest(m, k_width) + widest(m, v_width));
-    double floats = t * (double)(m->width + widest(m, q_width) + widest(m, head_width)) + 2 * t * kv;
-    floats += rows * (double)(2 * m->width + 2 * m->ffn) + (double)(runtime_logit_rows(m) * m->vocab);
-    floats += (rows + GEMM_MAX_MR) * (double)largest_input(m);
-    floats += threads * (2.0 * GEMM_MAX_NR * (double)largest_input(m) + GEMM_MAX_NR * t);
+    widths w = widest(m, s);
+    double rows = n < RUNTIME_ROWS ? n : RUNTIME_ROWS, all = n > keys ? n : keys;
+    double floats = n * (double)(s->width + w.q + w.heads + w.gates) + 2 * all * (double)(w.k + w.v);
+    floats += rows * (double)(w.embedded + 2 * s->width + 2 * s->ffn + w.low + w.nope);
+    if (w.moe)
+        floats += rows * (double)(w.router + 2 * s->width);
+    if (s->alibi_slopes || s->rel_table)
+        floats += 3 * n * (double)w.heads_count;
+    return floats + threads * (double)GEMM_MAX_NR * all;
+}
+
+size_t forward_memory(const model *m, const input_lengths *n, int threads)
+{
+    double floats = (double)(runtime_logit_rows(m) * m->vocab), length = (double)n->main;
+    floats += (RUNTIME_ROWS + GEMM_MAX_MR) * (double)largest_input(m) + threads * 2.0 * GEMM_MAX_NR * (double)largest_input(m);
+    floats += stack_floats(m, m->main, (double)n->main, (double)n->encoder, threads);
+    if (m->encoder)
+        floats += stack_floats(m, m->encoder, (double)n->encoder, 0, threads) + (double)n->encoder * (double)m->encoder->width;
+    if (m->vision)
+        floats += stack_floats(m, m->vision, (double)n->vision, 0, threads) + (double)n->vision * (double)m->main->width;
     for (int i = 0; i < m->n_rope; i++)
-        floats += t * m->ropes[i].dim;
+        floats += length * m->ropes[i].dim;
     return floats * 4 > 9e18 ? SIZE_MAX : (size_t)(floats * 4);
 }

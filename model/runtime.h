@@ -1,14 +1,44 @@
-/* Inside of a runtime: buffers that the layer loop uses, all sized before it starts. */
+/* Inside of a runtime: buffers that the layer loop uses, all sized before it starts, and the steps of a layer. */
 #ifndef ATTNSCOPE_MODEL_RUNTIME_H
 #define ATTNSCOPE_MODEL_RUNTIME_H
 
 #include "model/forward.h"
 
-/* Rows of activations that the MLP and the logits are computed for at a time. */
+/* Rows of activations that the MLP and the logits are computed for at a time (R below). */
 enum { RUNTIME_ROWS = 512 };
 
 /* Rows of logits at a time: a quarter of a million values, so that vocabularies of any size fit. */
 int64_t runtime_logit_rows(const model *m);
+
+/* Buffers of a run.  n: tokens of the stack that runs; widths are the widest of all layers. */
+typedef enum buffer {
+    BUF_X,        /* [n, C] residual stream */
+    BUF_Q,        /* [n, n_head * d_qk] of one layer */
+    BUF_K,        /* [n_key, n_kv_head * d_qk] of one layer */
+    BUF_V,        /* [n_key, n_kv_head * d_v] */
+    BUF_HEADS,    /* [n, n_head * d_v] head outputs */
+    BUF_GATES,    /* [n, n_head * d_v] gates on the head outputs */
+    BUF_NORMED,   /* [R, C] what a block reads */
+    BUF_ADDED,    /* [R, C] what a block adds to the stream */
+    BUF_ADDED_2,  /* [R, C] */
+    BUF_INNER,    /* [R, ffn] MLP: gate, and up where there is no gate */
+    BUF_UP,       /* [R, ffn] */
+    BUF_LOW,      /* [R, ranks of latent attention] */
+    BUF_LOW_2,    /* [R, n_head * d_nope] */
+    BUF_ROUTER,   /* [R, 2 n_expert] scores, weights */
+    BUF_EXPERT,   /* [R, C] rows that chose an expert */
+    BUF_EXPERT_2, /* [R, C] what the expert makes of them */
+    BUF_ROW,      /* [threads, widest embedding] */
+    BUF_KEY_BIAS, /* [n_head, n_key] ALiBi */
+    BUF_REL_BIAS, /* [n_head, n + n_key - 1] T5 */
+    BUF_SOURCE,   /* [n_source, C] what cross attention reads */
+    BUF_IMAGE,    /* [patches, C] image features in main's width */
+    BUF_FRONT,    /* unfolded patches or frames */
+    BUF_FRONT_2,
+    BUF_STATE,    /* delta rule: [n_value_head, d_key, d_value] and the convolution's last inputs */
+    BUF_LOGITS,   /* [runtime_logit_rows, V] */
+    BUF_COUNT
+} buffer;
 
 struct runtime {
     const model *m;
@@ -16,34 +46,77 @@ struct runtime {
     gemm_scratch *gemm;
     attn_scratch *attn;
     precision prec;
-    int64_t capacity;     /* tokens that the buffers hold */
-    int64_t rope_capacity;
-    float *x;             /* [capacity, C] residual stream */
-    float *q;             /* [capacity, n_head * d_qk] of one layer */
-    float *k, *v;         /* [capacity, n_kv_head * d] of one layer */
-    float *heads;         /* [capacity, n_head * d_v] head outputs */
-    float *normed;        /* [RUNTIME_ROWS, C] */
-    float *gate, *up;     /* [RUNTIME_ROWS, ffn] */
-    float *added;         /* [RUNTIME_ROWS, C] what a block adds to the stream */
-    float *position;      /* [threads, C] */
-    float *logits;        /* [runtime_logit_rows, V]; made when first asked for */
-    float **cos, **sin;   /* a rope: [rope_capacity, dim/2] */
+    float *buf[BUF_COUNT];
+    size_t room[BUF_COUNT];      /* floats */
+    int64_t n_source, n_image;   /* rows of BUF_SOURCE and BUF_IMAGE that hold something */
+    int *chosen;                 /* [R, n_used] experts of each row */
+    size_t chosen_room;
+    int64_t rope_rows, rope_length; /* positions in the tables, and the sequence length that they are for */
+    float **cos, **sin;          /* a rope: [rope_rows, dim/2] */
 };
 
-/* Room for n tokens from position 0 (rope tables up to rope_n). */
-int runtime_reserve(runtime *r, int64_t n, int64_t rope_n, err *e);
+/* Make buffer b hold rows x cols floats; its contents are lost when it grows. */
+int runtime_room(runtime *r, buffer b, int64_t rows, int64_t cols, err *e);
+/* Room for n queries of a stack over n_key keys (self attention), which is the length that length-dependent RoPE
+ * scalings see, and RoPE tables for positions below `positions` (n_key or more, when it will grow). */
+int runtime_reserve(runtime *r, const stack *s, int64_t n, int64_t n_key, int64_t positions, err *e);
 int runtime_reserve_logits(runtime *r, err *e);
 
-/* Where keys and values of a layer live: [n_key, ...] with room for pos0 + n rows. */
-typedef struct kv_view { float *k, *v; } kv_view;
+/* Where a layer keeps what later calls need: keys and values of the positions before, of the encoder's
+ * output, or the state of a delta rule.  NULL in a prefill. */
+typedef struct layer_cache { float *k, *v, *cross_k, *cross_v, *state; } layer_cache;
+/* Floats of a delta rule's state. */
+int64_t delta_net_state(const delta_net *d);
 
-/* The layers over tokens ids [n] at positions pos0...; cache [n_layer] holds keys and values of the positions
- * before; NULL: a prefill in the runtime's own buffers (pos0 must be 0). */
-int run_layers(runtime *r, const int32_t *ids, int64_t n, int64_t pos0, kv_view *cache, const observer *o,
-               const progress *p, err *e);
+/* One stack's pass. */
+typedef struct pass {
+    runtime *r;
+    const stack *s;
+    int64_t n, pos0;             /* rows of BUF_X, and the position of the first */
+    layer_cache *cache;          /* [n_layer] or NULL */
+    bool decoding;               /* one row reads weights at memory speed */
+    const observer *o;
+    const progress *p;
+} pass;
 
-/* Logits [rows, V] of rows of the residual stream after the last block.  decoding: one row, read at memory
- * speed. */
+/* The parts of a run (forward.c), shared with decoding. */
+int check_main_ids(const model *m, const int32_t *ids, int64_t n, int64_t pos0, err *e);
+/* Encoder and image tower: BUF_SOURCE and BUF_IMAGE. */
+int run_towers(runtime *r, const model_input *in, const input_lengths *n, const observer *o, const progress *p, err *e);
+int run_main(runtime *r, const model_input *in, int64_t n, int64_t pos0, layer_cache *cache, const observer *o,
+             const progress *p, err *e);
+
+/* The steps of a layer, each in a file of its own; x is BUF_X. */
+int stack_layers(pass *a, err *e);                                   /* layers.c */
+/* What a sublayer reads of x: rows row .. row + rows - 1 of it, or their norm, [rows, C]. */
+const float *sublayer_input(pass *a, const sublayer *at, int64_t row, int64_t rows);
+int attend_self(pass *a, int layer, err *e);                         /* attend.c: x -> BUF_HEADS */
+int attend_cross(pass *a, int layer, err *e);
+void project_latent(pass *a, const attention_block *b, const float *in, int64_t row, int64_t rows, float *k, float *v);
+int delta_net_rows(pass *a, int layer, err *e);                      /* delta_net.c: x -> BUF_HEADS */
+void mlp_rows(pass *a, const mlp *m, const float *in, int64_t ld, float *out, int64_t rows);  /* mlp.c */
+void moe_rows(pass *a, const moe *m, const float *in, float *out, int64_t rows);              /* moe.c */
+int embed_tokens(runtime *r, const stack *s, const int32_t *ids, int64_t n, int64_t pos0, err *e);  /* embed.c */
+int embed_patches(runtime *r, const stack *s, const model_input *in, err *e);     /* embed_patches.c */
+int embed_audio(runtime *r, const stack *s, const model_input *in, err *e);       /* embed_audio.c */
+int64_t patch_tokens(const embedding *e, int64_t height, int64_t width);  /* tokens of an image */
+/* Logits [rows, V] of rows of the residual stream after the last block. */
 void run_logits(runtime *r, const float *x, int64_t rows, float *logits, bool decoding);
+
+/* Operations over rows, shared out to the threads (rows.c).  ld: floats from one row to the next. */
+void rows_norm(runtime *r, const norm *n, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows, int64_t width);
+void rows_qk_norm(runtime *r, const qk_norm *n, float *x, int64_t ld, int64_t rows, int heads, int d);
+void rows_add(runtime *r, float *x, int64_t ldx, const float *y, int64_t ldy, int64_t rows, int64_t width);
+void rows_add_scaled(runtime *r, float *x, int64_t ldx, const float *y, int64_t ldy, float a, int64_t rows, int64_t width);
+void rows_scale(runtime *r, float *x, int64_t ld, float a, int64_t rows, int64_t width);
+void rows_gain(runtime *r, float *x, int64_t ld, const float *gain, int64_t rows, int64_t width); /* x *= gain */
+void rows_clamp(runtime *r, float *x, int64_t ld, float limit, int64_t rows, int64_t width);
+/* gate = act(gate) * up; up NULL: act(gate). */
+void rows_activate(runtime *r, act_kind act, float *gate, int64_t ldg, const float *up, int64_t ldu, int64_t rows,
+                   int64_t width);
+void rows_rope(runtime *r, int rope, float *x, int64_t ld, int64_t rows, int64_t pos0, int heads, int d);
+/* y = W x + b: one row of a decoder reads the weights at memory speed; more rows share panels. */
+void rows_linear(runtime *r, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows, const weight *w,
+                 bool decoding);
 
 #endif

@@ -1,0 +1,146 @@
+/* Attention of one layer: projections, norms, RoPE, the instrumented kernel.  Head outputs go to BUF_HEADS. */
+#include "model/runtime.h"
+
+const float *sublayer_input(pass *a, const sublayer *at, int64_t row, int64_t rows)
+{
+    int64_t width = a->s->width;
+    float *x = a->r->buf[BUF_X] + row * width;
+    if (at->pre.kind == NORM_NONE)
+        return x;
+    float *normed = at->residual_normed ? x : a->r->buf[BUF_NORMED];
+    rows_norm(a->r, &at->pre, normed, width, x, width, rows, width);
+    return normed;
+}
+
+static void finish_queries(pass *a, const attention_block *b, float *q, int64_t ldq)
+{
+    const attn_plan *p = &b->plan;
+    runtime *r = a->r;
+    rows_qk_norm(r, &b->q_norm, q, ldq, a->n, p->n_head, p->d_qk);
+    if (b->clip > 0)
+        rows_clamp(r, q, ldq, b->clip, a->n, ldq);
+    if (p->rope >= 0)
+        rows_rope(r, p->rope, q, ldq, a->n, a->pos0, p->n_head, p->d_qk);
+}
+
+static void finish_keys(pass *a, const attention_block *b, float *k, int64_t ldk, float *v, int64_t ldv)
+{
+    const attn_plan *p = &b->plan;
+    runtime *r = a->r;
+    rows_qk_norm(r, &b->k_norm, k, ldk, a->n, p->n_kv_head, p->d_qk);
+    if (b->clip > 0) {
+        rows_clamp(r, k, ldk, b->clip, a->n, ldk);
+        rows_clamp(r, v, ldv, b->clip, a->n, ldv);
+    }
+    if (p->rope >= 0)
+        rows_rope(r, p->rope, k, ldk, a->n, a->pos0, p->n_kv_head, p->d_qk);
+}
+
+static int64_t block_rows(int64_t n, int64_t row)
+{
+    return n - row < RUNTIME_ROWS ? n - row : RUNTIME_ROWS;
+}
+
+/* The kernel, under the observer's tap. */
+static int attend(pass *a, const attention_block *b, int layer, attn_args *args, err *e)
+{
+    const attn_tap *tap = NULL;
+    const attn_plan *p = &b->plan;
+    const observer *o = a->o;
+    int rc;
+    args->kind = p->kind;
+    args->layer = layer;
+    args->n_head = p->n_head;
+    args->n_kv_head = p->n_kv_head;
+    args->d_qk = p->d_qk;
+    args->d_v = p->d_v;
+    args->scale = p->scale;
+    args->causal = p->causal;
+    args->window = p->window;
+    args->softcap = p->softcap;
+    args->sinks = b->sinks;
+    args->q = a->r->buf[BUF_Q];
+    args->out = a->r->buf[BUF_HEADS];
+    args->n_query = a->n;
+    args->ldq = (int64_t)p->n_head * p->d_qk;
+    args->ldk = (int64_t)p->n_kv_head * p->d_qk;
+    args->ldv = (int64_t)p->n_kv_head * p->d_v;
+    args->ldo = (int64_t)p->n_head * p->d_v;
+    args->prec = a->r->prec;
+    if (o && o->attention) {
+        attn_site site = {p->kind, layer, p, a->n, args->n_key};
+        if ((rc = o->attention(o->ud, a->r->m, &site, &tap, e)))
+            return rc;
+    }
+    return attention(a->r->attn, args, tap, e);
+}
+
+int attend_self(pass *a, int layer, err *e)
+{
+    const model_layer *y = &a->s->layers[layer];
+    const attention_block *b = &y->self;
+    const attn_plan *p = &b->plan;
+    runtime *r = a->r;
+    int64_t ldq = (int64_t)p->n_head * p->d_qk, ldk = (int64_t)p->n_kv_head * p->d_qk;
+    int64_t ldv = (int64_t)p->n_kv_head * p->d_v, ldo = (int64_t)p->n_head * p->d_v, width = a->s->width;
+    layer_cache own = {.k = r->buf[BUF_K], .v = r->buf[BUF_V]}, *kv = a->cache ? &a->cache[layer] : &own;
+    float *k = kv->k + a->pos0 * ldk, *v = kv->v + a->pos0 * ldv, *q = r->buf[BUF_Q];
+
+    for (int64_t row = 0; row < a->n; row += RUNTIME_ROWS) {
+        int64_t rows = block_rows(a->n, row);
+        const float *in = sublayer_input(a, &y->at_self, row, rows);
+        if (b->mla) {
+            project_latent(a, b, in, row, rows, k, v);
+        } else {
+            rows_linear(r, q + row * ldq, ldq, in, width, rows, &b->q, a->decoding);
+            rows_linear(r, k + row * ldk, ldk, in, width, rows, &b->k, a->decoding);
+            rows_linear(r, v + row * ldv, ldv, in, width, rows, &b->v, a->decoding);
+        }
+        if (b->gate.data)
+            rows_linear(r, r->buf[BUF_GATES] + row * ldo, ldo, in, width, rows, &b->gate, a->decoding);
+    }
+    finish_queries(a, b, q, ldq);
+    finish_keys(a, b, k, ldk, v, ldv);
+
+    attn_args args = {.k = kv->k, .v = kv->v, .pos0 = a->pos0, .n_key = a->pos0 + a->n};
+    if (a->s->alibi_slopes)
+        args.key_bias = r->buf[BUF_KEY_BIAS];
+    if (a->s->rel_table)
+        args.rel_bias = r->buf[BUF_REL_BIAS];
+    int rc = attend(a, b, layer, &args, e);
+    if (rc || !b->gate.data)
+        return rc;
+    /* sigmoid(gate) * heads comes out in the buffer of the gates, which is as large: the two change places. */
+    rows_activate(r, ACT_SIGMOID, r->buf[BUF_GATES], ldo, r->buf[BUF_HEADS], ldo, a->n, ldo);
+    float *gated = r->buf[BUF_GATES];
+    r->buf[BUF_GATES] = r->buf[BUF_HEADS];
+    r->buf[BUF_HEADS] = gated;
+    return 0;
+}
+
+int attend_cross(pass *a, int layer, err *e)
+{
+    const model_layer *y = &a->s->layers[layer];
+    const attention_block *b = &y->cross;
+    const attn_plan *p = &b->plan;
+    runtime *r = a->r;
+    int64_t ldq = (int64_t)p->n_head * p->d_qk, ldk = (int64_t)p->n_kv_head * p->d_qk;
+    int64_t ldv = (int64_t)p->n_kv_head * p->d_v, width = a->s->width, source = r->m->encoder->width;
+    layer_cache *c = a->cache ? &a->cache[layer] : NULL;
+    float *k = c ? c->cross_k : r->buf[BUF_K], *v = c ? c->cross_v : r->buf[BUF_V];
+
+    for (int64_t row = 0; row < a->n; row += RUNTIME_ROWS) {
+        int64_t rows = block_rows(a->n, row);
+        const float *in = sublayer_input(a, &y->at_cross, row, rows);
+        rows_linear(r, r->buf[BUF_Q] + row * ldq, ldq, in, width, rows, &b->q, a->decoding);
+    }
+    if (!c || a->pos0 == 0)
+        for (int64_t row = 0; row < r->n_source; row += RUNTIME_ROWS) {
+            int64_t rows = block_rows(r->n_source, row);
+            const float *in = r->buf[BUF_SOURCE] + row * source;
+            rows_linear(r, k + row * ldk, ldk, in, source, rows, &b->k, false);
+            rows_linear(r, v + row * ldv, ldv, in, source, rows, &b->v, false);
+        }
+    attn_args args = {.k = k, .v = v, .n_key = r->n_source};
+    return attend(a, b, layer, &args, e);
+}
