@@ -6,27 +6,54 @@
 #include "base/mem.h"
 
 /* States of different (head, chunk) are written by different threads: no shared cache lines. */
-enum { STATE_ALIGN = 64 };
+enum { STATE_ALIGN = 64, N_KIND = ATTN_VISION + 1 };
+
+/* The metrics as one kind of attention sees them. */
+typedef struct kind_plan {
+    metric_ctx *ctx;        /* [n_metric] */
+    bool *measured;         /* [n_metric] a head metric that makes sense here */
+    size_t *offset;         /* [n_metric] of the metric's state within the states of a (head, chunk) */
+    size_t stride;          /* bytes of all states of a (head, chunk) */
+    int in_flight, n_chunk;
+    unsigned need;          /* of all that are measured */
+} kind_plan;
 
 typedef struct analysis {
     const model *m;
     const analysis_request *req;
     const result_sink *out;
-    metric_ctx *ctx;        /* [n_metric] */
-    size_t *offset;         /* [n_metric] of the metric's state within the states of a (head, chunk) */
-    size_t stride;          /* bytes of all states of a (head, chunk) */
+    kind_plan kinds[N_KIND]; /* ctx NULL: the model, or this input, has no such attention */
+    metric_ctx *logits;     /* [n_metric] contexts of the metrics of logits */
     unsigned char *states;  /* [in_flight, n_chunk] blocks of stride bytes, zero when a head begins */
-    int in_flight, n_chunk;
-    unsigned need;          /* of all head metrics */
     bool want_logits;
     map_set *maps;          /* NULL when none is asked for */
-    attn_tap tap;           /* of the current layer */
+    const kind_plan *now;   /* of the attention that runs */
+    attn_tap tap;
 } analysis;
+
+bool metric_applies(const metric *measure, const model *m, attn_kind kind)
+{
+    if (measure->scope == METRIC_LOGITS)
+        return kind == m->main->kind && m->vocab > 0 && (measure->kinds & 1u << kind);
+    const stack *s = model_stack(m, kind);
+    if (!s || !(measure->kinds & 1u << kind))
+        return false;
+    return !measure->by_token || s->embed.kind == EMBED_TOKENS;
+}
+
+bool metric_applies_somewhere(const metric *measure, const model *m)
+{
+    for (int kind = 0; kind < N_KIND; kind++)
+        if (metric_applies(measure, m, (attn_kind)kind))
+            return true;
+    return false;
+}
 
 static void *state_of(const analysis *a, int metric_index, int head, int chunk)
 {
-    size_t cell = (size_t)(head % a->in_flight) * (size_t)a->n_chunk + (size_t)chunk;
-    return a->states + cell * a->stride + a->offset[metric_index];
+    const kind_plan *k = a->now;
+    size_t cell = (size_t)(head % k->in_flight) * (size_t)k->n_chunk + (size_t)chunk;
+    return a->states + cell * k->stride + k->offset[metric_index];
 }
 
 static void on_rows(void *ud, const attn_rows *r)
@@ -34,8 +61,8 @@ static void on_rows(void *ud, const attn_rows *r)
     analysis *a = ud;
     for (int i = 0; i < a->req->n_metric; i++) {
         const metric *m = a->req->metrics[i];
-        if (m->scope == METRIC_HEAD && m->rows)
-            m->rows(state_of(a, i, r->head, r->chunk), &a->ctx[i], r);
+        if (a->now->measured[i] && m->rows)
+            m->rows(state_of(a, i, r->head, r->chunk), &a->now->ctx[i], r);
     }
 }
 
@@ -44,48 +71,48 @@ static void on_tile(void *ud, const attn_tile *t)
     analysis *a = ud;
     for (int i = 0; i < a->req->n_metric; i++) {
         const metric *m = a->req->metrics[i];
-        if (m->scope == METRIC_HEAD && m->tile)
-            m->tile(state_of(a, i, t->head, t->chunk), &a->ctx[i], t);
+        if (a->now->measured[i] && m->tile)
+            m->tile(state_of(a, i, t->head, t->chunk), &a->now->ctx[i], t);
     }
     if (a->maps)
         map_set_tile(a->maps, t);
 }
 
-static int on_heads_done(void *ud, int layer, int head0, int head1, err *e)
+static int finish_head(analysis *a, int layer, int head, err *e)
 {
-    analysis *a = ud;
-    for (int head = head0; head < head1; head++) {
-        for (int i = 0; i < a->req->n_metric; i++) {
-            const metric *m = a->req->metrics[i];
-            if (m->scope != METRIC_HEAD)
-                continue;
-            for (int chunk = 1; chunk < a->n_chunk; chunk++)
-                m->merge(state_of(a, i, head, 0), state_of(a, i, head, chunk), &a->ctx[i]);
-            int r = m->finish(state_of(a, i, head, 0), &a->ctx[i], layer, head, a->out, e);
-            if (r != 0)
-                return r;
-        }
-        if (a->maps && map_set_wants(a->maps, head)) {
-            int r = map_set_emit(a->maps, head, a->out, e);
-            if (r != 0)
-                return r;
-        }
-        size_t slot = (size_t)(head % a->in_flight) * (size_t)a->n_chunk;
-        memset(a->states + slot * a->stride, 0, (size_t)a->n_chunk * a->stride);
+    const kind_plan *k = a->now;
+    int r = 0;
+    for (int i = 0; i < a->req->n_metric && r == 0; i++) {
+        const metric *m = a->req->metrics[i];
+        if (!k->measured[i])
+            continue;
+        for (int chunk = 1; chunk < k->n_chunk; chunk++)
+            m->merge(state_of(a, i, head, 0), state_of(a, i, head, chunk), &k->ctx[i]);
+        r = m->finish(state_of(a, i, head, 0), &k->ctx[i], layer, head, a->out, e);
     }
-    return 0;
+    if (r == 0 && a->maps && map_set_wants(a->maps, head))
+        r = map_set_emit(a->maps, head, a->out, e);
+    size_t slot = (size_t)(head % k->in_flight) * (size_t)k->n_chunk;
+    memset(a->states + slot * k->stride, 0, (size_t)k->n_chunk * k->stride);
+    return r;
 }
 
-/* The number of heads in flight is the attention's own choice for the layer's head count. */
-static int on_attention(void *ud, const model *m, int layer, int64_t n, const attn_tap **tap, err *e)
+static int on_heads_done(void *ud, int layer, int head0, int head1, err *e)
+{
+    int r = 0;
+    for (int head = head0; head < head1 && r == 0; head++)
+        r = finish_head(ud, layer, head, e);
+    return r;
+}
+
+static int on_attention(void *ud, const model *m, const attn_site *site, const attn_tap **tap, err *e)
 {
     analysis *a = ud;
-    (void)n;
-    for (int i = 0; i < a->req->n_metric; i++)
-        a->ctx[i].kind = m->layers[layer].attn.kind;
-    a->tap = (attn_tap){a->need, on_rows, on_tile, on_heads_done, a};
+    (void)m;
+    a->now = &a->kinds[site->kind];
+    a->tap = (attn_tap){a->now->need, on_rows, on_tile, on_heads_done, a};
     if (a->maps) {
-        int r = map_set_layer(a->maps, layer, e);
+        int r = map_set_site(a->maps, site, a->now->n_chunk, a->now->in_flight, e);
         if (r != 0)
             return r;
         if (map_set_any(a->maps))
@@ -99,80 +126,165 @@ static int on_logits(void *ud, int64_t pos0, const float *logits, int64_t n, int
 {
     analysis *a = ud;
     for (int i = 0; i < a->req->n_metric; i++) {
-        const metric *m = a->req->metrics[i];
-        if (m->scope != METRIC_LOGITS)
+        if (!a->logits[i].m)
             continue;
-        int r = m->logits(&a->ctx[i], pos0, logits, n, vocab, a->out, e);
+        int r = a->logits[i].m->logits(&a->logits[i], pos0, logits, n, vocab, a->out, e);
         if (r != 0)
             return r;
     }
     return 0;
 }
 
-/* Prepare the metrics, lay out and reserve their states. */
-static int set_up(analysis *a, const runtime *r, const int32_t *ids, int64_t n, err *e)
+/* The tokens that a stack reads; NULL for patches and frames. */
+static const int32_t *stack_ids(const model *m, const stack *s, const model_input *in)
+{
+    if (s->embed.kind != EMBED_TOKENS)
+        return NULL;
+    return s == m->main ? in->ids : in->source;
+}
+
+static metric_ctx context_of(const analysis *a, const metric *measure, attn_kind kind, const model_input *in,
+                             const input_lengths *n)
+{
+    const stack *s = model_stack(a->m, kind), *keys = kind == ATTN_CROSS ? a->m->encoder : s;
+    return (metric_ctx){
+        .m = measure, .p = a->req->p, .ids = stack_ids(a->m, s, in), .n = input_queries(n, a->m, kind),
+        .key_ids = stack_ids(a->m, keys, in), .n_key = input_keys(n, a->m, kind), .n_layer = s->n_layer,
+        .kind = kind, .placeholder = a->m->vision && s == a->m->main ? a->m->image_token : -1,
+    };
+}
+
+/* Lay out the states of one kind: its metrics prepared, the most heads that are worked on together. */
+static int plan_kind(analysis *a, attn_kind kind, const runtime *r, const model_input *in, const input_lengths *n,
+                     err *e)
 {
     const analysis_request *req = a->req;
-    a->ctx = mem_array((size_t)req->n_metric, sizeof(*a->ctx), e);
-    a->offset = mem_array((size_t)req->n_metric, sizeof(*a->offset), e);
-    if (!a->ctx || !a->offset)
+    kind_plan *k = &a->kinds[kind];
+    const stack *s = model_stack(a->m, kind);
+    int64_t queries = s ? input_queries(n, a->m, kind) : 0;
+    if (queries == 0)
+        return 0;
+    k->ctx = mem_array((size_t)req->n_metric + 1, sizeof(*k->ctx), e);
+    k->measured = mem_array((size_t)req->n_metric + 1, sizeof(*k->measured), e);
+    k->offset = mem_array((size_t)req->n_metric + 1, sizeof(*k->offset), e);
+    if (!k->ctx || !k->measured || !k->offset)
         return ERR_RESOURCE;
-    a->n_chunk = attn_chunks(n);
-    a->in_flight = 1;
-    for (int l = 0; l < a->m->n_layer; l++) {
-        int heads = attn_heads_in_flight(runtime_threads(r), a->m->layers[l].attn.n_head, n);
-        if (heads > a->in_flight)
-            a->in_flight = heads;
+    k->n_chunk = attn_chunks(queries);
+    k->in_flight = 1;
+    for (int l = 0; l < s->n_layer; l++) {
+        const attention_block *b = model_attention(a->m, kind, l);
+        int heads = b ? attn_heads_in_flight(runtime_threads(r), b->plan.n_head, queries) : 0;
+        k->in_flight = heads > k->in_flight ? heads : k->in_flight;
     }
     for (int i = 0; i < req->n_metric; i++) {
         const metric *m = req->metrics[i];
-        a->ctx[i] = (metric_ctx){m, req->p, ids, n, a->m->n_layer, ATTN_SELF, NULL};
-        if (m->prepare) {
-            int rc = m->prepare(&a->ctx[i], e);
-            if (rc != 0)
-                return rc;
-        }
-        if (m->scope == METRIC_LOGITS) {
-            a->want_logits = true;
+        if (m->scope != METRIC_HEAD || !metric_applies(m, a->m, kind))
             continue;
-        }
-        a->need |= m->need;
-        a->offset[i] = a->stride;
-        size_t size = m->state_size(&a->ctx[i]);
-        if (!size_add(&a->stride, a->stride, size) || !size_add(&a->stride, a->stride, STATE_ALIGN - 1))
+        k->ctx[i] = context_of(a, m, kind, in, n);
+        int rc = m->prepare ? m->prepare(&k->ctx[i], e) : 0;
+        if (rc != 0)
+            return rc;
+        k->measured[i] = true;
+        k->need |= m->need;
+        k->offset[i] = k->stride;
+        if (!size_add(&k->stride, k->stride, m->state_size(&k->ctx[i])) ||
+            !size_add(&k->stride, k->stride, STATE_ALIGN - 1))
             return err_nomem(e, "metric states");
-        a->stride = a->stride / STATE_ALIGN * STATE_ALIGN;
+        k->stride = k->stride / STATE_ALIGN * STATE_ALIGN;
     }
-    size_t count, bytes;
-    if (!size_mul(&count, (size_t)a->in_flight, (size_t)a->n_chunk) || !size_mul(&bytes, count, a->stride) ||
-        !size_add(&bytes, bytes, STATE_ALIGN))
-        return err_nomem(e, "metric states");
-    a->states = mem_large(bytes, e);
-    if (!a->states)
-        return ERR_RESOURCE;
-    memset(a->states, 0, bytes);
-    if (req->n_map == 0)
-        return 0;
-    return map_set_new(&a->maps, a->m, req->maps, req->n_map, n, req->map_limit, a->n_chunk, a->in_flight, e);
+    return 0;
 }
 
-int analyse(runtime *r, const model *m, const int32_t *ids, int64_t n, const analysis_request *req,
-            const result_sink *out, const progress *p, err *e)
+static int plan_logits(analysis *a, const model_input *in, const input_lengths *n, err *e)
 {
-    if (n < 1)
-        return err_set(e, ERR_USAGE, "the prompt has no tokens");
+    a->logits = mem_array((size_t)a->req->n_metric + 1, sizeof(*a->logits), e);
+    if (!a->logits)
+        return ERR_RESOURCE;
+    attn_kind kind = a->m->main->kind;
+    for (int i = 0; i < a->req->n_metric; i++) {
+        const metric *m = a->req->metrics[i];
+        if (m->scope != METRIC_LOGITS || !metric_applies(m, a->m, kind))
+            continue;
+        a->logits[i] = context_of(a, m, kind, in, n);
+        int rc = m->prepare ? m->prepare(&a->logits[i], e) : 0;
+        if (rc != 0)
+            return rc;
+        a->want_logits = true;
+    }
+    return 0;
+}
+
+/* Prepare the metrics for each kind of attention, lay out and reserve their states. */
+static int set_up(analysis *a, const runtime *r, const model_input *in, const input_lengths *n, err *e)
+{
+    const analysis_request *req = a->req;
+    size_t most = 0;
+    int rc = plan_logits(a, in, n, e);
+    for (int kind = 0; kind < N_KIND && rc == 0; kind++) {
+        const kind_plan *k = &a->kinds[kind];
+        size_t bytes;
+        rc = plan_kind(a, (attn_kind)kind, r, in, n, e);
+        if (rc == 0 && (!size_mul(&bytes, (size_t)k->in_flight * (size_t)k->n_chunk, k->stride) ||
+                        !size_add(&bytes, bytes, STATE_ALIGN)))
+            rc = err_nomem(e, "metric states");
+        most = rc == 0 && bytes > most ? bytes : most;
+    }
+    if (rc != 0)
+        return rc;
+    a->states = mem_large(most, e);
+    if (!a->states)
+        return ERR_RESOURCE;
+    memset(a->states, 0, most);
+    int in_flight[N_KIND];
+    for (int kind = 0; kind < N_KIND; kind++)
+        in_flight[kind] = a->kinds[kind].in_flight;
+    return req->n_map ? map_set_new(&a->maps, a->m, n, req->maps, req->n_map, req->map_limit, in_flight, e) : 0;
+}
+
+static void release(metric_ctx *ctx, int n)
+{
+    for (int i = 0; ctx && i < n; i++)
+        if (ctx[i].shared && ctx[i].m->release)
+            ctx[i].m->release(&ctx[i]);
+    free(ctx);
+}
+
+static void tear_down(analysis *a)
+{
+    for (int kind = 0; kind < N_KIND; kind++) {
+        kind_plan *k = &a->kinds[kind];
+        release(k->ctx, a->req->n_metric);
+        free(k->measured);
+        free(k->offset);
+    }
+    release(a->logits, a->req->n_metric);
+    map_set_free(a->maps);
+    mem_free_large(a->states);
+}
+
+int analyse_check(const runtime *r, const model *m, const model_input *in, const analysis_request *req, err *e)
+{
+    analysis a = {.m = m, .req = req};
+    input_lengths n;
+    int rc = input_measure(&n, m, in, e);
+    if (rc == 0)
+        rc = set_up(&a, r, in, &n, e);
+    tear_down(&a);
+    return rc;
+}
+
+int analyse(runtime *r, const model *m, const model_input *in, const analysis_request *req, const result_sink *out,
+            const progress *p, err *e)
+{
     analysis a = {.m = m, .req = req, .out = out};
-    int rc = set_up(&a, r, ids, n, e);
+    input_lengths n;
+    int rc = input_measure(&n, m, in, e);
+    if (rc == 0)
+        rc = set_up(&a, r, in, &n, e);
     if (rc == 0) {
         observer o = {.attention = on_attention, .logits = a.want_logits ? on_logits : NULL, .ud = &a};
-        rc = forward(r, ids, n, &o, p, e);
+        rc = forward(r, in, &o, p, e);
     }
-    for (int i = 0; a.ctx && i < req->n_metric; i++)
-        if (a.ctx[i].shared && req->metrics[i]->release)
-            req->metrics[i]->release(&a.ctx[i]);
-    map_set_free(a.maps);
-    mem_free_large(a.states);
-    free(a.offset);
-    free(a.ctx);
+    tear_down(&a);
     return rc;
 }

@@ -15,15 +15,24 @@ typedef struct analysis_request {
     int64_t map_limit;                /* cells a side above which a map is pooled (mean); 0: never */
 } analysis_request;
 
-/* Values go to out in a fixed order: layer, head, metric in request order, position; then the metrics of
- * logits.  Nothing is emitted for a head before the head is complete. */
-int analyse(runtime *r, const model *m, const int32_t *ids, int64_t n, const analysis_request *req,
-            const result_sink *out, const progress *p, err *e);
+/* Does a metric say anything about this kind of attention of the model; about any? */
+bool metric_applies(const metric *measure, const model *m, attn_kind kind);
+bool metric_applies_somewhere(const metric *measure, const model *m);
 
-/* dump and verify: the arrays of a reference file.  [H, n, n] attn_<l>, [n, C] hidden_<l> (residual stream
- * after l blocks, before the final norm), [n, V] logits, [n] ids. */
+/* Values go to out in a fixed order: stack as they run (vision, encoder, main), layer, self before cross
+ * attention, head, metric in request order, position; then the metrics of logits.  Nothing is emitted for a
+ * head before the head is complete.  Metrics are left out where they do not apply. */
+int analyse(runtime *r, const model *m, const model_input *in, const analysis_request *req, const result_sink *out,
+            const progress *p, err *e);
+/* What analyse would refuse before it runs: input, parameters of metrics, heads, memory. */
+int analyse_check(const runtime *r, const model *m, const model_input *in, const analysis_request *req, err *e);
+
+/* dump and verify: the arrays of a reference file.  Inputs: [n] ids, [m] enc_ids, [channels, height, width]
+ * pixel_values, [n_mel, n_frame] input_features, those that the model takes.  Main stack: [H, n, n] attn_<l>, [n, C]
+ * hidden_<l> (residual stream after l blocks, before the final norm), [n, V] logits.  Encoder, or image tower in
+ * front of a decoder: [H, m, m] enc_attn_<l>, [m, C] enc_hidden_<l>.  Cross attention: [H, n, m] cross_attn_<l>. */
 typedef struct verify_row {
-    char array[32];      /* "hidden", "attn", "logits" */
+    char array[32];      /* "hidden", "attn", "enc_hidden", "enc_attn", "cross_attn", "logits" */
     int layer;           /* as in the array's name; NO_INDEX for logits */
     double max_abs;      /* largest absolute difference; infinite when a value is not a number */
     double nmse;         /* mean squared difference / mean square of the reference; likewise */
@@ -45,11 +54,9 @@ typedef struct verify_row {
  * ERR_INPUT (rows NULL): nothing to compare, or an array of another shape than the model's. */
 int verify_run(runtime *r, const model *m, const char *reference, verify_row **rows, int *n_row,
                const progress *p, err *e);
-/* Read the token ids of a reference file: allocated, free(). */
-int reference_ids(int32_t **ids, int64_t *n, const char *reference, err *e);
-/* Write ids (i64), logits, hidden_l and, if asked, attn_l (f32) of a run.  The attention of some heads is
- * held as [n, n] at a time: ERR_RESOURCE when that does not fit the memory that is free. */
-int dump_run(runtime *r, const model *m, const int32_t *ids, int64_t n, bool attention, const char *path,
-             const progress *p, err *e);
+/* Write the inputs (ids as i64), logits, hidden states and, if asked, attention (f32) of a run.  The attention of
+ * some heads is held at a time: ERR_RESOURCE when that does not fit the memory that is free. */
+int dump_run(runtime *r, const model *m, const model_input *in, bool attention, const char *path, const progress *p,
+             err *e);
 
 #endif

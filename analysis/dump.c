@@ -8,23 +8,30 @@
 typedef struct dump {
     const model *m;
     npz_writer *w;
-    int64_t n;
+    const model_input *in;
+    input_lengths n;
     bool attention;
-    float *probs;      /* [in_flight, n, n]: heads that are worked on; zero outside the visible keys */
-    int in_flight;
+    float *probs;      /* [in_flight, n_query, n_key]: heads that are worked on; zero outside the visible keys */
+    int in_flight[ATTN_VISION + 1];
+    attn_site site;    /* the attention that runs */
     attn_tap tap;
 } dump;
 
+static size_t head_cells(const dump *d)
+{
+    return (size_t)d->site.n_query * (size_t)d->site.n_key;
+}
+
 static float *head_probs(const dump *d, int head)
 {
-    return d->probs + (size_t)(head % d->in_flight) * (size_t)d->n * (size_t)d->n;
+    return d->probs + (size_t)(head % d->in_flight[d->site.kind]) * head_cells(d);
 }
 
 static void on_tile(void *ud, const attn_tile *t)
 {
     const dump *d = ud;
     for (int64_t q = t->q0; q < t->q0 + t->n_query; q++) {
-        float *row = head_probs(d, t->head) + q * d->n;
+        float *row = head_probs(d, t->head) + q * d->site.n_key;
         int64_t from, to;
         attn_tile_visible(t, q, &from, &to);
         for (int64_t k = from; k < to; k++)
@@ -35,25 +42,33 @@ static void on_tile(void *ud, const attn_tile *t)
 static int on_heads_done(void *ud, int layer, int head0, int head1, err *e)
 {
     dump *d = ud;
-    size_t bytes = (size_t)d->n * (size_t)d->n * sizeof(float);
+    (void)layer;
+    size_t bytes = head_cells(d) * sizeof(float);
     for (int head = head0; head < head1; head++) {
         int r = npz_add(d->w, head_probs(d, head), bytes, e);
         if (r != 0)
             return r;
         memset(head_probs(d, head), 0, bytes);
     }
-    return head1 == d->m->layers[layer].attn.n_head ? npz_end(d->w, e) : 0;
+    return head1 == d->site.plan->n_head ? npz_end(d->w, e) : 0;
 }
 
-static int on_attention(void *ud, const model *m, int layer, int64_t n, const attn_tap **tap, err *e)
+/* What comes before "hidden" and "attn" in the names of a stack's arrays. */
+static const char *prefix_of(const model *m, attn_kind kind)
+{
+    return kind == ATTN_CROSS ? "cross_" : kind == m->main->kind ? "" : "enc_";
+}
+
+static int on_attention(void *ud, const model *m, const attn_site *site, const attn_tap **tap, err *e)
 {
     dump *d = ud;
     *tap = NULL;
     if (!d->attention)
         return 0;
-    char name[32];
-    snprintf(name, sizeof(name), "attn_%d", layer);
-    int r = npz_begin(d->w, name, NPY_F32, 3, (int64_t[]){m->layers[layer].attn.n_head, n, n}, e);
+    char name[48];
+    snprintf(name, sizeof(name), "%sattn_%d", prefix_of(m, site->kind), site->layer);
+    d->site = *site;
+    int r = npz_begin(d->w, name, NPY_F32, 3, (int64_t[]){site->plan->n_head, site->n_query, site->n_key}, e);
     if (r != 0)
         return r;
     d->tap = (attn_tap){ATTN_NEED_PROBS, NULL, on_tile, on_heads_done, d};
@@ -61,11 +76,11 @@ static int on_attention(void *ud, const model *m, int layer, int64_t n, const at
     return 0;
 }
 
-static int on_hidden(void *ud, int layer, const float *x, int64_t n, int64_t width, err *e)
+static int on_hidden(void *ud, attn_kind kind, int layer, const float *x, int64_t n, int64_t width, err *e)
 {
     dump *d = ud;
-    char name[32];
-    snprintf(name, sizeof(name), "hidden_%d", layer);
+    char name[48];
+    snprintf(name, sizeof(name), "%shidden_%d", prefix_of(d->m, kind), layer);
     return npz_put(d->w, name, NPY_F32, 2, (int64_t[]){n, width}, x, e);
 }
 
@@ -74,63 +89,87 @@ static int on_logits(void *ud, int64_t pos0, const float *logits, int64_t n, int
     dump *d = ud;
     int r = 0;
     if (pos0 == 0)
-        r = npz_begin(d->w, "logits", NPY_F32, 2, (int64_t[]){d->n, vocab}, e);
+        r = npz_begin(d->w, "logits", NPY_F32, 2, (int64_t[]){d->n.main, vocab}, e);
     if (r == 0)
         r = npz_add(d->w, logits, (size_t)n * (size_t)vocab * sizeof(float), e);
-    if (r == 0 && pos0 + n == d->n)
+    if (r == 0 && pos0 + n == d->n.main)
         r = npz_end(d->w, e);
     return r;
 }
 
+/* Room for the largest of the attentions: heads that are worked on together, of each kind. */
 static int reserve_probs(dump *d, const runtime *r, err *e)
 {
-    d->in_flight = 1;
-    for (int l = 0; l < d->m->n_layer; l++) {
-        int heads = attn_heads_in_flight(runtime_threads(r), d->m->layers[l].attn.n_head, d->n);
-        d->in_flight = heads > d->in_flight ? heads : d->in_flight;
+    size_t most = 0;
+    for (int kind = 0; kind <= ATTN_VISION; kind++) {
+        int64_t n_query = input_queries(&d->n, d->m, (attn_kind)kind), n_key = input_keys(&d->n, d->m, (attn_kind)kind);
+        const stack *s = n_query ? model_stack(d->m, (attn_kind)kind) : NULL;
+        int heads = 0;
+        for (int l = 0; s && l < s->n_layer; l++) {
+            const attention_block *b = model_attention(d->m, (attn_kind)kind, l);
+            int n = b ? attn_heads_in_flight(runtime_threads(r), b->plan.n_head, n_query) : 0;
+            heads = n > heads ? n : heads;
+        }
+        d->in_flight[kind] = heads;
+        size_t bytes;
+        if (!size_mul(&bytes, (size_t)n_query, (size_t)n_key) || !size_mul(&bytes, bytes, (size_t)heads) ||
+            !size_mul(&bytes, bytes, sizeof(float)) || bytes > memory_available()) {
+            double gib = (double)heads * (double)n_query * (double)n_key * sizeof(float) / (1 << 30);
+            err_set(e, ERR_RESOURCE, "attention of %lld tokens, %d heads at a time, takes %.1f GiB of memory",
+                    (long long)n_query, heads, gib);
+            return err_hint(e, "leave it out with --no-attention, or give a shorter prompt");
+        }
+        most = bytes > most ? bytes : most;
     }
-    size_t bytes;
-    if (!size_mul(&bytes, (size_t)d->n, (size_t)d->n) || !size_mul(&bytes, bytes, (size_t)d->in_flight) ||
-        !size_mul(&bytes, bytes, sizeof(float)) || bytes > memory_available()) {
-        double gib = (double)d->in_flight * (double)d->n * (double)d->n * sizeof(float) / (1 << 30);
-        err_set(e, ERR_RESOURCE, "attention of %lld tokens, %d heads at a time, takes %.1f GiB of memory",
-                (long long)d->n, d->in_flight, gib);
-        return err_hint(e, "leave it out with --no-attention, or give a shorter prompt");
-    }
-    d->probs = mem_large(bytes, e);
+    if (most == 0)
+        return 0;
+    d->probs = mem_large(most, e);
     if (!d->probs)
         return ERR_RESOURCE;
-    memset(d->probs, 0, bytes);
+    memset(d->probs, 0, most);
     return 0;
 }
 
-static int put_ids(npz_writer *w, const int32_t *ids, int64_t n, err *e)
+static int put_ids(npz_writer *w, const char *name, const int32_t *ids, int64_t n, err *e)
 {
+    if (!ids)
+        return 0;
     int64_t *wide = mem_array((size_t)n, sizeof(*wide), e);
     if (!wide)
         return ERR_RESOURCE;
     for (int64_t i = 0; i < n; i++)
         wide[i] = ids[i];
-    int r = npz_put(w, "ids", NPY_I64, 1, &n, wide, e);
+    int r = npz_put(w, name, NPY_I64, 1, &n, wide, e);
     free(wide);
     return r;
 }
 
-int dump_run(runtime *r, const model *m, const int32_t *ids, int64_t n, bool attention, const char *path,
-             const progress *p, err *e)
+static int put_inputs(const dump *d, err *e)
 {
-    if (n < 1)
-        return err_set(e, ERR_USAGE, "the prompt has no tokens");
-    dump d = {.m = m, .n = n, .attention = attention};
-    int rc = 0;
-    if (attention && (rc = reserve_probs(&d, r, e)))
+    const model_input *in = d->in;
+    int r = put_ids(d->w, "ids", in->ids, in->n, e);
+    if (r == 0)
+        r = put_ids(d->w, "enc_ids", in->source, in->n_source, e);
+    if (r == 0 && in->pixels)
+        r = npz_put(d->w, "pixel_values", NPY_F32, 3, (int64_t[]){in->channels, in->height, in->width}, in->pixels, e);
+    if (r == 0 && in->features)
+        r = npz_put(d->w, "input_features", NPY_F32, 2, (int64_t[]){in->n_mel, in->n_frame}, in->features, e);
+    return r;
+}
+
+int dump_run(runtime *r, const model *m, const model_input *in, bool attention, const char *path, const progress *p,
+             err *e)
+{
+    dump d = {.m = m, .in = in, .attention = attention};
+    int rc = input_measure(&d.n, m, in, e);
+    if (rc != 0 || (attention && (rc = reserve_probs(&d, r, e))))
         return rc;
     rc = npz_create(&d.w, path, false, e);
     if (rc == 0)
-        rc = put_ids(d.w, ids, n, e);
+        rc = put_inputs(&d, e);
     if (rc == 0) {
         observer o = {.attention = on_attention, .hidden = on_hidden, .logits = on_logits, .ud = &d};
-        rc = forward(r, ids, n, &o, p, e);
+        rc = forward(r, in, &o, p, e);
     }
     if (rc == 0) {
         rc = npz_commit(d.w, e);

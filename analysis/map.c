@@ -12,88 +12,109 @@
 typedef struct chunk_share {
     int64_t row;       /* the pooled row it starts inside of, -1: none */
     bool begun;
-    double *sum;       /* [side] */
-    int64_t *count;   /* [side] */
+    double *sum;       /* [cols] */
+    int64_t *count;    /* [cols] */
 } chunk_share;
 
 typedef struct map_slot {
-    float *cells;         /* [side, side]; what the sink gets */
-    double *sum;          /* [side, side] pooled maps only */
-    int64_t *count;      /* [side, side] visible cells, pooled maps only */
+    float *cells;         /* [rows, cols]; what the sink gets */
+    double *sum;          /* [rows, cols] pooled maps only */
+    int64_t *count;       /* [rows, cols] visible cells, pooled maps only */
     chunk_share *share;   /* [n_chunk] pooled maps only */
 } map_slot;
 
 struct map_set {
     const model *m;
+    const input_lengths *n;
     const head_id *heads; /* [n_head] */
     int n_head;
-    int64_t n, pool, side;
-    int n_chunk, in_flight;
+    int64_t limit;
+    /* of the attention at hand */
+    attn_kind kind;
     int layer;
     bool any;
-    map_slot *slots;      /* [in_flight] of head % in_flight; filled when first needed */
+    int64_t n_query, n_key, pool, rows, cols;
+    int n_chunk, in_flight;
+    map_slot *slots;      /* [n_slot] of head % in_flight; filled when first needed, emptied with another shape */
+    int n_slot;
 };
 
-static int check_head(const model *m, head_id h, err *e)
+/* Cells of the maps of one kind. */
+static void map_shape(map_set *s, attn_kind kind)
 {
-    if (h.layer < 0 || h.layer >= m->n_layer) {
-        err_set(e, ERR_USAGE, "layer %d out of range (model has %d layers)", h.layer, m->n_layer);
+    s->n_query = input_queries(s->n, s->m, kind);
+    s->n_key = input_keys(s->n, s->m, kind);
+    int64_t longer = s->n_query > s->n_key ? s->n_query : s->n_key;
+    s->pool = s->limit > 0 && longer > s->limit ? (longer + s->limit - 1) / s->limit : 1;
+    s->rows = (s->n_query + s->pool - 1) / s->pool;
+    s->cols = (s->n_key + s->pool - 1) / s->pool;
+}
+
+static int check_head(const map_set *s, head_id h, err *e)
+{
+    const char *kind = attn_kind_name(h.kind);
+    const stack *owner = model_stack(s->m, h.kind);
+    if (!owner) {
+        err_set(e, ERR_USAGE, "%s has no %s attention", s->m->name, kind);
+        return err_hint(e, "`info` prints the attention of each layer");
+    }
+    if (h.layer < 0 || h.layer >= owner->n_run) {
+        err_set(e, ERR_USAGE, "layer %d out of range (model has %d layers)", h.layer, owner->n_run);
         return err_hint(e, "layers are counted from 0");
     }
-    const attn_plan *a = &m->layers[h.layer].attn;
-    if (h.kind != a->kind)
-        return err_set(e, ERR_USAGE, "layer %d has no %s attention", h.layer, attn_kind_name(h.kind));
-    if (h.head < 0 || h.head >= a->n_head) {
-        err_set(e, ERR_USAGE, "head %d out of range (layer %d has %d heads)", h.head, h.layer, a->n_head);
+    const attention_block *b = model_attention(s->m, h.kind, h.layer);
+    if (!b)
+        return err_set(e, ERR_USAGE, "layer %d has no %s attention", h.layer, kind);
+    if (h.head < 0 || h.head >= b->plan.n_head) {
+        err_set(e, ERR_USAGE, "head %d out of range (layer %d has %d heads)", h.head, h.layer, b->plan.n_head);
         return err_hint(e, "heads are counted from 0");
+    }
+    if (input_queries(s->n, s->m, h.kind) == 0) {
+        err_set(e, ERR_USAGE, "a map of %s attention is asked for, but the prompt has no image", kind);
+        return err_hint(e, "add --image FILE, or leave its heads out of --maps");
     }
     return 0;
 }
 
-int map_set_new(map_set **out, const model *m, const head_id *heads, int n_head, int64_t n, int64_t limit,
-                int n_chunk, int in_flight, err *e)
+/* Ask before taking: cells, and for pooled maps a double sum and a count of each. */
+static int check_memory(map_set *s, attn_kind kind, int in_flight, err *e)
+{
+    int n = 0;
+    for (int i = 0; i < s->n_head && n < in_flight; i++)
+        n += s->heads[i].kind == kind;
+    map_shape(s, kind);
+    double bytes = (double)s->rows * (double)s->cols * (s->pool > 1 ? 20 : 4) * n;
+    if (bytes <= (double)memory_available())
+        return 0;
+    err_set(e, ERR_RESOURCE, "maps of %" PRId64 " x %" PRId64 " cells need %.1f GiB of memory", s->rows, s->cols,
+            bytes / (1 << 30));
+    return err_hint(e, "pool them with --map-limit 1024, or ask for fewer heads");
+}
+
+int map_set_new(map_set **out, const model *m, const input_lengths *n, const head_id *heads, int n_head, int64_t limit,
+                const int *in_flight, err *e)
 {
     *out = NULL;
-    for (int i = 0; i < n_head; i++) {
-        int r = check_head(m, heads[i], e);
-        if (r != 0)
-            return r;
-    }
     map_set *s = mem_array(1, sizeof(*s), e);
     if (!s)
         return ERR_RESOURCE;
-    s->m = m;
-    s->heads = heads;
-    s->n_head = n_head;
-    s->n = n;
-    s->pool = limit > 0 && n > limit ? (n + limit - 1) / limit : 1;
-    s->side = (n + s->pool - 1) / s->pool;
-    s->n_chunk = n_chunk;
-    s->in_flight = in_flight;
-    s->layer = -1;
-    /* cells, and for pooled maps a double sum and a count of each */
-    double bytes = (double)s->side * (double)s->side * (s->pool > 1 ? 20 : 4) * (n_head < in_flight ? n_head : in_flight);
-    if (bytes > (double)memory_available()) {
-        int64_t side = s->side;
-        free(s);
-        err_set(e, ERR_RESOURCE, "maps of %" PRId64 " x %" PRId64 " cells need %.1f GiB of memory", side, side,
-                bytes / (1 << 30));
-        return err_hint(e, "pool them with --map-limit 1024, or ask for fewer heads");
-    }
-    s->slots = mem_array((size_t)in_flight, sizeof(*s->slots), e);
-    if (!s->slots) {
-        free(s);
-        return ERR_RESOURCE;
+    *s = (map_set){.m = m, .n = n, .heads = heads, .n_head = n_head, .limit = limit, .layer = -1};
+    for (int i = 0; i < n_head; i++) {
+        int r = check_head(s, heads[i], e);
+        if (r == 0)
+            r = check_memory(s, heads[i].kind, in_flight[heads[i].kind], e);
+        if (r != 0) {
+            free(s);
+            return r;
+        }
     }
     *out = s;
     return 0;
 }
 
-void map_set_free(map_set *s)
+static void drop_slots(map_set *s)
 {
-    if (!s)
-        return;
-    for (int i = 0; i < s->in_flight; i++) {
+    for (int i = 0; i < s->n_slot; i++) {
         map_slot *slot = &s->slots[i];
         for (int c = 0; slot->share && c < s->n_chunk; c++) {
             free(slot->share[c].sum);
@@ -105,31 +126,40 @@ void map_set_free(map_set *s)
         free(slot->cells);
     }
     free(s->slots);
+    s->slots = NULL;
+    s->n_slot = 0;
+}
+
+void map_set_free(map_set *s)
+{
+    if (!s)
+        return;
+    drop_slots(s);
     free(s);
 }
 
 static void slot_clear(const map_set *s, map_slot *slot)
 {
-    size_t side = (size_t)s->side;
-    for (size_t i = 0; i < side * side; i++)
+    size_t cells = (size_t)s->rows * (size_t)s->cols;
+    for (size_t i = 0; i < cells; i++)
         slot->cells[i] = NAN;
     if (s->pool == 1)
         return;
-    memset(slot->sum, 0, side * side * sizeof(*slot->sum));
-    memset(slot->count, 0, side * side * sizeof(*slot->count));
+    memset(slot->sum, 0, cells * sizeof(*slot->sum));
+    memset(slot->count, 0, cells * sizeof(*slot->count));
     for (int c = 0; c < s->n_chunk; c++) {
         chunk_share *share = &slot->share[c];
         share->begun = false;
         share->row = -1;
-        memset(share->sum, 0, side * sizeof(*share->sum));
-        memset(share->count, 0, side * sizeof(*share->count));
+        memset(share->sum, 0, (size_t)s->cols * sizeof(*share->sum));
+        memset(share->count, 0, (size_t)s->cols * sizeof(*share->count));
     }
 }
 
 static int slot_reserve(const map_set *s, map_slot *slot, err *e)
 {
-    size_t side = (size_t)s->side, cells;
-    if (!size_mul(&cells, side, side))
+    size_t cols = (size_t)s->cols, cells;
+    if (!size_mul(&cells, (size_t)s->rows, cols))
         return err_nomem(e, "an attention map");
     if (!slot->cells && !(slot->cells = mem_array(cells, sizeof(*slot->cells), e)))
         return ERR_RESOURCE;
@@ -142,9 +172,9 @@ static int slot_reserve(const map_set *s, map_slot *slot, err *e)
             return ERR_RESOURCE;
         for (int c = 0; c < s->n_chunk; c++) {
             chunk_share *share = &slot->share[c];
-            if (!share->sum && !(share->sum = mem_array(side, sizeof(*share->sum), e)))
+            if (!share->sum && !(share->sum = mem_array(cols, sizeof(*share->sum), e)))
                 return ERR_RESOURCE;
-            if (!share->count && !(share->count = mem_array(side, sizeof(*share->count), e)))
+            if (!share->count && !(share->count = mem_array(cols, sizeof(*share->count), e)))
                 return ERR_RESOURCE;
         }
     }
@@ -152,15 +182,26 @@ static int slot_reserve(const map_set *s, map_slot *slot, err *e)
     return 0;
 }
 
-int map_set_layer(map_set *s, int layer, err *e)
+int map_set_site(map_set *s, const attn_site *site, int n_chunk, int in_flight, err *e)
 {
-    s->layer = layer;
+    if (!s->slots || s->kind != site->kind || s->n_slot != in_flight) {
+        drop_slots(s);
+        s->slots = mem_array((size_t)in_flight, sizeof(*s->slots), e);
+        if (!s->slots)
+            return ERR_RESOURCE;
+        s->n_slot = in_flight;
+        map_shape(s, site->kind);
+    }
+    s->kind = site->kind;
+    s->layer = site->layer;
+    s->n_chunk = n_chunk;
+    s->in_flight = in_flight;
     s->any = false;
     for (int i = 0; i < s->n_head; i++) {
-        if (s->heads[i].layer != layer)
+        if (s->heads[i].kind != s->kind || s->heads[i].layer != s->layer)
             continue;
         s->any = true;
-        int r = slot_reserve(s, &s->slots[s->heads[i].head % s->in_flight], e);
+        int r = slot_reserve(s, &s->slots[s->heads[i].head % in_flight], e);
         if (r != 0)
             return r;
     }
@@ -175,7 +216,7 @@ bool map_set_any(const map_set *s)
 bool map_set_wants(const map_set *s, int head)
 {
     for (int i = 0; s->any && i < s->n_head; i++)
-        if (s->heads[i].layer == s->layer && s->heads[i].head == head)
+        if (s->heads[i].kind == s->kind && s->heads[i].layer == s->layer && s->heads[i].head == head)
             return true;
     return false;
 }
@@ -185,8 +226,8 @@ static void add_pooled(const map_set *s, map_slot *slot, const attn_tile *t, int
 {
     chunk_share *share = &slot->share[t->chunk];
     int64_t row = q / s->pool;
-    double *sum = slot->sum + row * s->side;
-    int64_t *count = slot->count + row * s->side;
+    double *sum = slot->sum + row * s->cols;
+    int64_t *count = slot->count + row * s->cols;
     if (row == share->row) {
         sum = share->sum;
         count = share->count;
@@ -219,7 +260,7 @@ void map_set_tile(map_set *s, const attn_tile *t)
             add_pooled(s, slot, t, q, from, to);
             continue;
         }
-        float *row = slot->cells + q * s->side;
+        float *row = slot->cells + q * s->cols;
         for (int64_t k = from; k < to; k++)
             row[k] = attn_tile_at(t, q, k);
     }
@@ -231,12 +272,12 @@ static void average(const map_set *s, map_slot *slot)
         const chunk_share *share = &slot->share[c];
         if (share->row < 0)
             continue;
-        for (int64_t k = 0; k < s->side; k++) {
-            slot->sum[share->row * s->side + k] += share->sum[k];
-            slot->count[share->row * s->side + k] += share->count[k];
+        for (int64_t k = 0; k < s->cols; k++) {
+            slot->sum[share->row * s->cols + k] += share->sum[k];
+            slot->count[share->row * s->cols + k] += share->count[k];
         }
     }
-    for (int64_t i = 0; i < s->side * s->side; i++)
+    for (int64_t i = 0; i < s->rows * s->cols; i++)
         if (slot->count[i] > 0)
             slot->cells[i] = (float)(slot->sum[i] / (double)slot->count[i]);
 }
@@ -247,11 +288,11 @@ int map_set_emit(map_set *s, int head, const result_sink *out, err *e)
     if (s->pool > 1)
         average(s, slot);
     result_map map = {
-        .kind = s->m->layers[s->layer].attn.kind,
+        .kind = s->kind,
         .layer = s->layer,
         .head = head,
-        .n_query = s->n,
-        .n_key = s->n,
+        .n_query = s->n_query,
+        .n_key = s->n_key,
         .pool = s->pool,
         .pooling = s->pool > 1 ? "mean" : "none",
         .cells = slot->cells,

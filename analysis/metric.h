@@ -19,15 +19,29 @@ typedef enum metric_scope {
 
 typedef struct metric metric;
 
-/* One metric on one prompt. */
+/* Bits of the kinds of attention that a metric makes sense for (struct metric.kinds). */
+enum {
+    KIND_SELF = 1 << ATTN_SELF,
+    KIND_ENCODER = 1 << ATTN_ENCODER,
+    KIND_CROSS = 1 << ATTN_CROSS,
+    KIND_VISION = 1 << ATTN_VISION,
+    KINDS_OWN = KIND_SELF | KIND_ENCODER | KIND_VISION, /* queries and keys are the same sequence */
+    KINDS_ALL = KINDS_OWN | KIND_CROSS,
+};
+
+/* One metric on one prompt and one kind of attention.  Queries and keys are the same sequence except in
+ * cross attention, where the keys are the encoder's. */
 typedef struct metric_ctx {
     const metric *m;
     const params *p;            /* holds the metric's own parameters, perhaps among others; never NULL
                                  * for a metric that has a table */
-    const int32_t *ids;         /* [n] */
-    int64_t n;                  /* tokens */
-    int n_layer;
-    attn_kind kind;             /* of the layer at hand */
+    const int32_t *ids;         /* [n] of the queries; NULL: patches of an image, frames of audio */
+    int64_t n;                  /* queries */
+    const int32_t *key_ids;     /* [n_key] or NULL likewise */
+    int64_t n_key;
+    int32_t placeholder;        /* id that stands for a piece of an image in ids; -1: none */
+    int n_layer;                /* of the stack */
+    attn_kind kind;             /* metrics of logits: of the stack that the logits come from */
     void *shared;               /* what prepare() made; read-only afterwards; freed by release() */
 } metric_ctx;
 
@@ -42,6 +56,9 @@ struct metric {
     const char *cost;           /* "free (row statistics)", "tiles" */
     metric_scope scope;
     unsigned need;              /* ATTN_NEED_* */
+    unsigned kinds;             /* KIND_*: where it makes sense; elsewhere it is not prepared nor fed.  A metric of
+                                 * logits: kinds of the stack that the logits come from */
+    bool by_token;              /* reads ids: not for patches and frames either */
     const param *params;        /* NULL or a table; option names carry the metric's name: "sink-keys" */
 
     /* Check the prompt and parameters, build what all heads share.  A prompt that cannot give a value

@@ -15,10 +15,11 @@ libattnscope_a_SOURCES += $(metric_sources) \
 	analysis/map.c \
 	analysis/metric.c \
 	analysis/query_mean.c \
+	analysis/reference.c \
 	analysis/repeats.c \
 	analysis/verify.c
 libattnscope_a_SOURCES += analysis/analyse.h analysis/map.h analysis/metric.h analysis/query_mean.h \
-	analysis/repeats.h
+	analysis/reference.h analysis/repeats.h
 
 registry/metrics.inc: Makefile build-aux/registry.sh
 	$(REGISTRY) METRIC $(metric_sources) > $@

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/analyse.h"
+#include "analysis/reference.h"
 #include "base/mem.h"
 #include "base/npz.h"
 
@@ -23,7 +24,8 @@ typedef struct difference_cell {
 typedef struct verification {
     const model *m;
     npz *ref;
-    int64_t n;
+    input_lengths len;
+    attn_site site;           /* of the attention at hand */
     npy attn, logits;         /* in use while .data is set */
     difference_cell *cells;   /* [in_flight, n_chunk] */
     int in_flight, n_chunk;
@@ -86,25 +88,16 @@ static void add_row(verification *v, const char *array, int layer, const differe
         row->rms = isnan(row->rms) ? INFINITY : row->rms;
     }
     row->resolution = score_resolution(d);
+    size_t tail = strlen(array);
     double reached = row->max_abs;
     if (!strcmp(array, "logits")) {
         row->gate = VERIFY_GATE_LOGITS;
         reached = isinf(row->max_abs) ? INFINITY : row->nmse;
     } else {
-        row->gate = !strcmp(array, "attn") ? VERIFY_GATE_ATTN : VERIFY_GATE_HIDDEN * row->rms;
+        bool attn = tail >= 4 && !strcmp(array + tail - 4, "attn");
+        row->gate = attn ? VERIFY_GATE_ATTN : VERIFY_GATE_HIDDEN * row->rms;
     }
     row->pass = isfinite(reached) && reached <= row->gate;
-}
-
-/* "[8, 11, 11]" */
-static void shape_text(char *out, size_t size, int n_dim, const int64_t *shape)
-{
-    size_t len = 0;
-    out[0] = '\0';
-    for (int i = 0; i < n_dim && len < size; i++)
-        len += (size_t)snprintf(out + len, size - len, "%s%" PRId64, i ? ", " : "[", shape[i]);
-    if (len < size)
-        snprintf(out + len, size - len, n_dim ? "]" : "[]");
 }
 
 /* One array of the reference, checked against the shape that the model gives it. */
@@ -118,8 +111,8 @@ static int get_array(npy *out, const npz *ref, const char *name, int n_dim, cons
         same = out->shape[i] == shape[i];
     if (!same) {
         char theirs[128], ours[128];
-        shape_text(theirs, sizeof(theirs), out->n_dim, out->shape);
-        shape_text(ours, sizeof(ours), n_dim, shape);
+        reference_shape_text(theirs, sizeof(theirs), out->n_dim, out->shape);
+        reference_shape_text(ours, sizeof(ours), n_dim, shape);
         err_set(e, ERR_INPUT, "%s has shape %s, the model gives %s", name, theirs, ours);
         r = err_hint(e, "it must come from the same checkpoint and hold one prompt, without a batch axis");
     } else if (out->dtype != NPY_F32 && out->dtype != NPY_F64 && out->dtype != NPY_F16) {
@@ -131,15 +124,29 @@ static int get_array(npy *out, const npz *ref, const char *name, int n_dim, cons
     return r;
 }
 
-static int get_layer(npy *out, const verification *v, const char *array, int layer, err *e)
+/* What arrays of this kind of attention are called: those of the stack that gives the logits have no prefix. */
+static const char *prefix_of(const model *m, attn_kind kind)
+{
+    return kind == ATTN_CROSS ? "cross_" : kind == m->main->kind ? "" : "enc_";
+}
+
+static int get_attn(npy *out, const verification *v, const attn_site *s, err *e)
 {
     char name[48];
-    snprintf(name, sizeof(name), "%s_%d", array, layer);
+    snprintf(name, sizeof(name), "%sattn_%d", prefix_of(v->m, s->kind), s->layer);
     if (!npz_has(v->ref, name))
         return 0;
-    if (!strcmp(array, "hidden"))
-        return get_array(out, v->ref, name, 2, (int64_t[]){v->n, v->m->width}, e);
-    return get_array(out, v->ref, name, 3, (int64_t[]){v->m->layers[layer].attn.n_head, v->n, v->n}, e);
+    return get_array(out, v->ref, name, 3, (int64_t[]){s->plan->n_head, s->n_query, s->n_key}, e);
+}
+
+static int get_hidden(npy *out, const verification *v, attn_kind stack_kind, int layer, err *e)
+{
+    char name[48];
+    snprintf(name, sizeof(name), "%shidden_%d", prefix_of(v->m, stack_kind), layer);
+    if (!npz_has(v->ref, name))
+        return 0;
+    int64_t n = input_queries(&v->len, v->m, stack_kind);
+    return get_array(out, v->ref, name, 2, (int64_t[]){n, model_stack(v->m, stack_kind)->width}, e);
 }
 
 static void done_with(npy *a)
@@ -148,17 +155,19 @@ static void done_with(npy *a)
     *a = (npy){0};
 }
 
-static int on_hidden(void *ud, int layer, const float *x, int64_t n, int64_t width, err *e)
+static int on_hidden(void *ud, attn_kind kind, int layer, const float *x, int64_t n, int64_t width, err *e)
 {
     verification *v = ud;
     npy ref = {0};
-    int r = get_layer(&ref, v, "hidden", layer, e);
+    int r = get_hidden(&ref, v, kind, layer, e);
     if (r != 0 || !ref.data)
         return r;
     difference d = {0};
+    char array[32];
     for (int64_t i = 0; i < n * width; i++)
         difference_add(&d, (double)x[i], ref_at(&ref, i));
-    add_row(v, "hidden", layer, &d);
+    snprintf(array, sizeof(array), "%shidden", prefix_of(v->m, kind));
+    add_row(v, array, layer, &d);
     done_with(&ref);
     return 0;
 }
@@ -174,13 +183,13 @@ static void on_rows(void *ud, const attn_rows *r)
     verification *v = ud;
     difference *d = cell_of(v, r->head, r->chunk);
     for (int64_t i = 0; i < r->n_query; i++) {
-        int64_t row = ((int64_t)r->head * v->n + r->q0 + i) * v->n;
+        int64_t n = v->site.n_key, row = ((int64_t)r->head * v->site.n_query + r->q0 + i) * n;
         double score = fabs((double)r->lse[i] + log((double)r->maximum[i]));
         if (isfinite(score) && score > d->score)
             d->score = score;
         for (int64_t k = 0; k < r->visible_lo[i]; k++)
             difference_add(d, 0, ref_at(&v->attn, row + k));
-        for (int64_t k = r->visible_hi[i]; k < v->n; k++)
+        for (int64_t k = r->visible_hi[i]; k < n; k++)
             difference_add(d, 0, ref_at(&v->attn, row + k));
     }
 }
@@ -190,7 +199,7 @@ static void on_tile(void *ud, const attn_tile *t)
     verification *v = ud;
     difference *d = cell_of(v, t->head, t->chunk);
     for (int64_t q = t->q0; q < t->q0 + t->n_query; q++) {
-        int64_t row = ((int64_t)t->head * v->n + q) * v->n, from, to;
+        int64_t row = ((int64_t)t->head * v->site.n_query + q) * v->site.n_key, from, to;
         attn_tile_visible(t, q, &from, &to);
         for (int64_t k = from; k < to; k++)
             difference_add(d, (double)attn_tile_at(t, q, k), ref_at(&v->attn, row + k));
@@ -207,21 +216,22 @@ static int on_heads_done(void *ud, int layer, int head0, int head1, err *e)
             difference_merge(&v->layer_sum, d);
             *d = (difference){0};
         }
-    if (head1 == v->m->layers[layer].attn.n_head) {
-        add_row(v, "attn", layer, &v->layer_sum);
+    if (head1 == v->site.plan->n_head) {
+        char array[32];
+        snprintf(array, sizeof(array), "%sattn", prefix_of(v->m, v->site.kind));
+        add_row(v, array, layer, &v->layer_sum);
         v->layer_sum = (difference){0};
         done_with(&v->attn);
     }
     return 0;
 }
 
-static int on_attention(void *ud, const model *m, int layer, int64_t n, const attn_tap **tap, err *e)
+static int on_attention(void *ud, const model *m, const attn_site *site, const attn_tap **tap, err *e)
 {
     verification *v = ud;
     (void)m;
-    (void)n;
-    *tap = NULL;
-    int r = get_layer(&v->attn, v, "attn", layer, e);
+    v->site = *site;
+    int r = get_attn(&v->attn, v, site, e);
     if (r == 0 && v->attn.data) {
         v->tap = (attn_tap){ATTN_NEED_PROBS | ATTN_NEED_LSE | ATTN_NEED_MAX, on_rows, on_tile, on_heads_done,
                             v};
@@ -236,105 +246,77 @@ static int on_logits(void *ud, int64_t pos0, const float *logits, int64_t n, int
     (void)e;
     for (int64_t i = 0; i < n * vocab; i++)
         difference_add(&v->logits_sum, (double)logits[i], ref_at(&v->logits, pos0 * vocab + i));
-    if (pos0 + n == v->n)
+    if (pos0 + n == v->len.main)
         add_row(v, "logits", NO_INDEX, &v->logits_sum);
     return 0;
 }
 
-/* Inputs and layers that this model does not have; the first array of each sort, so that a reference of
- * another model is refused before the run rather than after it. */
+/* One array name of a reference: "enc_hidden_3" and the like.  false: some other name. */
+typedef struct array_name { bool hidden; char prefix[8]; int layer; } array_name;
+
+static bool parse_name(array_name *out, const char *name)
+{
+    static const char *const prefixes[] = {"", "enc_", "cross_"};
+    for (int i = 0; i < 3; i++) {
+        size_t n = strlen(prefixes[i]);
+        int end = 0;
+        if (strncmp(name, prefixes[i], n))
+            continue;
+        snprintf(out->prefix, sizeof(out->prefix), "%s", prefixes[i]);
+        if (sscanf(name + n, "hidden_%5d%n", &out->layer, &end) == 1 && name[n + (size_t)end] == '\0' && out->layer >= 0) {
+            out->hidden = true;
+            return true;
+        }
+        end = 0;
+        if (sscanf(name + n, "attn_%5d%n", &out->layer, &end) == 1 && name[n + (size_t)end] == '\0' && out->layer >= 0) {
+            out->hidden = false;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The stack that a prefix means in this model; NULL: it has none. */
+static const stack *named_stack(const model *m, const char *prefix)
+{
+    if (!prefix[0])
+        return m->main;
+    if (!strcmp(prefix, "cross_"))
+        return m->encoder ? m->main : NULL;
+    return m->encoder ? m->encoder : m->vision;
+}
+
+/* Layers that this model does not have, so that a reference of another model is refused before the run rather
+ * than after it. */
 static int check_reference(verification *v, err *e)
 {
-    static const char *const foreign[] = {"enc_ids", "pixel_values", "input_features", NULL};
-    for (int i = 0; foreign[i]; i++)
-        if (npz_has(v->ref, foreign[i])) {
-            err_set(e, ERR_INPUT, "the reference has the input %s, which this model does not take",
-                    foreign[i]);
-            return err_hint(e, "the model reads token ids only");
-        }
     bool any = false;
     for (int i = 0; i < npz_count(v->ref); i++) {
         const char *name = npz_name(v->ref, i);
-        int layer = -1, end = 0;
-        char exact[48] = "";
-        if (sscanf(name, "hidden_%5d%n", &layer, &end) == 1 && name[end] == '\0' && layer >= 0) {
-            snprintf(exact, sizeof(exact), "hidden_%d", layer);
-            if (layer > v->m->n_layer)
-                return err_set(e, ERR_INPUT, "the reference has %s, the model %d layers", name,
-                               v->m->n_layer);
-            any = true;
-        } else if (sscanf(name, "attn_%5d%n", &layer, &end) == 1 && name[end] == '\0' && layer >= 0) {
-            snprintf(exact, sizeof(exact), "attn_%d", layer);
-            if (layer >= v->m->n_layer)
-                return err_set(e, ERR_INPUT, "the reference has %s, the model %d layers", name,
-                               v->m->n_layer);
-            any = true;
-        } else if (!strcmp(name, "logits")) {
-            any = true;
-        }
-        if (exact[0] && strcmp(exact, name))
+        array_name a;
+        any |= !strcmp(name, "logits");
+        if (!parse_name(&a, name))
+            continue;
+        char exact[48];
+        snprintf(exact, sizeof(exact), "%s%s_%d", a.prefix, a.hidden ? "hidden" : "attn", a.layer);
+        if (strcmp(exact, name))
             return err_set(e, ERR_INPUT, "the reference has %s; arrays are named like %s", name, exact);
+        const stack *s = named_stack(v->m, a.prefix);
+        if (!s)
+            return err_set(e, ERR_INPUT, "the reference has %s, the model has no such stack", name);
+        if (a.layer > s->n_layer - (a.hidden ? 0 : 1))
+            return err_set(e, ERR_INPUT, "the reference has %s, the model %d layers", name, s->n_layer);
+        any = true;
     }
     if (!any) {
         err_set(e, ERR_INPUT, "the reference has none of hidden_*, attn_* and logits: nothing to compare");
         return err_hint(e, "`dump` and examples/reference/make_reference.py write them");
     }
     npy a = {0};
-    int r = get_layer(&a, v, "hidden", 0, e);
+    int r = get_hidden(&a, v, v->m->main->kind, 0, e);
     done_with(&a);
-    if (r == 0)
-        r = get_layer(&a, v, "attn", 0, e);
-    done_with(&a);
-    if (r == 0 && npz_has(v->ref, "logits"))
-        r = get_array(&v->logits, v->ref, "logits", 2, (int64_t[]){v->n, v->m->vocab}, e);
-    return r;
-}
-
-static int read_ids(int32_t **ids, int64_t *n, const npz *ref, err *e)
-{
-    *ids = NULL;
-    if (!npz_has(ref, "ids")) {
-        err_set(e, ERR_INPUT, "the reference has no array ids");
-        return err_hint(e, "it must hold the token ids of the run as an integer array [n]");
-    }
-    npy a;
-    int r = npz_get(&a, ref, "ids", e);
-    if (r != 0)
-        return r;
-    if (a.n_dim != 1 || a.count < 1) {
-        char shape[128];
-        shape_text(shape, sizeof(shape), a.n_dim, a.shape);
-        r = err_set(e, ERR_INPUT, "ids has shape %s, expected [n]", shape);
-    } else if (!(*ids = mem_array((size_t)a.count, sizeof(**ids), e))) {
-        r = ERR_RESOURCE;
-    }
-    for (int64_t i = 0; r == 0 && i < a.count; i++) {
-        int64_t id;
-        if (!npy_int(&id, &a, i) || id < 0 || id > INT32_MAX)
-            r = err_set(e, ERR_INPUT, "ids[%" PRId64 "] is not a token id", i);
-        else
-            (*ids)[i] = (int32_t)id;
-    }
-    *n = a.count;
-    npy_free(&a);
-    if (r != 0) {
-        free(*ids);
-        *ids = NULL;
-    }
-    return r;
-}
-
-int reference_ids(int32_t **ids, int64_t *n, const char *reference, err *e)
-{
-    npz *ref;
-    *ids = NULL;
-    int r = npz_open(&ref, reference, e);
-    if (r != 0)
-        return r;
-    r = read_ids(ids, n, ref, e);
-    if (r != 0)
-        err_prefix(e, "%s", reference);
-    npz_close(ref);
+    if (r == 0 && npz_has(v->ref, "logits") && v->m->head.unembedding.data)
+        r = get_array(&v->logits, v->ref, "logits", 2, (int64_t[]){v->len.main, v->m->vocab}, e);
     return r;
 }
 
@@ -369,10 +351,35 @@ static int verdict(const verification *v, err *e)
     bool logits = !strcmp(worst->array, "logits");
     err_set(e, ERR_DIFFERS, "%d of %d arrays differ, %s most: %s %.3g, gate %.3g", failed, v->n_row,
                    name, logits ? "nmse" : "max abs", logits ? worst->nmse : worst->max_abs, worst->gate);
-    if (!strcmp(worst->array, "attn") && worst->max_abs <= worst->resolution)
+    if (strstr(worst->array, "attn") && worst->max_abs <= worst->resolution)
         err_hint(e, "scores so large resolve to about %.1e in float32: a reference made on another kind of processor "
                     "can differ by that", worst->resolution);
     return ERR_DIFFERS;
+}
+
+static int reserve(verification *v, const runtime *r, err *e)
+{
+    static const attn_kind kinds[] = {ATTN_SELF, ATTN_ENCODER, ATTN_CROSS, ATTN_VISION};
+    size_t rows = 4;
+    v->n_chunk = v->in_flight = 1;
+    for (int i = 0; i < 4; i++) {
+        const stack *s = model_stack(v->m, kinds[i]);
+        int64_t n = input_queries(&v->len, v->m, kinds[i]);
+        for (int l = 0; s && l < s->n_layer; l++) {
+            const attention_block *b = model_attention(v->m, kinds[i], l);
+            int heads = b ? attn_heads_in_flight(runtime_threads(r), b->plan.n_head, n) : 1;
+            v->in_flight = heads > v->in_flight ? heads : v->in_flight;
+            rows += 2;
+        }
+        rows++;
+        v->n_chunk = s && attn_chunks(n) > v->n_chunk ? attn_chunks(n) : v->n_chunk;
+    }
+    v->rows = mem_array(rows, sizeof(*v->rows), e);
+    v->cells = mem_large((size_t)v->in_flight * (size_t)v->n_chunk * sizeof(*v->cells), e);
+    if (!v->rows || !v->cells)
+        return ERR_RESOURCE;
+    memset(v->cells, 0, (size_t)v->in_flight * (size_t)v->n_chunk * sizeof(*v->cells));
+    return 0;
 }
 
 int verify_run(runtime *r, const model *m, const char *reference, verify_row **rows, int *n_row,
@@ -380,34 +387,24 @@ int verify_run(runtime *r, const model *m, const char *reference, verify_row **r
 {
     *rows = NULL;
     *n_row = 0;
-    verification v = {.m = m, .n_chunk = 1, .in_flight = 1};
-    int32_t *ids = NULL;
+    verification v = {.m = m};
+    reference_input in = {0};
     int rc = npz_open(&v.ref, reference, e);
     if (rc != 0)
         return rc;
-    if ((rc = read_ids(&ids, &v.n, v.ref, e)) || (rc = check_reference(&v, e))) {
+    if ((rc = reference_input_take(&in, m, v.ref, e)) || (rc = input_measure(&v.len, m, &in.in, e)) || (rc = check_reference(&v, e))) {
         err_prefix(e, "%s", reference);
         goto out;
     }
-    v.n_chunk = attn_chunks(v.n);
-    for (int l = 0; l < m->n_layer; l++) {
-        int heads = attn_heads_in_flight(runtime_threads(r), m->layers[l].attn.n_head, v.n);
-        v.in_flight = heads > v.in_flight ? heads : v.in_flight;
-    }
-    v.rows = mem_array((size_t)m->n_layer * 2 + 2, sizeof(*v.rows), e);
-    v.cells = mem_large((size_t)v.in_flight * (size_t)v.n_chunk * sizeof(*v.cells), e);
-    if (!v.rows || !v.cells) {
-        rc = ERR_RESOURCE;
+    if ((rc = reserve(&v, r, e)))
         goto out;
-    }
-    memset(v.cells, 0, (size_t)v.in_flight * (size_t)v.n_chunk * sizeof(*v.cells));
     observer o = {
         .attention = on_attention,
         .hidden = on_hidden,
         .logits = v.logits.data ? on_logits : NULL,
         .ud = &v,
     };
-    rc = forward(r, ids, v.n, &o, p, e);
+    rc = forward(r, &in.in, &o, p, e);
     if (rc == 0)
         rc = verdict(&v, e);
     if (rc == 0 || rc == ERR_DIFFERS) {
@@ -421,6 +418,6 @@ out:
     npy_free(&v.attn);
     npy_free(&v.logits);
     npz_close(v.ref);
-    free(ids);
+    reference_input_free(&in);
     return rc;
 }

@@ -3,8 +3,8 @@
 
 # What configure and the tests need, as Debian 12 names it.
 packages="gcc make autoconf automake pkg-config libreadline-dev libsqlite3-dev libpng-dev zlib1g-dev \
-libjansson-dev libpcre2-dev libutf8proc-dev libssl-dev libpango1.0-dev fonts-dejavu-core libcmocka-dev \
-python3 python3-pip"
+libjpeg62-turbo-dev libjansson-dev libpcre2-dev libutf8proc-dev libssl-dev libpango1.0-dev fonts-dejavu-core \
+libcmocka-dev python3 python3-pip"
 
 say()
 {
@@ -31,8 +31,8 @@ install_packages()
 {
     if ! command -v apt-get >/dev/null 2>&1 || ! command -v dpkg-query >/dev/null 2>&1; then
         say "This system has no apt-get.  configure needs: a C compiler, make, autoconf, automake, pkg-config,"
-        say "and the development files of readline, sqlite3, libpng, zlib, jansson, pcre2 (8 bit), utf8proc,"
-        say "openssl (libcrypto), pango with cairo; the tests need cmocka.  Fonts: DejaVu Sans."
+        say "and the development files of readline, sqlite3, libpng, libjpeg, zlib, jansson, pcre2 (8 bit),"
+        say "utf8proc, openssl (libcrypto), pango with cairo; the tests need cmocka.  Fonts: DejaVu Sans."
         return
     fi
     missing=$(missing_packages)

@@ -54,7 +54,7 @@ extern const param output_params[];
 extern const param common_params[];
 
 /* All tables of a command, its own first: at most 8, NULL-terminated. */
-typedef const param *command_tables[9];
+typedef const param *command_tables[16];
 void command_get_tables(const command *c, command_tables out);
 
 /* Print a table the way the options ask for: aligned (default), --csv, --tsv, --json (JSON Lines with

@@ -16,6 +16,12 @@ const param precision_params[] = {
     {.name = NULL},
 };
 
+const param config_params[] = {
+    {.name = "config", .kind = PARAM_PATH, .value = "FILE",
+     .help = "configuration of MODEL, where no config.json lies beside its weights"},
+    {.name = NULL},
+};
+
 const char *precision_name(precision p)
 {
     return precision_names[p];
@@ -70,11 +76,33 @@ void say(const session *s, const char *fmt, ...)
     fputc('\n', stderr);
 }
 
+static const char *option_config(const command_args *a)
+{
+    return params_row(a->p, "config") ? params_str(a->p, "config") : NULL;
+}
+
 int choose_model(session *s, const command_args *a, bool run, loaded_model **out, err *e)
 {
-    int rc = session_model(s, a->n > 0 ? a->word[0] : NULL, out, e);
+    int rc = session_model_with(s, a->n > 0 ? a->word[0] : NULL, option_config(a), out, e);
     if (!rc && run)
         rc = session_runtime(s, *out, (int)option_threads(s, a), option_precision(s, a), e);
+    return rc;
+}
+
+int choose_checkpoint(session *s, const command_args *a, bool weights_only, const checkpoint **out,
+                      checkpoint **opened, err *e)
+{
+    const checkpoint_options o = {.config = option_config(a), .weights_only = weights_only};
+    loaded_model *lm;
+    int rc;
+    *opened = NULL;
+    if (a->n > 0) {
+        rc = checkpoint_open_with(opened, a->word[0], &o, e);
+        *out = *opened;
+    } else {
+        rc = session_model_with(s, NULL, o.config, &lm, e);
+        *out = rc ? NULL : lm->m->ckpt;
+    }
     return rc;
 }
 
@@ -230,7 +258,7 @@ static void put_words(strbuf *b, const command_args *a, const parsed_command *c,
 
 char *repeatable_command(const command_args *a, const repeat_facts *facts, err *e)
 {
-    static const repeat_facts none = {NULL, NULL, NULL, NULL};
+    static const repeat_facts none = {0};
     const repeat_facts *f = facts ? facts : &none;
     parsed_line p;
     parse_wait wait;
@@ -245,6 +273,7 @@ char *repeatable_command(const command_args *a, const repeat_facts *facts, err *
             strbuf_putc(&b, ' ');
             put_shell_word(&b, f->model_path);
         }
+        put_option(&b, "config", f->config);
         put_option(&b, "precision", f->precision);
         put_words(&b, a, &p.command[0], f);
     }

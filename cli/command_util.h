@@ -13,6 +13,8 @@ void say(const session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* --precision; threads and the rest are common options. */
 extern const param precision_params[];
+/* --config: of every command that takes a MODEL and opens it with choose_model. */
+extern const param config_params[];
 const char *precision_name(precision p);
 /* Options first, then the session's settings. */
 int64_t option_threads(const session *s, const command_args *a);
@@ -20,6 +22,11 @@ precision option_precision(const session *s, const command_args *a);
 
 /* The model named by the first word, or the loaded one, with its runtime when `run` is set. */
 int choose_model(session *s, const command_args *a, bool run, loaded_model **out, err *e);
+
+/* The checkpoint named by the first word, opened with --config, or that of the loaded model; its family need not be
+ * supported.  weights_only: nor need there be a configuration.  *opened: to close, NULL for the loaded model's. */
+int choose_checkpoint(session *s, const command_args *a, bool weights_only, const checkpoint **out,
+                      checkpoint **opened, err *e);
 
 /* The store for a command that only reads: a file that is not there is an error and is not created. */
 int store_to_read(session *s, store **out, err *e);
@@ -34,6 +41,7 @@ int run_without_values(store *st, int64_t run, err *e);
 /* What the words of a command leave out; each may be NULL. */
 typedef struct repeat_facts {
     const char *model_path;   /* of the loaded model: put behind the verb */
+    const char *config;       /* with which the loaded model was opened */
     const char *precision;    /* from a setting */
     const char *isa;          /* from a setting: an option before the verb */
     const char *stdin_text;   /* what --prompt-file - read: put as --prompt in its place */

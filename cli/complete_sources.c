@@ -70,20 +70,29 @@ static void add_topics(word_list *out)
         word_list_add(out, t->name);
 }
 
-static void add_heads(word_list *out, const session *s, bool layers)
+static void add_heads_of(word_list *out, const model *m, attn_kind kind)
 {
     char text[32];
-    const model *m = s->current ? s->current->m : NULL;
-    for (int l = 0; m && l < m->n_layer; l++) {
-        if (layers) {
-            snprintf(text, sizeof text, "%d", l);
-            word_list_add(out, text);
-        }
-        for (int h = 0; !layers && h < m->layers[l].attn.n_head; h++) {
-            head_format(text, (head_id){m->layers[l].attn.kind, l, h});
+    const stack *s = model_stack(m, kind);
+    for (int l = 0; s && l < s->n_run; l++) {
+        const attention_block *b = model_attention(m, kind, l);
+        for (int h = 0; b && h < b->plan.n_head; h++) {
+            head_format(text, (head_id){kind, l, h});
             word_list_add(out, text);
         }
     }
+}
+
+static void add_heads(word_list *out, const session *s, bool layers)
+{
+    const model *m = s->current ? s->current->m : NULL;
+    for (int l = 0; m && layers && l < m->main->n_run; l++) {
+        char text[32];
+        snprintf(text, sizeof text, "%d", l);
+        word_list_add(out, text);
+    }
+    for (int k = ATTN_SELF; m && !layers && k <= ATTN_VISION; k++)
+        add_heads_of(out, m, (attn_kind)k);
 }
 
 static void add_query(word_list *out, const session *s, const char *sql)

@@ -43,36 +43,42 @@ static bool read_span(span *out, const char **s)
     return true;
 }
 
-static bool read_word(attn_kind *kind, span *layers, span *heads, const char *word)
+/* What one word asks for.  prefixed: the kind was written; every: "all", of all kinds or of that one. */
+typedef struct head_word {
+    attn_kind kind;
+    bool prefixed, every;
+    span layers, heads;
+} head_word;
+
+static bool read_word(head_word *w, const char *word)
 {
-    static const attn_kind kinds[] = {ATTN_SELF, ATTN_ENCODER, ATTN_CROSS, ATTN_VISION};
-    *kind = ATTN_SELF;
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
-        const char *name = attn_kind_name(kinds[i]);
+    *w = (head_word){.kind = ATTN_SELF, .layers = {0, -1}, .heads = {0, -1}};
+    for (int k = ATTN_SELF; k <= ATTN_VISION; k++) {
+        const char *name = attn_kind_name((attn_kind)k);
         size_t len = strlen(name);
         if (strncmp(word, name, len) == 0 && word[len] == '.') {
-            *kind = kinds[i];
+            w->kind = (attn_kind)k;
+            w->prefixed = true;
             word += len + 1;
             break;
         }
     }
-    *heads = (span){0, -1};
     if (strcmp(word, "all") == 0 || strcmp(word, "*") == 0) {
-        *layers = (span){0, -1};
+        w->every = true;
         return true;
     }
     const char *s = word;
     bool lettered = *s == 'L' || *s == 'l';
     if (lettered)
         s++;
-    if (!read_span(layers, &s))
+    if (!read_span(&w->layers, &s))
         return false;
     if (lettered && *s == '\0')
         return true;
     if (lettered ? *s != 'H' && *s != 'h' : *s != '.')
         return false;
     s++;
-    return read_span(heads, &s) && *s == '\0';
+    return read_span(&w->heads, &s) && *s == '\0';
 }
 
 static int out_of_range(const char *what, int64_t i, const char *owner, int64_t n, const char *things, err *e)
@@ -81,58 +87,88 @@ static int out_of_range(const char *what, int64_t i, const char *owner, int64_t 
     return err_hint(e, "layers and heads count from 0");
 }
 
-static int add_word(head_id *out, int *n, const model *m, const char *word, err *e)
+typedef struct selection {
+    const model *m;
+    head_id *head;
+    int n;
+} selection;
+
+static void add_head(selection *out, head_id h)
 {
-    attn_kind kind;
-    span layers, heads;
-    if (!read_word(&kind, &layers, &heads, word)) {
-        err_set(e, ERR_USAGE, "'%s' names no head", word);
-        return err_hint(e, "write L1H3, L1H* (a layer), L*H0, L0-3H2 or all; separate several with commas");
-    }
-    if (layers.hi < 0)
-        layers.hi = m->n_layer - 1;
-    if (layers.hi >= m->n_layer)
-        return out_of_range("layer", layers.lo >= m->n_layer ? layers.lo : layers.hi, "model", m->n_layer,
-                            "layers", e);
+    for (int i = 0; i < out->n; i++)
+        if (out->head[i].kind == h.kind && out->head[i].layer == h.layer && out->head[i].head == h.head)
+            return;
+    out->head[out->n++] = h;
+}
+
+/* Heads of one kind.  Layers without attention (a delta rule) are passed over, unless nothing else is named. */
+static int add_kind(selection *out, const head_word *w, const char *word, err *e)
+{
+    const stack *s = model_stack(out->m, w->kind);
+    int64_t n_layer = s ? s->n_run : 0, last = w->layers.hi < 0 ? n_layer - 1 : w->layers.hi;
+    if (n_layer && last >= n_layer)
+        return out_of_range("layer", w->layers.lo >= n_layer ? w->layers.lo : last, "model", n_layer, "layers", e);
     bool any = false;
-    for (int64_t l = layers.lo; l <= layers.hi; l++) {
-        const attn_plan *a = &m->layers[l].attn;
-        if (a->kind != kind)
+    for (int64_t l = w->layers.lo; l <= last && n_layer; l++) {
+        const attention_block *b = model_attention(out->m, w->kind, (int)l);
+        if (!b)
             continue;
         any = true;
         char owner[32];
         snprintf(owner, sizeof owner, "layer %" PRId64, l);
-        int64_t hi = heads.hi < 0 ? a->n_head - 1 : heads.hi;
-        if (hi >= a->n_head)
-            return out_of_range("head", heads.lo >= a->n_head ? heads.lo : hi, owner, a->n_head, "heads", e);
-        for (int64_t h = heads.lo; h <= hi; h++) {
-            bool known = false;
-            for (int i = 0; i < *n && !known; i++)
-                known = out[i].kind == kind && out[i].layer == l && out[i].head == h;
-            if (!known)
-                out[(*n)++] = (head_id){kind, (int)l, (int)h};
-        }
+        int64_t n = b->plan.n_head, hi = w->heads.hi < 0 ? n - 1 : w->heads.hi;
+        if (hi >= n)
+            return out_of_range("head", w->heads.lo >= n ? w->heads.lo : hi, owner, n, "heads", e);
+        for (int64_t h = w->heads.lo; h <= hi; h++)
+            add_head(out, (head_id){w->kind, (int)l, (int)h});
     }
-    if (!any) {
-        err_set(e, ERR_USAGE, "'%s': %s has no attention of that kind", word, m->name);
-        return err_hint(e, "`info` prints the attention of each layer");
+    if (any)
+        return 0;
+    if (n_layer)
+        err_set(e, ERR_USAGE, "'%s': %s attention weights", word, w->layers.lo == last ? "the layer has no" : "none of the layers has");
+    else
+        err_set(e, ERR_USAGE, "'%s': %s has no attention of that kind", word, out->m->name);
+    return err_hint(e, "`info` prints the attention of each layer");
+}
+
+static int add_word(selection *out, const char *word, err *e)
+{
+    head_word w;
+    if (!read_word(&w, word)) {
+        err_set(e, ERR_USAGE, "'%s' names no head", word);
+        return err_hint(e, "write L1H3, L1H* (a layer), L*H0, L0-3H2 or all; separate several with commas");
     }
-    return 0;
+    if (!w.prefixed && !w.every)
+        w.kind = out->m->main->kind;
+    if (w.prefixed || !w.every)
+        return add_kind(out, &w, word, e);
+    int rc = 0;
+    for (int k = ATTN_SELF; k <= ATTN_VISION && !rc; k++) {
+        w.kind = (attn_kind)k;
+        if (model_stack(out->m, w.kind))
+            rc = add_kind(out, &w, word, e);
+    }
+    return rc;
 }
 
 int head_select(head_id **out, int *n, const model *m, const char *text, err *e)
 {
-    size_t total = 0;
-    for (int l = 0; l < m->n_layer; l++)
-        total += (size_t)m->layers[l].attn.n_head;
+    size_t total = 1;
+    for (int k = ATTN_SELF; k <= ATTN_VISION; k++) {
+        const stack *s = model_stack(m, (attn_kind)k);
+        for (int l = 0; s && l < s->n_run; l++) {
+            const attention_block *b = model_attention(m, (attn_kind)k, l);
+            total += b ? (size_t)b->plan.n_head : 0;
+        }
+    }
     head_id *heads = mem_array(total, sizeof *heads, e);
     char *copy = mem_strdup(text, e);
     int rc = heads && copy ? 0 : ERR_RESOURCE;
-    int count = 0;
+    selection chosen = {m, heads, 0};
     char *save = NULL;
     for (char *w = rc ? NULL : strtok_r(copy, ", \t", &save); w && !rc; w = strtok_r(NULL, ", \t", &save))
-        rc = add_word(heads, &count, m, w, e);
-    if (!rc && count == 0) {
+        rc = add_word(&chosen, w, e);
+    if (!rc && chosen.n == 0) {
         err_set(e, ERR_USAGE, "no head is named");
         rc = err_hint(e, "write L1H3, L1H* (a layer) or all");
     }
@@ -142,7 +178,7 @@ int head_select(head_id **out, int *n, const model *m, const char *text, err *e)
         return rc;
     }
     *out = heads;
-    *n = count;
+    *n = chosen.n;
     return 0;
 }
 

@@ -1,5 +1,6 @@
 /* Choosing heads by words: "L1H3", "1.3", "L1H*", "L*H0", "L0-3H2", "L2" (all heads of layer 2), "all",
- * separated by commas, with "enc.", "cross." or "vis." before a word. */
+ * separated by commas, with "enc.", "cross." or "vis." before a word.  Without such a prefix the heads are those of
+ * the stack that gives the logits, and `all` means all kinds. */
 #ifndef ATTNSCOPE_CLI_HEAD_SELECT_H
 #define ATTNSCOPE_CLI_HEAD_SELECT_H
 

@@ -27,33 +27,45 @@ void format_bytes(char out[16], double n)
     snprintf(out, 16, u && n < 99.95 ? "%.1f %s" : "%.0f %s", n, unit[u]);
 }
 
-/* Consecutive layers with the same description share a line. */
-static char *describe_plan(const model *m, err *e)
+/* Consecutive layers with the same description share a line.  The stack that gives the logits goes without a
+ * prefix, the others have that of their heads' names. */
+static void describe_kind(const model *m, attn_kind kind, strbuf *all)
 {
-    strbuf all = {0}, now = {0}, first = {0};
-    for (int start = 0, l = 1; l <= m->n_layer; l++) {
+    const stack *s = model_stack(m, kind);
+    const char *dot = kind == m->main->kind ? "" : ".", *prefix = *dot ? attn_kind_name(kind) : "";
+    strbuf now = {0}, first = {0};
+    for (int start = 0, l = 1; l <= s->n_layer; l++) {
         if (l == start + 1) {
             strbuf_clear(&first);
-            model_describe_layer(m, start, &first);
+            model_describe_layer(m, kind, start, &first);
         }
-        if (l < m->n_layer) {
+        if (l < s->n_layer) {
             strbuf_clear(&now);
-            model_describe_layer(m, l, &now);
+            model_describe_layer(m, kind, l, &now);
             if (strcmp(strbuf_str(&now), strbuf_str(&first)) == 0)
                 continue;
         }
-        if (all.len)
-            strbuf_putc(&all, '\n');
+        if (all->len)
+            strbuf_putc(all, '\n');
+        strbuf_printf(all, "%s%s%d", prefix, dot, start);
         if (l - 1 > start)
-            strbuf_printf(&all, "%d-%d: %s", start, l - 1, strbuf_str(&first));
-        else
-            strbuf_printf(&all, "%d: %s", start, strbuf_str(&first));
+            strbuf_printf(all, "-%d", l - 1);
+        strbuf_printf(all, ": %s", strbuf_str(&first));
         start = l;
     }
-    strbuf_puts(&all, "");
-    all.failed |= now.failed || first.failed;
+    all->failed |= now.failed || first.failed;
     strbuf_free(&now);
     strbuf_free(&first);
+}
+
+static char *describe_plan(const model *m, err *e)
+{
+    static const attn_kind order[] = {ATTN_VISION, ATTN_ENCODER, ATTN_SELF, ATTN_CROSS};
+    strbuf all = {0};
+    for (size_t i = 0; i < sizeof order / sizeof *order; i++)
+        if (model_stack(m, order[i]))
+            describe_kind(m, order[i], &all);
+    strbuf_puts(&all, "");
     return strbuf_take(&all, e);
 }
 
@@ -106,7 +118,11 @@ int model_card_make(model_card *out, const loaded_model *lm, bool hash, const pr
         model_card_free(out);
         return rc;
     }
-    const attn_plan *first = &m->layers[0].attn;
+    const attn_plan *first = NULL;
+    for (int l = 0; l < m->main->n_layer && !first; l++) {
+        const attention_block *b = model_attention(m, m->main->kind, l);
+        first = b ? &b->plan : NULL;
+    }
     out->m = (store_model){
         .path = lm->path,
         .name = m->name,
@@ -115,12 +131,12 @@ int model_card_make(model_card *out, const loaded_model *lm, bool hash, const pr
         .dtype = out->dtype,
         .sha256 = out->weights,
         .tokenizer_sha256 = hash && lm->tok ? out->tokenizer : NULL,
-        .n_layer = m->n_layer,
-        .n_head = first->n_head,
-        .n_kv_head = first->n_kv_head,
-        .width = m->width,
+        .n_layer = m->main->n_layer,
+        .n_head = first ? first->n_head : 0,
+        .n_kv_head = first ? first->n_kv_head : 0,
+        .width = m->main->width,
         .vocab = m->vocab,
-        .context = m->context,
+        .context = m->main->context,
         .n_param = m->n_param,
         .plan = out->plan,
     };

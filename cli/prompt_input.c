@@ -1,298 +1,342 @@
 #include "cli/prompt_input.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include "analysis/analyse.h"
-#include "base/mapfile.h"
 #include "base/mem.h"
-#include "base/npz.h"
+#include "cli/chat_input.h"
+#include "cli/prompt_parts.h"
+#include "model/config.h"
 
-#define MAX_PROMPT_BYTES ((size_t)64 << 20)
-#define ID_SEPARATORS ", \t\r\n[]"
-
-const param prompt_params[] = {
-    {.name = "prompt", .kind = PARAM_STR, .value = "TEXT",
-     .help = "text to run on; the tokenizer adds what its own policy says"},
-    {.name = "prompt-file", .kind = PARAM_PATH, .value = "FILE",
-     .help = "the same from a file, taken whole (- is standard input)"},
-    {.name = "ids", .kind = PARAM_STR, .value = "LIST|FILE",
-     .help = "token ids, nothing added: \"0,17,42\", a .npy file or a text file of numbers"},
-    {.name = "special", .kind = PARAM_BOOL, .def = "true",
-     .help = "let the tokenizer add its special tokens to text"},
-    {.name = "truncate", .kind = PARAM_INT, .value = "N", .min = 1, .max = 1e15,
-     .help = "keep the first N tokens only"},
-    {.name = NULL},
-};
-
-static int read_stdin(char **out, size_t *len, err *e)
+prompt_rules prompt_rules_of(const params *p)
 {
-    size_t cap = 1 << 16, n = 0;
-    char *s = mem_array(cap, 1, e);
-    if (!s)
-        return ERR_RESOURCE;
-    for (;;) {
-        size_t got = fread(s + n, 1, cap - n - 1, stdin);
-        if (got == 0)
-            break;
-        n += got;
-        if (n > MAX_PROMPT_BYTES) {
-            free(s);
-            return err_set(e, ERR_INPUT, "standard input holds more than %zu MiB of text",
-                           MAX_PROMPT_BYTES >> 20);
-        }
-        if (cap - n < 2) {
-            char *more = mem_grow(s, cap * 2, 1, e);
-            if (!more) {
-                free(s);
-                return ERR_RESOURCE;
-            }
-            s = more;
-            cap *= 2;
-        }
-    }
-    if (ferror(stdin)) {
-        free(s);
-        return err_set(e, ERR_INPUT, "cannot read standard input");
-    }
-    s[n] = '\0';
-    *out = s;
-    *len = n;
+    return (prompt_rules){params_bool(p, "special"), params_given(p, "truncate") ? params_int(p, "truncate") : 0};
+}
+
+/* --- what goes together --- */
+
+PRINTF_LIKE(3, 4)
+static int refuse(err *e, const char *hint, const char *fmt, ...)
+{
+    char text[256];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof text, fmt, ap);
+    va_end(ap);
+    err_set(e, ERR_USAGE, "%s", text);
+    return err_hint(e, "%s", hint);
+}
+
+/* Nothing is given that the model has no use for. */
+static int check_superfluous(const prompt_request *q, const model *m, err *e)
+{
+    const char *name = m->name;
+    bool picture = q->image || q->pixels, sound = q->audio || q->features;
+    if (picture && !(m->needs & NEEDS_PIXELS))
+        return refuse(e, "leave the image out", "%s reads no images", name);
+    if (sound && !(m->needs & NEEDS_FEATURES))
+        return refuse(e, "leave the audio out", "%s reads no audio", name);
+    if (is_given(&q->prompt) && !(m->needs & NEEDS_TOKENS))
+        return refuse(e, "give --image FILE or --pixels FILE.npy", "%s reads images only: it takes no text", name);
+    if (is_given(&q->source) && !(m->needs & NEEDS_SOURCE))
+        return refuse(e, "give the text with --prompt", "%s has no text encoder, so it takes no source", name);
+    if (is_given(&q->target) && !m->encoder)
+        return refuse(e, "give the text with --prompt", "%s is no encoder-decoder, so it takes no target", name);
+    if (q->image && q->pixels)
+        return refuse(e, "keep one of them", "--image and --pixels exclude each other");
+    if (q->audio && q->features)
+        return refuse(e, "keep one of them", "--audio and --features exclude each other");
+    if (is_given(&q->prompt) && (m->needs & NEEDS_SOURCE) && is_given(&q->source))
+        return refuse(e, "give the decoder's text with --target", "the prompt of %s is the source, which is given twice",
+                      name);
+    if (is_given(&q->prompt) && m->encoder && !(m->needs & NEEDS_SOURCE) && is_given(&q->target))
+        return refuse(e, "keep one of them", "the prompt of %s is the target, which is given twice", name);
     return 0;
 }
 
-int prompt_read_text(char **out, size_t *len, const char *path, err *e)
+static int check_missing(const prompt_request *q, const model *m, err *e)
 {
-    if (strcmp(path, "-") == 0)
-        return read_stdin(out, len, e);
-    return read_file(out, len, path, MAX_PROMPT_BYTES, e);
-}
-
-static bool has_suffix(const char *s, const char *suffix)
-{
-    size_t n = strlen(s), m = strlen(suffix);
-    return n > m && strcmp(s + n - m, suffix) == 0;
-}
-
-/* Ids of an integer array [n] or [1, n]. */
-static int ids_from_npy(int32_t **ids, int64_t *n, const npy *a, const char *where, err *e)
-{
-    for (int d = 0; d + 1 < a->n_dim; d++)
-        if (a->shape[d] != 1)
-            return err_set(e, ERR_INPUT, "%s: the array has %d dimensions; token ids are one row", where,
-                           a->n_dim);
-    if (a->dtype == NPY_F32 || a->dtype == NPY_F64 || a->dtype == NPY_F16 || a->dtype == NPY_BOOL)
-        return err_set(e, ERR_INPUT, "%s: the array is %s; token ids are integers", where,
-                       npy_dtype_name(a->dtype));
-    int32_t *v = mem_array((size_t)a->count, sizeof *v, e);
-    if (!v)
-        return ERR_RESOURCE;
-    for (int64_t i = 0; i < a->count; i++) {
-        int64_t id;
-        if (!npy_int(&id, a, i) || id < 0 || id > INT32_MAX) {
-            free(v);
-            return err_set(e, ERR_INPUT, "%s: element %" PRId64 " is no token id", where, i);
-        }
-        v[i] = (int32_t)id;
+    if ((m->needs & NEEDS_PIXELS) && !m->vision && !q->image && !q->pixels)
+        return refuse(e, "add --image FILE.png or --pixels FILE.npy", "no image given, and %s reads one", m->name);
+    if ((m->needs & NEEDS_FEATURES) && !q->audio && !q->features)
+        return refuse(e, "add --audio FILE.wav or --features FILE.npy", "no audio given, and %s reads it", m->name);
+    if ((m->needs & NEEDS_SOURCE) && !is_given(&q->prompt) && !is_given(&q->source))
+        return refuse(e, "add --source \"some text\" or --source-ids 0,17,42", "no source given, and %s reads one", m->name);
+    if ((m->needs & NEEDS_TOKENS) && !m->encoder && !is_given(&q->prompt)) {
+        err_set(e, ERR_USAGE, "no prompt given");
+        return err_hint(e, "add --prompt \"some text\", --prompt-file FILE or --ids 0,17,42");
     }
-    *ids = v;
-    *n = a->count;
     return 0;
 }
 
-/* "0, 17 42" or "[0, 17, 42]"; file: where the text is from, NULL for the command line. */
-static int ids_from_text(int32_t **ids, int64_t *n, const char *text, const char *file, err *e)
+/* --- tokens --- */
+
+static int make_room(token_list *t, int64_t n, err *e)
 {
-    size_t cap = strlen(text) / 2 + 1;
-    int32_t *v = mem_array(cap, sizeof *v, e);
-    if (!v)
-        return ERR_RESOURCE;
-    int64_t count = 0;
-    for (const char *s = text; *s;) {
-        size_t skip = strspn(s, ID_SEPARATORS);
-        if (skip) {
-            s += skip;
-            continue;
-        }
-        char word[24];
-        size_t len = strcspn(s, ID_SEPARATORS);
-        int64_t id;
-        if (len < sizeof word) {
-            memcpy(word, s, len);
-            word[len] = '\0';
-        }
-        if (len >= sizeof word || !parse_int(&id, word) || id < 0 || id > INT32_MAX) {
-            int rc = err_set(e, file ? ERR_INPUT : ERR_USAGE, "%s: '%.*s' is no token id", file ? file : "--ids",
-                             (int)(len < 40 ? len : 40), s);
-            err_hint(e, file ? "the file must hold numbers separated by commas, blanks or line ends"
-                             : "give numbers separated by commas (--ids 0,17,42) or a file (--ids ids.npy)");
-            free(v);
-            return rc;
-        }
-        v[count++] = (int32_t)id;
-        s += len;
-    }
-    *ids = v;
-    *n = count;
-    return 0;
+    t->ids = mem_array((size_t)n + 1, sizeof *t->ids, e);
+    t->special = mem_array((size_t)n + 1, sizeof *t->special, e);
+    t->n = n;
+    return t->ids && t->special ? 0 : ERR_RESOURCE;
 }
 
-static int ids_from_file(int32_t **ids, int64_t *n, const char *path, err *e)
+static int no_tokenizer(const loaded_model *lm, err *e)
 {
-    char *text;
-    size_t size;
-    int rc = read_file(&text, &size, path, MAX_PROMPT_BYTES, e);
-    if (rc)
-        return rc;
-    if (strlen(text) != size) {
-        rc = err_set(e, ERR_INPUT, "%s: holds a NUL byte: it is no text file of token ids", path);
-        err_hint(e, "name a file of numbers in text, or a NumPy array by its .npy");
-    } else {
-        rc = ids_from_text(ids, n, text, path, e);
-    }
-    free(text);
+    if (e)
+        *e = lm->tok_err;
+    if (!e || !e->code)
+        err_set(e, ERR_INPUT, "%s has no tokenizer", lm->path);
+    int rc = lm->tok_err.code ? lm->tok_err.code : ERR_INPUT;
+    err_hint(e, "the model can be run on token ids: --ids 0,17,42");
     return rc;
 }
 
-int prompt_parse_ids(int32_t **ids, int64_t *n, const char *text, err *e)
+static int tokenise(token_list *out, const loaded_model *lm, const given_tokens *g, bool special, err *e)
 {
-    bool named = text[0] == '@' && text[1]; /* @FILE, as the command language has it */
-    text += named;
-    if (has_suffix(text, ".npz"))
-        return reference_ids(ids, n, text, e);
-    if (!has_suffix(text, ".npy")) {
-        bool numbers = text[strspn(text, "0123456789" ID_SEPARATORS)] == '\0';
-        if (named || (!numbers && access(text, F_OK) == 0))
-            return ids_from_file(ids, n, text, e);
-        return ids_from_text(ids, n, text, NULL, e);
-    }
-    npy a = {0};
-    int rc = npy_load(&a, text, e);
-    if (!rc)
-        rc = ids_from_npy(ids, n, &a, text, e);
-    npy_free(&a);
-    return rc;
-}
-
-int prompt_check_ids(const loaded_model *lm, const int32_t *ids, int64_t n, err *e)
-{
-    const model *m = lm->m;
-    if (n == 0) {
-        err_set(e, ERR_USAGE, "the prompt is empty: there is no token to run on");
-        return err_hint(e, "give some text or at least one token id");
-    }
-    for (int64_t i = 0; i < n; i++)
-        if (ids[i] < 0 || ids[i] >= m->vocab) {
-            err_set(e, ERR_USAGE,
-                    "token id %" PRId32 " at index %" PRId64 " is outside the vocabulary of %s (0 to %" PRId64
-                    ")",
-                    ids[i], i, m->name, m->vocab - 1);
-            return err_hint(e, "were the ids made by another model's tokenizer?");
-        }
-    if (n > m->context) {
-        err_set(e, ERR_USAGE, "the prompt has %" PRId64 " tokens, more than the context of %s (%" PRId64 ")",
-                n, m->name, m->context);
-        return err_hint(e, "shorten it, or keep its beginning with --truncate %" PRId64, m->context);
-    }
-    return 0;
-}
-
-static int tokenise(prompt_input *out, const loaded_model *lm, bool special, err *e)
-{
-    if (!lm->tok) {
-        if (e)
-            *e = lm->tok_err;
-        if (!e || !e->code)
-            err_set(e, ERR_INPUT, "%s has no tokenizer", lm->path);
-        int rc = lm->tok_err.code ? lm->tok_err.code : ERR_INPUT;
-        err_hint(e, "the model can be run on token ids: --ids 0,17,42");
-        return rc;
-    }
     tokens t = {0};
-    int rc = tokenizer_encode(lm->tok, out->text, out->text_len, special, &t, e);
+    if (!lm->tok)
+        return no_tokenizer(lm, e);
+    int rc = tokenizer_encode(lm->tok, g->text, g->text_len, special, &t, e);
     if (rc)
         return rc;
-    out->ids = mem_array((size_t)t.n, sizeof *out->ids, e);
-    out->special = mem_array((size_t)t.n, sizeof *out->special, e);
-    if (!out->ids || !out->special) {
-        tokens_free(&t);
-        return ERR_RESOURCE;
-    }
-    for (int64_t i = 0; i < t.n; i++) {
+    if (!(rc = make_room(out, t.n, e)) && !(out->text = mem_strndup(g->text, g->text_len, e)))
+        rc = ERR_RESOURCE;
+    for (int64_t i = 0; !rc && i < t.n; i++) {
         out->ids[i] = t.t[i].id;
         out->special[i] = t.t[i].special;
     }
-    out->n = t.n;
-    out->policy = t.policy;
+    out->text_len = g->text_len;
+    snprintf(out->policy, sizeof out->policy, "%s", t.policy);
     tokens_free(&t);
+    return rc;
+}
+
+static int take_tokens(token_list *out, const loaded_model *lm, const given_tokens *g, bool special, err *e)
+{
+    if (!g->ids)
+        return tokenise(out, lm, g, special, e);
+    int rc = make_room(out, g->n, e);
+    for (int64_t i = 0; !rc && i < g->n; i++) {
+        out->ids[i] = g->ids[i];
+        out->special[i] = lm->tok && tokenizer_is_special(lm->tok, g->ids[i]);
+    }
+    snprintf(out->policy, sizeof out->policy, "nothing added to ids");
+    return rc;
+}
+
+static void truncate_to(prompt_input *in, token_list *t, int64_t keep)
+{
+    if (keep > 0 && keep < t->n) {
+        in->n_cut = t->n - keep;
+        t->n = keep;
+    }
+}
+
+/* What the decoder of an encoder-decoder begins with. */
+static int start_token(int32_t *id, const loaded_model *lm, err *e)
+{
+    static const char key[] = "decoder_start_token_id";
+    const checkpoint *c = lm->m->ckpt;
+    int64_t found = -1;
+    int rc = 0;
+    if (c->gguf) {
+        gguf_string arch = {0};
+        const gguf_kv *kv = gguf_find(c->gguf, "general.architecture");
+        char name[64] = "";
+        if (kv && gguf_text(&arch, kv))
+            snprintf(name, sizeof name, "%.*s", (int)arch.len, arch.s);
+        rc = meta_int(&found, c->gguf, name, key, false, 0, INT32_MAX, e);
+    } else {
+        rc = config_int(&found, c->config, key, false, 0, INT32_MAX, e);
+    }
+    if (!rc && found < 0 && c->directory) {
+        json *generation = NULL;
+        strbuf path = {0};
+        strbuf_printf(&path, "%s/generation_config.json", c->directory);
+        if (!path.failed && json_load(&generation, strbuf_str(&path), 16 << 20, NULL) == 0)
+            rc = config_int(&found, generation, key, false, 0, INT32_MAX, e);
+        json_free(generation);
+        strbuf_free(&path);
+    }
+    if (!rc && found < 0) {
+        err_set(e, ERR_INPUT, "the configuration of %s names no %s", lm->m->name, key);
+        rc = err_hint(e, "give the decoder's tokens, start token included: --target-ids 0,17,42");
+    }
+    *id = (int32_t)found;
+    return rc;
+}
+
+/* The decoder's side: raw ids as they are; a text as in training, where the decoder reads the start token and
+ * predicts all of the tokenised text: start, then all but the last.  A text that begins with the start token
+ * (Whisper) brings its own. */
+static int take_target(prompt_input *in, const loaded_model *lm, const given_tokens *g, bool special, err *e)
+{
+    token_list *t = &in->main;
+    int32_t start;
+    if (g->ids)
+        return take_tokens(t, lm, g, special, e);
+    int rc = start_token(&start, lm, e);
+    if (!rc)
+        rc = is_given(g) ? tokenise(t, lm, g, special, e) : make_room(t, 0, e);
+    if (rc)
+        return rc;
+    bool own = t->n > 0 && t->ids[0] == start;
+    if (t->n == 0)
+        t->n = 1;
+    if (own && t->n > 1) {
+        t->n--;
+    } else if (!own) {
+        memmove(t->ids + 1, t->ids, (size_t)(t->n - 1) * sizeof *t->ids);
+        memmove(t->special + 1, t->special, (size_t)(t->n - 1) * sizeof *t->special);
+        t->ids[0] = start;
+        t->special[0] = true;
+    }
+    if (is_given(g))
+        snprintf(t->policy, sizeof t->policy, "shifted behind start token %" PRId32, start);
+    else
+        snprintf(t->policy, sizeof t->policy, "start token %" PRId32 " alone", start);
     return 0;
 }
 
-int prompt_read(prompt_input *out, const loaded_model *lm, const params *p, err *e)
+static int check_tokens(const token_list *t, const stack *s, const char *what, const char *name, err *e)
+{
+    int64_t vocab = s->embed.tokens.n_out;
+    if (t->n == 0) {
+        err_set(e, ERR_USAGE, "the %s is empty: there is no token to run on", what);
+        return err_hint(e, "give some text or at least one token id");
+    }
+    for (int64_t i = 0; i < t->n; i++)
+        if (t->ids[i] < 0 || t->ids[i] >= vocab) {
+            err_set(e, ERR_USAGE,
+                    "token id %" PRId32 " at index %" PRId64 " is outside the vocabulary of %s (0 to %" PRId64 ")",
+                    t->ids[i], i, name, vocab - 1);
+            return err_hint(e, "were the ids made by another model's tokenizer?");
+        }
+    if (t->n > s->context) {
+        err_set(e, ERR_USAGE, "the %s has %" PRId64 " tokens, more than the context of %s (%" PRId64 ")", what, t->n, name,
+                s->context);
+        return err_hint(e, "shorten it, or keep its beginning with --truncate %" PRId64, s->context);
+    }
+    return 0;
+}
+
+/* --- all together --- */
+
+static void set_views(prompt_input *out)
+{
+    out->in.ids = out->main.ids;
+    out->in.n = out->main.n;
+    out->in.source = out->source.ids;
+    out->in.n_source = out->source.n;
+}
+
+static int make_tokens(prompt_input *out, const loaded_model *lm, const prompt_request *q, const prompt_rules *rules,
+                       err *e)
+{
+    const model *m = lm->m;
+    bool reads_source = m->needs & NEEDS_SOURCE;
+    int rc = 0;
+    if (reads_source) {
+        rc = take_tokens(&out->source, lm, is_given(&q->source) ? &q->source : &q->prompt, rules->special, e);
+        truncate_to(out, &out->source, rules->truncate);
+        if (!rc)
+            rc = check_tokens(&out->source, m->encoder, "source", m->name, e);
+    }
+    if (!rc && m->encoder) {
+        bool prompt = !reads_source && is_given(&q->prompt);
+        rc = take_target(out, lm, prompt ? &q->prompt : &q->target, rules->special, e);
+        if (!rc && prompt)
+            truncate_to(out, &out->main, rules->truncate);
+    } else if (!rc && (m->needs & NEEDS_TOKENS)) {
+        rc = take_tokens(&out->main, lm, &q->prompt, rules->special, e);
+        truncate_to(out, &out->main, rules->truncate);
+        if (!rc && m->vision && out->pixels)
+            rc = media_place_image(out, lm, e);
+    }
+    if (!rc && (m->needs & NEEDS_TOKENS))
+        rc = check_tokens(&out->main, m->main, m->encoder ? "target" : "prompt", m->name, e);
+    return rc;
+}
+
+int prompt_make(prompt_input *out, const loaded_model *lm, const prompt_request *q, const prompt_rules *rules, err *e)
 {
     *out = (prompt_input){0};
-    const char *text = params_str(p, "prompt"), *file = params_str(p, "prompt-file"),
-               *ids = params_str(p, "ids");
-    int n_source = (text != NULL) + (file != NULL) + (ids != NULL);
-    if (n_source != 1) {
-        err_set(e, ERR_USAGE,
-                n_source ? "--prompt, --prompt-file and --ids exclude each other" : "no prompt given");
-        return err_hint(e, n_source ? "keep one of them"
-                                    : "add --prompt \"some text\", --prompt-file FILE or --ids 0,17,42");
-    }
-    int rc = 0;
-    if (ids) {
-        rc = prompt_parse_ids(&out->ids, &out->n, ids, e);
-        out->policy = "nothing added to ids";
-        if (!rc && !(out->special = mem_array((size_t)out->n, sizeof *out->special, e)))
-            rc = ERR_RESOURCE;
-        for (int64_t i = 0; !rc && lm->tok && i < out->n; i++)
-            out->special[i] = tokenizer_is_special(lm->tok, out->ids[i]);
-    } else {
-        if (file)
-            rc = prompt_read_text(&out->text, &out->text_len, file, e);
-        else if (!(out->text = mem_strdup(text, e)))
-            rc = ERR_RESOURCE;
-        else
-            out->text_len = strlen(text);
-        if (!rc)
-            rc = tokenise(out, lm, params_bool(p, "special"), e);
-    }
-    int64_t keep = params_int(p, "truncate");
-    if (!rc && params_given(p, "truncate") && keep < out->n) {
-        out->n_cut = out->n - keep;
-        out->n = keep;
-    }
+    int rc = check_superfluous(q, lm->m, e);
     if (!rc)
-        rc = prompt_check_ids(lm, out->ids, out->n, e);
+        rc = check_missing(q, lm->m, e);
+    if (!rc && q->label && !(out->label = mem_strdup(q->label, e)))
+        rc = ERR_RESOURCE;
+    if (!rc)
+        rc = media_read(out, lm, q, e);
+    if (!rc)
+        rc = make_tokens(out, lm, q, rules, e);
+    set_views(out);
+    input_lengths n;
+    if (!rc)
+        rc = input_measure(&n, lm->m, &out->in, e);
     if (rc)
         prompt_free(out);
     return rc;
 }
 
-void prompt_free(prompt_input *in)
+int prompt_make_chat(prompt_input *out, const loaded_model *lm, const prompt_request *q, const prompt_rules *rules,
+                     const params *p, err *e)
 {
-    free(in->ids);
-    free(in->special);
-    free(in->text);
-    *in = (prompt_input){0};
+    *out = (prompt_input){0};
+    if (!chat_asked(p))
+        return prompt_make(out, lm, q, rules, e);
+    if (!lm->tok)
+        return no_tokenizer(lm, e);
+    if (!q->prompt.text && !chat_from_file(p)) {
+        err_set(e, ERR_USAGE, "there is no text to put into the chat template");
+        return err_hint(e, "give --prompt, --prompt-file or --chat-file");
+    }
+    if (is_given(&q->prompt) && chat_from_file(p)) {
+        err_set(e, ERR_USAGE, "--chat-file excludes another prompt");
+        return err_hint(e, "write the whole conversation into the file");
+    }
+    prompt_request rendered = *q; /* its other members stay those of q */
+    prompt_rules own = *rules;
+    rendered.prompt = (given_tokens){0};
+    int rc = chat_render_prompt(&rendered.prompt.text, &rendered.prompt.text_len, &own.special, lm->tok, p, q->prompt.text,
+                                q->prompt.text_len, e);
+    if (!rc) {
+        own.special = own.special && rules->special;
+        rc = prompt_make(out, lm, &rendered, &own, e);
+    }
+    free(rendered.prompt.text);
+    return rc;
 }
 
-int prompt_store_tokens(store_token **out, const prompt_input *in, const loaded_model *lm, err *e)
+int prompt_read(prompt_input *out, const loaded_model *lm, const params *p, err *e)
 {
-    store_token *t = mem_array((size_t)in->n, sizeof *t, e);
-    if (!t)
-        return ERR_RESOURCE;
-    for (int64_t i = 0; i < in->n; i++) {
-        token_text text = {NULL, 0};
-        if (lm->tok)
-            text = tokenizer_text(lm->tok, in->ids[i]);
-        const char *piece = lm->tok && text.len == 0 ? tokenizer_piece(lm->tok, in->ids[i]) : NULL;
-        if (piece) /* special tokens may stand for no text */
-            text = (token_text){piece, strlen(piece)};
-        t[i] = (store_token){in->ids[i], text.s, text.len, in->special[i]};
+    prompt_request q;
+    const prompt_rules rules = prompt_rules_of(p);
+    int rc = prompt_request_read(&q, p, e);
+    if (rc) {
+        *out = (prompt_input){0};
+        return rc;
     }
-    *out = t;
-    return 0;
+    rc = prompt_make_chat(out, lm, &q, &rules, p, e);
+    prompt_request_free(&q);
+    return rc;
+}
+
+static void token_list_free(token_list *t)
+{
+    free(t->ids);
+    free(t->special);
+    free(t->text);
+}
+
+void prompt_free(prompt_input *in)
+{
+    token_list_free(&in->main);
+    token_list_free(&in->source);
+    free(in->pixels);
+    free(in->features);
+    free(in->file.path);
+    free(in->label);
+    *in = (prompt_input){0};
 }

@@ -1,40 +1,68 @@
-/* What a command runs on: text through the model's tokenizer, or raw token ids. */
+/* A prompt as a model takes it: texts through the tokenizer, pictures and sound through the checkpoint's own
+ * preprocessing, or numbers that are ready. */
 #ifndef ATTNSCOPE_CLI_PROMPT_INPUT_H
 #define ATTNSCOPE_CLI_PROMPT_INPUT_H
 
-#include "base/param.h"
+#include "base/hash.h"
+#include "cli/prompt_request.h"
 #include "cli/session.h"
 #include "db/store.h"
 
-/* --prompt TEXT, --prompt-file FILE, --ids LIST|FILE, --special, --truncate N. */
-extern const param prompt_params[];
-
-typedef struct prompt_input {
-    int32_t *ids;          /* [n] */
+/* Tokens of one stack. */
+typedef struct token_list {
+    int32_t *ids;          /* [n]; NULL: none */
     int64_t n;
+    bool *special;         /* [n] added or recognised special tokens */
     char *text;            /* what was tokenised (may hold NUL); NULL for raw ids */
     size_t text_len;
-    const char *policy;    /* what the tokenizer added; belongs to the tokenizer, or static */
-    int64_t n_cut;         /* tokens that --truncate dropped */
-    bool *special;         /* [n] added or recognised special tokens */
+    char policy[160];      /* what was added, for the user */
+} token_list;
+
+/* A file that pixels or features come from. */
+typedef struct media_file {
+    const char *role;      /* "image", "pixels", "audio", "features"; NULL: none */
+    char *path;
+    sha256_hex sha256;
+} media_file;
+
+typedef struct prompt_input {
+    model_input in;        /* what forward() takes: views into the members below */
+    token_list main;       /* of the stack that gives the logits; empty for an image tower */
+    token_list source;     /* of a text encoder */
+    float *pixels, *features;
+    media_file file;
+    double frame_seconds;  /* of sound: from one position of the encoder to the next; 0: not known */
+    char *label;           /* from the request */
+    int64_t n_cut;         /* tokens that were cut off */
 } prompt_input;
 
-/* Exactly one source must be given (ERR_USAGE otherwise).  Raw ids are taken as they are; text gets what
- * the tokenizer's own policy adds, unless --no-special.  Ids outside the vocabulary, an empty prompt and
- * one longer than the model's context are refused. */
+/* What options other than the prompt itself say. */
+typedef struct prompt_rules {
+    bool special;          /* the tokenizer adds its special tokens */
+    int64_t truncate;      /* tokens of the prompt that are kept; 0: all */
+} prompt_rules;
+prompt_rules prompt_rules_of(const params *p);
+
+/* Make the input that q asks for.  What the model does not take, what it needs and is missing, ids outside the
+ * vocabulary, and sequences longer than a context are refused (ERR_USAGE).
+ *
+ * Encoder-decoders: `prompt` is the source, the target follows the start token as in training.  Speech models:
+ * `prompt` is the target.  Image and text (LLaVA): the one image token of the prompt is repeated for every place
+ * that the image takes; without one, the image goes behind BOS. */
+int prompt_make(prompt_input *out, const loaded_model *lm, const prompt_request *q, const prompt_rules *rules, err *e);
+/* The same, after the prompt's text was put into the model's chat template where the options ask for that
+ * (cli/chat_input.h); p must describe chat_params. */
+int prompt_make_chat(prompt_input *out, const loaded_model *lm, const prompt_request *q, const prompt_rules *rules,
+                     const params *p, err *e);
+/* The same from the options alone: one prompt. */
 int prompt_read(prompt_input *out, const loaded_model *lm, const params *p, err *e);
 void prompt_free(prompt_input *in);
 
-/* Ids alone: "1,2,3" (spaces and brackets allowed), a .npy file, the array `ids` of a .npz file, or any
- * other file as text of that form; `@NAME` is always a file. */
-int prompt_parse_ids(int32_t **ids, int64_t *n, const char *text, err *e);
-/* Refuses an empty list, ids outside the vocabulary and more tokens than the context holds. */
-int prompt_check_ids(const loaded_model *lm, const int32_t *ids, int64_t n, err *e);
+/* The prompt for users: its length, "12 tokens", "9 tokens, source of 40", "17 patches", and what was added. */
+void prompt_describe(strbuf *out, const prompt_input *in, const loaded_model *lm);
 
-/* Rows for the store: allocated, free() it; texts belong to the tokenizer. */
-int prompt_store_tokens(store_token **out, const prompt_input *in, const loaded_model *lm, err *e);
-
-/* A text file taken whole, or standard input for "-"; free() the result. */
-int prompt_read_text(char **out, size_t *len, const char *path, err *e);
+/* Positions of all stacks as the store keeps them, and the unit begun with them.  label NULL: the request's. */
+int prompt_store_begin(store *st, int64_t run, int64_t index, const prompt_input *in, const loaded_model *lm,
+                       const char *label, err *e);
 
 #endif

@@ -15,7 +15,7 @@ static void put_index(strbuf *b, const char *key, int64_t v)
         strbuf_printf(b, ",\"%s\":%" PRId64, key, v);
 }
 
-void value_json(strbuf *b, int64_t run, int64_t prompt, const result_value *v)
+void run_value_json(strbuf *b, int64_t run, int64_t prompt, const result_value *v)
 {
     strbuf_printf(b,
                   "{\"schema\":\"attnscope.value/1\",\"run\":%" PRId64 ",\"prompt\":%" PRId64
@@ -53,7 +53,7 @@ static int take_value(void *ud, const result_value *v, err *e)
     s->n_value++;
     if (!s->json)
         return 0;
-    value_json(&s->line, s->run, s->prompt, v);
+    run_value_json(&s->line, s->run, s->prompt, v);
     /* A few KiB at a time: stdio would be asked once a value otherwise. */
     return s->line.len < 1 << 14 ? 0 : pass_on(s, false, e);
 }

@@ -25,6 +25,6 @@ void run_sink_free(run_sink *s);
 
 /* {"schema":"attnscope.value/1","run":1,"prompt":0,"kind":"self","metric":"entropy","layer":3,"head":7,
  * "position":null,"value":1.25} and a newline, appended to b. */
-void value_json(strbuf *b, int64_t run, int64_t prompt, const result_value *v);
+void run_value_json(strbuf *b, int64_t run, int64_t prompt, const result_value *v);
 
 #endif

@@ -23,6 +23,7 @@ static void loaded_model_free(loaded_model *lm)
     runtime_free(lm->rt);
     tokenizer_free(lm->tok);
     model_free(lm->m);
+    free(lm->config);
     free(lm->path);
     free(lm);
 }
@@ -104,21 +105,42 @@ static bool changed_on_disk(const loaded_model *lm)
     return false;
 }
 
+/* The tokenizer lies beside the weights, or beside the configuration that was named for them. */
 static int open_tokenizer(loaded_model *lm, err *e)
 {
     const checkpoint *c = lm->m->ckpt;
     if (c->gguf)
         return tokenizer_from_gguf(&lm->tok, c->gguf, e);
-    return tokenizer_open(&lm->tok, c->directory ? c->directory : lm->path, e);
+    int rc = tokenizer_open(&lm->tok, c->directory ? c->directory : lm->path, e);
+    if (rc != ERR_INPUT || !lm->config)
+        return rc;
+    const char *slash = strrchr(lm->config, '/');
+    size_t n = slash == lm->config ? 1 : slash ? (size_t)(slash - lm->config) : 0;
+    char *directory = n ? mem_strndup(lm->config, n, e) : mem_strdup(".", e);
+    if (!directory)
+        return ERR_RESOURCE;
+    rc = tokenizer_open(&lm->tok, directory, NULL) == 0 ? 0 : rc; /* else the first error stands */
+    free(directory);
+    return rc;
 }
 
-static int load(loaded_model **out, const char *path, err *e)
+static int open_model(loaded_model *lm, const char *path, const char *config, err *e)
+{
+    const checkpoint_options o = {.config = config};
+    checkpoint *c;
+    lm->path = mem_strdup(path, e);
+    if (!lm->path || (config && !(lm->config = mem_strdup(config, e))))
+        return ERR_RESOURCE;
+    int rc = checkpoint_open_with(&c, path, &o, e);
+    return rc ? rc : model_from_checkpoint(&lm->m, c, e);
+}
+
+static int load(loaded_model **out, const char *path, const char *config, err *e)
 {
     loaded_model *lm = mem_array(1, sizeof *lm, e);
     if (!lm)
         return ERR_RESOURCE;
-    lm->path = mem_strdup(path, e);
-    int rc = lm->path ? model_open(&lm->m, path, e) : ERR_RESOURCE;
+    int rc = open_model(lm, path, config, e);
     if (!rc && open_tokenizer(lm, &lm->tok_err) != 0) {
         lm->tok = NULL; /* raw ids still work: who needs text reports tok_err */
         rc = lm->tok_err.code == ERR_RESOURCE || lm->tok_err.code == ERR_CANCELLED ? lm->tok_err.code : 0;
@@ -133,8 +155,12 @@ static int load(loaded_model **out, const char *path, err *e)
     return 0;
 }
 
-int session_model(session *s, const char *path, loaded_model **out, err *e)
+int session_model_with(session *s, const char *path, const char *config, loaded_model **out, err *e)
 {
+    if (!path && config) {
+        err_set(e, ERR_USAGE, "--config without a model");
+        return err_hint(e, "name the weights that it describes after the verb");
+    }
     if (!path) {
         if (!s->current) {
             err_set(e, ERR_USAGE, "no model is loaded");
@@ -142,18 +168,27 @@ int session_model(session *s, const char *path, loaded_model **out, err *e)
         }
         path = s->current->path;
     }
-    if (s->current && !strcmp(path, s->current->path) && !changed_on_disk(s->current)) {
+    bool same = s->current && !strcmp(path, s->current->path) &&
+                (!config || (s->current->config && !strcmp(config, s->current->config)));
+    if (same && !config)
+        config = s->current->config;
+    if (same && !changed_on_disk(s->current)) {
         *out = s->current;
         return 0;
     }
-    loaded_model *lm;
-    int rc = load(&lm, path, e);
+    loaded_model *lm = NULL;
+    int rc = load(&lm, path, config, e);
     if (rc)
         return rc;
     loaded_model_free(s->current);
     s->current = lm;
     *out = lm;
     return 0;
+}
+
+int session_model(session *s, const char *path, loaded_model **out, err *e)
+{
+    return session_model_with(s, path, NULL, out, e);
 }
 
 int session_runtime(session *s, loaded_model *lm, int threads, precision prec, err *e)

@@ -1,5 +1,6 @@
 # Commands: one file and one line each.
 command_sources = \
+	cli/commands/convert.c \
 	cli/commands/dump.c \
 	cli/commands/export.c \
 	cli/commands/generate.c \
@@ -23,6 +24,7 @@ command_sources = \
 	cli/commands/verify.c \
 	cli/commands/view.c
 libattnscope_a_SOURCES += $(command_sources) \
+	cli/chat_input.c \
 	cli/command.c \
 	cli/command_util.c \
 	cli/complete.c \
@@ -39,6 +41,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/help_text.c \
 	cli/info_lines.c \
 	cli/json_line.c \
+	cli/key_list.c \
 	cli/line_context.c \
 	cli/model_card.c \
 	cli/output.c \
@@ -46,6 +49,9 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/parse.c \
 	cli/progress_bar.c \
 	cli/prompt_input.c \
+	cli/prompt_media.c \
+	cli/prompt_request.c \
+	cli/prompt_store.c \
 	cli/report.c \
 	cli/run_sink.c \
 	cli/run_summary.c \
@@ -57,14 +63,17 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/shell_history.c \
 	cli/signals.c \
 	cli/standard_out.c \
+	cli/tensor_stats.c \
 	cli/terminal.c \
-	cli/text_width.c
-libattnscope_a_SOURCES += cli/command.h cli/command_util.h cli/complete.h cli/dispatch.h cli/export_npz.h \
-	cli/figure_data.h cli/figure_parts.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h \
+	cli/text_width.c \
+	cli/token_ids.c \
+	cli/tokenize_cases.c
+libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/command_util.h cli/complete.h cli/dispatch.h cli/export_npz.h \
+	cli/figure_data.h cli/figure_parts.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
 	cli/line_context.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
-	cli/prompt_input.h cli/run_sink.h cli/run_summary.h cli/sampler.h cli/session.h \
-	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/terminal.h \
-	cli/text_width.h
+	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/run_sink.h cli/run_summary.h cli/sampler.h cli/session.h cli/tokenize_cases.h \
+	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \
+	cli/text_width.h cli/token_ids.h
 
 registry/commands.inc: Makefile build-aux/registry.sh
 	$(REGISTRY) COMMAND $(command_sources) > $@

@@ -78,17 +78,15 @@ void utc_now(utc_time out);
 /* ---- prompt.c ---- */
 typedef struct staged_prompt {
     sha256_hex sha256, text_sha256, ids_sha256; /* text_sha256: "" without text */
-    const char *text, *policy, *label;          /* text and label may be NULL */
-    size_t text_len;
-    const store_token *tokens;                  /* [n_token] */
-    int64_t n_token;
+    store_prompt p;                             /* with all it refers to */
 } staged_prompt;
 
 /* Copy into mem and hash. */
-int prompt_stage(staged_prompt *out, arena *mem, const char *label, const char *text, size_t text_len,
-                 const char *policy, const store_token *tokens, int64_t n_token, err *e);
+int prompt_stage(staged_prompt *out, arena *mem, const store_prompt *p, err *e);
 /* The row with this hash, made (with its tokens) when there is none. */
 int prompt_row(store *s, const staged_prompt *p, int64_t *id, err *e);
+/* The inputs of a unit. */
+int prompt_inputs(store *s, const staged_prompt *p, int64_t unit_id, err *e);
 
 /* ---- stage.c: values of the open unit, waiting in memory ---- */
 typedef struct staged_value {

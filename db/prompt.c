@@ -17,8 +17,49 @@ static int hash_bytes(sha256 *h, const void *bytes, size_t n, err *e)
     return code || n == 0 ? code : sha256_add(h, bytes, n, e);
 }
 
-static int hash_identity(staged_prompt *p, err *e)
+static int hash_tokens(sha256 *h, const store_sequence *q, err *e)
 {
+    int code = 0;
+    for (int64_t i = 0; !code && i < q->n; i++) {
+        const store_token *t = &q->tokens[i];
+        unsigned char head[9];
+        le64(head, (uint64_t)(int64_t)t->id);
+        head[8] = t->special;
+        code = sha256_add(h, head, sizeof head, e);
+        if (!code)
+            code = hash_bytes(h, t->text, t->len, e);
+    }
+    return code;
+}
+
+/* Beyond the one sequence of a decoder: which stacks read what, and the inputs by role and content. */
+static int hash_more(sha256 *h, const store_prompt *p, err *e)
+{
+    int code = 0;
+    for (int i = 0; !code && i < p->n_sequence; i++) {
+        const store_sequence *q = &p->sequences[i];
+        if (i == 0 && q->kind == ATTN_SELF)
+            continue;
+        const char *kind = attn_kind_name(q->kind);
+        unsigned char n[8];
+        le64(n, (uint64_t)q->n);
+        code = hash_bytes(h, kind, strlen(kind), e);
+        if (!code)
+            code = sha256_add(h, n, sizeof n, e);
+        if (!code && i > 0)
+            code = hash_tokens(h, q, e);
+    }
+    for (int i = 0; !code && i < p->n_input; i++) {
+        code = hash_bytes(h, p->inputs[i].role, strlen(p->inputs[i].role), e);
+        if (!code)
+            code = hash_bytes(h, p->inputs[i].sha256, strlen(p->inputs[i].sha256), e);
+    }
+    return code;
+}
+
+static int hash_identity(staged_prompt *s, err *e)
+{
+    const store_prompt *p = &s->p;
     sha256 *h = NULL;
     int code = sha256_new(&h, e);
     if (code)
@@ -29,31 +70,27 @@ static int hash_identity(staged_prompt *p, err *e)
         code = hash_bytes(h, p->text, p->text_len, e);
     if (!code)
         code = hash_bytes(h, p->policy, strlen(p->policy), e);
-    for (int64_t i = 0; !code && i < p->n_token; i++) {
-        const store_token *t = &p->tokens[i];
-        unsigned char head[9];
-        le64(head, (uint64_t)(int64_t)t->id);
-        head[8] = t->special;
-        code = sha256_add(h, head, sizeof head, e);
-        if (!code)
-            code = hash_bytes(h, t->text, t->len, e);
-    }
+    if (!code)
+        code = hash_tokens(h, &p->sequences[0], e);
+    if (!code)
+        code = hash_more(h, p, e);
     if (code) {
         sha256_abandon(h);
         return code;
     }
-    return sha256_done(h, p->sha256, e);
+    return sha256_done(h, s->sha256, e);
 }
 
 static int hash_ids(staged_prompt *p, err *e)
 {
+    const store_sequence *q = &p->p.sequences[0];
     sha256 *h = NULL;
     int code = sha256_new(&h, e);
     if (code)
         return code;
-    for (int64_t i = 0; !code && i < p->n_token; i++) {
+    for (int64_t i = 0; !code && i < q->n; i++) {
         unsigned char id[8];
-        le64(id, (uint64_t)(int64_t)p->tokens[i].id);
+        le64(id, (uint64_t)(int64_t)q->tokens[i].id);
         code = sha256_add(h, id, sizeof id, e);
     }
     if (code) {
@@ -63,38 +100,74 @@ static int hash_ids(staged_prompt *p, err *e)
     return sha256_done(h, p->ids_sha256, e);
 }
 
-int prompt_stage(staged_prompt *out, arena *mem, const char *label, const char *text, size_t text_len,
-                 const char *policy, const store_token *tokens, int64_t n_token, err *e)
+/* NULL stays NULL. */
+static int copy_text(const char **out, arena *mem, const char *s, size_t n, err *e)
 {
-    *out = (staged_prompt){.text_len = text ? text_len : 0, .n_token = n_token};
-    out->policy = arena_strdup(mem, policy ? policy : "", e);
-    if (!out->policy)
-        return ERR_RESOURCE;
-    if (text && !(out->text = arena_strndup(mem, text, text_len, e)))
-        return ERR_RESOURCE;
-    if (label && !(out->label = arena_strdup(mem, label, e)))
-        return ERR_RESOURCE;
-    store_token *copy = arena_alloc(mem, (size_t)n_token, sizeof *copy, e);
+    *out = s ? arena_strndup(mem, s, n, e) : NULL;
+    return s && !*out ? ERR_RESOURCE : 0;
+}
+
+static int copy_tokens(store_sequence *out, arena *mem, const store_sequence *in, err *e)
+{
+    store_token *copy = arena_alloc(mem, (size_t)in->n, sizeof *copy, e);
+    size_t total = 0;
     if (!copy)
         return ERR_RESOURCE;
-    size_t total = 0;
-    for (int64_t i = 0; i < n_token; i++) {
-        if (!size_add(&total, total, tokens[i].len))
+    for (int64_t i = 0; i < in->n; i++)
+        if (!size_add(&total, total, in->tokens[i].len))
             return err_nomem(e, "the tokens of a prompt");
-    }
     char *pieces = arena_alloc(mem, total ? total : 1, 1, e);
     if (!pieces)
         return ERR_RESOURCE;
-    for (int64_t i = 0; i < n_token; i++) {
-        copy[i] = tokens[i];
+    for (int64_t i = 0; i < in->n; i++) {
+        copy[i] = in->tokens[i];
         copy[i].text = pieces;
-        if (tokens[i].len)
-            memcpy(pieces, tokens[i].text, tokens[i].len);
-        pieces += tokens[i].len;
+        if (copy[i].len)
+            memcpy(pieces, in->tokens[i].text, copy[i].len);
+        pieces += copy[i].len;
     }
-    out->tokens = copy;
+    *out = (store_sequence){in->kind, copy, in->n};
+    return 0;
+}
 
-    int code = text ? sha256_of(out->text_sha256, out->text, out->text_len, e) : 0;
+static int copy_input(store_input *out, arena *mem, const store_input *in, err *e)
+{
+    *out = *in;
+    int code = copy_text(&out->role, mem, in->role, strlen(in->role), e);
+    if (!code)
+        code = copy_text(&out->path, mem, in->path, in->path ? strlen(in->path) : 0, e);
+    if (!code)
+        code = copy_text(&out->sha256, mem, in->sha256, strlen(in->sha256), e);
+    if (!code)
+        code = copy_text(&out->text, mem, in->text, in->text_len, e);
+    if (!code)
+        code = copy_text(&out->policy, mem, in->policy, in->policy ? strlen(in->policy) : 0, e);
+    return code;
+}
+
+int prompt_stage(staged_prompt *out, arena *mem, const store_prompt *p, err *e)
+{
+    *out = (staged_prompt){.p = *p};
+    store_prompt *o = &out->p;
+    store_sequence *sequences = arena_alloc(mem, (size_t)p->n_sequence, sizeof *sequences, e);
+    store_input *inputs = arena_alloc(mem, (size_t)p->n_input + 1, sizeof *inputs, e);
+    if (!sequences || !inputs)
+        return ERR_RESOURCE;
+    const char *policy = p->policy ? p->policy : "";
+    int code = copy_text(&o->policy, mem, policy, strlen(policy), e);
+    if (!code)
+        code = copy_text(&o->text, mem, p->text, p->text_len, e);
+    if (!code)
+        code = copy_text(&o->label, mem, p->label, p->label ? strlen(p->label) : 0, e);
+    for (int i = 0; !code && i < p->n_sequence; i++)
+        code = copy_tokens(&sequences[i], mem, &p->sequences[i], e);
+    for (int i = 0; !code && i < p->n_input; i++)
+        code = copy_input(&inputs[i], mem, &p->inputs[i], e);
+    o->sequences = sequences;
+    o->inputs = inputs;
+    o->text_len = p->text ? p->text_len : 0;
+    if (!code && o->text)
+        code = sha256_of(out->text_sha256, o->text, o->text_len, e);
     if (!code)
         code = hash_ids(out, e);
     if (!code)
@@ -102,21 +175,34 @@ int prompt_stage(staged_prompt *out, arena *mem, const char *label, const char *
     return code;
 }
 
-static int insert_tokens(store *s, const staged_prompt *p, int64_t prompt_id, err *e)
+static int insert_tokens(store *s, const store_sequence *in, int64_t prompt_id, err *e)
 {
+    static const char doing[] = "writing tokens";
+    const char *kind = attn_kind_name(in->kind);
     sqlite3_stmt *q;
-    int code = store_kept(s, &q, STMT_TOKEN, "INSERT INTO token (prompt_id, position, id, text, special) "
-                          "VALUES (?1, ?2, ?3, ?4, ?5)", e);
-    for (int64_t i = 0; !code && i < p->n_token; i++) {
-        const store_token *t = &p->tokens[i];
+    int code = store_kept(s, &q, STMT_TOKEN, "INSERT INTO token (prompt_id, sequence, position, id, text, special) "
+                          "VALUES (?1, ?2, ?3, ?4, ?5, ?6)", e);
+    for (int64_t i = 0; !code && i < in->n; i++) {
+        const store_token *t = &in->tokens[i];
         sqlite3_bind_int64(q, 1, prompt_id);
-        sqlite3_bind_int64(q, 2, i);
-        sqlite3_bind_int64(q, 3, t->id);
-        sqlite3_bind_int(q, 5, t->special);
-        int rc = sqlite3_bind_text64(q, 4, t->text, t->len, SQLITE_STATIC, SQLITE_UTF8);
-        code = rc ? store_fail(s, rc, "writing tokens", e) : store_step(s, q, NULL, "writing tokens", e);
+        sqlite3_bind_text(q, 2, kind, -1, SQLITE_STATIC);
+        sqlite3_bind_int64(q, 3, i);
+        if (t->id == NO_INDEX)
+            sqlite3_bind_null(q, 4);
+        else
+            sqlite3_bind_int64(q, 4, t->id);
+        sqlite3_bind_int(q, 6, t->special);
+        int rc = sqlite3_bind_text64(q, 5, t->text, t->len, SQLITE_STATIC, SQLITE_UTF8);
+        code = rc ? store_fail(s, rc, doing, e) : store_step(s, q, NULL, doing, e);
     }
     return code;
+}
+
+/* Texts may hold NUL, so cells do not do. */
+static int bind_bytes(store *s, sqlite3_stmt *q, int at, const char *text, size_t n, const char *doing, err *e)
+{
+    int rc = text ? sqlite3_bind_text64(q, at, text, n, SQLITE_STATIC, SQLITE_UTF8) : SQLITE_OK;
+    return rc ? store_fail(s, rc, doing, e) : 0;
 }
 
 static int insert_prompt(store *s, const staged_prompt *p, int64_t *id, err *e)
@@ -128,17 +214,38 @@ static int insert_prompt(store *s, const staged_prompt *p, int64_t *id, err *e)
                              "VALUES (?1, ?2, ?3, ?4, ?5, ?6)", doing, e);
     if (code)
         return code;
-    const cell bind[] = {cell_str(p->sha256), cell_str(p->text ? p->text_sha256 : NULL),
-                         cell_str(p->ids_sha256), cell_str(p->policy), cell_int(p->n_token), {0}};
+    const cell bind[] = {cell_str(p->sha256), cell_str(p->p.text ? p->text_sha256 : NULL),
+                         cell_str(p->ids_sha256), cell_str(p->p.policy), cell_int(p->p.sequences[0].n), {0}};
     code = store_bind(s, q, bind, 6, doing, e);
-    if (!code && p->text) { /* may hold NUL */
-        int rc = sqlite3_bind_text64(q, 6, p->text, p->text_len, SQLITE_STATIC, SQLITE_UTF8);
-        code = rc ? store_fail(s, rc, doing, e) : 0;
-    }
+    if (!code)
+        code = bind_bytes(s, q, 6, p->p.text, p->p.text_len, doing, e);
     if (!code)
         code = store_step(s, q, NULL, doing, e);
     sqlite3_finalize(q);
     *id = sqlite3_last_insert_rowid(s->db);
+    return code;
+}
+
+int prompt_inputs(store *s, const staged_prompt *p, int64_t unit_id, err *e)
+{
+    static const char doing[] = "writing the inputs of a unit";
+    int code = 0;
+    for (int i = 0; !code && i < p->p.n_input; i++) {
+        const store_input *in = &p->p.inputs[i];
+        sqlite3_stmt *q = NULL;
+        code = store_prepare(s, &q, "INSERT INTO input (unit_id, role, path, sha256, policy, text) "
+                             "VALUES (?1, ?2, ?3, ?4, ?5, ?6)", doing, e);
+        if (code)
+            return code;
+        const cell bind[] = {cell_int(unit_id), cell_str(in->role), cell_str(in->path), cell_str(in->sha256),
+                             cell_str(in->policy), {0}};
+        code = store_bind(s, q, bind, 6, doing, e);
+        if (!code)
+            code = bind_bytes(s, q, 6, in->text, in->text_len, doing, e);
+        if (!code)
+            code = store_step(s, q, NULL, doing, e);
+        sqlite3_finalize(q);
+    }
     return code;
 }
 
@@ -151,5 +258,7 @@ int prompt_row(store *s, const staged_prompt *p, int64_t *id, err *e)
     if (code || found)
         return code;
     code = insert_prompt(s, p, id, e);
-    return code ? code : insert_tokens(s, p, *id, e);
+    for (int i = 0; !code && i < p->p.n_sequence; i++)
+        code = insert_tokens(s, &p->p.sequences[i], *id, e);
+    return code;
 }

@@ -162,5 +162,43 @@ static const char version_1[] =
     "  ('metric', 'sqlite_autoindex_metric_1', '20 1');\n"
     "ANALYZE sqlite_schema;\n";
 
-const char *const store_migrations[] = {version_1};
+/* Models of several stacks: what each stack reads has its own sequence, patches and frames have no ids, and
+ * a prompt is made of more than a text. */
+static const char version_2[] =
+    "DROP VIEW prompt_token;\n"
+    "CREATE TABLE sequence_token (\n"
+    "  prompt_id INTEGER NOT NULL REFERENCES prompt ON DELETE CASCADE,\n"
+    "  sequence TEXT NOT NULL      -- which stack reads it, as in site.kind: 'self', 'enc' or 'vis'\n"
+    "    CHECK (sequence IN ('self', 'enc', 'vis')),\n"
+    "  position INTEGER NOT NULL,  -- from 0\n"
+    "  id INTEGER,                 -- in the vocabulary; NULL: a patch of an image, a frame of audio\n"
+    "  text TEXT NOT NULL,         -- its bytes; part of a character where the tokenizer splits one\n"
+    "  special INTEGER NOT NULL CHECK (special IN (0, 1)),\n"
+    "  PRIMARY KEY (prompt_id, sequence, position)\n"
+    ") STRICT, WITHOUT ROWID;\n"
+    "INSERT INTO sequence_token (prompt_id, sequence, position, id, text, special)\n"
+    "  SELECT prompt_id, 'self', position, id, text, special FROM token;\n"
+    "DROP TABLE token;\n"
+    "ALTER TABLE sequence_token RENAME TO token;\n"
+
+    "CREATE TABLE input (        -- what a unit read besides the text of its prompt\n"
+    "  unit_id INTEGER NOT NULL REFERENCES unit ON DELETE CASCADE,\n"
+    "  role TEXT NOT NULL,      -- 'source', 'target', 'image', 'pixels', 'audio', 'features'\n"
+    "  path TEXT,               -- of a file, as it was named; NULL: given in words\n"
+    "  sha256 TEXT NOT NULL,    -- of the file, or of the text, or of the ids as 64-bit integers\n"
+    "  text TEXT,               -- what was tokenised; NULL: ids, or a file of numbers\n"
+    "  policy TEXT,             -- what the tokenizer added\n"
+    "  PRIMARY KEY (unit_id, role)\n"
+    ") STRICT, WITHOUT ROWID;\n"
+
+    "CREATE VIEW prompt_token AS -- the tokens, patches and frames of each prompt of a run\n"
+    "  SELECT u.run_id AS run, u.prompt_index AS prompt, t.sequence, t.position, t.id, t.text, t.special\n"
+    "  FROM unit u JOIN token t ON t.prompt_id = u.prompt_id;\n"
+
+    "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES\n"
+    "  ('token', 'token', '1000000 1000 800 1'),\n"
+    "  ('input', 'input', '1000 1 1');\n"
+    "ANALYZE sqlite_schema;\n";
+
+const char *const store_migrations[] = {version_1, version_2};
 const int store_n_migration = sizeof store_migrations / sizeof *store_migrations;

@@ -3,6 +3,7 @@
  * Tables (all STRICT; their columns are explained in db/schema.c and by `.schema` of the sqlite3 program):
  *   model, run, unit     what was run on what: a unit is one prompt of one run
  *   prompt, token        what was tokenised; the same prompt is one row for all runs
+ *   input                what else a unit read: source text, image, audio
  *   metric, site, value  the results: site says which kind of attention, layer, head
  *   map, figure          stored attention maps; figures that were drawn
  * Views, for questions typed by hand:
@@ -10,7 +11,8 @@
  *   head_value(run, prompt, metric, kind, layer, head, head_name, position, value)   values of heads
  *   value_list(the same columns)                       all values; layer, head, head_name may be NULL
  *   map_list(run, prompt, kind, layer, head, head_name, n_query, n_key, pool, pooling, bytes)
- *   prompt_token(run, prompt, position, id, text, special)
+ *   prompt_token(run, prompt, sequence, position, id, text, special)   sequence: 'self', 'enc' or 'vis', the kind of
+ *     the stack that reads it; in cross attention queries are 'self', keys 'enc'
  * In them `run` is the run's id, `prompt` the index of the unit in its run, `position` NULL where a value
  * stands for all queries.  Times are UTC, ISO 8601.
  *
@@ -56,7 +58,33 @@ typedef struct store_run {
     int64_t seed;              /* NO_INDEX when no random numbers were used */
 } store_run;
 
+/* id NO_INDEX: a patch of an image or a frame of audio, of which text is a label. */
 typedef struct store_token { int32_t id; const char *text; size_t len; bool special; } store_token;
+
+/* What one stack read; kind: of its self attention. */
+typedef struct store_sequence { attn_kind kind; const store_token *tokens; int64_t n; } store_sequence;
+
+/* Something else that was read. */
+typedef struct store_input {
+    const char *role;          /* "source", "target", "image", "pixels", "audio", "features" */
+    const char *path;          /* of a file, as it was named, or NULL */
+    const char *sha256;        /* of the file, of the text, or of the ids */
+    const char *text;          /* what was tokenised, or NULL */
+    size_t text_len;
+    const char *policy;        /* what the tokenizer added, or NULL */
+} store_input;
+
+enum { STORE_MAX_SEQUENCES = 3, STORE_MAX_INPUTS = 8 };
+typedef struct store_prompt {
+    const char *label;         /* the user's name for it, or NULL */
+    const char *text;          /* what was tokenised for the main stack, NULL for raw ids and for images alone */
+    size_t text_len;
+    const char *policy;        /* what the tokenizer added */
+    const store_sequence *sequences; /* [n_sequence] the first: of the stack that gives the logits */
+    int n_sequence;
+    const store_input *inputs; /* [n_input] */
+    int n_input;
+} store_prompt;
 
 /* A run starts with status 'running' and is on disk when this returns. */
 int store_run_begin(store *s, const store_model *m, const store_run *r, int64_t *run_id, err *e);
@@ -65,15 +93,12 @@ int store_run_end(store *s, int64_t run_id, const char *status, const char *mess
 
 /* A unit: a prompt (found again by its hash when known), then its values and maps, in one transaction.
  * index: of the prompt in its run, from 0, not yet in the store.
- * label: the user's name for the prompt, or NULL.  text: what was tokenised, NULL for raw ids.
- * policy: what the tokenizer added.  All is copied.
+ * All of p is copied.
  * Values wait in memory and are written by the commit; only a unit beyond 12 MiB of values or 64 MiB of
  * compressed maps begins to write before, and holds the store's write lock until its end.
  * Whatever fails in between, nothing of the unit is in the store; rollback is always allowed, and ends a
  * unit that a failed value or map left open. */
-int store_unit_begin(store *s, int64_t run_id, int64_t index, const char *label, const char *text,
-                     size_t text_len, const char *policy, const store_token *tokens, int64_t n_token,
-                     err *e);
+int store_unit_begin(store *s, int64_t run_id, int64_t index, const store_prompt *p, err *e);
 /* A value comes back bit for bit, except that -0.0 is 0. */
 int store_value(store *s, const result_value *v, err *e);
 /* Cells are stored as compressed f32, bit for bit. */

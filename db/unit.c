@@ -78,9 +78,7 @@ static int check_place(store *s, int64_t run_id, int64_t index, err *e)
     return code;
 }
 
-int store_unit_begin(store *s, int64_t run_id, int64_t index, const char *label, const char *text,
-                     size_t text_len, const char *policy, const store_token *tokens, int64_t n_token,
-                     err *e)
+int store_unit_begin(store *s, int64_t run_id, int64_t index, const store_prompt *p, err *e)
 {
     int code = store_idle(s, "beginning a unit", e);
     if (!code)
@@ -94,7 +92,7 @@ int store_unit_begin(store *s, int64_t run_id, int64_t index, const char *label,
     u->run_id = run_id;
     u->index = index;
     utc_now(u->started);
-    code = prompt_stage(&u->prompt, &u->mem, label, text, text_len, policy, tokens, n_token, e);
+    code = prompt_stage(&u->prompt, &u->mem, p, e);
     if (code)
         store_unit_rollback(s);
     return code;
@@ -111,13 +109,13 @@ static int unit_enter(store *s, err *e)
     if (code)
         return code;
     const cell bind[] = {cell_int(u->run_id), cell_int(u->index), cell_int(prompt_id),
-                         cell_str(u->prompt.label),
-                         cell_str(u->started)};
+                         cell_str(u->prompt.p.label), cell_str(u->started)};
     code = store_do(s, "INSERT INTO unit (run_id, prompt_index, prompt_id, label, status, started) "
                      "VALUES (?1, ?2, ?3, ?4, 'running', ?5)", bind, 5, "writing a unit", e);
-    if (!code)
-        u->id = sqlite3_last_insert_rowid(s->db);
-    return code;
+    if (code)
+        return code;
+    u->id = sqlite3_last_insert_rowid(s->db);
+    return prompt_inputs(s, &u->prompt, u->id, e);
 }
 
 static int insert_map(store *s, const unit *u, const staged_map *w, err *e)

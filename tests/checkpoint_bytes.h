@@ -153,11 +153,11 @@ static inline double touch_all(const checkpoint *c)
         for (uint64_t k = 0; k < kv->count; k++) {
             int64_t whole = 0;
             double real = 0;
-            sum += gguf_int(&whole, kv, k) + gguf_real(&real, kv, k) + real;
+            bool yes = false;
+            sum += gguf_int(&whole, kv, k) + gguf_real(&real, kv, k) + real + gguf_bool(&yes, kv, k);
         }
-        bool yes = false;
         gguf_string text = {0};
-        sum += gguf_bool(&yes, kv) + gguf_text(&text, kv) + (text.len ? text.s[text.len - 1] : 0);
+        sum += gguf_text(&text, kv) + (text.len ? text.s[text.len - 1] : 0);
         gguf_string *texts = calloc(kv->count ? kv->count : 1, sizeof *texts);
         if (texts && gguf_texts(texts, kv))
             for (uint64_t k = 0; k < kv->count; k++)
@@ -165,6 +165,19 @@ static inline double touch_all(const checkpoint *c)
         free(texts);
     }
     return sum;
+}
+
+/* Open, and read everything, or be refused with a reason and what to do; else abort.  What fuzz targets do. */
+static inline void open_or_explain(const void *bytes, size_t n, const char *name)
+{
+    static volatile double sink;
+    opened o = open_bytes(bytes, n, name);
+    if (o.c)
+        sink = touch_all(o.c);
+    else if (!o.e.msg[0] || !o.e.hint[0] || (o.e.code != ERR_INPUT && o.e.code != ERR_RESOURCE))
+        abort();
+    (void)sink;
+    close_bytes(&o);
 }
 
 /* ---- files from elsewhere ---- */

@@ -16,11 +16,17 @@ check "the machine" grep -q '"schema":"attnscope.machine/1","cpu":".*"isa":"' "$
 run info
 refuses 2 "no model is loaded" "info without a model"
 
+run info "$model" --keys
+exits 0 "info --keys"
+check "a key, its type and value" grep -q '^hidden_size  *int  *1  256$' "$tmp/out"
+run info "$model" --keys --json
+out_has '{"schema":"attnscope.key/1","key":"architectures","type":"list","count":1,"value":["LlamaForCausalLM"]}' "values as JSON"
+
 run tensors "$model" --glob '*layers.2.self_attn.?_proj.weight' --json
 check "four projections of a layer" test "$(grep -c '' "$tmp/out")" -eq 4
 out_has '"name":"model.layers.2.self_attn.k_proj.weight","dtype":"bf16","shape":[128,256],"elements":32768,"bytes":65536' "name, type, shape"
 run tensors "$model" --glob 'model.norm.weight' --stats --json
-check "statistics" grep -q '"min":.*"not_finite":0}$' "$tmp/out"
+check "statistics" grep -q '"min":.*"rms":.*"nan":0,"inf":0,"zero":0}$' "$tmp/out"
 run tensors "$model" --glob 'nothing*'
 refuses 1 "no tensor matches" "a pattern that matches nothing"
 
@@ -29,6 +35,12 @@ status=$?
 exits 0 "after load the model may be left out"
 out_has '"schema":"attnscope.model/1"' "info of the loaded model"
 out_has '"schema":"attnscope.top/1","rank":1' "top of the session's own run"
+
+mkdir "$tmp/bare" && cp "$model/model.safetensors" "$tmp/bare/"
+run load "$tmp/bare" --config "$model/config.json"
+exits 0 "a configuration from elsewhere"
+run info --config "$model/config.json"
+refuses 2 "--config without a model" "a configuration for no model"
 
 run selftest
 exits 0 "selftest"

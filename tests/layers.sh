@@ -47,7 +47,8 @@ confined()
 }
 
 confined "sqlite3.h" 'sqlite3' 'db/'
-confined "libpng" 'png\.h' 'plots/'
+confined "libpng" 'png\.h' '(plots|model/input)/'
+confined "libjpeg" '(jpeglib|jerror)\.h' 'model/input/'
 confined "cairo and pango" '(cairo|pango)' 'plots/'
 confined "readline" 'readline/' 'cli/'
 confined "SIMD intrinsics" '(immintrin|arm_neon|x86intrin)\.h' 'compute/isa/'

@@ -205,7 +205,7 @@ static inline void feed_metric(const metric *m, const char *set, const int32_t *
                                const cut *how, emitted *out)
 {
     params *p = feed_params(m, set);
-    metric_ctx c = {m, p, ids, d->n, 1, ATTN_SELF, NULL};
+    metric_ctx c = {.m = m, .p = p, .ids = ids, .n = d->n, .key_ids = ids, .n_key = d->n, .placeholder = -1, .n_layer = 1};
     err e = {0};
     if (m->prepare && m->prepare(&c, &e))
         fail_msg("%s: %s", m->name, e.msg);

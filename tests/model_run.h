@@ -102,10 +102,10 @@ static inline int collect_map(void *ud, const result_map *m, err *e)
     collected *c = ud;
     (void)e;
     assert_in_range(c->n_map, 0, 63);
-    int64_t side = (m->n_query + m->pool - 1) / m->pool;
-    float *cells = malloc((size_t)(side * side) * sizeof(float));
+    int64_t rows = (m->n_query + m->pool - 1) / m->pool, cols = (m->n_key + m->pool - 1) / m->pool;
+    float *cells = malloc((size_t)(rows * cols) * sizeof(float));
     assert_non_null(cells);
-    memcpy(cells, m->cells, (size_t)(side * side) * sizeof(float));
+    memcpy(cells, m->cells, (size_t)(rows * cols) * sizeof(float));
     c->map[c->n_map] = *m;
     c->map[c->n_map++].cells = cells;
     return 0;
@@ -121,9 +121,8 @@ static inline void collected_free(collected *c)
 
 /* Analyse with metrics by name (comma-separated) and parameters ("name=value", NULL-terminated; NULL: none);
  * returns analyse's code, its error in c->e. */
-static inline int run_analysis(collected *c, const opened *o, const int32_t *ids, int64_t n,
-                               const char *names, const char *const *settings, const head_id *maps, int n_map,
-                               int64_t map_limit)
+static inline int run_analysis_of(collected *c, const opened *o, const model_input *in, const char *names,
+                                  const char *const *settings, const head_id *maps, int n_map, int64_t map_limit)
 {
     const metric *list[32];
     int n_metric = 0;
@@ -149,9 +148,16 @@ static inline int run_analysis(collected *c, const opened *o, const int32_t *ids
     }
     analysis_request req = {list, n_metric, p, maps, n_map, map_limit};
     result_sink sink = {collect_value, collect_map, c};
-    int r = analyse(o->r, o->m, ids, n, &req, &sink, NULL, &c->e);
+    int r = analyse(o->r, o->m, in, &req, &sink, NULL, &c->e);
     params_free(p);
     return r;
+}
+
+/* The same on tokens alone. */
+static inline int run_analysis(collected *c, const opened *o, const int32_t *ids, int64_t n, const char *names,
+                               const char *const *settings, const head_id *maps, int n_map, int64_t map_limit)
+{
+    return run_analysis_of(c, o, &(model_input){.ids = ids, .n = n}, names, settings, maps, n_map, map_limit);
 }
 
 /* The value of a metric at a head and position; fails when it is not there exactly once. */

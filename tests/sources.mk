@@ -4,27 +4,40 @@ LDADD = $(LIBS_ALL) $(CMOCKA_LIBS)
 cmocka_tests = \
 	tests/test_analyse \
 	tests/test_attention \
+	tests/test_attention_kinds \
+	tests/test_audio \
 	tests/test_base_core \
 	tests/test_base_files \
 	tests/test_base_npz \
 	tests/test_base_npz_write \
 	tests/test_base_pool \
+	tests/test_chat \
 	tests/test_checkpoint \
 	tests/test_checkpoint_files \
 	tests/test_cli_helpers \
 	tests/test_cli_parse \
+	tests/test_convert \
 	tests/test_dtype \
+	tests/test_gemm_layouts \
 	tests/test_gguf \
+	tests/test_gguf_defects \
 	tests/test_golden_metrics \
+	tests/test_image \
+	tests/test_image_plan \
 	tests/test_kernels \
+	tests/test_llama2c \
 	tests/test_metric_identities \
 	tests/test_metrics \
 	tests/test_model \
 	tests/test_output \
+	tests/test_pickle \
 	tests/test_plot_files \
 	tests/test_plots \
+	tests/test_quants \
+	tests/test_readers \
 	tests/test_reference \
 	tests/test_safetensors \
+	tests/test_safetensors_rules \
 	tests/test_store \
 	tests/test_store_faults \
 	tests/test_store_open \
@@ -33,21 +46,40 @@ cmocka_tests = \
 	tests/test_tokenizer_files \
 	tests/test_tokenizer_golden \
 	tests/test_tokenizer_parts \
+	tests/test_torch \
+	tests/test_torch_files \
 	tests/test_view
 
 # Fuzz targets, here with a driver that mutates seeds a fixed number of times; the same files build with
 # clang -fsanitize=fuzzer.
 fuzz_tests = \
+	tests/fuzz_chat \
 	tests/fuzz_checkpoint \
+	tests/fuzz_config \
+	tests/fuzz_gguf \
+	tests/fuzz_image \
+	tests/fuzz_llama2c \
 	tests/fuzz_npz \
-	tests/fuzz_tokenizer
+	tests/fuzz_pickle \
+	tests/fuzz_safetensors \
+	tests/fuzz_tokenizer \
+	tests/fuzz_wav
+tests_fuzz_chat_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 tests_fuzz_checkpoint_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
+tests_fuzz_config_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
+tests_fuzz_gguf_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
+tests_fuzz_image_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
+tests_fuzz_llama2c_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 tests_fuzz_npz_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
+tests_fuzz_pickle_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
+tests_fuzz_safetensors_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 tests_fuzz_tokenizer_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
+tests_fuzz_wav_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 
 shell_tests = \
 	tests/cli_bad_input.sh \
 	tests/cli_batch.sh \
+	tests/cli_convert.sh \
 	tests/cli_figure.sh \
 	tests/cli_generate.sh \
 	tests/cli_memory.sh \
@@ -75,14 +107,22 @@ LOG_COMPILER = $(SHELL) $(top_srcdir)/build-aux/cmocka-tap.sh
 AM_TESTS_ENVIRONMENT = \
 	ATTNSCOPE='$(abs_top_builddir)/attnscope'; export ATTNSCOPE; \
 	CC='$(CC)'; export CC;
+EXTRA_DIST += tests/chat_cases.json tests/make_chat_cases.py
 EXTRA_DIST += tests/cli_lib.sh tests/cli_shell.py tests/tap.sh
 EXTRA_DIST += \
+	tests/attention_reference.h \
 	tests/checkpoint_bytes.h \
 	tests/figure_sample.h \
+	tests/fuzz_driver.h \
+	tests/image_samples.h \
 	tests/lantern_tokens.h \
+	tests/llama2c_bytes.h \
 	tests/metric_feed.h \
 	tests/model_run.h \
 	tests/store_fixture.h \
 	tests/test_base_folder.h \
 	tests/test_base_npz_samples.h \
-	tests/tokenizer_json.h
+	tests/tokenizer_json.h \
+	tests/torch_bytes.h \
+	tests/torch_checks.h \
+	tests/wav_bytes.h

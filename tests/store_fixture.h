@@ -126,9 +126,19 @@ HELPER int64_t begin_run(store *s)
     return run;
 }
 
+/* A unit of a decoder: one sequence. */
+HELPER int begin_text(store *s, int64_t run, int64_t index, const char *label, const char *text, size_t len,
+                      const char *policy, const store_token *tokens, int64_t n, err *e)
+{
+    const store_sequence own = {ATTN_SELF, tokens, n};
+    const store_prompt p = {.label = label, .text = text, .text_len = len, .policy = policy, .sequences = &own,
+                            .n_sequence = 1};
+    return store_unit_begin(s, run, index, &p, e);
+}
+
 HELPER int begin_unit(store *s, int64_t run, int64_t index, err *e)
 {
-    return store_unit_begin(s, run, index, "first", "a b", 3, "none", three_tokens, 3, e);
+    return begin_text(s, run, index, "first", "a b", 3, "none", three_tokens, 3, e);
 }
 
 /* One answer of SQLite, from a connection of its own, as text ("(none)" without a row). */

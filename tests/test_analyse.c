@@ -283,7 +283,7 @@ static void test_heads_out_of_range(void **state)
         {{ATTN_SELF, 4, 0}, "layer 4 out of range (model has 4 layers)"},
         {{ATTN_SELF, -1, 0}, "layer -1 out of range (model has 4 layers)"},
         {{ATTN_SELF, 3, 8}, "head 8 out of range (layer 3 has 8 heads)"},
-        {{ATTN_CROSS, 1, 0}, "layer 1 has no cross attention"},
+        {{ATTN_CROSS, 1, 0}, "lantern-3m has no cross attention"},
     };
     opened o = lantern(1);
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
@@ -373,7 +373,7 @@ static void test_no_memory(void **state)
         result_sink sink = {collect_value, collect_map, &c};
         collected_free(&c);
         mem_fail_at(nth);
-        r = analyse(o.r, o.m, short_ids, N_SHORT, &req, &sink, NULL, &e);
+        r = analyse(o.r, o.m, &(model_input){.ids = short_ids, .n = N_SHORT}, &req, &sink, NULL, &e);
         mem_fail_at(0);
         if (r != 0) {
             assert_int_equal(r, ERR_RESOURCE);

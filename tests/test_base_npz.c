@@ -287,7 +287,7 @@ static void archives_by_hand(void **state)
     assert_int_equal(read_archive(&b, &e), 0);
     two[1].name = "x.npy";
     build(&b, two, 2, "");
-    assert_refused(&b, "two members are named 'x'");
+    assert_refused(&b, "two members are named 'x.npy'");
     two[1].name = "notes.txt"; /* not an array: not listed */
     build(&b, two, 2, "");
     assert_int_equal(read_archive(&b, &e), 0);

@@ -179,8 +179,8 @@ static void test_directory_refusals(void **state)
     refused(root, "has config.json but no weights", "fetch model.safetensors");
     write_text("training_args.bin", "x");
     refused(root, "has config.json but no weights", "fetch model.safetensors");
-    write_text("pytorch_model.bin", "x");
-    refused(root, "the format of pytorch_model.bin is not supported", "convert");
+    write_text("tf_model.h5", "x");
+    refused(root, "the format of tf_model.h5 is not supported", "convert");
     write_safetensors("a.safetensors", "{}", 0);
     write_safetensors("b.safetensors", "{}", 0);
     refused(root, "2 .safetensors files but no model.safetensors.index.json", "index");
@@ -261,16 +261,16 @@ static void test_other_formats(void **state)
                 "fetch the file itself"),
         FILE_OF("\n  <HTML lang=\"en\"><head></head></html>", "is an HTML page", "fetch the file itself"),
         FILE_OF("PK\3\4\0\0\x08\x08\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x10\0\x12\0archive/data.pklFB",
-                "is a PyTorch file", "save_file(torch.load("),
+                "damaged zip archive: its end is missing", "fetch it again"),
         FILE_OF("PK\3\4\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\7\0\0\0ids.npy\x93NUMPY",
-                "is a NumPy .npz archive", "give a directory"),
+                "damaged zip archive: its end is missing", "fetch it again"),
         FILE_OF("PK\3\4\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\5\0\0\0a.txtxyz", "is a zip archive",
                 "unpack"),
         FILE_OF("PK\3\4\x14\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\xff\xff\0\0a.txt", "is a zip archive",
                 "unpack"),
         FILE_OF("PK\5\6\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0", "is an empty zip archive", "fetch"),
-        FILE_OF("\x80\2\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19.", "is a Python pickle", "torch.load"),
-        FILE_OF("\x80\5\x95\0\0\0\0\0\0\0\0}.", "is a Python pickle", "torch.load"),
+        FILE_OF("\x80\2\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19.", "the pickle ends in the middle", "fetch the file again"),
+        FILE_OF("\x80\5\x95\0\0\0\0\0\0\0\0}.", "pickle protocol 5", "torch.save"),
         FILE_OF("\x93NUMPY\1\0v\0{'descr': '<f4'}", "is a NumPy array", "give a directory"),
         FILE_OF("\x89HDF\r\n\x1a\n\0\0\0\0", "is an HDF5 file", "safetensors or GGUF"),
         FILE_OF("\x1c\0\0\0TFL3\0\0\0\0", "is a TensorFlow Lite model", "safetensors or GGUF"),

@@ -17,19 +17,21 @@
 /* ---- heads ---- */
 
 /* Two layers of three heads and one of two. */
-static model small_model(model_layer layers[3])
+static model small_model(stack *s, model_layer layers[3])
 {
     memset(layers, 0, 3 * sizeof *layers);
     for (int l = 0; l < 3; l++)
-        layers[l].attn.n_head = l < 2 ? 3 : 2;
-    return (model){.n_layer = 3, .layers = layers};
+        layers[l].self.plan.n_head = l < 2 ? 3 : 2;
+    *s = (stack){.n_layer = 3, .n_run = 3, .layers = layers};
+    return (model){.main = s};
 }
 
 /* The heads that text chooses as "L0H1 L2H0", or the error. */
 static void chosen(strbuf *out, const char *text)
 {
     model_layer layers[3];
-    model m = small_model(layers);
+    stack s;
+    model m = small_model(&s, layers);
     head_id *heads = NULL;
     int n = 0;
     err e = {0};
@@ -202,12 +204,12 @@ static void test_value_line(void **state)
 {
     (void)state;
     strbuf b = {0};
-    value_json(&b, 1, 0, &(result_value){ATTN_SELF, "entropy", 3, 7, NO_INDEX, 1.25});
+    run_value_json(&b, 1, 0, &(result_value){ATTN_SELF, "entropy", 3, 7, NO_INDEX, 1.25});
     assert_string_equal(strbuf_str(&b),
         "{\"schema\":\"attnscope.value/1\",\"run\":1,\"prompt\":0,\"kind\":\"self\",\"metric\":\"entropy\","
         "\"layer\":3,\"head\":7,\"position\":null,\"value\":1.25}\n");
     strbuf_clear(&b);
-    value_json(&b, 2, 5, &(result_value){ATTN_CROSS, "nll", NO_INDEX, NO_INDEX, 9, 0.1});
+    run_value_json(&b, 2, 5, &(result_value){ATTN_CROSS, "nll", NO_INDEX, NO_INDEX, 9, 0.1});
     assert_string_equal(strbuf_str(&b),
         "{\"schema\":\"attnscope.value/1\",\"run\":2,\"prompt\":5,\"kind\":\"cross\",\"metric\":\"nll\","
         "\"layer\":null,\"head\":null,\"position\":9,\"value\":0.1}\n");

@@ -310,7 +310,7 @@ static void test_blocks_random(void **state)
     }
 }
 
-/* Every type that is computed, against the arrays of the reference dequantiser. */
+/* Every block type that the reference dequantiser knows, against its arrays. */
 static void test_blocks_reference(void **state)
 {
     (void)state;
@@ -318,7 +318,6 @@ static void test_blocks_reference(void **state)
     checkpoint *c;
     npz *z;
     err e = {0};
-    int compared = 0;
     if (!shared_path(path, "golden/quants/quants.gguf"))
         skip();
     assert_int_equal(checkpoint_open(&c, path, &e), 0);
@@ -332,17 +331,14 @@ static void test_blocks_reference(void **state)
         assert_int_equal(t->n_dim, 2);
         assert_int_equal(t->shape[0], want.shape[0]);
         assert_int_equal(t->shape[1], want.shape[1]);
-        if (dtypes[t->type].to_f32) {
-            float *y = malloc((size_t)want.count * sizeof *y);
-            assert_non_null(y);
-            dtypes[t->type].to_f32(y, t->data, want.count);
-            assert_memory_equal(y, want.data, (size_t)want.count * sizeof *y);
-            free(y);
-            compared++;
-        }
+        assert_non_null(dtypes[t->type].to_f32);
+        float *y = malloc((size_t)want.count * sizeof *y);
+        assert_non_null(y);
+        dtypes[t->type].to_f32(y, t->data, want.count);
+        assert_memory_equal(y, want.data, (size_t)want.count * sizeof *y);
+        free(y);
         npy_free(&want);
     }
-    assert_true(compared >= 8);
     npz_close(z);
     checkpoint_close(c);
 }

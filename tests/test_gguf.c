@@ -253,7 +253,7 @@ static void test_accessors(void **state)
     put_kv_array(&b, "texts", GGUF_STRING, 3);
     put_string(&b, "a"), put_string(&b, ""), put_string(&b, "ccc");
     put_kv_array(&b, "none", GGUF_STRING, 0);
-    put_kv_array(&b, "bools", GGUF_BOOL, 1), strbuf_putc(&b, 1);
+    put_kv_array(&b, "bools", GGUF_BOOL, 3), strbuf_add(&b, "\0\1\0", 3);
 
     opened o = accepted(&b);
     const gguf_meta *m = o.c->gguf;
@@ -300,9 +300,14 @@ static void test_accessors(void **state)
     assert_false(gguf_int(&i, gguf_find(m, "i8s"), 2));
     assert_false(gguf_int(&i, gguf_find(m, "i8s"), UINT64_MAX));
     assert_true(gguf_real(&r, gguf_find(m, "f32s"), 1) && r == -2.25);
-    assert_true(gguf_bool(&yes, gguf_find(m, "bool")) && yes);
-    assert_false(gguf_bool(&yes, gguf_find(m, "u8")));
-    assert_false(gguf_bool(&yes, NULL));
+    assert_true(gguf_bool(&yes, gguf_find(m, "bool"), 0) && yes);
+    assert_false(gguf_bool(&yes, gguf_find(m, "u8"), 0));
+    assert_false(gguf_bool(&yes, NULL, 0));
+    assert_false(gguf_bool(&yes, gguf_find(m, "bool"), 1));
+    for (uint64_t k = 0; k < 3; k++)
+        assert_true(gguf_bool(&yes, gguf_find(m, "bools"), k) && yes == (k == 1));
+    assert_false(gguf_bool(&yes, gguf_find(m, "bools"), 3));
+    assert_false(gguf_bool(&yes, gguf_find(m, "bools"), UINT64_MAX));
     assert_true(gguf_text(&s, gguf_find(m, "text")) && s.len == 5 && memcmp(s.s, "hello", 5) == 0);
     assert_true(gguf_text(&s, gguf_find(m, "texture")) && s.len == 0);
     assert_false(gguf_text(&s, gguf_find(m, "texts")));
@@ -375,16 +380,40 @@ static void test_alignment(void **state)
     accept_and_close(&b, 2);
 }
 
+static strbuf part(uint32_t type, uint64_t no, uint64_t count)
+{
+    strbuf b = header(3, 0, 2);
+    put_key(&b, "split.no", type), strbuf_add(&b, &no, type == GGUF_U16 ? 2 : 8);
+    put_key(&b, "split.count", type), strbuf_add(&b, &count, type == GGUF_U16 ? 2 : 8);
+    return b;
+}
+
+/* One part alone; whole models of several files are in test_readers.c. */
 static void test_split(void **state)
 {
     (void)state;
-    strbuf b = header(3, 0, 2);
-    put_key(&b, "split.no", GGUF_U16), strbuf_add(&b, "\1\0", 2);
-    put_key(&b, "split.count", GGUF_U16), strbuf_add(&b, "\3\0", 2);
-    refused(&b, "this is part 2 of a model split over 3 GGUF files");
-    b = header(3, 0, 1);
-    put_key(&b, "split.count", GGUF_U16), strbuf_add(&b, "\1\0", 2);
+    strbuf b = part(GGUF_U16, 1, 3);
+    refused(&b, "is one part of a model in 3 files");
+    b = part(GGUF_U64, 0, 2);
+    refused(&b, "is one part of a model in 2 files");
+    b = part(GGUF_U16, 0, 1);
     accept_and_close(&b, 0);
+    b = part(GGUF_U16, 0, 0);
+    accept_and_close(&b, 0);
+    b = part(GGUF_U16, 3, 3);
+    refused(&b, "\"split.no\" is 3, but \"split.count\" is 3");
+    b = part(GGUF_U16, 1, 1);
+    refused(&b, "\"split.no\" is 1, but \"split.count\" is 1");
+    b = part(GGUF_U64, 0, 65536);
+    refused(&b, "\"split.count\" is not an integer from 0 to 65535");
+    b = part(GGUF_I64, UINT64_MAX, 3);
+    refused(&b, "\"split.no\" is not an integer from 0 to 65535");
+    b = header(3, 0, 1);
+    put_kv_string(&b, "split.count", "2");
+    refused(&b, "\"split.count\" is not an integer");
+    b = header(3, 0, 1);
+    put_kv_array(&b, "split.count", GGUF_U16, 1), strbuf_add(&b, "\2\0", 2);
+    refused(&b, "\"split.count\" is not an integer");
 }
 
 /* ---- tensors ---- */

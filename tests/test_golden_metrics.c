@@ -56,8 +56,8 @@ static void compare_file(worst *w, const opened *o, const char *path)
     const char *const at_the_end[] = {"entropy-rows=last", NULL};
     if (run_analysis(&last, o, ids, n, "entropy", at_the_end, NULL, 0, 0))
         fail_msg("%s: %s", path, last.e.msg);
-    for (int l = 0; l < o->m->n_layer; l++)
-        for (int h = 0; h < o->m->layers[l].attn.n_head; h++) {
+    for (int l = 0; l < o->m->main->n_layer; l++)
+        for (int h = 0; h < o->m->main->layers[l].self.plan.n_head; h++) {
             for (int i = 0; per_head[i][0]; i++)
                 compare_head(w, json_get(heads, per_head[i][0]), &c, per_head[i][1], i == 0 ? 0 : NO_INDEX,
                              l, h);
@@ -147,7 +147,7 @@ static void verify_files(const char *model_path, const char *references, int exp
         int r = verify_run(o.r, o.m, found.gl_pathv[i], &rows, &n_row, NULL, &e);
         if (r != 0)
             fail_msg("%s with %s: %s", model_path, found.gl_pathv[i], e.msg);
-        assert_int_equal(n_row, 2 * o.m->n_layer + 2);
+        assert_int_equal(n_row, 2 * o.m->main->n_layer + 2);
         double attn = 0, hidden = 0, logits = 0;
         for (int k = 0; k < n_row; k++) {
             assert_true(rows[k].pass);

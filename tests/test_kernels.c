@@ -306,6 +306,48 @@ static void check_activations(const kernels *k)
     check_activation(k, k->gelu_tanh, kernels_c.gelu_tanh, 3e-7f);
     check_activation(k, k->gelu_erf, kernels_c.gelu_erf, 0);
     check_activation(k, k->relu, kernels_c.relu, 0);
+    check_activation(k, k->quick_gelu, kernels_c.quick_gelu, 1e-30f);
+    check_activation(k, k->sigmoid, kernels_c.sigmoid, 1e-30f);
+    check_activation(k, k->relu2, kernels_c.relu2, 0);
+}
+
+/* Entries with parameters or two operands: against their formulas, and a NaN that must survive. */
+static void check_parametrised(const kernels *k)
+{
+    for (int64_t n = 1; n < 70; n++)
+        for (int kind = 0; kind < 3; kind++) {
+            guarded x = guard((size_t)n, n & 1), y = guard((size_t)n, n & 1);
+            float before[70], want[70];
+            fill(x.p, (size_t)n, kind);
+            fill(y.p, (size_t)n, kind);
+            x.p[n / 2] = NAN;
+            memcpy(before, x.p, (size_t)n * sizeof(float));
+            k->clamp(x.p, -1.5f, 2.5f, n);
+            for (int64_t i = 0; i < n; i++)
+                assert_true(i == n / 2 ? isnan(x.p[i]) : x.p[i] == fminf(fmaxf(before[i], -1.5f), 2.5f));
+            x.p[n / 2] = 1;
+            memcpy(before, x.p, (size_t)n * sizeof(float));
+            k->scale(x.p, 1.1f, n);
+            for (int64_t i = 0; i < n; i++)
+                want[i] = before[i] * 1.1f;
+            assert_memory_equal(x.p, want, (size_t)n * sizeof(float));
+            k->add_scaled(x.p, y.p, -0.3f, n);
+            for (int64_t i = 0; i < n; i++)
+                want[i] += -0.3f * y.p[i];
+            assert_memory_equal(x.p, want, (size_t)n * sizeof(float));
+
+            fill(x.p, (size_t)n, kind);
+            x.p[0] = y.p[n - 1] = NAN;
+            memcpy(before, x.p, (size_t)n * sizeof(float));
+            k->swiglu_oai(x.p, y.p, n, 1.702f, 7);
+            for (int64_t i = 0; i < n; i++) {
+                double g = fmin((double)before[i], 7), u = fmax(fmin((double)y.p[i], 7), -7);
+                double r = (u + 1) * (g / (1 + exp(-g * 1.702)));
+                assert_true(i == 0 || i == n - 1 ? isnan(x.p[i]) : fabs(x.p[i] - r) <= 1e-6 * fmax(1, fabs(r)));
+            }
+            release(&x);
+            release(&y);
+        }
 }
 
 static void check_elementwise(const kernels *k)
@@ -347,6 +389,7 @@ static void test_interleave(void **state) { (void)state; check_interleave(&kerne
 static void test_softmax(void **state) { (void)state; check_softmax(&kernels_c); each_table(check_softmax); }
 static void test_softmax_nan(void **state) { (void)state; check_softmax_nan(&kernels_c); each_table(check_softmax_nan); }
 static void test_activations(void **state) { (void)state; each_table(check_activations); }
+static void test_parametrised(void **state) { (void)state; check_parametrised(&kernels_c); each_table(check_parametrised); }
 static void test_elementwise(void **state) { (void)state; check_elementwise(&kernels_c); each_table(check_elementwise); }
 
 /* The plain activations themselves, at points computed to ten digits elsewhere. */
@@ -354,16 +397,26 @@ static void test_published_values(void **state)
 {
     (void)state;
     float x[] = {1, -1, 3, 0}, y[] = {1, -1, 3, 0}, z[] = {1, -1, 3, 0};
+    float q[] = {1, -1, 3, 0}, r[] = {1.5f, -1, 3, 0}, s[] = {1, -1, 3, 0};
+    const double quick[] = {0.8457957659, -0.1542042341, 2.9819286903, 0};
+    const double sigmoid[] = {0.7310585786, 0.2689414214, 0.9525741268, 0.5};
+    const double squared[] = {2.25, 0, 9, 0};
     const double silu[] = {0.7310585786, -0.2689414214, 2.8577223805, 0};
     const double tanh_form[] = {0.8411919906, -0.1588080094, 2.9963626179, 0};
     const double erf_form[] = {0.8413447461, -0.1586552539, 2.9959503060, 0};
     kernels_c.silu(x, 4);
     kernels_c.gelu_tanh(y, 4);
     kernels_c.gelu_erf(z, 4);
+    kernels_c.quick_gelu(q, 4);
+    kernels_c.relu2(r, 4);
+    kernels_c.sigmoid(s, 4);
     for (int i = 0; i < 4; i++) {
         assert_float_equal(x[i], silu[i], 3e-7);
         assert_float_equal(y[i], tanh_form[i], 3e-7);
         assert_float_equal(z[i], erf_form[i], 3e-7);
+        assert_float_equal(q[i], quick[i], 3e-7);
+        assert_true(r[i] == squared[i]);
+        assert_float_equal(s[i], sigmoid[i], 3e-7);
     }
 }
 
@@ -386,7 +439,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_gemm), cmocka_unit_test(test_gemm_tails), cmocka_unit_test(test_gemm_bits), cmocka_unit_test(test_dot),
         cmocka_unit_test(test_interleave), cmocka_unit_test(test_softmax), cmocka_unit_test(test_softmax_nan), cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_elementwise), cmocka_unit_test(test_published_values), cmocka_unit_test(test_select),
+        cmocka_unit_test(test_elementwise), cmocka_unit_test(test_parametrised), cmocka_unit_test(test_published_values), cmocka_unit_test(test_select),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);

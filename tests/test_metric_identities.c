@@ -198,7 +198,7 @@ static void feed_logits(const int32_t *ids, int64_t n, int64_t vocab, const floa
                         emitted *out)
 {
     const metric *m = metric_find("nll");
-    metric_ctx c = {m, NULL, ids, n, 1, ATTN_SELF, NULL};
+    metric_ctx c = {.m = m, .p = NULL, .ids = ids, .n = n, .key_ids = ids, .n_key = n, .placeholder = -1, .n_layer = 1};
     result_sink sink = {emitted_add, NULL, out};
     err e = {0};
     for (int64_t pos = 0; pos < n; pos += rows) {
@@ -279,7 +279,7 @@ static void test_nll_refuses_what_is_no_number(void **state)
     const metric *m = metric_find("nll");
     int32_t ids[3] = {0, 1, 9};
     float z[6] = {0, 1, NAN, 2, 0, 0};
-    metric_ctx c = {m, NULL, ids, 3, 1, ATTN_SELF, NULL};
+    metric_ctx c = {.m = m, .p = NULL, .ids = ids, .n = 3, .key_ids = ids, .n_key = 3, .placeholder = -1, .n_layer = 1};
     emitted out = {0};
     result_sink sink = {emitted_add, NULL, &out};
     err e = {0};

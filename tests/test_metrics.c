@@ -421,7 +421,7 @@ static void test_value_that_is_not_finite_is_refused(void **state)
     (void)state;
     emitted out = {0};
     result_sink sink = {emitted_add, NULL, &out};
-    metric_ctx c = {metric_find("max"), NULL, NULL, 4, 1, ATTN_SELF, NULL};
+    metric_ctx c = {.m = metric_find("max"), .p = NULL, .ids = NULL, .n = 4, .key_ids = NULL, .n_key = 4, .placeholder = -1, .n_layer = 1};
     err e = {0};
     assert_int_equal(metric_emit(&c, &sink, 3, 7, NO_INDEX, NAN, &e), ERR_FAILED);
     assert_string_equal(e.msg, "max of L3H7 is not finite");
@@ -452,7 +452,7 @@ static void test_sink_keys_that_do_not_read(void **state)
         char set[64];
         snprintf(set, sizeof(set), "sink-keys=%s", bad[i].list);
         params *p = feed_params(m, set);
-        metric_ctx c = {m, p, ids, 11, 1, ATTN_SELF, NULL};
+        metric_ctx c = {.m = m, .p = p, .ids = ids, .n = 11, .key_ids = ids, .n_key = 11, .placeholder = -1, .n_layer = 1};
         err e = {0};
         assert_int_equal(m->prepare(&c, &e), ERR_USAGE);
         assert_string_equal(e.msg, bad[i].message);
@@ -473,7 +473,7 @@ static void test_no_memory_leaves_nothing(void **state)
         params *own = feed_params(m, NULL);
         int failures = 0;
         for (long nth = 1; nth < 100; nth++) {
-            metric_ctx c = {m, own, ids, 8, 1, ATTN_SELF, NULL};
+            metric_ctx c = {.m = m, .p = own, .ids = ids, .n = 8, .key_ids = ids, .n_key = 8, .placeholder = -1, .n_layer = 1};
             err e = {0};
             mem_fail_at(nth);
             int r = m->prepare(&c, &e);

@@ -19,6 +19,7 @@
 #include "compute/kernels.h"
 #include "model/config.h"
 #include "model/forward.h"
+#include "model/rope.h"
 
 static char lantern[512], folder[512];
 
@@ -104,7 +105,7 @@ static void test_contradictions(void **state)
     refused("\"num_key_value_heads\": 4", "\"num_key_value_heads\": 2", "has shape");
     refused("\"num_hidden_layers\": 4", "\"num_hidden_layers\": 5", "layers.4.input_layernorm.weight is missing");
     refused("\"num_hidden_layers\": 4", "\"num_hidden_layers\": 4000000000", "out of range");
-    refused("\"head_dim\": 32", "\"head_dim\": 33", "rotary embedding over 33");
+    refused("\"head_dim\": 32", "\"head_dim\": 33", "rotary embedding over 34 of 33");
     refused("\"vocab_size\": 2048", "\"vocab_size\": 2049", "has shape");
     refused("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false", "lm_head.weight is missing");
     refused("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": 1", "is not true or false");
@@ -119,7 +120,6 @@ static void test_unknown_keys(void **state)
     (void)state;
     refused(NULL, ",\"attn_logit_softcapping\": 50.0}", "key \"attn_logit_softcapping\" may change attention");
     refused(NULL, ",\"sliding_window\": 4096}", "key \"sliding_window\"");
-    refused(NULL, ",\"partial_rotary_factor\": 0.5}", "partial_rotary_factor");
     refused(NULL, ",\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2.0}}", "\"dynamic\" is not supported");
     refused(NULL, ",\"rope_scaling\": {\"rope_type\": \"linear\"}}", "factor is missing");
     refused(NULL, ",\"rope_scaling\": {\"factor\": 8}}", "factor but no rope_type");
@@ -137,18 +137,26 @@ static void test_unknown_keys(void **state)
     model_free(m);
 }
 
+static const float *frequencies(const model *m)
+{
+    static float f[16];
+    assert_int_equal(m->ropes[0].dim, 32);
+    rope_frequencies(f, &m->ropes[0], 512);
+    return f;
+}
+
 /* Frequencies in closed form; old and new spellings of the same thing. */
 static void test_rope(void **state)
 {
     (void)state;
     model *m = accepted("\"rope_theta\": 10000.0,", "\"rope_parameters\": {\"rope_type\": \"default\", \"rope_theta\": 500.0},");
     for (int i = 0; i < 16; i++)
-        assert_true(fabs(m->ropes[0].inv_freq[i] - (pow(500, -2.0 * i / 32))) <= 1e-6);
+        assert_true(fabs(frequencies(m)[i] - (pow(500, -2.0 * i / 32))) <= 1e-6);
     model_free(m);
 
     m = accepted(NULL, ",\"rope_scaling\": {\"type\": \"linear\", \"factor\": 4.0}}");
     for (int i = 0; i < 16; i++)
-        assert_true(fabs(m->ropes[0].inv_freq[i] - (pow(10000, -2.0 * i / 32) / 4)) <= 1e-7);
+        assert_true(fabs(frequencies(m)[i] - (pow(10000, -2.0 * i / 32) / 4)) <= 1e-7);
     assert_true(m->ropes[0].magnitude == 1);
     model_free(m);
 
@@ -163,14 +171,14 @@ static void test_rope(void **state)
             double s = (64 / wavelength - 1) / 3;
             want = (1 - s) * f / 8 + s * f;
         }
-        assert_true(fabs(m->ropes[0].inv_freq[i] - want) <= 1e-6 * f + 1e-9);
+        assert_true(fabs(frequencies(m)[i] - want) <= 1e-6 * f + 1e-9);
     }
     model_free(m);
 
     /* yarn: the fastest dimension is kept, the slowest divided; magnitude 0.1 ln 4 + 1. */
     m = accepted(NULL, ",\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\": 128}}");
-    assert_true(fabs(m->ropes[0].inv_freq[0] - (1)) <= 1e-6);
-    assert_true(fabs(m->ropes[0].inv_freq[15] - (pow(10000, -30.0 / 32) / 4)) <= 1e-8);
+    assert_true(fabs(frequencies(m)[0] - (1)) <= 1e-6);
+    assert_true(fabs(frequencies(m)[15] - (pow(10000, -30.0 / 32) / 4)) <= 1e-8);
     assert_true(fabs(m->ropes[0].magnitude - (0.1 * log(4) + 1)) <= 1e-12);
     model_free(m);
 }
@@ -193,7 +201,7 @@ static float *run_ids(const model *m, const int32_t *ids, int64_t n, int threads
     kept k = {malloc((size_t)(n * m->vocab) * sizeof(float)), n, m->vocab};
     observer o = {.logits = keep_logits, .ud = &k};
     assert_int_equal(runtime_new(&r, m, threads, PRECISION_F32, NULL), 0);
-    assert_int_equal(forward(r, ids, n, &o, NULL, NULL), 0);
+    assert_int_equal(forward(r, &(model_input){.ids = ids, .n = n}, &o, NULL, NULL), 0);
     runtime_free(r);
     return k.logits;
 }
@@ -259,7 +267,7 @@ static void test_decoding(void **state)
     assert_int_equal(model_open(&m, source(""), NULL), 0);
     float *want = run_ids(m, some_ids(), 40, 2);
     assert_int_equal(runtime_new(&r, m, 2, PRECISION_F32, NULL), 0);
-    assert_int_equal(decoder_new(&d, r, 40, NULL), 0);
+    assert_int_equal(decoder_new(&d, r, NULL, 40, NULL), 0);
     for (int64_t t = 0; t < 40; t += t < 20 ? 20 : 1) {
         int64_t n = t < 20 ? 20 : 1; /* a prompt of 20, then one at a time */
         assert_int_equal(decoder_feed(d, some_ids() + t, n, &logits, NULL, NULL), 0);
@@ -282,17 +290,17 @@ static void test_limits(void **state)
     int32_t bad[] = {0, 5, 2048}, negative[] = {-1};
     assert_int_equal(model_open(&m, source(""), NULL), 0);
     assert_int_equal(runtime_new(&r, m, 2, PRECISION_F32, NULL), 0);
-    assert_int_equal(forward(r, some_ids(), 513, NULL, NULL, &e), ERR_INPUT);
+    assert_int_equal(forward(r, &(model_input){.ids = some_ids(), .n = 513}, NULL, NULL, &e), ERR_INPUT);
     assert_non_null(strstr(e.msg, "513"));
     assert_non_null(strstr(e.msg, "512"));
     assert_true(e.hint[0]);
-    assert_int_equal(forward(r, some_ids(), 512, NULL, NULL, &e), 0);
-    assert_int_equal(forward(r, some_ids(), 0, NULL, NULL, &e), ERR_USAGE);
-    assert_int_equal(forward(r, bad, 3, NULL, NULL, &e), ERR_INPUT);
+    assert_int_equal(forward(r, &(model_input){.ids = some_ids(), .n = 512}, NULL, NULL, &e), 0);
+    assert_int_equal(forward(r, &(model_input){.ids = some_ids(), .n = 0}, NULL, NULL, &e), ERR_USAGE);
+    assert_int_equal(forward(r, &(model_input){.ids = bad, .n = 3}, NULL, NULL, &e), ERR_INPUT);
     assert_non_null(strstr(e.msg, "2048 at position 2"));
-    assert_int_equal(forward(r, negative, 1, NULL, NULL, &e), ERR_INPUT);
+    assert_int_equal(forward(r, &(model_input){.ids = negative, .n = 1}, NULL, NULL, &e), ERR_INPUT);
     cancel_request();
-    assert_int_equal(forward(r, some_ids(), 100, NULL, NULL, &e), ERR_CANCELLED);
+    assert_int_equal(forward(r, &(model_input){.ids = some_ids(), .n = 100}, NULL, NULL, &e), ERR_CANCELLED);
     cancel_clear();
     runtime_free(r);
     model_free(m);
@@ -308,12 +316,12 @@ static void test_after_failure(void **state)
     const float *logits;
     assert_int_equal(model_open(&m, source(""), NULL), 0);
     assert_int_equal(runtime_new(&r, m, 2, PRECISION_F32, NULL), 0);
-    assert_int_equal(forward(r, some_ids(), 5, NULL, NULL, NULL), 0);
+    assert_int_equal(forward(r, &(model_input){.ids = some_ids(), .n = 5}, NULL, NULL, NULL), 0);
     mem_fail_at(1);
-    assert_int_equal(forward(r, some_ids(), 40, NULL, NULL, NULL), ERR_RESOURCE);
+    assert_int_equal(forward(r, &(model_input){.ids = some_ids(), .n = 40}, NULL, NULL, NULL), ERR_RESOURCE);
     mem_fail_at(0);
-    assert_int_equal(forward(r, some_ids(), 5, NULL, NULL, NULL), 0);
-    assert_int_equal(decoder_new(&d, r, 10, NULL), 0);
+    assert_int_equal(forward(r, &(model_input){.ids = some_ids(), .n = 5}, NULL, NULL, NULL), 0);
+    assert_int_equal(decoder_new(&d, r, NULL, 10, NULL), 0);
     cancel_request();
     assert_int_equal(decoder_feed(d, some_ids(), 4, &logits, NULL, NULL), ERR_CANCELLED);
     cancel_clear();
@@ -347,7 +355,7 @@ static void test_no_memory(void **state)
         mem_fail_at(nth);
         int rc = runtime_new(&r, m, 2, PRECISION_F32, NULL);
         if (rc == 0) {
-            rc = forward(r, some_ids(), 20, NULL, NULL, NULL);
+            rc = forward(r, &(model_input){.ids = some_ids(), .n = 20}, NULL, NULL, NULL);
             runtime_free(r);
         }
         mem_fail_at(0);

@@ -1,5 +1,6 @@
 /* dump and verify: what a dump holds, that it verifies exactly, and that every kind of damage is found. */
 #include "tests/model_run.h"
+#include "analysis/reference.h"
 #include <sys/stat.h>
 #include "base/mem.h"
 #include "base/npz.h"
@@ -30,7 +31,7 @@ static int set_up(void **state)
     source_path(model_path, "examples/models/lantern-3m");
     f->o = open_model(model_path, 2);
     file_in(f, f->dump, "full.npz");
-    assert_int_equal(dump_run(f->o.r, f->o.m, prompt, N, true, f->dump, NULL, &e), 0);
+    assert_int_equal(dump_run(f->o.r, f->o.m, &(model_input){.ids = prompt, .n = N}, true, f->dump, NULL, &e), 0);
     *state = f;
     return 0;
 }
@@ -119,7 +120,7 @@ static void test_dump_without_attention(void **state)
     int n_row;
     err e = {0};
     file_in(f, path, "lean.npz");
-    assert_int_equal(dump_run(f->o.r, f->o.m, prompt, N, false, path, NULL, &e), 0);
+    assert_int_equal(dump_run(f->o.r, f->o.m, &(model_input){.ids = prompt, .n = N}, false, path, NULL, &e), 0);
     assert_int_equal(npz_open(&z, path, &e), 0);
     assert_int_equal(npz_count(z), 2 + LAYERS + 1);
     assert_false(npz_has(z, "attn_0"));
@@ -136,12 +137,12 @@ static void test_failed_dump_leaves_nothing(void **state)
     err e = {0};
     const int32_t outside[] = {0, V};
     file_in(f, path, "failed.npz");
-    assert_int_equal(dump_run(f->o.r, f->o.m, outside, 2, true, path, NULL, &e), ERR_INPUT);
+    assert_int_equal(dump_run(f->o.r, f->o.m, &(model_input){.ids = outside, .n = 2}, true, path, NULL, &e), ERR_INPUT);
     assert_int_not_equal(access(path, F_OK), 0);
     file_in(f, path, "no such folder/x.npz");
-    assert_int_not_equal(dump_run(f->o.r, f->o.m, prompt, N, true, path, NULL, &e), 0);
+    assert_int_not_equal(dump_run(f->o.r, f->o.m, &(model_input){.ids = prompt, .n = N}, true, path, NULL, &e), 0);
     assert_true(e.msg[0] != '\0');
-    assert_int_equal(dump_run(f->o.r, f->o.m, prompt, 0, true, path, NULL, &e), ERR_USAGE);
+    assert_int_equal(dump_run(f->o.r, f->o.m, &(model_input){.ids = prompt, .n = 0}, true, path, NULL, &e), ERR_USAGE);
 }
 
 /* Whichever allocation fails, the code says so and no file appears. */
@@ -154,7 +155,7 @@ static void test_no_memory(void **state)
     for (long nth = 1; r != 0 && nth < 500; nth++) {
         err e = {0};
         mem_fail_at(nth);
-        r = dump_run(f->o.r, f->o.m, prompt, N, true, path, NULL, &e);
+        r = dump_run(f->o.r, f->o.m, &(model_input){.ids = prompt, .n = N}, true, path, NULL, &e);
         mem_fail_at(0);
         if (r != 0) {
             assert_int_equal(r, ERR_RESOURCE);

@@ -18,9 +18,9 @@ static void test_schema(void **state)
                                   "= 'table' AND NOT strict AND name NOT LIKE 'sqlite_%'"), "0");
     assert_string_equal(ask(path, "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema WHERE "
                                   "type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name)"),
-                        "figure map metric model prompt run site token unit value");
+                        "figure input map metric model prompt run site token unit value");
     assert_string_equal(ask(path, "PRAGMA application_id"), "1098142563"); /* the letters AtSc */
-    assert_string_equal(ask(path, "PRAGMA user_version"), "1");
+    assert_string_equal(ask(path, "PRAGMA user_version"), "2");
     assert_string_equal(ask(path, "PRAGMA journal_mode"), "wal");
     assert_sound(path);
 }
@@ -33,7 +33,7 @@ static void test_views(void **state)
         {"head_value", "run,prompt,metric,kind,layer,head,head_name,position,value"},
         {"value_list", "run,prompt,metric,kind,layer,head,head_name,position,value"},
         {"map_list", "run,prompt,kind,layer,head,head_name,n_query,n_key,pool,pooling,bytes"},
-        {"prompt_token", "run,prompt,position,id,text,special"},
+        {"prompt_token", "run,prompt,sequence,position,id,text,special"},
     };
     char path[640], sql[160];
     (void)state;
@@ -318,7 +318,7 @@ static void test_prompts(void **state)
     static const store_token other_piece[3] = {{1, "a", 1, false}, {2, "_b", 2, false},
                                                {3, "<end>", 5, true}};
     static const store_token other_id[3] = {{1, "a", 1, false}, {4, " b", 2, false}, {3, "<end>", 5, true}};
-    static const store_token bytes[2] = {{-1, "\xe4\xb8", 2, false}, {255, "\0\xad", 2, false}};
+    static const store_token bytes[2] = {{254, "\xe4\xb8", 2, false}, {255, "\0\xad", 2, false}};
     static const struct {
         const char *text, *policy;
         size_t len;
@@ -341,8 +341,8 @@ static void test_prompts(void **state)
     store *s = open_new(path);
     int64_t run = begin_run(s);
     for (int i = 0; i < (int)(sizeof unit / sizeof *unit); i++) {
-        MUST(store_unit_begin(s, run, i, NULL, unit[i].text, unit[i].len, unit[i].policy, unit[i].tokens,
-                              unit[i].n, &error));
+        MUST(begin_text(s, run, i, NULL, unit[i].text, unit[i].len, unit[i].policy, unit[i].tokens, unit[i].n,
+                        &error));
         MUST(store_unit_commit(s, &error));
         assert_int_equal(number(s, "SELECT count(*) FROM prompt"), unit[i].prompts);
     }
@@ -360,7 +360,7 @@ static void test_prompts(void **state)
     MUST(store_query(s, &t, "SELECT id, hex(text), special FROM prompt_token "
                      "WHERE run = 1 AND prompt = 7 ORDER BY position", NULL, 0, &error));
     assert_int_equal(t->n_row, 2);
-    assert_int_equal(table_cell(t, 0, 0)->u.i, -1);
+    assert_int_equal(table_cell(t, 0, 0)->u.i, 254);
     assert_string_equal(table_cell(t, 0, 1)->u.s, "E4B8");
     assert_string_equal(table_cell(t, 1, 1)->u.s, "00AD");
     table_free(t);
@@ -375,6 +375,48 @@ static void test_prompts(void **state)
     }
     table_free(t);
     store_close(s);
+    assert_sound(path);
+}
+
+/* Several sequences, patches without ids, and inputs by content: what makes two prompts the same one. */
+static void test_sequences(void **state)
+{
+    static const store_token patches[2] = {{NO_INDEX, "CLS", 3, false}, {NO_INDEX, "patch 0,0", 9, false}};
+    static const store_sequence of[] = {{ATTN_SELF, three_tokens, 3}, {ATTN_VISION, patches, 2},
+                                        {ATTN_ENCODER, three_tokens, 2}};
+    const store_input cat = {.role = "image", .path = "cat.png", .sha256 = a_model.sha256};
+    const store_input same = {.role = "image", .path = "other/name.png", .sha256 = a_model.sha256};
+    const store_input dog = {.role = "image", .path = "cat.png", .sha256 = "00"};
+    const store_input source = {.role = "source", .sha256 = "11", .text = "x\0y", .text_len = 3, .policy = "eos"};
+    const struct { store_prompt p; int prompts; } unit[] = {
+        {{.label = "one", .policy = "none", .sequences = of, .n_sequence = 2, .inputs = &cat, .n_input = 1}, 1},
+        {{.policy = "none", .sequences = of, .n_sequence = 2, .inputs = &same, .n_input = 1}, 1},
+        {{.policy = "none", .sequences = of, .n_sequence = 2, .inputs = &dog, .n_input = 1}, 2},
+        {{.policy = "none", .sequences = of, .n_sequence = 1}, 3},
+        {{.policy = "none", .sequences = of + 1, .n_sequence = 1, .inputs = &cat, .n_input = 1}, 4},
+        {{.policy = "none", .sequences = of, .n_sequence = 3, .inputs = &source, .n_input = 1}, 5},
+        {{.policy = "none", .sequences = of + 2, .n_sequence = 1}, 6},
+    };
+    char path[640];
+    (void)state;
+    store *s = open_new(path);
+    int64_t run = begin_run(s);
+    for (int i = 0; i < (int)(sizeof unit / sizeof *unit); i++) {
+        MUST(store_unit_begin(s, run, i, &unit[i].p, &error));
+        MUST(store_unit_commit(s, &error));
+        assert_int_equal(number(s, "SELECT count(*) FROM prompt"), unit[i].prompts);
+    }
+    store_close(s);
+    assert_string_equal(ask(path, "SELECT group_concat(position || text, ' ') FROM prompt_token "
+                                  "WHERE prompt = 0 AND sequence = 'vis' AND id IS NULL"), "0CLS 1patch 0,0");
+    assert_string_equal(ask(path, "SELECT count(*) FROM prompt_token WHERE prompt = 5 AND sequence = 'enc'"), "2");
+    assert_string_equal(ask(path, "SELECT n_token FROM prompt JOIN unit ON prompt.id = prompt_id "
+                                  "WHERE prompt_index = 4"), "2");
+    assert_string_equal(ask(path, "SELECT group_concat(path, ' ') FROM input WHERE role = 'image'"),
+                        "cat.png other/name.png cat.png cat.png");
+    assert_string_equal(ask(path, "SELECT hex(text) || policy FROM input WHERE path IS NULL"), "780079eos");
+    tell(path, "PRAGMA foreign_keys = ON; DELETE FROM run");
+    assert_string_equal(ask(path, "SELECT count(*) FROM input"), "0");
     assert_sound(path);
 }
 
@@ -504,7 +546,7 @@ int main(void)
         cmocka_unit_test(test_schema), cmocka_unit_test(test_views), cmocka_unit_test(test_values_come_back),
         cmocka_unit_test(test_values_refused), cmocka_unit_test(test_large_unit),
         cmocka_unit_test(test_maps_come_back), cmocka_unit_test(test_damaged_maps),
-        cmocka_unit_test(test_prompts), cmocka_unit_test(test_models), cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_prompts), cmocka_unit_test(test_sequences), cmocka_unit_test(test_models), cmocka_unit_test(test_runs),
         cmocka_unit_test(test_two_writers),
         cmocka_unit_test(test_in_memory),
     };

@@ -156,7 +156,7 @@ static int write_unit(store *s, int64_t run, int64_t index, err *e)
     char piece[32];
     int n = snprintf(piece, sizeof piece, "piece %lld", (long long)index);
     const store_token token = {(int32_t)index, piece, (size_t)n, false};
-    int code = store_unit_begin(s, run, index, NULL, piece, (size_t)n, "none", &token, 1, e);
+    int code = begin_text(s, run, index, NULL, piece, (size_t)n, "none", &token, 1, e);
     for (int i = 0; !code && i < VALUES_A_UNIT; i++)
         code = store_value(s, &(result_value){ATTN_SELF, i % 2 ? "sink" : "entropy", i / 100, i / 10 % 10,
                                               i % 10, (double)index + i / 1000.0}, e);

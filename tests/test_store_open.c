@@ -228,7 +228,7 @@ static void test_own_migrations(void **state)
     MUST(store_open(&s, path, false, &error));
     assert_int_equal(begin_run(s), 1);
     store_close(s);
-    assert_string_equal(ask(path, "PRAGMA user_version"), "1");
+    assert_string_equal(ask(path, "PRAGMA user_version"), "2");
     tell(path, "PRAGMA user_version = 99");
     MUST_FAIL(store_open(&s, path, false, &error), ERR_INPUT, "version 99");
     tell(path, "PRAGMA user_version = -1");
@@ -236,11 +236,50 @@ static void test_own_migrations(void **state)
     assert_string_equal(ask(path, "SELECT count(*) FROM run"), "1");
 }
 
+/* A store of version 1, as that program left it: nothing is lost, and it goes on. */
+static void test_from_version_1(void **state)
+{
+    char path[640];
+    store *s = NULL;
+    (void)state;
+    snprintf(path, sizeof path, "%s", new_path());
+    MUST(open_steps(&s, path, store_migrations, 1, false));
+    store_close(s);
+    assert_string_equal(ask(path, "PRAGMA user_version"), "1");
+    tell(path,
+         "INSERT INTO model VALUES (1, 'i', 'aa', 'models/tiny', NULL, 'tiny', 'llama', 'gguf', 'f32', 2, 4, 2, 64,"
+         " 1000, 128, 9, NULL);"
+         "INSERT INTO prompt VALUES (3, 'p', 't', 'x', 'a b', 'bos', 2), (4, 'q', NULL, 'y', NULL, 'none', 1);"
+         "INSERT INTO token VALUES (3, 0, 7, 'a', 0), (3, 1, 8, ' b', 0), (4, 0, 9, '<s>', 1);"
+         "INSERT INTO run VALUES (1, 'u', 1, 'run', 'run models/tiny', '{}', 'softmax', '[]', 'f32', 'c', 1, NULL,"
+         " '0.1', 'done', NULL, '2025-01-01T00:00:00.000Z', '2025-01-01T00:00:01.000Z');"
+         "INSERT INTO unit VALUES (5, 1, 0, 3, 'mine', 'done', NULL, NULL), (6, 1, 1, 4, NULL, 'done', NULL, NULL);"
+         "INSERT INTO metric VALUES (1, 'sink'); INSERT INTO site VALUES (1, 'self', 0, 1, 'L0H1');"
+         "INSERT INTO value VALUES (5, 1, 1, 0, 0.25);"
+         "INSERT INTO map VALUES (1, 5, 1, 2, 2, 1, 'none', 2, 2, 'zlib', x'00')");
+    MUST_FAIL(store_open(&s, path, true, &error), ERR_INPUT, "older version 1");
+    MUST(store_open(&s, path, false, &error));
+    assert_int_equal(begin_run(s), 2);
+    store_close(s);
+    assert_string_equal(ask(path, "PRAGMA user_version"), "2");
+    assert_string_equal(ask(path, "SELECT group_concat(prompt || sequence || position || ':' || id || text || special, ' ')"
+                                  " FROM prompt_token"), "0self0:7a0 0self1:8 b0 1self0:9<s>1");
+    assert_string_equal(ask(path, "SELECT head_name || value FROM head_value WHERE run = 1"), "L0H10.25");
+    assert_string_equal(ask(path, "SELECT n_query || pooling FROM map_list WHERE run = 1"), "2none");
+    assert_string_equal(ask(path, "SELECT label FROM unit WHERE id = 5"), "mine");
+    assert_string_equal(ask(path, "SELECT count(*) FROM input"), "0");
+    assert_string_equal(ask(path, "SELECT count(*) FROM sqlite_stat1 WHERE tbl = 'token' AND stat = '1000000 1000 800 1'"),
+                        "1");
+    assert_sound(path);
+    MUST(store_open(&s, path, true, &error));
+    store_close(s);
+}
+
 /* ---- other processes, permissions ---- */
 
 static void test_in_use(void **state)
 {
-    const store_options quick = {30, store_migrations, 1};
+    const store_options quick = {30, store_migrations, store_n_migration};
     char path[640];
     sqlite3 *other = NULL;
     store *s = NULL;
@@ -371,7 +410,7 @@ int main(void)
         cmocka_unit_test(test_not_a_store), cmocka_unit_test(test_read_only_creates_nothing),
         cmocka_unit_test(test_empty_file_becomes_a_store), cmocka_unit_test(test_strange_names),
         cmocka_unit_test(test_migrations), cmocka_unit_test(test_failing_migration),
-        cmocka_unit_test(test_own_migrations), cmocka_unit_test(test_in_use),
+        cmocka_unit_test(test_own_migrations), cmocka_unit_test(test_from_version_1), cmocka_unit_test(test_in_use),
         cmocka_unit_test(test_made_twice), cmocka_unit_test(test_permissions),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -87,7 +87,7 @@ static void test_query_plans(void **state)
         "SELECT * FROM head_value WHERE run = 1 AND metric = 'sink' AND head_name = 'L1H2'",
         "SELECT run, avg(value) FROM head_value WHERE metric = 'sink' AND head_name = 'L1H2' GROUP BY run",
         "SELECT DISTINCT metric FROM head_value WHERE run = 1 AND prompt = 0",
-        "SELECT * FROM prompt_token WHERE run = 1 AND prompt = 0 ORDER BY position",
+        "SELECT * FROM prompt_token WHERE run = 1 AND prompt = 0 AND sequence = 'self' ORDER BY position",
         "SELECT * FROM map_list WHERE run = 1",
         "DELETE FROM run WHERE id = 99",
     };
@@ -203,10 +203,10 @@ static void test_never(void **state)
     }
     assert_int_not_equal(access(in_folder("copy.db"), F_OK), 0);
     assert_int_not_equal(access(in_folder("other.db"), F_OK), 0);
-    assert_int_equal(number(opened, "PRAGMA user_version"), 1);
+    assert_int_equal(number(opened, "PRAGMA user_version"), store_n_migration);
     assert_int_equal(number(opened, "PRAGMA foreign_keys"), 1);
     MUST(sql("PRAGMA user_version", false, &t, &error));
-    assert_int_equal(table_cell(t, 0, 0)->u.i, 1);
+    assert_int_equal(table_cell(t, 0, 0)->u.i, store_n_migration);
     MUST(sql("PRAGMA table_info(run)", false, &t, &error));
     assert_true(t->n_row > 10);
     MUST(sql("PRAGMA integrity_check", false, &t, &error));
@@ -245,7 +245,7 @@ static void test_hints(void **state)
     (void)state;
     MUST_FAIL(sql("SELECT * FROM head_vlue", false, &t, &error), ERR_FAILED, "no such table: head_vlue");
     HINTS("did you mean head_value?");
-    HINTS("figure, head_value, map, map_list, metric, model, prompt, prompt_token, run, run_list, site, ");
+    HINTS("figure, head_value, input, map, map_list, metric, model, prompt, prompt_token, run, run_list, site, ");
     MUST_FAIL(sql("SELECT layr, v.valu FROM head_value v WHERE run = 1", false, &t, &error), ERR_FAILED,
               "no such column: layr");
     HINTS("did you mean layer? head_value has run, prompt, metric, kind, layer, head, head_name, position, ");

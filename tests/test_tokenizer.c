@@ -616,11 +616,14 @@ static void registry(void **state)
     for (size_t i = 0; tokenizer_models[i]; i++) {
         const tokenizer_model *m = tokenizer_models[i];
         assert_true(m->type && *m->type);
-        assert_true(m->from_json && m->finish && m->encode && m->work_free);
+        assert_non_null(m->encode);
+        assert_ptr_equal(tokenizer_model_find(m->type), m);
         for (size_t k = 0; k < i; k++)
             assert_string_not_equal(m->type, tokenizer_models[k]->type);
-        m->work_free(NULL);
+        if (m->work_free)
+            m->work_free(NULL);
     }
+    assert_null(tokenizer_model_find("Odd"));
 }
 
 int main(void)

@@ -38,18 +38,18 @@ static void refuses_model(const char *model, const char *what)
 static void unsupported_parts_are_named(void **state)
 {
     (void)state;
-    refuses_model("{'type':'Unigram','vocab':[]}", "model type Unigram is not supported");
-    refuses_model("{'type':'WordPiece','vocab':{}}", "model type WordPiece is not supported");
+    refuses_model("{'type':'Odd','vocab':[]}", "model type Odd is not supported");
+    refuses_model("{'type':'SentencePiece BPE','vocab':[]}", "is not supported"); /* not of this file format */
     refuses_model("{'vocab':{'a':0}}", "model has no type");
     refuses_model("{'type':'BPE','vocab':{'a':0},'merges':[],'dropout':0.5}", "BPE dropout 0.5 is not");
     refuses_parts(&(json_parts){ .pre = "{'type':'UnicodeScripts'}" }, "pre_tokenizer type UnicodeScripts");
     refuses_parts(&(json_parts){ .pre = "{'type':'Split','pattern':{'String':'a'},'behavior':'Odd'}" },
                   "pre_tokenizer behavior Odd");
-    refuses_parts(&(json_parts){ .pre = "{'type':'Sequence','pretokenizers':[{'type':'BertPreTokenizer'}]}" },
-                  "pre_tokenizer type BertPreTokenizer");
-    refuses_parts(&(json_parts){ .normalizer = "{'type':'Precompiled'}" }, "normalizer type Precompiled");
+    refuses_parts(&(json_parts){ .pre = "{'type':'Sequence','pretokenizers':[{'type':'Odd'}]}" },
+                  "pre_tokenizer type Odd");
+    refuses_parts(&(json_parts){ .normalizer = "{'type':'Odd'}" }, "normalizer type Odd");
     refuses_parts(&(json_parts){ .post = "{'type':'Odd'}" }, "post_processor type Odd");
-    refuses_parts(&(json_parts){ .decoder = "{'type':'CTC'}" }, "decoder type CTC");
+    refuses_parts(&(json_parts){ .decoder = "{'type':'Odd'}" }, "decoder type Odd");
     refuses("{\"version\":\"2.0\"}", 17, "version 2.0 is not supported");
     refuses("{}", 2, "no model");
     refuses("[]", 2, "no model");
@@ -80,7 +80,14 @@ static void damaged_vocabularies(void **state)
     refuses_model("{'type':'BPE','vocab':{'a':0},'merges':[7]}", "merge 1 is no pair");
     refuses_model("{'type':'BPE','continuing_subword_prefix':'#','vocab':{'a':0,'#':1},'merges':['a #']}",
                   "merge 1 adds nothing");
+    refuses_model("{'type':'WordPiece','vocab':{}}", "the vocabulary is empty");
+    refuses_model("{'type':'WordLevel'}", "no vocabulary");
+    refuses_model("{'type':'Unigram','vocab':[]}", "the vocabulary is empty");
+    refuses_model("{'type':'Unigram','vocab':[['a']]}", "token 0 of the vocabulary is no pair");
+    refuses_model("{'type':'Unigram','vocab':[['a',0.5]],'unk_id':1}", "unk_id is not in the vocabulary");
 }
+
+#define CHARSMAP(base64) "{'type':'Precompiled','precompiled_charsmap':'" base64 "'}"
 
 static void damaged_parts(void **state)
 {
@@ -99,6 +106,15 @@ static void damaged_parts(void **state)
     refuses_parts(&(json_parts){ .pre = "{'type':'Metaspace','replacement':'ab'}" }, "one character");
     refuses_parts(&(json_parts){ .normalizer = "{'type':'Replace','content':'x'}" }, "has no pattern");
     refuses_parts(&(json_parts){ .normalizer = "{'type':'Prepend'}" }, "no string");
+    refuses_parts(&(json_parts){ .normalizer = "{'type':'Precompiled'}" }, "precompiled_charsmap is missing");
+    refuses_parts(&(json_parts){ .normalizer = CHARSMAP("!") }, "no base64");
+    refuses_parts(&(json_parts){ .normalizer = CHARSMAP("AAA=") }, "the size of its table");     /* two bytes */
+    refuses_parts(&(json_parts){ .normalizer = CHARSMAP("BAAAAA==") }, "the size of its table"); /* four wanted */
+    refuses_parts(&(json_parts){ .normalizer = CHARSMAP("AwAAAAAAAA==") }, "the size of its table");
+    refuses_parts(&(json_parts){ .normalizer = CHARSMAP("AAAAAP8A") }, "not UTF-8");
+    refuses_parts(&(json_parts){ .pre = "{'type':'CharDelimiterSplit','delimiter':'ab'}" }, "one character");
+    refuses_parts(&(json_parts){ .pre = "{'type':'FixedLength','length':0}" }, "positive");
+    refuses_parts(&(json_parts){ .decoder = "{'type':'WordPiece'}" }, "no string \"prefix\"");
     refuses_parts(&(json_parts){ .decoder = "{'type':'Strip','start':1,'stop':0}" }, "decoder");
     refuses_parts(&(json_parts){ .post = "{'type':'BertProcessing','sep':['a',1],'cls':['b',256]}" },
                   "not in the vocabulary");
@@ -359,7 +375,7 @@ static void gguf_refusals(void **state)
     struct { gguf_parts p; const char *want; } cases[12];
     for (size_t i = 0; i < 12; i++)
         cases[i].p = gguf_of("gpt-2");
-    cases[0].p.model = "llama", cases[0].want = "tokenizer.ggml.model llama is not supported";
+    cases[0].p.model = "rwkv", cases[0].want = "tokenizer.ggml.model rwkv is not supported";
     cases[1].p.model = NULL, cases[1].want = "no tokenizer in this file";
     cases[2].p.pre = "odd-one", cases[2].want = "tokenizer.ggml.pre odd-one is not supported";
     cases[3].p.n_type = 7, cases[3].want = "tokenizer.ggml.token_type has 7 elements for 262 tokens";
@@ -464,10 +480,12 @@ static void paths(void **state)
     strbuf b = { 0 }, g = { 0 };
     sha256_hex hash, want;
 
-    refuses_path("", "no tokenizer.json", "--ids");
+    refuses_path("", "no tokenizer.json, and no vocabulary file of another kind", "--ids");
     put_file("tokenizer.model", "x");
-    refuses_path("", "SentencePiece's tokenizer.model is not supported", "--ids");
-    refuses_path("tokenizer.model", "SentencePiece", "--ids");
+    refuses_path("", "SentencePiece model is damaged", "fetch");
+    refuses_path("tokenizer.model", "tokenizer.model: the SentencePiece model is damaged", "fetch");
+    put_file("vocab.bin", "\n\x02\n"); /* a piece that is cut short is no model */
+    refuses_path("vocab.bin", "vocab.bin", "");
     refuses_path("missing.json", "missing.json", "");
     put_file("empty.json", "");
     refuses_path("empty.json", "empty.json", "");

@@ -1,5 +1,5 @@
 /* Tokenizers against reference data: 600 strings for each trained kind, 800 for SmolLM2, and the vectors that
- * come with real GGUF vocabularies. */
+ * come with real vocabularies. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -138,7 +138,7 @@ static void golden(const char *kind, int flags)
     char name[128];
     snprintf(name, sizeof name, "golden/tokenizers/%s/cases.jsonl", kind);
     shared_path(cases, name);
-    snprintf(name, sizeof name, "golden/tokenizers/%s/tokenizer.json", kind);
+    snprintf(name, sizeof name, "golden/tokenizers/%s", kind); /* a tokenizer.json or a tokenizer.model */
     shared_path(file, name);
     tokenizer *t = open_path(file);
     check_cases(t, cases, 600, flags);
@@ -161,23 +161,11 @@ GOLDEN(clip, "clip", 0)
 GOLDEN(llama_spm_json, "llama-spm-json", 0)
 GOLDEN(gemma_like, "gemma-like", 0)
 
-/* Kinds that are refused, by name. */
-static void other_kinds(void **state)
-{
-    (void)state;
-    static const char *const kinds[][2] = { { "bert-cased", "WordPiece" }, { "unigram", "Unigram" } };
-    for (size_t i = 0; i < 2; i++) {
-        path_text path;
-        char name[128];
-        tokenizer *t;
-        err e = { 0 };
-        snprintf(name, sizeof name, "golden/tokenizers/%s/tokenizer.json", kinds[i][0]);
-        shared_path(path, name);
-        assert_int_equal(tokenizer_open(&t, path, &e), ERR_INPUT);
-        assert_non_null(strstr(e.msg, kinds[i][1]));
-        assert_non_null(strstr(e.hint, "--ids"));
-    }
-}
+GOLDEN(bert_cased, "bert-cased", 0)
+GOLDEN(bert_uncased, "bert-uncased", 0)
+GOLDEN(unigram, "unigram", 0)
+GOLDEN(spm_bpe, "spm-bpe", 0)
+GOLDEN(spm_unigram, "spm-unigram", 0)
 
 static void smollm2(void **state)
 {
@@ -202,8 +190,8 @@ static void smollm2(void **state)
     tokenizer_free(t);
 }
 
-/* One vocabulary with its vectors: texts, each with a marker line behind it; ids a line each. */
-static void vectors(const char *name)
+/* One vocabulary with the vectors of a name: texts, each with a marker line behind it; ids a line each. */
+static void vectors_of(const char *vocabulary, const char *name)
 {
     static const char mark[] = "\n__ggml_vocab_test__\n";
     path_text path, texts, ids;
@@ -214,8 +202,7 @@ static void vectors(const char *name)
     shared_path(texts, file);
     snprintf(file, sizeof file, "fixtures/vocab/%s.gguf.out", name);
     shared_path(ids, file);
-    snprintf(file, sizeof file, "fixtures/vocab/%s.gguf", name);
-    shared_path(path, file);
+    shared_path(path, vocabulary);
     tokenizer *t = open_path(path);
     char *s = read_all(texts, &n_text), *want = read_all(ids, &n_ids), *line = want;
     for (char *from = s, *end; (end = memmem(from, n_text - (size_t)(from - s), mark, sizeof mark - 1));
@@ -243,12 +230,53 @@ static void vectors(const char *name)
     assert_int_equal(bad, 0);
 }
 
+static void vectors(const char *name)
+{
+    char file[128];
+    snprintf(file, sizeof file, "fixtures/vocab/%s.gguf", name);
+    vectors_of(file, name);
+}
+
 static void vocabularies(void **state)
 {
     (void)state;
     vectors("gpt-2");
     vectors("mpt");
     vectors("starcoder");
+    vectors("llama-spm");
+    vectors("phi-3");
+    vectors("bert-bge");
+}
+
+/* GPT-2 by the ranks of its tokens alone. */
+static void tiktoken(void **state)
+{
+    (void)state;
+    path_text path;
+    vectors_of("fixtures/tiktoken/gpt2.tiktoken", "gpt-2");
+    shared_path(path, "fixtures/tiktoken/gpt2.tiktoken");
+    tokenizer *t = open_path(path);
+    assert_string_equal(tokenizer_kind(t), "tiktoken BPE (text cut as by gpt2, by the number of tokens)");
+    assert_int_equal(tokenizer_eos(t), 50256);
+    tokenizer_free(t);
+}
+
+/* The first ids of the story in golden.txt. */
+static void llama2c(void **state)
+{
+    (void)state;
+    static const int32_t want[] = { 1, 403, 407, 261, 378, 432, 383, 286, 261, 376, 298 };
+    path_text path;
+    tokens k;
+    shared_path(path, "fixtures/stories260k/tok512.bin");
+    tokenizer *t = open_path(path);
+    assert_int_equal(tokenizer_vocab(t), 512);
+    assert_int_equal(tokenizer_encode(t, "Once upon a time, there was a little girl", 41, true, &k, NULL), 0);
+    assert_true(k.n > 11);
+    for (int i = 0; i < 11; i++)
+        assert_int_equal(k.t[i].id, want[i]);
+    tokens_free(&k);
+    tokenizer_free(t);
 }
 
 int main(void)
@@ -263,9 +291,15 @@ int main(void)
         cmocka_unit_test(clip),
         cmocka_unit_test(llama_spm_json),
         cmocka_unit_test(gemma_like),
-        cmocka_unit_test(other_kinds),
+        cmocka_unit_test(bert_cased),
+        cmocka_unit_test(bert_uncased),
+        cmocka_unit_test(unigram),
+        cmocka_unit_test(spm_bpe),
+        cmocka_unit_test(spm_unigram),
         cmocka_unit_test(smollm2),
         cmocka_unit_test(vocabularies),
+        cmocka_unit_test(tiktoken),
+        cmocka_unit_test(llama2c),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -97,15 +97,18 @@ const metric metric_entropy = {
     .summary = "how spread the attention of a query is",
     .definition =
         "E_i = -sum over keys j of A[i][j] ln A[i][j], with 0 ln 0 = 0.  mean: sum of E_i over all n "
-        "queries, divided by n; the first query sees one key, has E_0 = 0 and is included.  last: E of the "
-        "last query, at its position.  each: E_i at position i, for every query",
+        "queries, divided by n; under a causal mask the first query sees one key, has E_0 = 0 where rows sum "
+        "to 1, and is included.  last: E of the last query, at its position.  each: E_i at position i, for "
+        "every query",
     .unit = "nats",
-    .range = "0 .. ln n",
+    .range = "0 .. ln n, with a learned sink ln(n + 1)",
     .source = "Zhai et al. 2023 (arXiv 2303.06296), section 3, and its code",
-    .missing_mass = "rows are taken as they are: mass that went to a learned sink adds nothing",
+    .missing_mass = "rows are taken as they are and not renormalised: the weight of a learned sink has no term "
+                    "of its own, but makes the weights of the keys smaller",
     .cost = "free (row statistics)",
     .scope = METRIC_HEAD,
     .need = ATTN_NEED_ENTROPY,
+    .kinds = KINDS_ALL,
     .params = entropy_params,
     .prepare = prepare,
     .release = release,

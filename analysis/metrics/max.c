@@ -15,10 +15,12 @@ const metric metric_max = {
     .unit = "",
     .range = "0 .. 1",
     .source = "usual summary of peakedness; no single source",
-    .missing_mass = "rows are taken as they are: a learned sink is no key and never the largest",
+    .missing_mass = "rows are taken as they are: a learned sink is no key, never the largest, and lowers the "
+                    "weights of the keys",
     .cost = "free (row statistics)",
     .scope = METRIC_HEAD,
     .need = ATTN_NEED_MAX,
+    .kinds = KINDS_ALL,
     .state_size = query_mean_size,
     .rows = rows,
     .merge = query_mean_merge,

@@ -21,6 +21,8 @@ static int logits(const metric_ctx *c, int64_t pos0, const float *z, int64_t n, 
         if (predicted >= c->n)
             break;
         int32_t target = c->ids[predicted];
+        if (target == c->placeholder)
+            continue;
         if (target < 0 || target >= vocab)
             return err_set(e, ERR_USAGE, "token id %d is outside the vocabulary of %lld", target,
                            (long long)vocab);
@@ -37,12 +39,15 @@ const metric metric_nll = {
     .summary = "surprise at each token of the prompt",
     .definition =
         "-ln softmax(logits of position i - 1)[token i], at position i = 1 .. n - 1; the first token is "
-        "not predicted.  Computed in double precision",
+        "not predicted, nor are places of an image.  Computed in double precision.  Only for models that "
+        "predict the next token: not for masked language models",
     .unit = "nats",
     .range = "0 ..",
     .source = "cross-entropy; the mean over positions is the loss, its exponential the perplexity",
     .missing_mass = "does not apply",
     .cost = "the unembedding of every position",
     .scope = METRIC_LOGITS,
+    .kinds = KIND_SELF,
+    .by_token = true,
     .logits = logits,
 };

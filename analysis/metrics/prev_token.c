@@ -19,6 +19,7 @@ const metric metric_prev_token = {
     .cost = "free (row statistics)",
     .scope = METRIC_HEAD,
     .need = ATTN_NEED_PREV,
+    .kinds = KINDS_OWN,
     .state_size = query_mean_size,
     .rows = rows,
     .merge = query_mean_merge,

@@ -19,6 +19,7 @@ const metric metric_self = {
     .cost = "free (row statistics)",
     .scope = METRIC_HEAD,
     .need = ATTN_NEED_SELF,
+    .kinds = KINDS_OWN,
     .state_size = query_mean_size,
     .rows = rows,
     .merge = query_mean_merge,

@@ -61,7 +61,7 @@ static int prepare(metric_ctx *c, err *e)
         return ERR_RESOURCE;
     for (const char *word = list;; ) {
         size_t len = strcspn(word, ",");
-        int r = read_key(&keys->key[keys->n++], word, len, c->n, e);
+        int r = read_key(&keys->key[keys->n++], word, len, c->n_key, e);
         if (r != 0) {
             free(keys);
             return r;
@@ -150,6 +150,7 @@ const metric metric_sink = {
     .cost = "tiles, chosen columns only",
     .scope = METRIC_HEAD,
     .need = ATTN_NEED_PROBS,
+    .kinds = KINDS_ALL,
     .params = sink_params,
     .prepare = prepare,
     .release = release,

@@ -2,55 +2,85 @@
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/analyse.h"
+#include "analysis/reference.h"
+#include "cli/chat_input.h"
 #include "cli/command_util.h"
 #include "cli/prompt_input.h"
+
+/* "hidden_0 .. hidden_12, attention of each layer": what the file holds. */
+static void put_contents(strbuf *b, const model *m, const model_input *in, bool attention)
+{
+    const stack *other = m->encoder ? m->encoder : in->pixels ? m->vision : NULL;
+    if (in->ids)
+        strbuf_puts(b, "ids, ");
+    if (in->source)
+        strbuf_puts(b, "enc_ids, ");
+    if (in->pixels)
+        strbuf_puts(b, "pixel_values, ");
+    if (in->features)
+        strbuf_puts(b, "input_features, ");
+    if (m->vocab)
+        strbuf_puts(b, "logits, ");
+    strbuf_printf(b, "hidden_0 .. hidden_%d", m->main->n_run);
+    if (other)
+        strbuf_printf(b, ", enc_hidden_0 .. enc_hidden_%d", other->n_run);
+    if (attention)
+        strbuf_puts(b, ", attention of each layer");
+}
 
 static int run(session *s, const command_args *a, err *e)
 {
     const char *inputs = params_str(a->p, "inputs"), *path = params_str(a->p, "output");
-    bool other = params_given(a->p, "prompt") || params_given(a->p, "prompt-file") ||
-                 params_given(a->p, "ids");
+    bool attention = params_bool(a->p, "attention");
     loaded_model *lm;
     prompt_input in = {0};
+    reference_input ref = {0};
     if (!path) {
         err_set(e, ERR_USAGE, "no output file given");
         return err_hint(e, "add -o FILE.npz");
     }
-    if (inputs && other) {
-        err_set(e, ERR_USAGE, "--inputs excludes --prompt, --prompt-file and --ids");
+    if (inputs && prompt_options_given(a->p)) {
+        err_set(e, ERR_USAGE, "--inputs excludes the options that give a prompt");
         return err_hint(e, "keep one of them");
     }
     int rc = choose_model(s, a, true, &lm, e);
     if (!rc && inputs) {
-        rc = reference_ids(&in.ids, &in.n, inputs, e);
-        if (!rc)
-            rc = prompt_check_ids(lm, in.ids, in.n, e);
+        rc = reference_input_open(&ref, lm->m, inputs, e);
     } else if (!rc) {
         rc = prompt_read(&in, lm, a->p, e);
-        if (!rc && !params_given(a->p, "ids"))
-            say(s, "%lld tokens (%s)", (long long)in.n, in.policy);
+        if (!rc && !params_given(a->p, "ids")) {
+            strbuf b = {0};
+            prompt_describe(&b, &in, lm);
+            say(s, "%s", strbuf_str(&b));
+            strbuf_free(&b);
+        }
     }
+    const model_input *use = inputs ? &ref.in : &in.in;
     if (!rc)
-        rc = dump_run(lm->rt, lm->m, in.ids, in.n, params_bool(a->p, "attention"), path, &s->prog, e);
-    if (!rc)
-        say(s, "wrote %s: ids, logits, hidden_0 .. hidden_%d%s", path, lm->m->n_layer,
-            params_bool(a->p, "attention") ? ", attention of each layer" : "");
+        rc = dump_run(lm->rt, lm->m, use, attention, path, &s->prog, e);
+    if (!rc) {
+        strbuf b = {0};
+        put_contents(&b, lm->m, use, attention);
+        say(s, "wrote %s: %s", path, strbuf_str(&b));
+        strbuf_free(&b);
+    }
     prompt_free(&in);
+    reference_input_free(&ref);
     return rc;
 }
 
 static const param own[] = {
     {.name = "inputs", .kind = PARAM_PATH, .value = "REF.npz",
-     .help = "take the inputs (ids) from a reference file"},
+     .help = "take the inputs (ids, enc_ids, pixel_values, input_features) from a reference file"},
     {.name = "output", .kind = PARAM_PATH, .value = "OUT.npz",
      .help = "the file to write"},
     {.name = "attention", .kind = PARAM_BOOL, .def = "true",
-     .help = "also the attention maps attn_<l> [H, n, n]"},
+     .help = "also the attention maps: attn_<l> [H, n, n] and those of the other stacks"},
     {.name = NULL},
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {prompt_params, precision_params, NULL};
+    static const param *const tables[] = {prompt_params, chat_params, precision_params, config_params, NULL};
     return tables;
 }
 static const char *const examples[] = {
@@ -64,10 +94,11 @@ static const char *const complete[] = {"models", NULL};
 const command command_dump = {
     .name = "dump", .group = "prove", .usage = "[MODEL]",
     .summary = "write logits, hidden states and attention maps of a run to a NPZ file",
-    .help = "The file holds `ids` [n] (int64) and float32 arrays `logits` [n, V], `hidden_<l>` [n, C] for l "
-            "= 0 .. L (the residual stream after l blocks, before the final norm) and `attn_<l>` [H, n, n]: "
-            "what `verify` compares and numpy.load reads. Written under a temporary name and renamed when "
-            "complete.",
+    .help = "The file holds the inputs, `ids` [n] (int64) for text, and float32 arrays `logits` [n, V], `hidden_<l>` "
+            "[n, C] for l = 0 .. L (the residual stream after l blocks, before the final norm) and `attn_<l>` "
+            "[H, n, n]: what `verify` compares and numpy.load reads. An encoder, or an image tower before a decoder, "
+            "adds `enc_ids`, `pixel_values` or `input_features`, `enc_hidden_<l>`, `enc_attn_<l>` and, where there is "
+            "cross attention, `cross_attn_<l>` [H, n, m]. Written under a temporary name and renamed when complete.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1,
     .complete = complete, .extra_params = extra,
     .run = run, .no_table = true,

@@ -35,7 +35,7 @@ static int put_json(FILE *f, const table *t, err *e)
             .layer = (int)index_of(table_cell(t, i, 4)), .head = (int)index_of(table_cell(t, i, 5)),
             .position = index_of(table_cell(t, i, 6)), .value = cell_number(table_cell(t, i, 7)),
         };
-        value_json(&b, table_cell(t, i, 0)->u.i, table_cell(t, i, 1)->u.i, &v);
+        run_value_json(&b, table_cell(t, i, 0)->u.i, table_cell(t, i, 1)->u.i, &v);
         if (b.len > 1 << 15)
             rc = output_flush(f, &b, e);
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "base/cancel.h"
 #include "base/mem.h"
+#include "cli/chat_input.h"
 #include "cli/json_line.h"
 #include "cli/output.h"
 #include "cli/prompt_input.h"
@@ -75,9 +76,9 @@ static int stream_token(generation *g, int32_t id, err *e)
 static int loop(generation *g, decoder *d, const prompt_input *in, sampler *smp, int64_t max_tokens, err *e)
 {
     int32_t eos = g->lm->tok ? tokenizer_eos(g->lm->tok) : -1, id = 0;
-    int64_t room = g->lm->m->context - in->n;
+    int64_t room = g->lm->m->main->context - in->in.n;
     const float *logits = NULL;
-    int rc = decoder_feed(d, in->ids, in->n, &logits, &g->s->prog, e);
+    int rc = decoder_feed(d, in->in.ids, in->in.n, &logits, &g->s->prog, e);
     g->stopped = "length";
     while (!rc && g->n < max_tokens) {
         rc = sampler_next(smp, &id, logits, e);
@@ -118,7 +119,9 @@ static int put_json(generation *g, const command_args *a, const prompt_input *in
     int rc = g->lm->tok ? tokenizer_decode(g->lm->tok, g->ids, g->n, true, &text, e) : 0;
     json_line_begin(&b, "attnscope.generation/1");
     json_line_text(&b, "model", g->lm->m->name);
-    json_line_ids(&b, "prompt_ids", in->ids, in->n);
+    json_line_ids(&b, "prompt_ids", in->in.ids, in->in.n);
+    if (in->in.source)
+        json_line_ids(&b, "source_ids", in->in.source, in->in.n_source);
     json_line_ids(&b, "ids", g->ids, g->n);
     json_line_bytes(&b, "text", g->lm->tok ? strbuf_str(&text) : NULL, text.len);
     json_line_text(&b, "stopped", g->stopped);
@@ -133,6 +136,20 @@ static int put_json(generation *g, const command_args *a, const prompt_input *in
     return rc;
 }
 
+/* Only a stack that looks back and predicts the next token can go on. */
+static int check_model(const model *m, err *e)
+{
+    if (m->main->kind == ATTN_SELF && m->vocab > 0)
+        return 0;
+    if (m->main->kind == ATTN_VISION)
+        err_set(e, ERR_USAGE, "%s is an image tower: it generates no text", m->name);
+    else if (m->main->kind == ATTN_ENCODER)
+        err_set(e, ERR_USAGE, "%s is an encoder: it does not predict the next token", m->name);
+    else
+        err_set(e, ERR_USAGE, "%s gives no logits: the checkpoint has no output head", m->name);
+    return err_hint(e, "`run` measures its attention");
+}
+
 static int run(session *s, const command_args *a, err *e)
 {
     loaded_model *lm;
@@ -140,17 +157,17 @@ static int run(session *s, const command_args *a, err *e)
     if (rc)
         return rc;
     prompt_input in;
-    rc = prompt_read(&in, lm, a->p, e);
-    if (rc)
+    rc = check_model(lm->m, e);
+    if (rc || (rc = prompt_read(&in, lm, a->p, e)))
         return rc;
     generation g = {
         .lm = lm, .s = s, .stream = command_format(s, a) != FORMAT_JSON, .terminal = terminal_output(s)};
     sampler smp = {0};
     decoder *d = NULL;
-    int64_t room = lm->m->context - in.n, max_tokens = params_int(a->p, "max-tokens");
+    int64_t room = lm->m->main->context - in.in.n, max_tokens = params_int(a->p, "max-tokens");
     if (room <= 0) {
         err_set(e, ERR_USAGE, "the prompt fills the context of %s (%" PRId64 " tokens): no room to generate",
-                lm->m->name, lm->m->context);
+                lm->m->name, lm->m->main->context);
         rc = err_hint(e, "shorten it, or keep its beginning with --truncate");
     }
     int64_t most = max_tokens < room ? max_tokens : room;
@@ -160,13 +177,13 @@ static int run(session *s, const command_args *a, err *e)
         rc = sampler_init(&smp, params_real(a->p, "temperature"), params_int(a->p, "top-k"),
                           params_real(a->p, "top-p"), (uint64_t)params_int(a->p, "seed"), lm->m->vocab, e);
     if (!rc)
-        rc = decoder_new(&d, lm->rt, in.n + most, e);
+        rc = decoder_new(&d, lm->rt, &in.in, in.in.n + most, e);
     if (!rc)
         rc = loop(&g, d, &in, &smp, max_tokens, e);
     if (!rc && !g.stream)
         rc = put_json(&g, a, &in, e);
     if (!rc && strcmp(g.stopped, "context") == 0)
-        say(s, "stopped: the context of %" PRId64 " tokens is full", lm->m->context);
+        say(s, "stopped: the context of %" PRId64 " tokens is full", lm->m->main->context);
     decoder_free(d);
     sampler_free(&smp);
     strbuf_free(&g.held);
@@ -190,7 +207,7 @@ static const param own[] = {
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {prompt_params, precision_params, NULL};
+    static const param *const tables[] = {prompt_params, chat_params, precision_params, config_params, NULL};
     return tables;
 }
 static const char *const examples[] = {
@@ -208,7 +225,8 @@ const command command_generate = {
     .help = "Prints the continuation as it comes, without the prompt; special tokens are left out. Stops at "
             "the end-of-text token, after --max-tokens, or when the context is full. Sampling divides the "
             "logits by the temperature, keeps the --top-k, then the --top-p candidates, and draws with "
-            "xoshiro256** seeded from --seed. With --json one object holds ids, text and why it stopped.",
+            "xoshiro256** seeded from --seed. An encoder-decoder reads --source (or --prompt) and goes on from its "
+            "start token, or from --target; a model of images and text reads --image with the prompt. With --json one object holds ids, text and why it stopped.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1,
     .complete = complete, .extra_params = extra, .run = run,
 };

@@ -3,6 +3,7 @@
 #include "base/pool.h"
 #include "cli/info_lines.h"
 #include "cli/json_line.h"
+#include "cli/key_list.h"
 #include "cli/output.h"
 #include "compute/kernels.h"
 
@@ -31,8 +32,22 @@ static void machine(strbuf *b, const session *s, const command_args *a)
     strbuf_printf(b, "  %-13s%d of %d processors\n", "threads", used, machine_threads());
 }
 
+/* Of any checkpoint, also one whose family is not supported. */
+static int keys(session *s, const command_args *a, err *e)
+{
+    const checkpoint *c;
+    checkpoint *opened;
+    int rc = choose_checkpoint(s, a, true, &c, &opened, e);
+    if (!rc)
+        rc = key_list(s, a, c, e);
+    checkpoint_close(opened);
+    return rc;
+}
+
 static int run(session *s, const command_args *a, err *e)
 {
+    if (params_bool(a->p, "keys"))
+        return keys(s, a, e);
     strbuf b = {0};
     int rc = 0;
     bool only_machine = params_bool(a->p, "machine") && a->n == 0;
@@ -63,14 +78,22 @@ static const param own[] = {
      .help = "also say what processor, instruction set and threads are used"},
     {.name = "verbose", .kind = PARAM_BOOL,
      .help = "also list files, rotary embeddings and configuration keys that were ignored"},
+    {.name = "keys", .kind = PARAM_BOOL,
+     .help = "list the metadata of the file instead: GGUF keys and values, or config.json"},
     {.name = NULL},
 };
 static const char *const examples[] = {
     "info examples/models/lantern-3m", "sizes, hashes and the attention of each layer",
     "info examples/models/lantern-3m --verbose", "with files and ignored configuration keys",
+    "info examples/models/lantern-3m --keys", "the configuration, key by key",
     "info --machine", "processor and instruction set in use",
     NULL,
 };
+static const param *const *extra(void)
+{
+    static const param *const tables[] = {config_params, NULL};
+    return tables;
+}
 static const char *const complete[] = {"models", NULL};
 
 const command command_info = {
@@ -79,6 +102,9 @@ const command command_info = {
     .help = "Prints family, sizes, element types, tokenizer and the SHA-256 of weights and tokenizer, and "
             "how each layer attends: heads, key/value heads, window, rotary base and scaling, scale. Equal "
             "layers share a line. Without MODEL the loaded one is described. The digest of a large file "
-            "takes a moment the first time; it is remembered by size and time of change.",
-    .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .run = run,
+            "takes a moment the first time; it is remembered by size and time of change. --keys prints what "
+            "the file says about itself, key by key, and works for files that cannot be run; with --json "
+            "long values are printed whole.",
+    .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete,
+    .extra_params = extra, .run = run,
 };

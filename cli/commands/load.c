@@ -6,7 +6,7 @@
 static int run(session *s, const command_args *a, err *e)
 {
     loaded_model *lm;
-    int rc = session_model(s, a->word[0], &lm, e);
+    int rc = choose_model(s, a, false, &lm, e);
     if (rc)
         return rc;
     model_card card;
@@ -37,7 +37,8 @@ const command command_load = {
     .name = "load", .group = "model", .usage = "MODEL",
     .summary = "open a model and make it the current one",
     .help = "MODEL is a directory in the Hugging Face layout (config.json beside model.safetensors or its "
-            "index) or a GGUF file. Weights are mapped, not copied. Commands after this one may leave MODEL "
-            "out.",
-    .examples = examples, .params = NULL, .min_args = 1, .max_args = 1, .complete = complete, .run = run,
+            "index, a PyTorch file or an .npz), one of those files, a GGUF file (any part of a split one) or a "
+            "llama2.c file. Where no config.json lies beside the weights, --config names one. Weights are mapped, "
+            "not copied. Commands after this one may leave MODEL out.",
+    .examples = examples, .params = config_params, .min_args = 1, .max_args = 1, .complete = complete, .run = run,
 };

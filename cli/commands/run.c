@@ -1,4 +1,4 @@
-/* run: one prompt through a model, its attention measured. */
+/* run: prompts through a model, its attention measured. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,6 +6,7 @@
 #include "analysis/analyse.h"
 #include "base/cancel.h"
 #include "base/mem.h"
+#include "cli/chat_input.h"
 #include "cli/head_select.h"
 #include "cli/json_line.h"
 #include "cli/model_card.h"
@@ -22,9 +23,14 @@ typedef struct job {
     session *s;
     const command_args *a;
     loaded_model *lm;
-    prompt_input in;
+    prompt_request *request; /* [n_request] */
+    int64_t n_request;
+    prompt_rules rules;
+    prompt_input in;         /* the one prompt, when there is only one */
+    int64_t n_token, n_cut;  /* of all prompts: of the stack that gives the logits; cut off */
     const metric *metrics[MAX_METRICS];
     int n_metric;
+    bool named;              /* the user named the metrics one by one */
     head_id *maps;
     int n_map;
     model_card card;
@@ -47,10 +53,13 @@ static const param *metric_params(void)
 
 static const param *const *extra(void)
 {
-    static const param *tables[4];
+    static const param *tables[7];
     tables[0] = prompt_params;
-    tables[1] = precision_params;
-    tables[2] = metric_params();
+    tables[1] = prompts_params;
+    tables[2] = chat_params;
+    tables[3] = precision_params;
+    tables[4] = config_params;
+    tables[5] = metric_params();
     return tables;
 }
 
@@ -61,9 +70,11 @@ static int choose_metrics(job *j, err *e)
     if (!copy)
         return ERR_RESOURCE;
     int rc = 0;
+    j->named = list != NULL;
     for (char *w = strtok_r(copy, ", ", &save); w && !rc; w = strtok_r(NULL, ", ", &save)) {
         if (strcmp(w, "all") == 0) {
             j->n_metric = 0;
+            j->named = false;
             for (int i = 0; metrics[i] && i < MAX_METRICS; i++)
                 j->metrics[j->n_metric++] = metrics[i];
             continue; /* the words behind it are checked too */
@@ -135,6 +146,96 @@ static char *settings_json(const job *j, err *e)
     return strbuf_take(&b, e);
 }
 
+/* Metrics that say nothing about this model: refused when named, else left out. */
+static int fit_metrics(job *j, err *e)
+{
+    const model *m = j->lm->m;
+    strbuf left = {0};
+    int kept = 0, rc = 0;
+    for (int i = 0; i < j->n_metric && !rc; i++) {
+        const metric *x = j->metrics[i];
+        if (metric_applies_somewhere(x, m)) {
+            j->metrics[kept++] = x;
+        } else if (!j->named) {
+            strbuf_printf(&left, "%s%s", left.len ? ", " : "", x->name);
+        } else if (x->scope == METRIC_LOGITS) {
+            rc = err_set(e, ERR_USAGE, m->vocab ? "%s makes no sense for %s: it does not predict the next token"
+                                                : "%s makes no sense for %s: the checkpoint gives no logits",
+                         x->name, m->name);
+            err_hint(e, "leave it out of --metrics");
+        } else {
+            rc = err_set(e, ERR_USAGE, "%s makes no sense for %s: none of its attention reads tokens", x->name, m->name);
+            err_hint(e, "leave it out of --metrics");
+        }
+    }
+    j->n_metric = kept;
+    if (!rc && left.len)
+        say(j->s, "not measured, as it makes no sense for %s: %s", m->name, strbuf_str(&left));
+    strbuf_free(&left);
+    return rc;
+}
+
+static int read_requests(job *j, err *e)
+{
+    const params *p = j->a->p;
+    const char *file = params_str(p, "prompts");
+    j->rules = prompt_rules_of(p);
+    if (file && (prompt_options_given(p) || chat_from_file(p))) {
+        err_set(e, ERR_USAGE, "--prompts excludes the options that give one prompt");
+        return err_hint(e, "write what belongs to a prompt into its line of the file");
+    }
+    if (file)
+        return prompt_requests_load(&j->request, &j->n_request, file, e);
+    j->request = mem_array(1, sizeof *j->request, e);
+    if (!j->request)
+        return ERR_RESOURCE;
+    int rc = prompt_request_read(j->request, p, e);
+    j->n_request = rc ? 0 : 1;
+    return rc;
+}
+
+static analysis_request request_of(const job *j)
+{
+    return (analysis_request){
+        .metrics = j->metrics, .n_metric = j->n_metric, .p = j->a->p, .maps = j->maps, .n_map = j->n_map,
+        .map_limit = params_int(j->a->p, "map-limit"),
+    };
+}
+
+static int make_input(prompt_input *out, const job *j, int64_t i, err *e)
+{
+    int rc = prompt_make_chat(out, j->lm, &j->request[i], &j->rules, j->a->p, e);
+    if (rc && j->n_request > 1)
+        err_prefix(e, "prompt %" PRId64, i);
+    return rc;
+}
+
+/* Every prompt is read and held against the model before anything is written; a single one is kept. */
+static int check_prompts(job *j, err *e)
+{
+    const analysis_request req = request_of(j);
+    int rc = 0;
+    for (int64_t i = 0; i < j->n_request && !rc; i++) {
+        prompt_input in;
+        rc = make_input(&in, j, i, e);
+        if (rc)
+            break;
+        rc = analyse_check(j->lm->rt, j->lm->m, &in.in, &req, e);
+        if (rc && j->n_request > 1)
+            err_prefix(e, "prompt %" PRId64, i);
+        if (!rc)
+            rc = cancel_check(e);
+        j->n_token += in.in.n;
+        j->n_cut += in.n_cut;
+        progress_step(&j->s->prog, "reading prompts", (double)i, (double)j->n_request);
+        if (!rc && j->n_request == 1)
+            j->in = in;
+        else
+            prompt_free(&in);
+    }
+    return rc;
+}
+
 /* Everything that can be wrong with the words is found before the store is touched. */
 static int prepare(job *j, err *e)
 {
@@ -145,7 +246,9 @@ static int prepare(job *j, err *e)
     if (!rc)
         rc = choose_model(j->s, j->a, false, &j->lm, e);
     if (!rc)
-        rc = prompt_read(&j->in, j->lm, j->a->p, e);
+        rc = read_requests(j, e);
+    if (!rc)
+        rc = fit_metrics(j, e);
     if (!rc && maps && *maps)
         rc = head_select(&j->maps, &j->n_map, j->lm->m, maps, e);
     if (!rc && j->n_metric == 0 && j->n_map == 0) {
@@ -154,6 +257,8 @@ static int prepare(job *j, err *e)
     }
     if (!rc)
         rc = choose_model(j->s, j->a, true, &j->lm, e);
+    if (!rc)
+        rc = check_prompts(j, e);
     if (!rc)
         rc = model_card_make(&j->card, j->lm, true, &j->s->prog, e);
     return rc;
@@ -164,13 +269,15 @@ static char *exact_command(const job *j, err *e)
 {
     const params *p = j->a->p, *set = j->s->settings;
     const char *file = params_str(p, "prompt-file"), *isa = params_str(set, "isa");
-    bool text = file && strcmp(file, "-") == 0 && strlen(j->in.text) == j->in.text_len; /* no NUL in a word */
+    const given_tokens *g = &j->request[0].prompt;
+    bool text = file && strcmp(file, "-") == 0 && g->text && strlen(g->text) == g->text_len; /* no NUL in a word */
     const repeat_facts f = {
         .model_path = j->a->n ? NULL : j->lm->path,
+        .config = params_given(p, "config") ? NULL : j->lm->config,
         .precision = params_given(p, "precision") || j->lm->rt_precision == PRECISION_F32
                          ? NULL : precision_name(j->lm->rt_precision),
         .isa = isa && strcmp(isa, "best") != 0 ? kernels_get()->isa : NULL,
-        .stdin_text = text ? j->in.text : NULL,
+        .stdin_text = text ? g->text : NULL,
     };
     return repeatable_command(j->a, &f, e);
 }
@@ -199,34 +306,56 @@ static int begin(job *j, err *e)
     return rc;
 }
 
-static int measure(job *j, err *e)
+/* Progress of one prompt as a part of all. */
+typedef struct part {
+    const progress *whole;
+    int64_t i, n;
+} part;
+
+static void step_of_part(void *ud, const char *what, double done, double total)
 {
-    store_token *rows = NULL;
-    bool lines = command_format(j->s, j->a) == FORMAT_JSON;
-    run_sink sink = {.st = j->st, .run = j->run, .json = lines ? j->s->out : NULL, .bar = j->s->bar,
-                     .keep_going = strcmp(store_path(j->st), ":memory:") != 0};
-    result_sink out = run_sink_use(&sink);
-    analysis_request req = {
-        .metrics = j->metrics, .n_metric = j->n_metric, .p = j->a->p, .maps = j->maps, .n_map = j->n_map,
-        .map_limit = params_int(j->a->p, "map-limit"),
-    };
-    int rc = prompt_store_tokens(&rows, &j->in, j->lm, e);
+    const part *p = ud;
+    (void)what;
+    progress_step(p->whole, "prompt", (double)p->i + (total > 0 ? done / total : 0), (double)p->n);
+}
+
+static int measure_prompt(job *j, run_sink *sink, int64_t i, err *e)
+{
+    prompt_input in = {0};
+    result_sink out = run_sink_use(sink);
+    const analysis_request req = request_of(j);
+    part whole = {&j->s->prog, i, j->n_request};
+    const progress p = {step_of_part, &whole};
+    bool only = j->n_request == 1;
+    sink->prompt = i;
+    int rc = only ? 0 : make_input(&in, j, i, e);
+    const prompt_input *use = only ? &j->in : &in;
     if (!rc)
-        rc = store_unit_begin(j->st, j->run, 0, params_str(j->a->p, "label"), j->in.text, j->in.text_len,
-                              j->in.policy, rows, j->in.n, e);
+        rc = prompt_store_begin(j->st, j->run, i, use, j->lm, params_str(j->a->p, "label"), e);
     if (!rc) {
-        rc = analyse(j->lm->rt, j->lm->m, j->in.ids, j->in.n, &req, &out, &j->s->prog, e);
+        rc = analyse(j->lm->rt, j->lm->m, &use->in, &req, &out, only ? &j->s->prog : &p, e);
         if (!rc)
             rc = cancel_check(e);
-        if (!rc && sink.json)
-            rc = run_sink_flush(&sink, e);
+        if (!rc && sink->json)
+            rc = run_sink_flush(sink, e);
         if (!rc)
             rc = store_unit_commit(j->st, e);
         if (rc)
             store_unit_rollback(j->st);
     }
+    prompt_free(&in);
+    return rc;
+}
+
+static int measure(job *j, err *e)
+{
+    bool lines = command_format(j->s, j->a) == FORMAT_JSON;
+    run_sink sink = {.st = j->st, .run = j->run, .json = lines ? j->s->out : NULL, .bar = j->s->bar,
+                     .keep_going = strcmp(store_path(j->st), ":memory:") != 0};
+    int rc = 0;
+    for (int64_t i = 0; i < j->n_request && !rc; i++)
+        rc = measure_prompt(j, &sink, i, e);
     run_sink_free(&sink);
-    free(rows);
     return rc;
 }
 
@@ -250,15 +379,24 @@ static int print_values(const job *j, err *e)
     return rc;
 }
 
+/* "12 tokens (nothing added)" or "5 prompts, 230 tokens". */
+static void put_prompts(strbuf *b, const job *j)
+{
+    if (j->n_request == 1)
+        prompt_describe(b, &j->in, j->lm);
+    else
+        strbuf_printf(b, "%" PRId64 " prompts, %" PRId64 " tokens", j->n_request, j->n_token);
+}
+
 static int print_summary(const job *j, err *e)
 {
     strbuf b = {0};
     strbuf_printf(&b, "run %" PRId64 ": ", j->run);
     strbuf_put_visible(&b, j->lm->m->name, strlen(j->lm->m->name));
-    strbuf_printf(&b, ", %" PRId64 " token%s (%s), %s, %s, %d thread%s, %.2f s\n", j->in.n,
-                  j->in.n == 1 ? "" : "s", j->in.policy, precision_name(j->lm->rt_precision),
-                  kernels_get()->isa, runtime_threads(j->lm->rt),
-                  runtime_threads(j->lm->rt) == 1 ? "" : "s", j->seconds);
+    strbuf_puts(&b, ", ");
+    put_prompts(&b, j);
+    strbuf_printf(&b, ", %s, %s, %d thread%s, %.2f s\n", precision_name(j->lm->rt_precision), kernels_get()->isa,
+                  runtime_threads(j->lm->rt), runtime_threads(j->lm->rt) == 1 ? "" : "s", j->seconds);
     int rc = output_flush(j->s->out, &b, e);
     strbuf_free(&b);
     if (!rc)
@@ -272,7 +410,7 @@ static int print_summary(const job *j, err *e)
 static head_id notable_head(const job *j)
 {
     const cell bind[] = {cell_int(j->run), cell_text(j->n_metric ? j->metrics[0]->name : "")};
-    head_id head = j->n_map ? j->maps[0] : (head_id){ATTN_SELF, 0, 0};
+    head_id head = j->n_map ? j->maps[0] : (head_id){j->lm->m->main->kind, 0, 0};
     head_id best;
     table *t = NULL;
     int rc = store_query(j->st, &t,
@@ -313,17 +451,20 @@ static void what_next(const job *j)
 
 static int report(job *j, err *e)
 {
-    if (j->in.n_cut)
-        say(j->s, "truncated: the last %" PRId64 " tokens were left out", j->in.n_cut);
-    switch (command_format(j->s, j->a)) {
+    output_format format = command_format(j->s, j->a);
+    if (j->n_cut)
+        say(j->s, "truncated: the last %" PRId64 " tokens were left out", j->n_cut);
+    if (format != FORMAT_TABLE) {
+        strbuf b = {0};
+        put_prompts(&b, j);
+        say(j->s, "run %" PRId64 ": %s", j->run, strbuf_str(&b));
+        strbuf_free(&b);
+    }
+    switch (format) {
     case FORMAT_JSON:
-        say(j->s, "run %" PRId64 ": %" PRId64 " token%s (%s)", j->run, j->in.n, j->in.n == 1 ? "" : "s",
-            j->in.policy);
         return 0;
     case FORMAT_CSV:
     case FORMAT_TSV:
-        say(j->s, "run %" PRId64 ": %" PRId64 " token%s (%s)", j->run, j->in.n, j->in.n == 1 ? "" : "s",
-            j->in.policy);
         return print_values(j, e);
     case FORMAT_TABLE:
         break;
@@ -354,6 +495,7 @@ static int run(session *s, const command_args *a, err *e)
         rc = report(&j, e);
     model_card_free(&j.card);
     prompt_free(&j.in);
+    prompt_requests_free(j.request, j.n_request);
     free(j.maps);
     return rc;
 }
@@ -362,11 +504,11 @@ static const param own[] = {
     {.name = "metrics", .kind = PARAM_LIST, .value = "LIST", .complete = "metrics",
      .help = "what to measure; `list metrics` explains each"},
     {.name = "maps", .kind = PARAM_STR, .value = "HEADS", .complete = "heads",
-     .help = "heads whose attention map is stored: L1H3,L2H*, L0, all"},
+     .help = "heads whose attention map is stored: L1H3,L2H*, L0, enc.L0H1, cross.L2, vis.all, all"},
     {.name = "map-limit", .kind = PARAM_INT, .def = "1024", .value = "N", .max = 1e9,
      .help = "pool stored maps above N cells a side (mean); 0: never"},
     {.name = "label", .kind = PARAM_STR, .value = "TEXT",
-     .help = "your name for the prompt, kept with the run"},
+     .help = "your name for the prompt, kept with the run (a line of --prompts has its own)"},
     {.name = NULL},
 };
 static const char *const examples[] = {
@@ -376,6 +518,10 @@ static const char *const examples[] = {
     "one JSON object a value",
     "run examples/models/lantern-3m --prompt \"Once more, once more.\" --maps L1H3",
     "also keep the attention map of a head",
+    "run models/t5-small --source \"translate English to German: A lamp.\" --target \"Eine Lampe.\" --maps cross.all",
+    "an encoder-decoder, with the maps of its cross attention",
+    "run models/vit-base --image cat.jpg --metrics sink,entropy", "an image",
+    "run models/gpt2 --prompts stories.jsonl --store stories.db", "many prompts, a JSON object a line",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};
@@ -387,8 +533,11 @@ const command command_run = {
             "tokens is kept unless --maps asks for it. Every value, the exact command, model and tokenizer "
             "hashes, precision and program version go to the store: in memory, or the file named with "
             "--store. --prompt follows the tokenizer's own policy (BOS and the like) and says which; --ids "
-            "adds nothing. Prints a line for each metric: the mean over heads and the heads with the "
-            "highest and lowest values. --json prints every value instead, one object a line, --csv a table "
+            "adds nothing. Models with an encoder or an image tower take --source, --target, --audio or --image; "
+            "all their attention is measured: L1H3 in the decoder (in an encoder or image tower that stands alone, "
+            "there), enc.L1H3 in the encoder, cross.L1H3 from decoder to encoder, vis.L1H3 in the image tower. "
+            "--prompts runs every line of a file. Prints a line for each metric: the mean over heads and the heads "
+            "with the highest and lowest values. --json prints every value instead, one object a line, --csv a table "
             "of all values.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1,
     .complete = complete, .extra_params = extra, .run = run,

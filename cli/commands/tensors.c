@@ -1,67 +1,12 @@
 /* tensors: what a checkpoint holds. */
 #include <fnmatch.h>
 #include <inttypes.h>
-#include <math.h>
-#include <stdlib.h>
 #include <string.h>
-#include "base/cancel.h"
-#include "base/mem.h"
+#include "cli/command_util.h"
 #include "cli/json_line.h"
 #include "cli/output.h"
+#include "cli/tensor_stats.h"
 #include "model/checkpoint.h"
-
-typedef struct tensor_stats {
-    bool known;
-    double min, max, mean, std;
-    int64_t not_finite;
-} tensor_stats;
-
-static int64_t count_of(const tensor *t)
-{
-    int64_t n = 1;
-    for (int d = 0; d < t->n_dim; d++)
-        n *= t->shape[d];
-    return n;
-}
-
-/* Two sums over the whole tensor; a shift by the first value keeps the variance exact enough. */
-static int measure(tensor_stats *out, const tensor *t, err *e)
-{
-    const dtype_info *d = &dtypes[t->type];
-    int64_t n = count_of(t), piece = 1 << 16;
-    *out = (tensor_stats){0};
-    if (!d->to_f32 || n == 0)
-        return 0;
-    float *buf = mem_array((size_t)piece, sizeof *buf, e);
-    if (!buf)
-        return ERR_RESOURCE;
-    double lo = INFINITY, hi = -INFINITY, sum = 0, sum2 = 0, shift = 0;
-    int64_t finite = 0;
-    int rc = 0;
-    for (int64_t i = 0; i < n && !rc; i += piece) {
-        int64_t m = n - i < piece ? n - i : piece;
-        d->to_f32(buf, (const unsigned char *)t->data + i / d->block * d->block_bytes, m);
-        for (int64_t j = 0; j < m; j++) {
-            double v = (double)buf[j];
-            if (!isfinite(v))
-                continue;
-            if (finite++ == 0)
-                shift = v;
-            lo = v < lo ? v : lo;
-            hi = v > hi ? v : hi;
-            sum += v - shift;
-            sum2 += (v - shift) * (v - shift);
-        }
-        rc = cancel_check(e);
-    }
-    free(buf);
-    out->not_finite = n - finite;
-    if (finite) {
-        double mean = sum / (double)finite, var = sum2 / (double)finite - mean * mean;
-        *out = (tensor_stats){true, lo, hi, mean + shift, sqrt(var > 0 ? var : 0), n - finite};
-    }
-    return rc;
-}
 
 static void put_json(strbuf *b, const checkpoint_tensor *c, const tensor_stats *st, bool stats)
 {
@@ -73,15 +18,21 @@ static void put_json(strbuf *b, const checkpoint_tensor *c, const tensor_stats *
     for (int d = 0; d < c->t.n_dim; d++)
         strbuf_printf(b, d ? ",%" PRId64 : "%" PRId64, c->t.shape[d]);
     strbuf_putc(b, ']');
-    json_line_int(b, "elements", count_of(&c->t));
+    json_line_int(b, "elements", tensor_elements(&c->t));
     json_line_int(b, "bytes", (int64_t)c->t.bytes);
     json_line_int(b, "file", c->file);
-    if (stats) {
-        json_line_real(b, "min", st->known ? st->min : (double)NAN);
-        json_line_real(b, "max", st->known ? st->max : (double)NAN);
-        json_line_real(b, "mean", st->known ? st->mean : (double)NAN);
-        json_line_real(b, "std", st->known ? st->std : (double)NAN);
-        json_line_int(b, "not_finite", st->not_finite);
+    if (stats) { /* null: no finite value, or a type that cannot be computed with */
+        json_line_bool(b, "computed", st->known);
+        json_line_real(b, "min", st->min);
+        json_line_real(b, "max", st->max);
+        json_line_real(b, "mean", st->mean);
+        json_line_real(b, "std", st->std);
+        json_line_real(b, "rms", st->rms);
+        if (st->known) {
+            json_line_int(b, "nan", st->nan);
+            json_line_int(b, "inf", st->inf);
+            json_line_int(b, "zero", st->zero);
+        }
     }
     json_line_end(b);
 }
@@ -105,35 +56,53 @@ static int put_row(table *t, const checkpoint_tensor *c, const tensor_stats *st,
     strbuf_free(&name);
     row[3] = cell_int((int64_t)c->t.bytes);
     if (stats && st->known) {
-        row[4] = cell_real(st->min);
-        row[5] = cell_real(st->max);
-        row[6] = cell_real(st->mean);
-        row[7] = cell_real(st->std);
+        double v[] = {st->min, st->max, st->mean, st->std, st->rms};
+        int64_t n[] = {st->nan, st->inf, st->zero};
+        for (int i = 0; i < 5 && st->nan + st->inf < st->n; i++)
+            row[4 + i] = cell_real(v[i]);
+        for (int i = 0; i < 3; i++)
+            row[9 + i] = cell_int(n[i]);
+    } else if (stats) {
+        row[4] = cell_text("not computed");
     }
-    if (stats)
-        row[8] = cell_int(st->not_finite);
     return rc;
+}
+
+/* The tensors to list, and the bytes that measuring them reads. */
+static bool chosen(const checkpoint_tensor *c, const char *glob)
+{
+    return !glob || fnmatch(glob, c->name, 0) == 0;
+}
+
+static double chosen_bytes(const checkpoint *c, const char *glob)
+{
+    double bytes = 0;
+    for (int i = 0; i < c->n_tensor; i++)
+        bytes += chosen(&c->tensors[i], glob) ? (double)c->tensors[i].t.bytes : 0;
+    return bytes;
 }
 
 static int list(session *s, const command_args *a, const checkpoint *c, err *e)
 {
-    static const char *const columns[] = {"name", "dtype", "shape", "bytes",     "min",
-                                          "max",  "mean",  "std",   "not_finite"};
+    static const char *const columns[] = {"name", "dtype", "shape", "bytes", "min",  "max",
+                                          "mean", "std",   "rms",   "nan",   "inf", "zero"};
     const char *glob = params_str(a->p, "glob");
     bool stats = params_bool(a->p, "stats"), as_json = command_format(s, a) == FORMAT_JSON;
+    double done = 0, total = chosen_bytes(c, glob);
     table *t = NULL;
+    pool *workers = NULL;
     strbuf b = {0};
-    int rc = table_new(&t, stats ? 9 : 4, columns, e), n = 0;
+    int rc = table_new(&t, stats ? 12 : 4, columns, e), n = 0;
+    if (!rc && stats)
+        rc = pool_new(&workers, (int)option_threads(s, a), e);
     for (int i = 0; i < c->n_tensor && !rc; i++) {
         const checkpoint_tensor *ct = &c->tensors[i];
-        if (glob && fnmatch(glob, ct->name, 0) != 0)
+        tensor_stats st = {0};
+        if (!chosen(ct, glob))
             continue;
         n++;
-        tensor_stats st = {0};
-        if (stats) {
-            progress_step(&s->prog, "tensor", i, c->n_tensor);
-            rc = measure(&st, &ct->t, e);
-        }
+        if (stats)
+            rc = tensor_measure(&st, &ct->t, workers, &s->prog, &done, total, e);
         if (rc)
             break;
         if (as_json) {
@@ -154,22 +123,19 @@ static int list(session *s, const command_args *a, const checkpoint *c, err *e)
     }
     strbuf_free(&b);
     table_free(t);
+    pool_free(workers);
     return rc;
 }
 
 static int run(session *s, const command_args *a, err *e)
 {
-    if (a->n == 0) {
-        loaded_model *lm;
-        int rc = session_model(s, NULL, &lm, e);
-        return rc ? rc : list(s, a, lm->m->ckpt, e);
-    }
     /* Any checkpoint lists, also one whose family is not supported. */
-    checkpoint *c = NULL;
-    int rc = checkpoint_open(&c, a->word[0], e);
+    const checkpoint *c;
+    checkpoint *opened;
+    int rc = choose_checkpoint(s, a, true, &c, &opened, e);
     if (!rc)
         rc = list(s, a, c, e);
-    checkpoint_close(c);
+    checkpoint_close(opened);
     return rc;
 }
 
@@ -177,7 +143,8 @@ static const param own[] = {
     {.name = "glob", .kind = PARAM_STR, .value = "PATTERN",
      .help = "only tensors whose name matches (* and ? as in file names)"},
     {.name = "stats", .kind = PARAM_BOOL,
-     .help = "smallest, largest and mean value, standard deviation, count of NaN and infinities"},
+     .help = "range, mean, standard deviation and root mean square of the finite values; counts of NaN, "
+             "infinities and zeros"},
     {.name = NULL},
 };
 static const char *const examples[] = {
@@ -191,7 +158,7 @@ const command command_tensors = {
     .name = "tensors", .group = "model", .usage = "[MODEL]",
     .summary = "list the tensors of a checkpoint",
     .help = "Names, element types and shapes (the last dimension is contiguous, as in PyTorch) of all "
-            "tensors, sorted by name. Works for any safetensors or GGUF file, also of a family that cannot "
-            "be run.",
+            "tensors, sorted by name. Works for any checkpoint file, also of a family that cannot be run and "
+            "without a config.json. --stats reads the values as the model would (blocks dequantised).",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .run = run,
 };

@@ -2,46 +2,17 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/cancel.h"
-#include "base/json.h"
-#include "base/mapfile.h"
 #include "base/mem.h"
+#include "cli/chat_input.h"
 #include "cli/json_line.h"
 #include "cli/output.h"
 #include "cli/prompt_input.h"
-
-static int ids_of(int32_t **out, const tokens *t, err *e)
-{
-    *out = mem_array((size_t)t->n, sizeof **out, e);
-    if (!*out)
-        return ERR_RESOURCE;
-    for (int64_t i = 0; i < t->n; i++)
-        (*out)[i] = t->t[i].id;
-    return 0;
-}
-
-/* {"schema":..., "ids":[...], "decoded":"..."} without its end. */
-static int put_ids(strbuf *b, const tokenizer *tok, const tokens *t, strbuf *decoded, err *e)
-{
-    int32_t *ids;
-    int rc = ids_of(&ids, t, e);
-    if (rc)
-        return rc;
-    strbuf_clear(decoded);
-    rc = tokenizer_decode(tok, ids, t->n, false, decoded, e);
-    if (!rc) {
-        json_line_begin(b, "attnscope.tokens/1");
-        json_line_ids(b, "ids", ids, t->n);
-        json_line_bytes(b, "decoded", strbuf_str(decoded), decoded->len);
-    }
-    free(ids);
-    return rc;
-}
+#include "cli/tokenize_cases.h"
 
 static int one_json(session *s, const tokenizer *tok, const char *text, const tokens *t, err *e)
 {
     strbuf b = {0}, decoded = {0};
-    int rc = put_ids(&b, tok, t, &decoded, e);
+    int rc = tokenize_put_ids(&b, tok, t, &decoded, e);
     json_line_text(&b, "policy", t->policy);
     json_line_key(&b, "tokens");
     strbuf_putc(&b, '[');
@@ -106,10 +77,10 @@ static int one_table(session *s, const command_args *a, const tokenizer *tok, co
 }
 
 static int one_text(session *s, const command_args *a, const tokenizer *tok, const char *text, size_t len,
-                    err *e)
+                    bool special, err *e)
 {
     tokens t = {0};
-    int rc = tokenizer_encode(tok, text, len, params_bool(a->p, "special"), &t, e);
+    int rc = tokenizer_encode(tok, text, len, special, &t, e);
     if (rc)
         return rc;
     if (command_format(s, a) == FORMAT_JSON) {
@@ -124,78 +95,13 @@ static int one_text(session *s, const command_args *a, const tokenizer *tok, con
     return rc;
 }
 
-/* One line of a JSON Lines file: its "text" in, a line out. */
-static int one_case(strbuf *out, strbuf *decoded, const tokenizer *tok, const json *j, bool special,
-                    bool as_json, const char *where, err *e)
-{
-    size_t len;
-    const char *text = json_str(json_get(j, "text"), &len);
-    if (!text) {
-        err_set(e, ERR_INPUT, "%s: no string \"text\"", where);
-        return err_hint(e, "each line is an object such as {\"text\": \"some text\"}");
-    }
-    tokens t = {0};
-    int rc = tokenizer_encode(tok, text, len, special, &t, e);
-    if (rc)
-        return err_prefix(e, "%s", where);
-    if (as_json) {
-        rc = put_ids(out, tok, &t, decoded, e);
-        json_line_end(out);
-    } else {
-        for (int64_t i = 0; i < t.n; i++)
-            strbuf_printf(out, i ? " %" PRId32 : "%" PRId32, t.t[i].id);
-        strbuf_putc(out, '\n');
-    }
-    tokens_free(&t);
-    return rc;
-}
-
-static int all_cases(session *s, const command_args *a, const tokenizer *tok, const char *path, err *e)
-{
-    mapfile f;
-    int rc = mapfile_open(&f, path, e);
-    if (rc)
-        return rc;
-    bool special = params_bool(a->p, "special"), as_json = command_format(s, a) == FORMAT_JSON;
-    strbuf out = {0}, decoded = {0};
-    int64_t number = 0;
-    for (size_t at = 0; at < f.size && !rc;) {
-        const char *line = (const char *)f.data + at;
-        const char *end = memchr(line, '\n', f.size - at);
-        size_t len = end ? (size_t)(end - line) : f.size - at;
-        at += len + 1;
-        number++;
-        bool blank = true;
-        for (size_t i = 0; i < len && blank; i++)
-            blank = strchr(" \t\r", line[i]) != NULL && line[i];
-        if (blank)
-            continue;
-        char where[300];
-        snprintf(where, sizeof where, "%s:%" PRId64, path, number);
-        json *j = NULL;
-        rc = json_parse(&j, line, len, where, e);
-        if (!rc)
-            rc = one_case(&out, &decoded, tok, j, special, as_json, where, e);
-        json_free(j);
-        if (!rc && out.len > 1 << 16)
-            rc = output_flush(s->out, &out, e);
-        if (!rc)
-            rc = cancel_check(e);
-        progress_step(&s->prog, "text", (double)at, (double)f.size);
-    }
-    int write_rc = output_flush(s->out, &out, rc ? NULL : e);
-    strbuf_free(&out);
-    strbuf_free(&decoded);
-    mapfile_close(&f);
-    return rc ? rc : write_rc;
-}
-
 /* The tokenizer of the first word, or of the loaded model. */
 static int choose(session *s, const command_args *a, const tokenizer **tok, tokenizer **owned, err *e)
 {
     const char *path = a->n > 0 ? a->word[0] : NULL;
     if (path && !(s->current && strcmp(s->current->path, path) == 0)) {
-        int rc = tokenizer_open(owned, path, e);
+        const tokenizer_options o = {.pattern = params_str(a->p, "pattern")};
+        int rc = tokenizer_open_with(owned, path, &o, e);
         *tok = *owned;
         return rc;
     }
@@ -212,15 +118,37 @@ static int choose(session *s, const command_args *a, const tokenizer **tok, toke
     return 0;
 }
 
+/* One text, by way of the chat template when that is asked for; text is NULL with --chat-file. */
+static int run_text(session *s, const command_args *a, const tokenizer *tok, const char *text, size_t len, err *e)
+{
+    bool special = params_bool(a->p, "special"), add = true;
+    char *rendered = NULL;
+    int rc = 0;
+    if (chat_asked(a->p)) {
+        rc = chat_render_prompt(&rendered, &len, &add, tok, a->p, text, len, e);
+        text = rendered;
+    }
+    if (!rc)
+        rc = one_text(s, a, tok, text, len, special && add, e);
+    free(rendered);
+    return rc;
+}
+
 static int run(session *s, const command_args *a, err *e)
 {
     const char *text = params_str(a->p, "text"), *file = params_str(a->p, "file");
-    const char *cases = params_str(a->p, "file-jsonl");
-    if ((text != NULL) + (file != NULL) + (cases != NULL) != 1) {
-        err_set(e, ERR_USAGE,
-                text || file || cases ? "--text, --file and --file-jsonl exclude each other"
-                                      : "no text given");
-        return err_hint(e, "give one of --text \"some text\", --file FILE or --file-jsonl CASES.jsonl");
+    const char *cases = params_str(a->p, "file-jsonl"), *check = params_str(a->p, "check");
+    bool chat_file = chat_from_file(a->p);
+    int given = (text != NULL) + (file != NULL) + (cases != NULL) + (check != NULL) + chat_file;
+    if ((cases || check) && chat_asked(a->p)) {
+        err_set(e, ERR_USAGE, "%s excludes --chat and its options", cases ? "--file-jsonl" : "--check");
+        return err_hint(e, "give one text, or the lines as they are to be tokenised");
+    }
+    if (given != 1) {
+        err_set(e, ERR_USAGE, given ? "--text, --file, --file-jsonl, --check and --chat-file exclude each other"
+                                    : "no text given");
+        return err_hint(e, "give one of --text \"some text\", --file FILE, --file-jsonl TEXTS.jsonl, --check CASES.jsonl "
+                        "or --chat-file TALK.json");
     }
     const tokenizer *tok = NULL;
     tokenizer *owned = NULL;
@@ -232,9 +160,11 @@ static int run(session *s, const command_args *a, err *e)
     if (rc)
         ;
     else if (cases)
-        rc = all_cases(s, a, tok, cases, e);
+        rc = tokenize_cases(s, a, tok, cases, e);
+    else if (check)
+        rc = tokenize_check(s, a, tok, check, e);
     else
-        rc = one_text(s, a, tok, file ? content : text, file ? len : strlen(text), e);
+        rc = run_text(s, a, tok, file ? content : text, file || !text ? len : strlen(text), e);
     free(content);
     tokenizer_free(owned);
     return rc;
@@ -246,7 +176,11 @@ static const param own[] = {
     {.name = "file", .kind = PARAM_PATH, .value = "FILE",
      .help = "a text file, taken whole (- is standard input)"},
     {.name = "file-jsonl", .kind = PARAM_PATH, .value = "FILE",
-     .help = "JSON Lines: the \"text\" of each line, a line of output each"},
+     .help = "JSON Lines: the \"text\" of each line, a line of output each (- is standard input)"},
+    {.name = "check", .kind = PARAM_PATH, .value = "FILE",
+     .help = "JSON Lines: hold \"ids\", \"ids_special\" and \"decoded\" of each line against the tokenizer"},
+    {.name = "pattern", .kind = PARAM_STR, .value = "NAME",
+     .help = "how a tiktoken file cuts text: gpt2, r50k, p50k, multilingual, cl100k, o200k, llama3, qwen"},
     {.name = "special", .kind = PARAM_BOOL, .def = "true",
      .help = "let the tokenizer add its special tokens (its own policy)"},
     {.name = NULL},
@@ -255,9 +189,15 @@ static const char *const examples[] = {
     "tokenize examples/models/lantern-3m --text \"The lamp went out.\"", "ids, pieces and byte ranges",
     "tokenize examples/models/lantern-3m --text \"The lamp\" --no-special --json",
     "one object with ids and decoding, nothing added",
+    "tokenize examples/models/lantern-3m --check cases.jsonl", "a table of texts and the ids they must have",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};
+static const param *const *extra(void)
+{
+    static const param *const tables[] = {chat_params, NULL};
+    return tables;
+}
 
 const command command_tokenize = {
     .name = "tokenize", .group = "model", .usage = "[MODEL|TOKENIZER_FILE]",
@@ -266,6 +206,10 @@ const command command_tokenize = {
             "of the input it covers (end excluded) and whether it is special. Tokens that the tokenizer "
             "adds by its own policy (BOS and the like) cover no bytes; the note says which were added. "
             "--no-special adds none. With --file-jsonl each line of the file gives one line: the ids, or "
-            "with --json an object with `ids` and `decoded`.",
-    .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .run = run,
+            "with --json an object with `ids` and `decoded`. --check reads such lines with the expected `ids` (nothing "
+            "added), `ids_special` (the tokenizer's own tokens added) and `decoded` (of `ids`), prints how many lines "
+            "agree and the first that do not, and ends with 4 on a difference. A tokenizer.json, a SentencePiece "
+            ".model, a .tiktoken file or a GGUF without weights will do in place of a model. --chat shows the text as the model's chat template puts "
+            "it: the template's special tokens are in it, and none are added.",
+    .examples = examples, .params = own, .extra_params = extra, .min_args = 0, .max_args = 1, .complete = complete, .run = run,
 };

@@ -104,7 +104,7 @@ static const param own[] = {
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {precision_params, NULL};
+    static const param *const tables[] = {precision_params, config_params, NULL};
     return tables;
 }
 static const char *const examples[] = {
