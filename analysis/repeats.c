@@ -41,7 +41,7 @@ static int64_t prompt_period(const int32_t *ids, int64_t n, int64_t *scratch)
     return 0;
 }
 
-int repeats_new(repeats **out, const int32_t *ids, int64_t n, err *e)
+int repeats_new(repeats **out, const int32_t *ids, int64_t n, int32_t placeholder, err *e)
 {
     *out = NULL;
     size_t cells, bytes;
@@ -66,7 +66,7 @@ int repeats_new(repeats **out, const int32_t *ids, int64_t n, err *e)
     qsort(sorted, (size_t)n, sizeof(*sorted), by_id_then_position);
     int64_t group = 0;
     for (int64_t s = 0; s < n; s++) {
-        if (sorted[s].id != sorted[group].id)
+        if (sorted[s].id != sorted[group].id || sorted[s].id == placeholder)
             group = s;
         r->seen[s] = sorted[s].position;
         r->begin[sorted[s].position] = group;

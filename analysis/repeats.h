@@ -21,8 +21,9 @@ typedef struct repeats {
     int64_t *begin, *end;  /* [n] earlier occurrences of the token at i: seen[begin[i]] .. seen[end[i] - 1] */
 } repeats;
 
-/* In one block of memory: free().  ids [n]. */
-int repeats_new(repeats **out, const int32_t *ids, int64_t n, err *e);
+/* In one block of memory: free().  ids [n].  placeholder: an id that stands for different things each time, pieces
+ * of an image, and so never repeats; -1: none. */
+int repeats_new(repeats **out, const int32_t *ids, int64_t n, int32_t placeholder, err *e);
 
 /* Members of struct metric for a metric whose shared data is a repeats and whose state is a query_mean.
  * A query counts when it sees at least one of its keys; it adds the sum of its weights on them. */

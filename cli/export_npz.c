@@ -22,21 +22,40 @@ static int query(exporter *x, table **out, const char *sql, const char *kind, co
     return store_query(x->st, out, sql, bind, metric ? 4 : kind ? 3 : 2, e);
 }
 
-static int put_ids(exporter *x, err *e)
+/* Tokens of one stack; nothing for patches and frames. */
+static int put_sequence(exporter *x, const char *sequence, const char *name, err *e)
 {
     table *t = NULL;
-    int rc = query(x, &t, "SELECT id FROM prompt_token WHERE run = ?1 AND prompt = ?2 ORDER BY position",
-                   NULL, NULL, e);
+    int rc = query(x, &t,
+                   "SELECT id FROM prompt_token WHERE run = ?1 AND prompt = ?2 AND sequence = ?3 AND id IS NOT NULL"
+                   " ORDER BY position", sequence, NULL, e);
+    if (!rc && t->n_row == 0) {
+        table_free(t);
+        return 0;
+    }
     int64_t *ids = rc ? NULL : mem_array((size_t)t->n_row, sizeof *ids, e);
     if (!rc && !ids)
         rc = ERR_RESOURCE;
     for (int64_t i = 0; i < (rc ? 0 : t->n_row); i++)
         ids[i] = table_cell(t, i, 0)->u.i;
     if (!rc)
-        rc = npz_put(x->w, "ids", NPY_I64, 1, &t->n_row, ids, e);
+        rc = npz_put(x->w, name, NPY_I64, 1, &t->n_row, ids, e);
     free(ids);
     table_free(t);
     return rc;
+}
+
+/* ids of the stack that gives the logits, enc_ids of an encoder before it. */
+static int put_ids(exporter *x, err *e)
+{
+    table *t = NULL;
+    int rc = query(x, &t, "SELECT count(*) FROM prompt_token WHERE run = ?1 AND prompt = ?2 AND sequence = 'self'", NULL,
+                   NULL, e);
+    bool decodes = !rc && table_cell(t, 0, 0)->u.i > 0;
+    table_free(t);
+    if (!rc)
+        rc = put_sequence(x, "self", "ids", e);
+    return rc ? rc : put_sequence(x, "enc", decodes ? "enc_ids" : "ids", e);
 }
 
 static void array_name(char out[160], const char *kind, const char *name, const char *suffix)

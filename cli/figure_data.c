@@ -8,6 +8,8 @@
 #include "cli/command_util.h"
 #include "cli/figure_parts.h"
 
+static const char *const kind_choices[] = {"self", "enc", "cross", "vis", NULL};
+
 const param figure_source_params[] = {
     {.name = "run", .kind = PARAM_STR, .value = "RUN", .complete = "runs",
      .help = "which run; the last one when none is named"},
@@ -15,6 +17,9 @@ const param figure_source_params[] = {
      .help = "whose values (recipes that need values)"},
     {.name = "head", .kind = PARAM_STR, .value = "HEAD", .complete = "heads",
      .help = "whose map, as L1H3 (recipes that need a map)"},
+    {.name = "kind", .kind = PARAM_ENUM, .value = "KIND", .choices = kind_choices,
+     .help = "which attention's values: self (decoder), enc (encoder), cross or vis (image tower); the decoder's, or "
+             "the only ones there are"},
     {.name = "position", .kind = PARAM_INT, .value = "P", .max = 1e15,
      .help = "values at this token position (a key for sink)"},
     {.name = "prompt", .kind = PARAM_INT, .def = "0", .value = "N", .max = 1e15,
@@ -83,7 +88,9 @@ static int read_facts(figure_facts *f, figure_source *src, store *st, int64_t pr
     table *t = NULL;
     int rc = store_query(st, &t,
         "SELECT m.name, m.sha256, m.path, r.command, r.version, r.operator, r.precision, u.label, p.sha256,"
-        " p.n_token, m.n_layer, m.n_head FROM run r JOIN model m ON m.id = r.model_id"
+        " p.n_token, m.n_layer, m.n_head,"
+        " (SELECT sequence FROM token t WHERE t.prompt_id = p.id ORDER BY sequence = 'self' DESC, sequence LIMIT 1)"
+        " FROM run r JOIN model m ON m.id = r.model_id"
         " JOIN unit u ON u.run_id = r.id JOIN prompt p ON p.id = u.prompt_id WHERE r.id = ?1"
         " AND u.prompt_index = ?2", bind, 2, e);
     if (rc)
@@ -107,6 +114,10 @@ static int read_facts(figure_facts *f, figure_source *src, store *st, int64_t pr
         .n_layer = table_cell(t, 0, 10)->u.i,
         .n_head = table_cell(t, 0, 11)->u.i,
     };
+    const char *main_kind = cell_string(table_cell(t, 0, 12));
+    for (int k = ATTN_SELF; k <= ATTN_VISION; k++)
+        if (strcmp(main_kind, attn_kind_name((attn_kind)k)) == 0)
+            f->main = (attn_kind)k;
     table_free(t);
     bool ok = f->model && f->sha256 && f->path && f->command && f->version && f->operator_name &&
               f->precision && f->label && f->prompt_sha256;

@@ -14,7 +14,7 @@ typedef struct figure_source {
     arena mem;
 } figure_source;
 
-/* Options that choose what is drawn: --run --metric --head --position --prompt. */
+/* Options that choose what is drawn: --run --metric --head --kind --position --prompt. */
 extern const param figure_source_params[];
 /* figure_params and the options of all recipes as one table. */
 const param *figure_all_params(void);

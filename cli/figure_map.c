@@ -97,18 +97,18 @@ static int text_labels(const char **labels, figure_source *src, const table *t, 
 }
 
 /* Labels of the tokens, or, pooled, the first position of each block. */
-static int token_labels(const char ***out, figure_source *src, store *st, int64_t prompt, int64_t block,
-                        int64_t n, err *e)
+static int token_labels(const char ***out, figure_source *src, store *st, int64_t prompt, const char *sequence,
+                        int64_t block, int64_t n, err *e)
 {
-    const cell bind[] = {cell_int(src->run), cell_int(prompt)};
+    const cell bind[] = {cell_int(src->run), cell_int(prompt), cell_text(sequence)};
     table *t = NULL;
     int64_t n_text = 0;
     const char **labels = arena_alloc(&src->mem, (size_t)n, sizeof *labels, e);
     int rc = labels ? 0 : ERR_RESOURCE;
     if (!rc && block <= 1)
         rc = store_query(st, &t,
-                         "SELECT id, text FROM prompt_token WHERE run = ?1 AND prompt = ?2 ORDER BY position",
-                         bind, 2, e);
+                         "SELECT id, text FROM prompt_token WHERE run = ?1 AND prompt = ?2 AND sequence = ?3"
+                         " ORDER BY position", bind, 3, e);
     if (!rc && t) {
         n_text = t->n_row < n ? t->n_row : n;
         rc = n_text ? text_labels(labels, src, t, n_text, e) : 0;
@@ -158,6 +158,17 @@ static void hint_map(const session *s, const figure_facts *f, const char *head, 
     strbuf_free(&b);
 }
 
+/* Without a prefix: of the stack that gives the logits. */
+static int read_head(head_id *h, const char *text, const figure_facts *f, err *e)
+{
+    int rc = head_read(h, text, e);
+    if (rc)
+        return rc;
+    if (h->kind == ATTN_SELF && strncmp(text, "self.", 5) != 0)
+        h->kind = f->main;
+    return h->kind == f->main ? head_check(*h, f->n_layer, f->n_head, e) : 0;
+}
+
 static int choose_head(head_id *h, figure_source *src, const session *s, const command_args *a, store *st,
                        const figure_facts *f, err *e)
 {
@@ -168,7 +179,7 @@ static int choose_head(head_id *h, figure_source *src, const session *s, const c
     head_text name;
     int rc = 0;
     if (text)
-        rc = head_read(h, text, f->n_layer, f->n_head, e);
+        rc = read_head(h, text, f, e);
     if (!rc)
         rc = list_maps(&have, only, &n, st, src->run, prompt, e);
     if (rc)
@@ -213,6 +224,15 @@ static int choose_norm(session *s, const command_args *a, int64_t n_token, err *
     return params_set(a->p, "norm", "log", e);
 }
 
+/* "74 tokens", "9 x 40 positions". */
+static void map_size(char *out, size_t size, const stored_map *m, attn_kind kind)
+{
+    if (m->n_query != m->n_key)
+        snprintf(out, size, "%" PRId64 " x %" PRId64 " positions", m->n_query, m->n_key);
+    else
+        snprintf(out, size, "%" PRId64 " %s", m->n_query, kind == ATTN_VISION ? "patches" : "tokens");
+}
+
 int figure_load_map(figure_source *src, session *s, const command_args *a, store *st, const figure_facts *f,
                     err *e)
 {
@@ -223,25 +243,28 @@ int figure_load_map(figure_source *src, session *s, const command_args *a, store
     const char **rows = NULL, **cols = NULL;
     int rc = choose_head(&h, src, s, a, st, f, e);
     if (!rc)
-        rc = choose_norm(s, a, f->n_token, e);
-    if (!rc)
         rc = store_get_map(st, src->run, prompt, h, &m, e);
     if (rc)
         return rc;
     src->cells = m.cells;
+    if ((rc = choose_norm(s, a, m.n_query > m.n_key ? m.n_query : m.n_key, e)))
+        return rc;
     head_format(name, h);
-    rc = token_labels(&rows, src, st, prompt, m.pool, m.rows, e);
+    bool cross = h.kind == ATTN_CROSS;
+    rc = token_labels(&rows, src, st, prompt, attn_kind_name(cross ? ATTN_SELF : h.kind), m.pool, m.rows, e);
     if (!rc)
-        rc = token_labels(&cols, src, st, prompt, m.pool, m.cols, e);
+        rc = token_labels(&cols, src, st, prompt, attn_kind_name(cross ? ATTN_ENCODER : h.kind), m.pool, m.cols, e);
     if (rc)
         return rc;
     figure_data *d = &src->d;
     d->m = (figure_matrix){m.rows, m.cols, src->cells, rows, cols};
     d->title = figure_text(src, e, "%s \xc2\xb7 %s", name, f->model);
-    d->subtitle = figure_text(src, e, "%s%s%" PRId64 " tokens, %s, run %" PRId64, f->label,
-                              *f->label ? ", " : "", f->n_token, f->operator_name, src->run);
-    d->row_axis = "query token";
-    d->col_axis = "key token";
+    char size[64];
+    map_size(size, sizeof size, &m, h.kind);
+    d->subtitle = figure_text(src, e, "%s%s%s, %s, run %" PRId64, f->label, *f->label ? ", " : "", size,
+                              f->operator_name, src->run);
+    d->row_axis = h.kind == ATTN_VISION ? "query patch" : cross ? "query (decoder)" : "query token";
+    d->col_axis = h.kind == ATTN_VISION ? "key patch" : cross ? "key (encoder)" : "key token";
     d->quantity = "attention weight";
     d->unit = "";
     d->lo = 0;

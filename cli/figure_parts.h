@@ -2,12 +2,14 @@
 #ifndef ATTNSCOPE_CLI_FIGURE_PARTS_H
 #define ATTNSCOPE_CLI_FIGURE_PARTS_H
 
+#include "base/result.h"
 #include "cli/figure_data.h"
 
 /* What is known of the run, for title, subtitle and provenance; texts live in the source's arena. */
 typedef struct figure_facts {
     const char *model, *sha256, *path, *command, *version, *operator_name, *precision, *label, *prompt_sha256;
     int64_t n_token, n_layer, n_head;
+    attn_kind main;       /* of the stack that gives the logits */
 } figure_facts;
 
 /* printf into the arena of src. */

@@ -49,18 +49,60 @@ static int choose_metric(const metric **m, figure_source *src, const command_arg
     return rc;
 }
 
+/* What is drawn: one kind of attention, and its layers and heads. */
+typedef struct extent { char kind[8]; int64_t n_layer, n_head; } extent;
+
+/* The kind asked for, else that of the stack that gives the logits, else the only one there is. */
+static int choose_kind(extent *x, figure_source *src, const command_args *a, store *st, const metric *m,
+                       const figure_facts *f, err *e)
+{
+    const char *asked = params_str(a->p, "kind"), *want = asked ? asked : attn_kind_name(f->main);
+    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(params_int(a->p, "prompt"))};
+    table *t = NULL;
+    strbuf have = {0};
+    int rc = store_query(st, &t,
+        "SELECT kind, max(layer) + 1, max(head) + 1 FROM head_value WHERE run = ?1 AND metric = ?2 AND prompt = ?3"
+        " GROUP BY kind ORDER BY kind", bind, 3, e);
+    if (rc)
+        return rc;
+    *x = (extent){.n_layer = 0};
+    for (int64_t i = 0; i < t->n_row; i++) {
+        const char *kind = cell_string(table_cell(t, i, 0));
+        strbuf_printf(&have, "%s%s", i ? ", " : "", kind);
+        if (strcmp(kind, want) != 0 && (asked || t->n_row > 1))
+            continue;
+        snprintf(x->kind, sizeof x->kind, "%s", kind);
+        x->n_layer = table_cell(t, i, 1)->u.i;
+        x->n_head = table_cell(t, i, 2)->u.i;
+    }
+    if (!x->kind[0]) {
+        rc = err_set(e, ERR_USAGE, "prompt %" PRId64 " of run %" PRId64 " has no %s of kind %s", params_int(a->p, "prompt"),
+                     src->run, m->name, want);
+        if (have.len)
+            err_hint(e, "it has kinds %s", strbuf_str(&have));
+        else
+            err_hint(e, "`show %" PRId64 "` says what the run measured", src->run);
+    } else if (strcmp(x->kind, attn_kind_name(f->main)) == 0) { /* layers without values are drawn too */
+        x->n_layer = f->n_layer > x->n_layer ? f->n_layer : x->n_layer;
+        x->n_head = f->n_head > x->n_head ? f->n_head : x->n_head;
+    }
+    strbuf_free(&have);
+    table_free(t);
+    return rc;
+}
+
 /* The position that is drawn: the one asked for, else "over all queries", else the first there is. */
 static int choose_position(int64_t *position, figure_source *src, const command_args *a, store *st,
-                           const metric *m, err *e)
+                           const metric *m, const char *kind, err *e)
 {
     bool given = params_given(a->p, "position");
-    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(params_int(a->p, "prompt"))};
+    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(params_int(a->p, "prompt")), cell_text(kind)};
     table *t = NULL;
     int rc = store_query(
         st, &t,
-        "SELECT DISTINCT position FROM head_value WHERE run = ?1 AND metric = ?2 AND prompt = ?3"
+        "SELECT DISTINCT position FROM head_value WHERE run = ?1 AND metric = ?2 AND prompt = ?3 AND kind = ?4"
         " ORDER BY position LIMIT 1000",
-        bind, 3, e);
+        bind, 4, e);
     if (rc)
         return rc;
     bool found = false;
@@ -125,23 +167,26 @@ static const char *quantity_of(const metric *m)
 int figure_load_values(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e)
 {
     const metric *m;
+    extent x;
     int64_t position = NO_INDEX;
     table *t = NULL;
     figure_data *d = &src->d;
     int rc = choose_metric(&m, src, a, st, f, e);
     if (!rc)
-        rc = choose_position(&position, src, a, st, m, e);
+        rc = choose_kind(&x, src, a, st, m, f, e);
+    if (!rc)
+        rc = choose_position(&position, src, a, st, m, x.kind, e);
     if (rc)
         return rc;
     const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(params_int(a->p, "prompt")),
-                         cell_index(position)};
+                         cell_index(position), cell_text(x.kind)};
     rc = store_query(
         st, &t,
         "SELECT layer, head, value FROM head_value WHERE run = ?1 AND metric = ?2 AND prompt = ?3"
-        " AND position IS ?4 AND kind = 'self'",
-        bind, 4, e);
+        " AND position IS ?4 AND kind = ?5",
+        bind, 5, e);
     size_t count = 0;
-    if (!rc && !size_mul(&count, (size_t)f->n_layer, (size_t)f->n_head))
+    if (!rc && !size_mul(&count, (size_t)x.n_layer, (size_t)x.n_head))
         rc = err_nomem(e, "figure");
     if (!rc && !(src->cells = mem_array(count, sizeof *src->cells, e)))
         rc = ERR_RESOURCE;
@@ -149,20 +194,23 @@ int figure_load_values(figure_source *src, const command_args *a, store *st, con
         src->cells[i] = NAN;
     for (int64_t i = 0; !rc && i < t->n_row; i++) {
         int64_t layer = table_cell(t, i, 0)->u.i, head = table_cell(t, i, 1)->u.i;
-        if (layer < f->n_layer && head < f->n_head)
-            src->cells[layer * f->n_head + head] = (float)cell_number(table_cell(t, i, 2));
+        if (layer < x.n_layer && head < x.n_head)
+            src->cells[layer * x.n_head + head] = (float)cell_number(table_cell(t, i, 2));
     }
     table_free(t);
     if (rc)
         return rc;
-    d->m = (figure_matrix){f->n_layer, f->n_head, src->cells, NULL, NULL};
+    d->m = (figure_matrix){x.n_layer, x.n_head, src->cells, NULL, NULL};
     d->title = position == NO_INDEX
                    ? figure_text(src, e, "%s \xc2\xb7 %s", m->name, f->model)
                    : figure_text(src, e, "%s of key %" PRId64 " \xc2\xb7 %s", m->name, position, f->model);
     d->subtitle = figure_text(src, e, "%s%s%" PRId64 " tokens, %s, run %" PRId64 "; %.*s", f->label,
                               *f->label ? ", " : "", f->n_token, f->operator_name, src->run,
                               what_is_drawn(m), m->summary);
-    d->row_axis = "layer";
+    d->row_axis = strcmp(x.kind, "enc") == 0     ? "encoder layer"
+                  : strcmp(x.kind, "cross") == 0 ? "layer (cross attention)"
+                  : strcmp(x.kind, "vis") == 0   ? "image tower layer"
+                                                 : "layer";
     d->col_axis = "head";
     d->quantity = quantity_of(m);
     d->unit = m->unit;

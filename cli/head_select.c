@@ -182,15 +182,19 @@ int head_select(head_id **out, int *n, const model *m, const char *text, err *e)
     return 0;
 }
 
-int head_read(head_id *out, const char *text, int64_t n_layer, int64_t n_head, err *e)
+int head_check(head_id h, int64_t n_layer, int64_t n_head, err *e)
 {
-    if (!head_parse(out, text)) {
-        err_set(e, ERR_USAGE, "'%s' names no head", text);
-        return err_hint(e, "write L1H3 or 1.3");
-    }
-    if (n_layer > 0 && out->layer >= n_layer)
-        return out_of_range("layer", out->layer, "model", n_layer, "layers", e);
-    if (n_head > 0 && out->head >= n_head)
-        return out_of_range("head", out->head, "model", n_head, "heads a layer", e);
+    if (n_layer > 0 && h.layer >= n_layer)
+        return out_of_range("layer", h.layer, "model", n_layer, "layers", e);
+    if (n_head > 0 && h.head >= n_head)
+        return out_of_range("head", h.head, "model", n_head, "heads a layer", e);
     return 0;
+}
+
+int head_read(head_id *out, const char *text, err *e)
+{
+    if (head_parse(out, text))
+        return 0;
+    err_set(e, ERR_USAGE, "'%s' names no head", text);
+    return err_hint(e, "write L1H3 or 1.3, with enc., cross. or vis. before it where the model has several stacks");
 }

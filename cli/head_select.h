@@ -11,7 +11,9 @@
  * ERR_USAGE naming the range. */
 int head_select(head_id **out, int *n, const model *m, const char *text, err *e);
 
-/* One head, checked against n_layer and n_head when they are > 0. */
-int head_read(head_id *out, const char *text, int64_t n_layer, int64_t n_head, err *e);
+/* One head; without a prefix its kind is ATTN_SELF. */
+int head_read(head_id *out, const char *text, err *e);
+/* Against n_layer and n_head when they are > 0. */
+int head_check(head_id h, int64_t n_layer, int64_t n_head, err *e);
 
 #endif

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/json.h"
 #include "base/mapfile.h"
 #include "base/mem.h"
 #include "cli/prompt_parts.h"
@@ -103,6 +104,16 @@ int media_read(prompt_input *out, const loaded_model *lm, const prompt_request *
     return rc;
 }
 
+/* For a model without a tokenizer; -1: not known. */
+static int64_t bos_of(const model *m)
+{
+    const json *c = m->ckpt->config;
+    int64_t id = -1;
+    if (!json_int(&id, json_get(json_get(c, "text_config"), "bos_token_id")) && !json_int(&id, json_get(c, "bos_token_id")))
+        return -1;
+    return id;
+}
+
 int media_place_image(prompt_input *out, const loaded_model *lm, err *e)
 {
     const model *m = lm->m;
@@ -124,7 +135,7 @@ int media_place_image(prompt_input *out, const loaded_model *lm, err *e)
         return err_hint(e, "write one where the image belongs, or none to have it behind BOS");
     }
     if (have == 0) /* behind BOS, where there is one */
-        at = t->n > 0 && t->special[0] ? 1 : 0;
+        at = t->n > 0 && (t->special[0] || t->ids[0] == bos_of(m)) ? 1 : 0;
     token_list wide = {0};
     int64_t n = t->n - have + want, rest = t->n - at - have;
     wide.ids = mem_array((size_t)n + 1, sizeof *wide.ids, e);

@@ -39,18 +39,21 @@ static bool put_entry(strbuf *list, strbuf *entry, const space *sp)
     return fits;
 }
 
+/* What a line is about: one kind of attention, and a position (NO_INDEX: the value over all queries). */
+typedef struct line_key { const char *kind; int64_t position; } line_key;
+
 /* Name and value of heads, "L1H3 0.932  L2H5 0.931": up to n of the strongest (or weakest) heads of one
- * metric at one position (NO_INDEX: the value over all queries). */
-static int strongest_heads(strbuf *out, store *st, int64_t run, const char *name, int64_t position, int n,
+ * metric, the mean over the prompts of each. */
+static int strongest_heads(strbuf *out, store *st, int64_t run, const char *name, const line_key *key, int n,
                            bool lowest, const space *sp, err *e)
 {
-    const cell bind[] = {cell_int(run), cell_text(name), cell_index(position), cell_int(n)};
+    const cell bind[] = {cell_int(run), cell_text(name), cell_index(key->position), cell_int(n), cell_text(key->kind)};
     table *t = NULL;
     int rc = store_query(st, &t, lowest
-        ? "SELECT head_name, value FROM head_value WHERE run = ?1 AND metric = ?2 AND position IS ?3 "
-          "ORDER BY value, kind, layer, head LIMIT ?4"
-        : "SELECT head_name, value FROM head_value WHERE run = ?1 AND metric = ?2 AND position IS ?3 "
-          "ORDER BY value DESC, kind, layer, head LIMIT ?4", bind, 4, e);
+        ? "SELECT head_name, avg(value) AS v FROM head_value WHERE run = ?1 AND metric = ?2 AND position IS ?3 "
+          "AND kind = ?5 GROUP BY layer, head ORDER BY v, layer, head LIMIT ?4"
+        : "SELECT head_name, avg(value) AS v FROM head_value WHERE run = ?1 AND metric = ?2 AND position IS ?3 "
+          "AND kind = ?5 GROUP BY layer, head ORDER BY v DESC, layer, head LIMIT ?4", bind, 5, e);
     if (rc)
         return rc;
     strbuf entry = {0};
@@ -81,19 +84,22 @@ static void put_token(strbuf *b, const char *text, int columns)
     strbuf_free(&visible);
 }
 
-/* The tokens with the highest (or lowest) values that belong to positions alone: `8:"an" 11.520`. */
+/* The last column: the prompt, where there are several. */
+#define STRONGEST_TOKENS \
+    "SELECT v.position, k.text, v.value, CASE WHEN (SELECT count(*) FROM unit WHERE run_id = ?1) > 1 THEN v.prompt END" \
+    " FROM value_list v LEFT JOIN prompt_token k ON k.run = v.run AND k.prompt = v.prompt AND k.sequence = v.kind" \
+    " AND k.position = v.position WHERE v.run = ?1 AND v.metric = ?2"
+
+/* The tokens with the highest (or lowest) values that belong to positions alone: `8:"an" 11.520`, of the third of
+ * several prompts `2/8:"an" 11.520`. */
 static int strongest_tokens(strbuf *out, store *st, int64_t run, const char *name, int n, bool lowest,
                             const space *sp, err *e)
 {
     const cell bind[] = {cell_int(run), cell_text(name), cell_int(n)};
     table *t = NULL;
     int rc = store_query(st, &t, lowest
-        ? "SELECT v.position, k.text, v.value FROM value_list v LEFT JOIN prompt_token k ON k.run = v.run"
-          " AND k.prompt = v.prompt AND k.position = v.position WHERE v.run = ?1 AND v.metric = ?2"
-          " ORDER BY v.value, v.position LIMIT ?3"
-        : "SELECT v.position, k.text, v.value FROM value_list v LEFT JOIN prompt_token k ON k.run = v.run"
-          " AND k.prompt = v.prompt AND k.position = v.position WHERE v.run = ?1 AND v.metric = ?2"
-          " ORDER BY v.value DESC, v.position LIMIT ?3", bind, 3, e);
+        ? STRONGEST_TOKENS " ORDER BY v.value, v.prompt, v.position LIMIT ?3"
+        : STRONGEST_TOKENS " ORDER BY v.value DESC, v.prompt, v.position LIMIT ?3", bind, 3, e);
     if (rc)
         return rc;
     strbuf entry = {0};
@@ -101,6 +107,8 @@ static int strongest_tokens(strbuf *out, store *st, int64_t run, const char *nam
     int columns = lowest ? sp->low_text : sp->text;
     for (int64_t i = 0; i < t->n_row && room; i++) {
         const char *text = cell_string(table_cell(t, i, 1));
+        if (table_cell(t, i, 3)->kind == CELL_INT)
+            strbuf_printf(&entry, "%" PRId64 "/", table_cell(t, i, 3)->u.i);
         strbuf_printf(&entry, "%.0f", cell_number(table_cell(t, i, 0)));
         if (*text && columns > 0)
             put_token(&entry, text, columns);
@@ -118,8 +126,9 @@ static int put_text(table *t, cell *c, const char *s, err *e)
     return table_text(t, c, s, strlen(s), e);
 }
 
-/* One line for a metric at one position. */
-static int add_line(table *t, store *st, int64_t run, const metric *m, int64_t position, double mean,
+/* One line for a metric of one kind of attention at one position; named: the kind is in its label, unless it is
+ * the decoder's own. */
+static int add_line(table *t, store *st, int64_t run, const metric *m, const line_key *key, bool named, double mean,
                     int64_t n_head, const space *sp, err *e)
 {
     cell *row = table_row(t, e);
@@ -127,17 +136,19 @@ static int add_line(table *t, store *st, int64_t run, const metric *m, int64_t p
         return ERR_RESOURCE;
     strbuf label = {0}, high = {0}, low = {0};
     strbuf_puts(&label, m->name);
-    if (position != NO_INDEX)
-        strbuf_printf(&label, " at %" PRId64, position);
+    if (named && n_head > 0 && strcmp(key->kind, "self") != 0)
+        strbuf_printf(&label, " %s", key->kind);
+    if (key->position != NO_INDEX)
+        strbuf_printf(&label, " at %" PRId64, key->position);
     row[2] = cell_real(mean);
     int rc = put_text(t, &row[0], strbuf_str(&label), e);
     if (!rc)
         rc = put_text(t, &row[1], m->unit, e);
     if (!rc)
-        rc = n_head > 0 ? strongest_heads(&high, st, run, m->name, position, 3, false, sp, e)
+        rc = n_head > 0 ? strongest_heads(&high, st, run, m->name, key, 3, false, sp, e)
                         : strongest_tokens(&high, st, run, m->name, 2, false, sp, e);
     if (!rc)
-        rc = n_head > 0 ? strongest_heads(&low, st, run, m->name, position, 1, true, sp, e)
+        rc = n_head > 0 ? strongest_heads(&low, st, run, m->name, key, 1, true, sp, e)
                         : strongest_tokens(&low, st, run, m->name, 1, true, sp, e);
     if (!rc)
         rc = put_text(t, &row[3], strbuf_str(&high), e);
@@ -163,18 +174,28 @@ static int add_metric(table *t, store *st, int64_t run, const metric *m, const s
     const cell bind[] = {cell_int(run), cell_text(m->name)};
     table *q = NULL;
     int rc = store_query(st, &q,
-        "SELECT CASE WHEN head IS NULL THEN NULL ELSE position END AS p, avg(value), count(head) "
-        "FROM value_list WHERE run = ?1 AND metric = ?2 GROUP BY p ORDER BY p", bind, 2, e);
+        "SELECT CASE WHEN head IS NULL THEN NULL ELSE position END AS p, avg(value), count(head), kind,"
+        " (SELECT count(DISTINCT kind) FROM head_value WHERE run = ?1) > 1 "
+        "FROM value_list WHERE run = ?1 AND metric = ?2 GROUP BY kind, p ORDER BY kind = 'self' DESC, kind, p", bind, 2, e);
     if (rc)
         return rc;
-    for (int64_t i = 0; i < q->n_row && i < MAX_LINES && !rc; i++) {
+    int64_t shown = 0, left = 0;
+    const char *kind = "";
+    for (int64_t i = 0; i < q->n_row && !rc; i++) {
         const cell *p = table_cell(q, i, 0);
-        rc = add_line(t, st, run, m, p->kind == CELL_INT ? p->u.i : NO_INDEX,
-                      cell_number(table_cell(q, i, 1)), table_cell(q, i, 2)->u.i, sp, e);
+        const line_key key = {cell_string(table_cell(q, i, 3)), p->kind == CELL_INT ? p->u.i : NO_INDEX};
+        if (strcmp(kind, key.kind) != 0)
+            shown = 0;
+        kind = key.kind;
+        if (shown++ < MAX_LINES)
+            rc = add_line(t, st, run, m, &key, table_cell(q, i, 4)->u.i != 0, cell_number(table_cell(q, i, 1)),
+                          table_cell(q, i, 2)->u.i, sp, e);
+        else
+            left++;
     }
-    if (!rc && q->n_row > MAX_LINES)
+    if (!rc && left > 0)
         strbuf_printf(&r->more, "%s%s: %" PRId64 " more positions; `top %s --position P` shows them",
-                      r->more.len ? "\n" : "", m->name, q->n_row - MAX_LINES, m->name);
+                      r->more.len ? "\n" : "", m->name, left, m->name);
     if (!rc && q->n_row == 0)
         strbuf_printf(&r->none, "%s%s", r->none.len ? ", " : "", m->name);
     table_free(q);
@@ -277,28 +298,47 @@ int run_summary(session *s, const command_args *a, store *st, int64_t run, const
     return rc;
 }
 
+/* The share of all heads of a kind whose alpha at a key is above the threshold; over several prompts, of all heads
+ * of all prompts, which is the mean of the prompts' rates.  Text of the key where all prompts have the same. */
+static const char sink_sql[] =
+    "SELECT v.position, sum(v.value > ?2), count(*), count(DISTINCT v.prompt), v.kind,"
+    " (SELECT count(DISTINCT kind) FROM head_value WHERE run = ?1 AND metric = 'sink') > 1,"
+    " (SELECT count(*) FROM prompt_token k WHERE k.run = ?1 AND k.prompt = min(v.prompt)"
+    "  AND k.sequence = CASE v.kind WHEN 'cross' THEN 'enc' ELSE v.kind END),"
+    " (SELECT CASE WHEN count(DISTINCT k.text) = 1 THEN min(k.text) END FROM prompt_token k WHERE k.run = ?1"
+    "  AND k.sequence = CASE v.kind WHEN 'cross' THEN 'enc' ELSE v.kind END AND k.position = v.position)"
+    " FROM head_value v WHERE v.run = ?1 AND v.metric = 'sink' GROUP BY v.kind, v.position"
+    " ORDER BY v.kind = 'self' DESC, v.kind, v.position";
+
 int sink_rate(session *s, store *st, int64_t run, double threshold, err *e)
 {
+    enum { MAX_KEYS = 4 };
     const cell bind[] = {cell_int(run), cell_real(threshold)};
     table *t = NULL;
-    int rc = store_query(st, &t,
-        "SELECT v.position, sum(v.value > ?2), count(*),"
-        " (SELECT count(*) FROM prompt_token k WHERE k.run = ?1 AND k.prompt = v.prompt),"
-        " (SELECT k.text FROM prompt_token k WHERE k.run = ?1 AND k.prompt = v.prompt"
-        "  AND k.position = v.position) FROM head_value v WHERE v.run = ?1 AND v.metric = 'sink'"
-        " GROUP BY v.prompt, v.position ORDER BY v.prompt, v.position LIMIT 4", bind, 2, e);
+    int rc = store_query(st, &t, sink_sql, bind, 2, e), shown = 0;
+    const char *last = "";
     strbuf b = {0};
     for (int64_t i = 0; !rc && i < t->n_row; i++) {
         double sinks = cell_number(table_cell(t, i, 1)), heads = cell_number(table_cell(t, i, 2));
-        const char *text = cell_string(table_cell(t, i, 4));
-        strbuf_printf(&b, "sink rate: %.0f of %.0f heads above %g at key %.0f", sinks, heads, threshold,
+        const char *kind = cell_string(table_cell(t, i, 4)), *text = cell_string(table_cell(t, i, 7));
+        bool named = table_cell(t, i, 5)->u.i && strcmp(kind, "self") != 0;
+        shown = strcmp(kind, last) == 0 ? shown + 1 : 1;
+        last = kind;
+        if (shown > MAX_KEYS)
+            continue;
+        strbuf_printf(&b, "sink rate: %.0f of %.0f %s%sheads above %g at key %.0f", sinks, heads,
+                      named ? kind : "", named ? " " : "", threshold,
                       cell_number(table_cell(t, i, 0)));
         if (*text) {
             strbuf_puts(&b, " (");
             strbuf_put_visible(&b, text, strlen(text));
             strbuf_puts(&b, ")");
         }
-        strbuf_printf(&b, ", %.1f %%, T = %.0f\n", 100 * sinks / heads, cell_number(table_cell(t, i, 3)));
+        strbuf_printf(&b, ", %.1f %%, ", 100 * sinks / heads);
+        if (table_cell(t, i, 3)->u.i == 1)
+            strbuf_printf(&b, "T = %.0f\n", cell_number(table_cell(t, i, 6)));
+        else
+            strbuf_printf(&b, "%" PRId64 " prompts\n", table_cell(t, i, 3)->u.i);
     }
     table_free(t);
     if (!rc)

@@ -5,7 +5,7 @@
 #include <unistd.h>
 #include "base/cancel.h"
 #include "base/err.h"
-#include "base/outfile.h"
+#include "base/outdir.h"
 
 static volatile sig_atomic_t patient; /* the shell: never end at once */
 static volatile sig_atomic_t end;
@@ -14,6 +14,7 @@ static void on_signal(int sig)
 {
     if (cancel_requested() && !(patient && sig == SIGINT)) {
         outfile_abandon_all();
+        outdir_abandon_all();
         _exit(ERR_CANCELLED);
     }
     if (sig != SIGINT)
@@ -39,4 +40,5 @@ void signals_install(bool interactive)
             sigaction(caught[i], &act, NULL);
     }
     sigaction(SIGPIPE, &ignore, NULL);
+    sigaction(SIGXFSZ, &ignore, NULL); /* the write fails instead, and says so */
 }

@@ -21,7 +21,8 @@ static const char *const harmless[] = {
     "summary_use_proj", "suppress_tokens", "task_specific_params", "temperature", "tf_legacy_loss",
     "tokenizer_class", "top_k", "top_p", "torch_dtype", "torchscript", "transformers_version", "typical_p",
     "unk_token_id", "use_bfloat16", "use_cache", "_commit_hash", "tie_encoder_decoder", "cross_attention_hidden_size",
-    "exponential_decay_length_penalty", "sep_token", "n_ctx", "transformers.js_config", NULL,
+    "exponential_decay_length_penalty", "sep_token", "n_ctx", "transformers.js_config", "directionality",
+    "pooler_fc_size", "pooler_num_attention_heads", "pooler_num_fc_layers", "pooler_size_per_head", "pooler_type", NULL,
 };
 
 /* A key whose name holds one of these words may change what attention does. */

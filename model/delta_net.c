@@ -1,16 +1,14 @@
-/* Gated delta rule (Yang et al., arXiv 2412.06464, equation 10; Qwen3-Next): in place of attention a layer keeps
- * for each value head a matrix S [d_key, d_value] that maps keys to values.  For each token
- *
- *   S = exp(g) S,  S = S + k (beta (v - S^T k))^T,  output = S^T q,
- *
- * with g = a softplus(alpha + dt_bias) and beta = sigmoid(.) of the token, and unit vectors q / sqrt(d_key) and k.
- * q, k and v come from a causal convolution of a few taps along the tokens, each channel by itself.
+/* Gated delta-rule layers (Yang et al., arXiv 2412.06464; Qwen3-Next): in place of attention a layer keeps for
+ * each value head a matrix that maps keys to values (delta_rule.h).  Its decay is a softplus(alpha + dt_bias), its
+ * beta a sigmoid, q / sqrt(d_key) and k are unit vectors; q, k and v come from a causal convolution of a few taps
+ * along the tokens, each channel by itself.
  *
  * Tokens follow one another; heads and channels are shared out to the threads. */
 #include <math.h>
 #include <string.h>
 
 #include "compute/kernels.h"
+#include "model/delta_rule.h"
 #include "model/runtime.h"
 
 enum { CHANNELS = 64, SLICE = 16 };
@@ -28,6 +26,10 @@ typedef struct delta_job {
     int64_t ldk;             /* rows of k hold beta and alpha of the token behind the keys */
     float *q, *key, *v, *z, *out;
     float *state;            /* [n_value_head, d_key, d_value], then [conv - 1, 2 keys + values] */
+    float *rates;            /* [2, n_value_head, n] beta, decay */
+    float *scratch;          /* [threads, room] */
+    int64_t room;
+    bool stepping;           /* one token after others */
 } delta_job;
 
 /* Inputs of a block of channels. */
@@ -88,9 +90,9 @@ static void convolve(void *ud, int64_t item, int thread)
         memcpy(b.before + i * b.ld_before, last[i], (size_t)b.n * sizeof *sum);
 }
 
-static void unit(const kernels *k, float *x, int n, float length)
+static void unit(const kernels *k, float *x, int n)
 {
-    k->scale(x, length / sqrtf(k->dot(x, x, n) + 1e-6f), n);
+    k->scale(x, 1 / sqrtf(k->dot(x, x, n) + 1e-6f), n);
 }
 
 /* Item: some tokens' q and k to their lengths. */
@@ -102,8 +104,9 @@ static void normalise(void *ud, int64_t item, int thread)
     float length = 1 / sqrtf((float)d);
     for (int64_t t = item * SLICE; t < j->n && t < (item + 1) * SLICE; t++)
         for (int h = 0; h < j->d->n_key_head; h++) {
-            unit(j->k, j->q + t * j->keys + (int64_t)h * d, d, length);
-            unit(j->k, j->key + t * j->ldk + (int64_t)h * d, d, 1);
+            unit(j->k, j->q + t * j->keys + (int64_t)h * d, d);
+            j->k->scale(j->q + t * j->keys + (int64_t)h * d, length, d);
+            unit(j->k, j->key + t * j->ldk + (int64_t)h * d, d);
         }
 }
 
@@ -112,36 +115,40 @@ static float softplus(float x)
     return x > 20 ? x : log1pf(expf(x));
 }
 
+/* Item: some tokens' beta and alpha to the rates of the recurrence, each head's in a row. */
+static void make_rates(void *ud, int64_t item, int thread)
+{
+    const delta_job *j = ud;
+    const delta_net *d = j->d;
+    (void)thread;
+    int64_t heads = d->n_value_head;
+    for (int64_t t = item * SLICE; t < j->n && t < (item + 1) * SLICE; t++)
+        for (int64_t h = 0; h < heads; h++) {
+            const float *token = j->key + t * j->ldk + j->keys + h;
+            j->rates[h * j->n + t] = 1 / (1 + expf(-token[0]));
+            j->rates[(heads + h) * j->n + t] = d->a[h] * softplus(token[heads] + d->dt_bias[h]);
+        }
+}
+
 /* Item: one value head through all tokens. */
 static void recur(void *ud, int64_t item, int thread)
 {
     const delta_job *j = ud;
     const delta_net *d = j->d;
-    const kernels *k = j->k;
-    (void)thread;
     int64_t heads = d->n_value_head, key_head = item / (heads / d->n_key_head), n = d->d_value;
-    float *s = j->state + item * d->d_key * n, change[DELTA_MAX_VALUE];
+    delta_head h = {.k = j->k, .d_key = d->d_key, .d_value = d->d_value, .n = j->n, .query = j->q + key_head * d->d_key,
+                    .key = j->key + key_head * d->d_key, .value = j->v + item * n, .ldq = j->keys, .ldk = j->ldk,
+                    .ldv = j->values, .beta = j->rates + item * j->n, .decay = j->rates + (heads + item) * j->n,
+                    .out = j->out + item * n, .state = j->state + item * d->d_key * n, .scratch = j->scratch + thread * j->room};
+    if (j->stepping)
+        delta_rule_steps(&h);
+    else
+        delta_rule_chunks(&h);
     for (int64_t t = 0; t < j->n; t++) {
-        const float *q = j->q + t * j->keys + key_head * d->d_key, *row = j->key + t * j->ldk, *key = row + key_head * d->d_key;
-        const float *v = j->v + t * j->values + item * n;
-        float *out = j->out + t * j->values + item * n, *z = j->z + t * j->values + item * n;
-        float beta = 1 / (1 + expf(-row[j->keys + item]));
-        float decay = expf(d->a[item] * softplus(row[j->keys + heads + item] + d->dt_bias[item]));
-        memset(change, 0, (size_t)n * sizeof *change);
-        for (int i = 0; i < d->d_key; i++) {
-            k->scale(s + i * n, decay, n);
-            k->add_scaled(change, s + i * n, key[i], n);
-        }
-        for (int64_t c = 0; c < n; c++)
-            change[c] = (v[c] - change[c]) * beta;
-        memset(out, 0, (size_t)n * sizeof *out);
-        for (int i = 0; i < d->d_key; i++) {
-            k->add_scaled(s + i * n, change, key[i], n);
-            k->add_scaled(out, s + i * n, q[i], n);
-        }
-        k->rms_norm(out, out, d->out_norm.w, n, d->out_norm.eps);
-        k->silu(z, n);
-        k->mul(out, z, n);
+        float *out = h.out + t * j->values, *z = j->z + t * j->values + item * n;
+        j->k->rms_norm(out, out, d->out_norm.w, n, d->out_norm.eps);
+        j->k->silu(z, n);
+        j->k->mul(out, z, n);
     }
 }
 
@@ -163,6 +170,23 @@ static void project(pass *a, const model_layer *y, const delta_job *j)
     }
 }
 
+/* Where the state is kept between calls, or for this one alone. */
+static int find_state(pass *a, const delta_net *d, int layer, float **out, err *e)
+{
+    runtime *r = a->r;
+    if (a->cache) {
+        *out = a->cache[layer].state;
+        return 0;
+    }
+    int64_t n = delta_net_state(d);
+    int rc = runtime_room(r, BUF_STATE, 1, n, e);
+    if (rc)
+        return rc;
+    *out = r->buf[BUF_STATE];
+    memset(*out, 0, (size_t)n * sizeof **out);
+    return 0;
+}
+
 int delta_net_rows(pass *a, int layer, err *e)
 {
     const model_layer *y = &a->s->layers[layer];
@@ -171,20 +195,19 @@ int delta_net_rows(pass *a, int layer, err *e)
     int64_t keys = (int64_t)d->n_key_head * d->d_key, values = (int64_t)d->n_value_head * d->d_value;
     delta_job j = {.d = d, .k = kernels_get(), .n = a->n, .keys = keys, .values = values, .ldk = keys + 2 * d->n_value_head,
                    .q = r->buf[BUF_Q], .key = r->buf[BUF_K], .v = r->buf[BUF_V], .z = r->buf[BUF_GATES],
-                   .out = r->buf[BUF_HEADS]};
-    if (a->cache) {
-        j.state = a->cache[layer].state;
-    } else {
-        int64_t n = delta_net_state(d);
-        int rc = runtime_room(r, BUF_STATE, 1, n, e);
-        if (rc)
-            return rc;
-        j.state = r->buf[BUF_STATE];
-        memset(j.state, 0, (size_t)n * sizeof *j.state);
-    }
+                   .out = r->buf[BUF_HEADS], .room = delta_rule_scratch(d->d_key, d->d_value),
+                   .stepping = a->pos0 > 0 && a->n == 1};
+    int rc = find_state(a, d, layer, &j.state, e);
+    if (rc || (rc = runtime_room(r, BUF_DELTA, runtime_threads(r), j.room, e)) ||
+        (rc = runtime_room(r, BUF_RATES, 2 * d->n_value_head, a->n, e)))
+        return rc;
+    j.scratch = r->buf[BUF_DELTA];
+    j.rates = r->buf[BUF_RATES];
+    int64_t slices = (a->n + SLICE - 1) / SLICE;
     project(a, y, &j);
     pool_run(r->pool, 2 * ((keys + CHANNELS - 1) / CHANNELS) + (values + CHANNELS - 1) / CHANNELS, convolve, &j);
-    pool_run(r->pool, (a->n + SLICE - 1) / SLICE, normalise, &j);
+    pool_run(r->pool, slices, normalise, &j);
+    pool_run(r->pool, slices, make_rates, &j);
     pool_run(r->pool, d->n_value_head, recur, &j);
     return 0;
 }

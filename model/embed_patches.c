@@ -96,7 +96,7 @@ typedef struct patch_job {
     int64_t first, rows;     /* patches first .. first + rows - 1 */
     float *unfolded;         /* [rows, channels patch^2] */
     float *x;                /* [rows, C] */
-    const float *table;      /* [trained rows, trained columns, C] positions to resample; NULL: taken as they are */
+    const float *table;      /* [trained rows, trained columns, C] positions to resample; NULL: none */
     int64_t table_columns;
     axis down, across;
 } patch_job;
@@ -132,9 +132,9 @@ static void resample(const patch_job *j, float *position, int64_t y, int64_t x)
     memset(position, 0, (size_t)width * sizeof *position);
     for (int64_t a = 0; a < j->down.count[y]; a++)
         for (int64_t b = 0; b < j->across.count[x]; b++) {
-            const float *row = j->table + ((j->down.first[y] + a) * j->table_columns + j->across.first[x] + b) * width;
-            j->k->add_scaled(position, row,
-                             j->down.w[y * j->down.most + a] * j->across.w[x * j->across.most + b], width);
+            int64_t cell = (j->down.first[y] + a) * j->table_columns + j->across.first[x] + b;
+            float w = j->down.w[y * j->down.most + a] * j->across.w[x * j->across.most + b];
+            j->k->add_scaled(position, j->table + cell * width, w, width);
         }
 }
 

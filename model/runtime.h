@@ -36,6 +36,8 @@ typedef enum buffer {
     BUF_FRONT,    /* unfolded patches or frames */
     BUF_FRONT_2,
     BUF_STATE,    /* delta rule: [n_value_head, d_key, d_value] and the convolution's last inputs */
+    BUF_DELTA,    /* [threads, delta_rule_scratch] */
+    BUF_RATES,    /* [2, n_value_head, n] delta rule: beta, decay */
     BUF_LOGITS,   /* [runtime_logit_rows, V] */
     BUF_COUNT
 } buffer;

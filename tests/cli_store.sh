@@ -140,10 +140,20 @@ check "nothing is complained of" test "$(grep -c "^attnscope:" "$tmp/err")" -eq 
 check "the run is kept all the same" test "$(q 'SELECT status FROM run ORDER BY id DESC LIMIT 1')" = "done"
 check "with all values" test "$(q 'SELECT count(*) FROM value_list WHERE run = 6')" = $((4 * 8 * 501))
 
-# a failure inside the run: marked, rolled back, said
+# what is wrong with the words leaves no trace
+before=$(q 'SELECT count(*) FROM run')
 run run "$model" --ids 0,1 --metrics sink --sink-keys 5 --store "$db"
+refuses 2 "outside the prompt" "a key that the prompt has not"
+check "it leaves no run" test "$(q 'SELECT count(*) FROM run')" = "$before"
+
+# a failure inside the run: marked, rolled back, said
+cp -r "$model" "$tmp/broken"
+chmod -R u+w "$tmp/broken"
+size=$(wc -c < "$tmp/broken/model.safetensors")
+printf '\377\377\377\377' | dd of="$tmp/broken/model.safetensors" bs=1 seek=$((size - 4)) conv=notrunc 2> "$tmp/err"
+run run "$tmp/broken" --ids 0,1 --metrics nll --store "$db"
 check "a failed run is marked failed" test "$(q 'SELECT status FROM run ORDER BY id DESC LIMIT 1')" = failed
-check "with its reason" test "$(q "SELECT message LIKE '%outside the prompt%' FROM run ORDER BY id DESC LIMIT 1")" = 1
+check "with its reason" test "$(q "SELECT message LIKE '%not finite%' FROM run ORDER BY id DESC LIMIT 1")" = 1
 failed=$(q 'SELECT max(id) FROM run')
 run export "$failed" --store "$db"
 refuses 1 "(failed) holds no values" "nothing to export from it"
@@ -153,9 +163,9 @@ run top entropy --store "$db" --position 5 --json
 exits 0 "top of the newest run that is done"
 run runs --store "$db" --csv
 check "runs lists it all the same" grep -q "^$failed,.*,failed," "$tmp/out"
-run --quiet --keep-going -c "run $model --ids 0,1 --metrics sink --csv -o $tmp/s.csv; run $model --ids 0,1 --metrics sink --sink-keys 5; show --command"
+run --quiet --keep-going -c "run $model --ids 0,1 --metrics sink --csv -o $tmp/s.csv; run $tmp/broken --ids 0,1 --metrics nll; show --command"
 check "nor in a session" grep -q 'metrics sink --csv' "$tmp/out"
-run --quiet run "$model" --ids 0,1 --metrics sink --sink-keys 5 --store "$tmp/failed.db"
+run --quiet run "$tmp/broken" --ids 0,1 --metrics nll --store "$tmp/failed.db"
 run show --store "$tmp/failed.db"
 check "where no run is done, the newest is shown" grep -q '^  status  *failed$' "$tmp/out"
 

@@ -3,8 +3,8 @@
  *
  * With libFuzzer:
  *     clang -fsanitize=fuzzer,address,undefined ... tests/fuzz_chat.c && ./a.out SEEDS/
- * Without it, compiled with -DFUZZ_DRIVER, a plain program that mutates the templates of chat_cases.json a fixed
- * number of times with a fixed seed (FUZZ_RUNS and FUZZ_SEED change them), as one TAP test. */
+ * Without it, compiled with -DFUZZ_DRIVER, a plain program that damages the templates of chat_cases.json
+ * (fuzz_driver.h). */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,95 +42,34 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 #ifdef FUZZ_DRIVER
 
-enum { DEFAULT_RUNS = 3000 };
-static uint64_t state = 20260404;
+#include "tests/fuzz_driver.h"
 
-static uint64_t next(void)
-{
-    state ^= state << 13;
-    state ^= state >> 7;
-    state ^= state << 17;
-    return state;
-}
+static const char *const words[] = {
+    "{{", "}}", "{%", "%}", "{%-", "-%}", "{#", "#}", "{% for x in ", "{% endfor %}", "{% if ", "{% endif %}",
+    "{% else %}", "{% set x = ", "{% macro f(a) %}", "{% endmacro %}", "{% raw %}", "{% endraw %}", "{% break %}",
+    "messages", "loop", "loop.index0", "[::-1]", "[1:]", "|tojson", "|map('upper')", "|sort", "|join", "|selectattr(",
+    ".split(", ".items()", "namespace()", "range(99999)", "x.y", " ~ ", " is ", " not ", " in ", " and ", "(", ")",
+    "[", "]", "{", "}", "'", "\"", "\\u00e9", "**", "//", "%", "-1", "9999999999999999999", "1e999", "f(", NULL,
+};
 
-static size_t below(size_t n)
+int main(int argc, char **argv)
 {
-    return n ? (size_t)(next() % n) : 0;
-}
-
-/* A change of one place: a bit, a word over it or before it, a piece of another template, a cut. */
-static void mutate(strbuf *b, const char *other, size_t n_other)
-{
-    static const char *const words[] = {
-        "{{", "}}", "{%", "%}", "{%-", "-%}", "{#", "#}", "{% for x in ", "{% endfor %}", "{% if ", "{% endif %}",
-        "{% else %}", "{% set x = ", "{% macro f(a) %}", "{% endmacro %}", "{% raw %}", "{% endraw %}", "{% break %}",
-        "messages", "loop", "loop.index0", "[::-1]", "[1:]", "|tojson", "|map('upper')", "|sort", "|join", "|selectattr(",
-        ".split(", ".items()", "namespace()", "range(99999)", "x.y", " ~ ", " is ", " not ", " in ", " and ", "(", ")",
-        "[", "]", "{", "}", "'", "\"", "\\u00e9", "\xff", "**", "//", "%", "-1", "9999999999999999999", "1e999", "f(",
-        ",", ":", "=", "==", "none", "true",
-    };
-    size_t at = below(b->len + 1), left = b->len - at, from = below(n_other), n = 1 + below(40);
-    const char *word = words[below(sizeof words / sizeof *words)];
-    strbuf whole = {0};
-    switch (next() % 5) {
-    case 0:
-        if (left)
-            b->s[at] = (char)(b->s[at] ^ 1 << below(8));
-        return;
-    case 1:
-        memcpy(b->s + at, word, strlen(word) < left ? strlen(word) : left);
-        return;
-    case 2:
-        strbuf_add(&whole, b->s, at);
-        strbuf_puts(&whole, word);
-        break;
-    case 3:
-        strbuf_add(&whole, b->s, at);
-        strbuf_add(&whole, other + from, n < n_other - from ? n : n_other - from);
-        break;
-    default:
-        strbuf_add(&whole, b->s, at);
-        at += n < left ? n : left;
-        left = b->len - at;
-    }
-    strbuf_add(&whole, b->s + at, left);
-    strbuf_free(b);
-    *b = whole;
-}
-
-int main(void)
-{
-    const char *runs_text = getenv("FUZZ_RUNS"), *seed_text = getenv("FUZZ_SEED"), *dir = getenv("srcdir");
-    long runs = runs_text ? atol(runs_text) : DEFAULT_RUNS;
-    const char *seeds[128];
-    size_t sizes[128], n = 0;
+    const char *dir = getenv("srcdir"), *key;
     char path[4096];
     json *cases = NULL;
     void *it = NULL;
-    const char *key;
     const json *v;
-    if (seed_text && atol(seed_text))
-        state = (uint64_t)atol(seed_text);
     snprintf(path, sizeof path, "%s/tests/chat_cases.json", dir ? dir : ".");
     if (json_load(&cases, path, 1 << 24, NULL))
         abort();
-    while (n < 128 && json_each(json_get(cases, "templates"), &it, &key, &v)) {
-        seeds[n] = json_str(v, &sizes[n]);
-        n++;
+    while (json_each(json_get(cases, "templates"), &it, &key, &v)) {
+        size_t n;
+        const char *s = json_str(v, &n);
+        fuzz_seed_bytes(s, n);
     }
-    printf("1..1\n");
-    for (long i = 0; i < runs; i++) {
-        size_t k = (size_t)i % n, other = below(n);
-        strbuf b = {0};
-        strbuf_add(&b, seeds[k], sizes[k]);
-        for (size_t m = below(5); m && b.s; m--)
-            mutate(&b, seeds[other], sizes[other]);
-        LLVMFuzzerTestOneInput((const uint8_t *)strbuf_str(&b), b.len);
-        strbuf_free(&b);
-    }
-    printf("ok 1 - %ld damaged templates of %zu seeds\n", runs, n);
     json_free(cases);
-    return 0;
+    fuzz_words = words;
+    return fuzz_main(argc, argv, "damaged templates");
 }
 
 #endif

@@ -45,7 +45,10 @@ cmocka_tests = \
 	tests/test_tokenizer \
 	tests/test_tokenizer_files \
 	tests/test_tokenizer_golden \
+	tests/test_tokenizer_models \
 	tests/test_tokenizer_parts \
+	tests/test_tokenizer_slow \
+	tests/test_tokenizer_spm \
 	tests/test_torch \
 	tests/test_torch_files \
 	tests/test_view
@@ -62,6 +65,7 @@ fuzz_tests = \
 	tests/fuzz_npz \
 	tests/fuzz_pickle \
 	tests/fuzz_safetensors \
+	tests/fuzz_sentencepiece \
 	tests/fuzz_tokenizer \
 	tests/fuzz_wav
 tests_fuzz_chat_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
@@ -73,6 +77,7 @@ tests_fuzz_llama2c_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 tests_fuzz_npz_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 tests_fuzz_pickle_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 tests_fuzz_safetensors_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
+tests_fuzz_sentencepiece_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 tests_fuzz_tokenizer_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 tests_fuzz_wav_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 
@@ -122,6 +127,8 @@ EXTRA_DIST += \
 	tests/store_fixture.h \
 	tests/test_base_folder.h \
 	tests/test_base_npz_samples.h \
+	tests/fuzz_tokenizer.h \
+	tests/spm_bytes.h \
 	tests/tokenizer_json.h \
 	tests/torch_bytes.h \
 	tests/torch_checks.h \

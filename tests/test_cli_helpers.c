@@ -13,6 +13,7 @@
 #include "cli/prompt_input.h"
 #include "cli/run_sink.h"
 #include "cli/sampler.h"
+#include "cli/token_ids.h"
 
 /* ---- heads ---- */
 
@@ -184,18 +185,18 @@ static void test_ids(void **state)
     int32_t *ids = NULL;
     int64_t n = 0;
     err e = {0};
-    assert_int_equal(prompt_parse_ids(&ids, &n, "[0, 17,42\t2147483647]\n", &e), 0);
+    assert_int_equal(token_ids_parse(&ids, &n, "[0, 17,42\t2147483647]\n", "--ids", &e), 0);
     assert_int_equal(n, 4);
     assert_int_equal(ids[1], 17);
     assert_int_equal(ids[3], 2147483647);
     free(ids);
-    assert_int_equal(prompt_parse_ids(&ids, &n, "", &e), 0);
+    assert_int_equal(token_ids_parse(&ids, &n, "", "--ids", &e), 0);
     assert_int_equal(n, 0);
     free(ids);
     static const char *const bad[] = {"1,-2", "2147483648", "1;2", "0x10", "1.5", "99999999999999999999"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ids = NULL;
-        assert_int_equal(prompt_parse_ids(&ids, &n, bad[i], &e), ERR_USAGE);
+        assert_int_equal(token_ids_parse(&ids, &n, bad[i], "--ids", &e), ERR_USAGE);
         assert_null(ids);
     }
 }

@@ -251,7 +251,8 @@ static checkpoint *make_plain(const float *v, size_t n)
     strbuf_add(&b, v, 4 * n);
     write_bytes(in_folder("in/model.safetensors"), b.s, b.len);
     strbuf_free(&b);
-    static const char config[] = "{\"model_type\":\"m\",\"eps\":1e-05,\"one\":1.0,\"n\":3,\"deep\":{\"a\":[1,\"\\u00e9\",null]},"
+    static const char config[] = "{\"model_type\":\"m\",\"eps\":1e-05,\"one\":1.0,\"n\":3,"
+                                 "\"deep\":{\"a\":[1,\"\\u00e9\",null]},"
                                  "\"torch_dtype\":\"float32\"}";
     write_bytes(in_folder("in/config.json"), config, sizeof config - 1);
     write_bytes(in_folder("in/tokenizer.json"), "{}", 2);
@@ -316,7 +317,8 @@ static void failures_leave_nothing(void **state)
 {
     static const float v[] = {1, 65520, 3};
     checkpoint *in = make_plain(v, 3);
-    convert_options half = {.type = DT_F16, .shard_bytes = 1 << 20}, force = {.keep = true, .shard_bytes = 1, .replace = true};
+    convert_options half = {.type = DT_F16, .shard_bytes = 1 << 20};
+    convert_options force = {.keep = true, .shard_bytes = 1, .replace = true};
     err e = {0};
     (void)state;
     assert_int_equal(convert_checkpoint(in, in_folder("out"), &half, NULL, NULL, &e), ERR_FAILED);

@@ -12,7 +12,7 @@ static const param duplicate_params[] = {
 static int prepare(metric_ctx *c, err *e)
 {
     repeats *r;
-    int rc = repeats_new(&r, c->ids, c->n, e);
+    int rc = repeats_new(&r, c->ids, c->n, c->placeholder, e);
     if (rc != 0)
         return rc;
     r->match = !strcmp(params_str(c->p, "duplicate-match"), "last") ? REPEAT_LAST : REPEAT_ANY;

@@ -13,7 +13,7 @@ static const param induction_params[] = {
 static int prepare(metric_ctx *c, err *e)
 {
     repeats *r;
-    int rc = repeats_new(&r, c->ids, c->n, e);
+    int rc = repeats_new(&r, c->ids, c->n, c->placeholder, e);
     if (rc != 0)
         return rc;
     const char *match = params_str(c->p, "induction-match");

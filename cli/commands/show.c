@@ -14,14 +14,17 @@ static const char facts_sql[] =
 static const char prompts_sql[] =
     "SELECT u.prompt_index AS prompt, u.label, p.n_token AS tokens, p.policy, p.sha256, p.text"
     " FROM unit u JOIN prompt p ON p.id = u.prompt_id WHERE u.run_id = ?1 ORDER BY u.prompt_index";
+static const char inputs_sql[] =
+    "SELECT u.prompt_index AS prompt, i.role, i.path, i.policy, i.sha256, i.text"
+    " FROM unit u JOIN input i ON i.unit_id = u.id WHERE u.run_id = ?1 ORDER BY u.prompt_index, i.role";
 static const char values_sql[] =
-    "SELECT metric, count(*) AS n, avg(value) AS mean, min(value) AS lowest, max(value) AS highest"
-    " FROM value_list WHERE run = ?1 GROUP BY metric ORDER BY metric";
+    "SELECT metric, kind, count(*) AS n, avg(value) AS mean, min(value) AS lowest, max(value) AS highest"
+    " FROM value_list WHERE run = ?1 GROUP BY metric, kind ORDER BY metric, kind";
 static const char maps_sql[] =
     "SELECT head_name AS head, n_query AS queries, n_key AS keys, pool, bytes FROM map_list WHERE run = ?1"
     " ORDER BY prompt, kind, layer, head";
 
-enum { MAX_MAPS = 24 }; /* more are counted, not listed */
+enum { MAX_MAPS = 24, MAX_PROMPTS = 24 }; /* more are counted, not listed */
 
 static void put_cell_json(strbuf *b, const char *name, const cell *c)
 {
@@ -65,25 +68,42 @@ static void put_line(strbuf *b, const char *name, const cell *c)
     strbuf_putc(b, '\n');
 }
 
-/* The text of a prompt, made visible, at most some 200 bytes of it. */
-static void put_prompt(strbuf *b, const table *t, int64_t row)
+/* A text made visible, at most some 200 bytes of it. */
+static void put_long_text(strbuf *b, const char *name, const cell *text)
 {
     enum { MAX = 200 };
-    strbuf_printf(b, "prompt %" PRId64 "\n", table_cell(t, row, 0)->u.i);
-    for (int c = 1; c + 1 < t->n_col; c++)
-        put_line(b, t->column[c], table_cell(t, row, c));
-    const cell *text = table_cell(t, row, t->n_col - 1);
     if (text->kind != CELL_TEXT)
         return;
     size_t n = strlen(text->u.s), cut = n;
     if (n > MAX)
         for (cut = MAX; cut > 0 && ((unsigned char)text->u.s[cut] & 0xc0) == 0x80; cut--)
             ;
-    strbuf_printf(b, "  %-17s", "text");
+    strbuf_printf(b, "  %-17s", name);
     strbuf_put_visible(b, text->u.s, cut);
     if (cut < n)
         strbuf_printf(b, " ... (%zu bytes)", n);
     strbuf_putc(b, '\n');
+}
+
+static void put_prompt(strbuf *b, const table *t, int64_t row, const table *inputs)
+{
+    int64_t index = table_cell(t, row, 0)->u.i;
+    strbuf_printf(b, "prompt %" PRId64 "\n", index);
+    for (int c = 1; c + 1 < t->n_col; c++)
+        put_line(b, t->column[c], table_cell(t, row, c));
+    put_long_text(b, "text", table_cell(t, row, t->n_col - 1));
+    for (int64_t i = 0; i < inputs->n_row; i++) {
+        if (table_cell(inputs, i, 0)->u.i != index)
+            continue;
+        const char *role = cell_string(table_cell(inputs, i, 1));
+        char name[48];
+        put_line(b, role, table_cell(inputs, i, 2));
+        put_long_text(b, role, table_cell(inputs, i, 5));
+        for (int c = 3; c < 5; c++) {
+            snprintf(name, sizeof name, "%s %s", role, inputs->column[c]);
+            put_line(b, name, table_cell(inputs, i, c));
+        }
+    }
 }
 
 /* The stored command goes out as it is; only a terminal is spared what could command it. */
@@ -107,10 +127,12 @@ static int only_command(session *s, const table *facts, err *e)
 static int everything(session *s, const command_args *a, store *st, int64_t id, const table *facts, err *e)
 {
     const cell bind[] = {cell_int(id)};
-    table *prompts = NULL, *values = NULL, *maps = NULL;
+    table *prompts = NULL, *inputs = NULL, *values = NULL, *maps = NULL;
     strbuf b = {0};
     bool as_json = command_format(s, a) == FORMAT_JSON;
     int rc = store_query(st, &prompts, prompts_sql, bind, 1, e);
+    if (!rc)
+        rc = store_query(st, &inputs, inputs_sql, bind, 1, e);
     if (!rc)
         rc = store_query(st, &values, values_sql, bind, 1, e);
     if (!rc)
@@ -122,6 +144,7 @@ static int everything(session *s, const command_args *a, store *st, int64_t id, 
         for (int c = 0; c < facts->n_col; c++)
             put_cell_json(&b, facts->column[c], table_cell(facts, 0, c));
         put_rows_json(&b, "prompts", prompts);
+        put_rows_json(&b, "inputs", inputs);
         put_rows_json(&b, "values", values);
         put_rows_json(&b, "maps", maps);
         json_line_end(&b);
@@ -131,8 +154,10 @@ static int everything(session *s, const command_args *a, store *st, int64_t id, 
     strbuf_printf(&b, "run %" PRId64 "\n", id);
     for (int c = 1; c < facts->n_col; c++)
         put_line(&b, facts->column[c], table_cell(facts, 0, c));
-    for (int64_t i = 0; i < prompts->n_row; i++)
-        put_prompt(&b, prompts, i);
+    for (int64_t i = 0; i < prompts->n_row && i < MAX_PROMPTS; i++)
+        put_prompt(&b, prompts, i, inputs);
+    if (prompts->n_row > MAX_PROMPTS)
+        strbuf_printf(&b, "%" PRId64 " more prompts; --json lists them\n", prompts->n_row - MAX_PROMPTS);
     rc = output_flush(s->out, &b, e);
     if (!rc && values->n_row) {
         strbuf_puts(&b, "values\n");
@@ -153,6 +178,7 @@ static int everything(session *s, const command_args *a, store *st, int64_t id, 
 out:
     strbuf_free(&b);
     table_free(prompts);
+    table_free(inputs);
     table_free(values);
     table_free(maps);
     return rc;

@@ -14,7 +14,7 @@
 #define POSITIONS_SQL(order) \
     "SELECT row_number() OVER (ORDER BY v.value " order ", v.prompt, v.position) AS rank, v.prompt," \
     " v.position, t.id AS token_id, t.text AS token, v.value FROM value_list v LEFT JOIN prompt_token t" \
-    " ON t.run = v.run AND t.prompt = v.prompt AND t.position = v.position" \
+    " ON t.run = v.run AND t.prompt = v.prompt AND t.sequence = v.kind AND t.position = v.position" \
     " WHERE v.run = ?1 AND v.metric = ?2 AND (?3 IS NULL OR v.position = ?3) ORDER BY rank LIMIT ?4"
 
 /* A column that says the same in each row says nothing. */

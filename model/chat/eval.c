@@ -101,7 +101,14 @@ static bool slice_bound(jinja *j, const node *n, int64_t *out, bool *given)
     return false;
 }
 
-/* Bounds as Python clips them. */
+/* Where a bound of a slice over len items lies: from the end when negative, within [lowest, highest]. */
+static int64_t clip(int64_t at, int64_t len, int64_t lowest, int64_t highest)
+{
+    if (at < 0)
+        return at < -len ? lowest : at + len;
+    return at > highest ? highest : at;
+}
+
 static value get_slice(jinja *j, const node *n)
 {
     value on = jinja_eval(j, n->a);
@@ -121,8 +128,8 @@ static value get_slice(jinja *j, const node *n)
         return value_none();
     len = (int64_t)items->n;
     int64_t lowest = step < 0 ? -1 : 0, highest = step < 0 ? len - 1 : len;
-    from = !has_from ? (step < 0 ? highest : lowest) : from < 0 ? from < -len ? lowest : from + len : from > highest ? highest : from;
-    to = !has_to ? (step < 0 ? lowest : highest) : to < 0 ? to < -len ? lowest : to + len : to > highest ? highest : to;
+    from = has_from ? clip(from, len, lowest, highest) : step < 0 ? highest : lowest;
+    to = has_to ? clip(to, len, lowest, highest) : step < 0 ? lowest : highest;
     int64_t count = step > 0 ? (to - from + step - 1) / step : (from - to - step - 1) / -step;
     if (count < 0 || (step > 0 ? from >= to : from <= to))
         count = 0;

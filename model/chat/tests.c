@@ -13,8 +13,7 @@ static bool is_callable(const value *v)
 bool jinja_test(jinja *j, int line, text name, const value *v, const value *arg, size_t n_arg)
 {
     static const struct { const char *name, *op; } orders[] = {
-        {"eq", "=="}, {"equalto", "=="}, {"ne", "!="}, {"lt", "<"}, {"lessthan", "<"}, {"le", "<="}, {"gt", ">"},
-        {"greaterthan", ">"}, {"ge", ">="}, {"in", "in"},
+        {"lt", "<"}, {"lessthan", "<"}, {"le", "<="}, {"gt", ">"}, {"greaterthan", ">"}, {"ge", ">="},
     };
     int64_t i, d;
     double x;

@@ -287,7 +287,8 @@ static void put_real(strbuf *b, double d, bool json)
 {
     size_t at = b->len;
     if (isnan(d) || isinf(d)) {
-        strbuf_puts(b, isnan(d) ? json ? "NaN" : "nan" : d > 0 ? json ? "Infinity" : "inf" : json ? "-Infinity" : "-inf");
+        static const char *const words[2][3] = {{"nan", "inf", "-inf"}, {"NaN", "Infinity", "-Infinity"}};
+        strbuf_puts(b, words[json][isnan(d) ? 0 : d > 0 ? 1 : 2]);
         return;
     }
     strbuf_put_real(b, d);

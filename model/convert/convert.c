@@ -62,7 +62,7 @@ static int write_all(plan *p, outdir *d, const checkpoint *c, const convert_opti
 {
     int rc = plan_put_file(d, "config.json", &p->config, e);
     if (!rc)
-        rc = c->gguf ? hf_tokenizer(d, c->gguf, r->tokenizer, e) : side_files_copy(d, c, o, r->tokenizer, e);
+        rc = c->gguf ? hf_tokenizer(d, c->gguf, r->tokenizer, e) : side_files_copy(d, c, r->tokenizer, e);
     return rc ? rc : shards_write(p, d, o->shard_bytes, &r->n_shard, prog, e);
 }
 

@@ -188,8 +188,8 @@ static int put_unigram(strbuf *b, const hf_vocab *v, char summary[128], err *e)
     strbuf_puts(b, ",\n  \"normalizer\": {\"type\": \"Sequence\", \"normalizers\": [");
     bool charsmap = hf_vocab_charsmap(b, v);
     if (trim)
-        strbuf_printf(b, "%s{\"type\": \"Strip\", \"strip_left\": false, \"strip_right\": true}, {\"type\": \"Replace\", "
-                         "\"pattern\": {\"Regex\": \" {2,}\"}, \"content\": \"" SPACE_MARK "\"}", charsmap ? ", " : "");
+        strbuf_printf(b, "%s{\"type\": \"Strip\", \"strip_left\": false, \"strip_right\": true}, "
+                         "{\"type\": \"Replace\", \"pattern\": {\"Regex\": \" {2,}\"}, \"content\": \"" SPACE_MARK "\"}", charsmap ? ", " : "");
     strbuf_printf(b, "]},\n  \"pre_tokenizer\": {\"type\": \"Metaspace\", \"replacement\": \"" SPACE_MARK
                      "\", \"prepend_scheme\": \"%s\", \"split\": true},\n  \"post_processor\": ",
                   prefix ? "always" : "never");
@@ -246,7 +246,8 @@ int hf_tokenizer(outdir *d, const gguf_meta *g, char summary[128], err *e)
         strbuf_add(&b, whole.s, whole.len);
         snprintf(summary, 128, "tokenizer.json as the file carries it");
     } else {
-        strbuf_puts(&b, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n  \"added_tokens\": ");
+        strbuf_puts(&b, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n  "
+                        "\"added_tokens\": ");
         hf_vocab_added(&b, &v);
         if (IS("gpt2"))
             rc = put_bpe(&b, &v, summary, e);

@@ -61,7 +61,7 @@ int rows_write(outfile *f, const plan_tensor *t, const progress *p, double *done
 int shards_write(plan *p, outdir *d, uint64_t shard_bytes, int *n_shard, const progress *prog, err *e);
 
 /* side_files.c */
-int side_files_copy(outdir *d, const checkpoint *c, const convert_options *o, char summary[128], err *e);
+int side_files_copy(outdir *d, const checkpoint *c, char summary[128], err *e);
 /* config.json of the source with the element type of the output. */
 int side_config(strbuf *out, const checkpoint *c, const convert_options *o, err *e);
 /* hf_tokenizer.c: tokenizer.json and tokenizer_config.json from GGUF metadata. */

@@ -46,11 +46,10 @@ static int copy_file(outdir *d, const char *path, const char *name, err *e)
     return rc;
 }
 
-int side_files_copy(outdir *d, const checkpoint *c, const convert_options *o, char summary[128], err *e)
+int side_files_copy(outdir *d, const checkpoint *c, char summary[128], err *e)
 {
     strbuf found = {0};
     int rc = 0;
-    (void)o;
     for (int i = 0; side_files[i] && !rc && c->directory; i++) {
         char *path = path_join(c->directory, side_files[i], e);
         if (!path) {

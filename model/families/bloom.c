@@ -2,7 +2,7 @@
  * Hugging Face BloomForCausalLM; GGUF architecture "bloom". */
 #include "model/families/decoder.h"
 
-static const char *const more_keys[] = {"n_embed", "seq_length", "apply_residual_connection_post_layernorm",
+static const char *const more_keys[] = {"seq_length", "apply_residual_connection_post_layernorm",
                                         "attention_softmax_in_fp32", "bias_dropout_fusion", "masked_softmax_fusion",
                                         "offset_alibi", "skip_bias_add", "skip_bias_add_qkv", "slow_but_exact",
                                         "unk_token_id", "hidden_dropout", NULL};
@@ -11,8 +11,8 @@ static int configure(model *m, err *e)
 {
     decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_GELU_TANH, .tied = true, .causal = true};
     bool after = false;
-    int rc = m->config ? config_int(&s.width, m->config, "n_embed", false, 1, 1 << 20, e) : 0;
-    if (rc || (rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "bloom", NULL, e)) ||
+    int rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "bloom", NULL, e);
+    if (rc ||
         (m->config && (rc = config_bool(&after, m->config, "apply_residual_connection_post_layernorm", e))) ||
         (rc = decoder_build(m, &s, e)))
         return rc;

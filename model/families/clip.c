@@ -1,18 +1,20 @@
-/* CLIP's image side (Radford et al., arXiv 2103.00020): ViT with patches without bias and a LayerNorm in front of the
- * layers.  Hugging Face CLIPVisionModel, and the image side of CLIPModel; the text side, the pooled output and the
- * projections are not run. */
+/* CLIP's image side (Radford et al., arXiv 2103.00020): ViT with patches without bias and a LayerNorm in
+ * front of the layers.  Hugging Face CLIPVisionModel, and the image side of CLIPModel; the text side, the pooled
+ * output and the projections are not run. */
 #include "model/families/vision.h"
 
 static const char *const more_keys[] = {"projection_dim", "vocab_size", NULL};
 static const char *const outer_keys[] = {"text_config", "vision_config", "text_config_dict",
                                          "vision_config_dict", "projection_dim", "logit_scale_init_value",
-                                             "initializer_factor", NULL};
+                                         "initializer_factor", NULL};
 
 static int configure_tower(model *m, stack **out, const json *config, err *e)
 {
-    vision_shape s = {.layers = 12, .width = 768, .heads = 12, .ffn = 3072, .channels = 3,
-                      .image_height = 224, .image_width = 224, .patch = 32, .eps = 1e-5,
-                          .act = ACT_QUICK_GELU, .embed_norm = true, .n_prefix = 1};
+    vision_shape s = vision_base;
+    s.patch = 32;
+    s.eps = 1e-5;
+    s.act = ACT_QUICK_GELU;
+    s.embed_norm = true;
     int rc = vision_read_config(m, config, &s, more_keys, e);
     return rc ? rc : vision_build(m, out, &s, e);
 }
@@ -24,7 +26,7 @@ static const vision_names in_files = {
     .mlp_pre = "encoder.layers.%d.layer_norm2", .q = "encoder.layers.%d.self_attn.q_proj",
     .k = "encoder.layers.%d.self_attn.k_proj", .v = "encoder.layers.%d.self_attn.v_proj",
     .out = "encoder.layers.%d.self_attn.out_proj", .up = "encoder.layers.%d.mlp.fc1",
-        .down = "encoder.layers.%d.mlp.fc2",
+    .down = "encoder.layers.%d.mlp.fc2",
 };
 static const vision_names *const names[] = {&in_files, NULL};
 

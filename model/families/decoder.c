@@ -7,7 +7,7 @@
 #include "base/mem.h"
 
 static const char *const common_keys[] = {
-    "vocab_size", "hidden_size", "n_embd", "d_model", "dim", "hidden_dim", "activation", "intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size",
+    "vocab_size", "hidden_size", "n_embd", "n_embed", "d_model", "dim", "hidden_dim", "activation", "intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size",
     "num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_attention_heads", "n_head", "n_heads", "num_heads",
     "num_key_value_heads", "head_dim", "hidden_act", "hidden_activation", "activation_function", "max_position_embeddings",
     "n_positions", "n_ctx", "max_seq_len", "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon",
@@ -44,7 +44,7 @@ int decoder_read_config(model *m, decoder_shape *s, const char *const *more, err
     const json *c = m->config;
     int rc;
     if ((rc = config_int(&s->vocab, c, "vocab_size", true, 1, INT32_MAX, e)) ||
-        (rc = config_int(&s->width, c, "hidden_size|n_embd|d_model|dim", true, 1, 1 << 20, e)) ||
+        (rc = config_int(&s->width, c, "hidden_size|n_embd|n_embed|d_model|dim", true, 1, 1 << 20, e)) ||
         (rc = config_int(&s->layers, c, "num_hidden_layers|n_layer|n_layers|num_layers", true, 1, 4096, e)) ||
         (rc = config_int(&s->heads, c, "num_attention_heads|n_head|n_heads|num_heads", true, 1, 4096, e)) ||
         (rc = config_int(&s->kv_heads, c, "num_key_value_heads", false, 1, s->heads, e)) ||

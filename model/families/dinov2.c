@@ -1,6 +1,6 @@
 /* DINOv2 (Oquab et al., arXiv 2304.07193): ViT with layer scale, images of any size, and in the giant model a
- * gated feed-forward; with registers (Darcet et al., arXiv 2309.16588) four more tokens behind the class token.
- * Hugging Face Dinov2Model, Dinov2WithRegistersModel. */
+ * gated feed-forward; with registers (Darcet et al., arXiv 2309.16588) four more tokens behind the class
+ * token.  Hugging Face Dinov2Model, Dinov2WithRegistersModel. */
 #include "model/families/vision.h"
 
 #include <string.h>
@@ -9,17 +9,18 @@
 static const char *const more_keys[] = {
     "qkv_bias", "head_dim", "mlp_ratio", "use_swiglu_ffn", "num_register_tokens", "layerscale_value",
     "drop_path_rate", "out_features", "out_indices", "stage_names", "apply_layernorm",
-        "reshape_hidden_states", "use_mask_token", NULL,
+    "reshape_hidden_states", "use_mask_token", NULL,
 };
 
 static int configure(model *m, err *e)
 {
-    vision_shape s = {.layers = 12, .width = 768, .heads = 12, .channels = 3, .image_height = 224,
-                      .image_width = 224, .patch = 14, .eps = 1e-6, .act = ACT_GELU_ERF, .n_prefix = 1,
-                          .any_size = true};
+    vision_shape s = vision_base;
     double ratio = 4;
     stack *t;
     int rc;
+    s.patch = 14;
+    s.eps = 1e-6;
+    s.any_size = true;
     if (strcmp(json_str(json_get(m->config, "model_type"), NULL), "dinov2_with_registers") == 0) {
         s.n_register = 4;
         s.patch = 16;
@@ -54,7 +55,7 @@ static const vision_names published = {
     .attn_gain = "encoder.layer.%d.layer_scale1.lambda1", .mlp_gain = "encoder.layer.%d.layer_scale2.lambda1",
     .up = "encoder.layer.%d.mlp.fc1", .down = "encoder.layer.%d.mlp.fc2",
     .gate_up = "encoder.layer.%d.mlp.weights_in", .gated_down = "encoder.layer.%d.mlp.weights_out",
-        .patch_bias = BIND_BIAS,
+    .patch_bias = BIND_BIAS,
 };
 static const vision_names in_memory = {
     .prefix = {"embeddings.cls_token"}, .registers = "embeddings.register_tokens",
@@ -65,7 +66,7 @@ static const vision_names in_memory = {
     .attn_gain = "encoder.layer.%d.layer_scale1.lambda1", .mlp_gain = "encoder.layer.%d.layer_scale2.lambda1",
     .up = "encoder.layer.%d.mlp.fc1", .down = "encoder.layer.%d.mlp.fc2",
     .gate = "encoder.layer.%d.mlp.gate_proj", .gated_up = "encoder.layer.%d.mlp.up_proj",
-        .gated_down = "encoder.layer.%d.mlp.down_proj", .patch_bias = BIND_BIAS,
+    .gated_down = "encoder.layer.%d.mlp.down_proj", .patch_bias = BIND_BIAS,
 };
 static const vision_names *const names[] = {&published, &in_memory, NULL};
 

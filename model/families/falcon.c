@@ -21,6 +21,8 @@ static int read_traits(model *m, decoder_shape *s, traits *t, err *e)
         (rc = config_must_be_bool(c, "apply_residual_connection_post_layernorm", false, e)) ||
         (rc = config_enum(&s->act, c, "activation", config_activations, false, e)))
         return rc;
+    /* The first 40B files (model_type RefinedWeb) say only how many key/value heads there are. */
+    t->groups |= !json_get(c, "new_decoder_architecture") && json_get(c, "n_head_kv");
     t->norms = t->groups ? 2 : 1;
     if ((rc = config_int(&t->norms, c, "num_ln_in_parallel_attn", false, 1, 2, e)))
         return rc;

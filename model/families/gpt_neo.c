@@ -31,11 +31,23 @@ static int expand_types(model *m, const json *types, int64_t window, err *e)
     return 0;
 }
 
+/* ["global", "local", ...]: attention_types written out, which has the last word. */
+static int read_layers(model *m, const json *layers, int64_t window, err *e)
+{
+    for (int l = 0; l < m->main->n_layer; l++) {
+        const char *kind = json_str(json_at(layers, (size_t)l), NULL);
+        if (!kind || (strcmp(kind, "global") && strcmp(kind, "local")))
+            return err_set(e, ERR_INPUT, "config.json: attention_layers holds \"%s\", which is not supported", kind ? kind : "?");
+        m->main->layers[l].self.plan.window = strcmp(kind, "local") ? 0 : window;
+    }
+    return 0;
+}
+
 static int configure(model *m, err *e)
 {
     decoder_shape s = {.norm = NORM_LAYER, .eps = 1e-5, .act = ACT_GELU_TANH, .tied = true, .causal = true};
     int64_t window = 256;
-    const json *types = json_get(m->config, "attention_types");
+    const json *types = json_get(m->config, "attention_types"), *layers;
     int rc = decoder_read_config(m, &s, more_keys, e);
     if (rc || (rc = config_int(&window, m->config, "window_size", false, 1, INT32_MAX, e)) || (rc = decoder_build(m, &s, e)))
         return rc;
@@ -43,7 +55,10 @@ static int configure(model *m, err *e)
         m->main->layers[l].self.plan.scale = 1;
         m->main->layers[l].self.plan.window = l % 2 ? window : 0;
     }
-    return types && json_kind_of(types) == JSON_LIST ? expand_types(m, types, window, e) : 0;
+    if (types && json_kind_of(types) != JSON_NULL_ && (rc = expand_types(m, types, window, e)))
+        return rc;
+    rc = config_list(&layers, m->config, "attention_layers", m->main->n_layer, e);
+    return rc || !layers ? rc : read_layers(m, layers, window, e);
 }
 
 static const decoder_names names = {

@@ -1,5 +1,6 @@
-/* LLaVA 1.5 (Liu et al., arXiv 2310.03744): image patches of a CLIP tower, projected by two maps, take the places of
- * the image tokens in the prompt of a language model.  Hugging Face LlavaForConditionalGeneration. */
+/* LLaVA 1.5 (Liu et al., arXiv 2310.03744): image patches of a CLIP tower, projected by two maps, take the
+ * places of the image tokens in the prompt of a language model.  Hugging Face
+ * LlavaForConditionalGeneration. */
 #include "model/families/vision.h"
 
 #include <string.h>
@@ -12,16 +13,14 @@ static const char *const known_keys[] = {
 
 /* text_config often states only what differs from the defaults of its model_type; the rest is here. */
 static const struct sparse { const char *model_type, *defaults; } sparse[] = {
-    {"llama",
-     "{\"vocab_size\": 32000, \"hidden_size\": 4096, \"intermediate_size\": 11008, \"num_hidden_layers\": 32,"
-              " \"num_attention_heads\": 32, \"max_position_embeddings\": 2048}"},
-    {"mistral",
-     "{\"vocab_size\": 32000, \"hidden_size\": 4096, \"intermediate_size\": 14336, \"num_hidden_layers\": 32,"
-                " \"num_attention_heads\": 32, \"num_key_value_heads\": 8, \"max_position_embeddings\": 131072,"
-                " \"sliding_window\": 4096}"},
-    {"qwen2",
-     "{\"vocab_size\": 151936, \"hidden_size\": 4096, \"intermediate_size\": 22016, \"num_hidden_layers\": 32,"
-              " \"num_attention_heads\": 32, \"num_key_value_heads\": 32, \"max_position_embeddings\": 32768}"},
+    {"llama", "{\"vocab_size\": 32000, \"hidden_size\": 4096, \"intermediate_size\": 11008,"
+              " \"num_hidden_layers\": 32, \"num_attention_heads\": 32, \"max_position_embeddings\": 2048}"},
+    {"mistral", "{\"vocab_size\": 32000, \"hidden_size\": 4096, \"intermediate_size\": 14336,"
+                " \"num_hidden_layers\": 32, \"num_attention_heads\": 32, \"num_key_value_heads\": 8,"
+                " \"max_position_embeddings\": 131072, \"sliding_window\": 4096}"},
+    {"qwen2", "{\"vocab_size\": 151936, \"hidden_size\": 4096, \"intermediate_size\": 22016,"
+              " \"num_hidden_layers\": 32, \"num_attention_heads\": 32, \"num_key_value_heads\": 32,"
+              " \"max_position_embeddings\": 32768}"},
 };
 
 static const vision_tower *const towers[] = {&vision_tower_clip, &vision_tower_siglip, NULL};
@@ -113,8 +112,7 @@ static int configure_text(model *m, const json *config, err *e)
     if ((rc = f->configure(m, e)))
         return rc;
     if (!m->main || m->main->kind != ATTN_SELF || m->encoder || m->needs != NEEDS_TOKENS)
-        return err_set(e, ERR_INPUT, "config.json: text_config.model_type \"%s\" is no decoder of text",
-                       type);
+        return err_set(e, ERR_INPUT, "config.json: text_config.model_type \"%s\" is no decoder", type);
     m->tied |= tied;
     m->needs |= NEEDS_PIXELS;
     return 0;
@@ -135,8 +133,8 @@ static int check_embedding(const model *m, err *e)
     const embedding *b = &m->main->embed;
     if (b->scale == 1 && !b->type && !b->project.data && !b->positions.data && b->norm.kind == NORM_NONE)
         return 0;
-    err_set(e, ERR_INPUT, "config.json: text_config.model_type \"%s\" is not supported", type_of(m->config,
-                                                                                                 "?"));
+    const char *type = type_of(m->config, "llama");
+    err_set(e, ERR_INPUT, "config.json: text_config.model_type \"%s\" is not supported", type);
     return err_hint(e, "images can only be placed where the first layer reads plain token embeddings");
 }
 
@@ -146,9 +144,9 @@ static int bind_projector(model *m, err *e)
     int64_t from = m->vision->width, to = m->main->width;
     bool bias = true;
     int rc = config_bool(&bias, m->ckpt->config, "multimodal_projector_bias", e);
+    unsigned flags = bias ? BIND_BIAS : BIND_NO_BIAS;
     for (int i = 0; i < 2 && !rc; i++, from = to)
-        rc = bind_linear(m, &m->projector[i], names[i], -1, to, 0, to, from, bias ? BIND_BIAS : BIND_NO_BIAS,
-                         e);
+        rc = bind_linear(m, &m->projector[i], names[i], -1, to, 0, to, from, flags, e);
     return rc;
 }
 
@@ -157,8 +155,8 @@ static int bind(model *m, err *e)
     static const char *const prefixes[] = {"vision_tower.vision_model.", "vision_tower.", NULL};
     const vision_tower *t = tower_of(json_get(m->ckpt->config, "vision_config"));
     int rc = text_family(m, m->config)->bind(m, e);
-    if (rc || (rc = check_embedding(m, e)) || (rc = vision_bind(m, m->vision, prefixes, t->names, BIND_BIAS,
-                                                                e)))
+    if (rc || (rc = check_embedding(m, e)) ||
+        (rc = vision_bind(m, m->vision, prefixes, t->names, BIND_BIAS, e)))
         return rc;
     return bind_projector(m, e);
 }

@@ -3,7 +3,7 @@
 #include "model/families/encoder.h"
 
 static const char *const more_keys[] = {"global_attn_every_n_layers", "local_attention", "attention_bias", "mlp_bias", "norm_bias",
-                                        "decoder_bias", "global_rope_theta", "local_rope_theta", "classifier_activation",
+                                        "decoder_bias", "position_embedding_type", "global_rope_theta", "local_rope_theta", "classifier_activation",
                                         "classifier_bias", "classifier_dropout", "classifier_pooling", "embedding_dropout",
                                         "mlp_dropout", "deterministic_flash_attn", "initializer_cutoff_factor",
                                         "reference_compile", "repad_logits_with_grad", "sparse_pred_ignore_index",

@@ -1,6 +1,5 @@
-/* SigLIP's image side (Zhai et al., arXiv 2303.15343): ViT without class token.
- * Hugging Face SiglipVisionModel, and the image side of SiglipModel; the text side and the pooling head are not
- * run. */
+/* SigLIP's image side (Zhai et al., arXiv 2303.15343): ViT without class token.  Hugging Face
+ * SiglipVisionModel, and the image side of SiglipModel; the text side and the pooling head are not run. */
 #include "model/families/vision.h"
 
 static const char *const more_keys[] = {"vision_use_head", "projection_dim", "projector_hidden_act",
@@ -9,9 +8,10 @@ static const char *const outer_keys[] = {"text_config", "vision_config", "initia
 
 static int configure_tower(model *m, stack **out, const json *config, err *e)
 {
-    vision_shape s = {.layers = 12, .width = 768, .heads = 12, .ffn = 3072, .channels = 3,
-                      .image_height = 224, .image_width = 224, .patch = 16, .eps = 1e-6,
-                          .act = ACT_GELU_TANH};
+    vision_shape s = vision_base;
+    s.eps = 1e-6;
+    s.act = ACT_GELU_TANH;
+    s.n_prefix = 0;
     int rc = vision_read_config(m, config, &s, more_keys, e);
     return rc ? rc : vision_build(m, out, &s, e);
 }
@@ -22,7 +22,7 @@ static const vision_names in_files = {
     .mlp_pre = "encoder.layers.%d.layer_norm2", .q = "encoder.layers.%d.self_attn.q_proj",
     .k = "encoder.layers.%d.self_attn.k_proj", .v = "encoder.layers.%d.self_attn.v_proj",
     .out = "encoder.layers.%d.self_attn.out_proj", .up = "encoder.layers.%d.mlp.fc1",
-        .down = "encoder.layers.%d.mlp.fc2",
+    .down = "encoder.layers.%d.mlp.fc2",
 };
 static const vision_names *const names[] = {&in_files, NULL};
 

@@ -162,6 +162,10 @@ static int bind(model *m, err *e)
     if ((rc = bind_vocabulary(m, tokens, output, e)))
         return rc;
     m->encoder->embed.tokens = m->main->embed.tokens;
+    /* Files of the first release hold a table for cross attention, which never had positions. */
+    const checkpoint_tensor *unread = bind_find(m, "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight");
+    if (unread)
+        m->used[unread - m->ckpt->tensors] = true;
     if (!m->config)
         return (rc = bind_stack(m, m->encoder, meta_encoder, "enc.blk.0.attn_rel_b.weight", e))
                    ? rc : bind_stack(m, m->main, meta_decoder, "dec.blk.0.attn_rel_b.weight", e);

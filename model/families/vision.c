@@ -14,6 +14,11 @@ static const char *const common_keys[] = {
     "layer_norm_eps", "image_size", "patch_size", "num_channels", "dropout", "initializer_factor", NULL,
 };
 
+const vision_shape vision_base = {
+    .layers = 12, .width = 768, .heads = 12, .ffn = 3072, .channels = 3, .image_height = 224,
+    .image_width = 224, .patch = 16, .eps = 1e-12, .act = ACT_GELU_ERF, .n_prefix = 1,
+};
+
 /* A side, or [height, width]. */
 static int read_size(int64_t out[2], const json *config, const char *key, int64_t max, err *e)
 {
@@ -36,14 +41,14 @@ static int check_shape(vision_shape *s, const int64_t patch[2], err *e)
     if (patch[0] != patch[1])
         return err_set(e, ERR_INPUT,
                        "config.json: patch_size [%lld, %lld]: only square patches are supported",
-                           (long long)patch[0], (long long)patch[1]);
+                       (long long)patch[0], (long long)patch[1]);
     s->patch = patch[0];
     if (s->image_height < s->patch || s->image_width < s->patch)
         return err_set(e, ERR_INPUT, "config.json: image_size is smaller than patch_size %lld",
                        (long long)s->patch);
     if (s->any_size && s->image_height != s->image_width)
-        return err_set(e, ERR_INPUT,
-                       "config.json: image_size [%lld, %lld]: positions are interpolated from square images only", (long long)s->image_height, (long long)s->image_width);
+        return err_set(e, ERR_INPUT, "config.json: image_size [%lld, %lld]: positions need square images",
+                       (long long)s->image_height, (long long)s->image_width);
     if (s->head_width <= 0 && s->width % s->heads)
         return err_set(e, ERR_INPUT, "width %lld is not a multiple of %lld heads", (long long)s->width,
                        (long long)s->heads);
@@ -77,7 +82,7 @@ int vision_build(model *m, stack **out, const vision_shape *s, err *e)
     norm n = {.kind = NORM_LAYER, .eps = (float)s->eps};
     attn_plan plan = {.kind = ATTN_VISION, .n_head = (int)s->heads, .n_kv_head = (int)s->heads,
                       .d_qk = (int)s->head_width, .d_v = (int)s->head_width,
-                          .scale = (float)(1 / sqrt((double)s->head_width)), .rope = -1};
+                      .scale = (float)(1 / sqrt((double)s->head_width)), .rope = -1};
     int rc = config_check_attention(&plan, e);
     if (rc || (rc = config_stack(m, out, ATTN_VISION, s->layers, s->width, e)))
         return rc;
@@ -117,10 +122,9 @@ int vision_configure_vit(model *m, int n_prefix, err *e)
 {
     static const char *const more[] = {"qkv_bias", "head_dim", "encoder_stride", "pooler_act",
                                        "pooler_output_size", NULL};
-    vision_shape s = {.layers = 12, .width = 768, .heads = 12, .ffn = 3072, .channels = 3,
-                      .image_height = 224, .image_width = 224, .patch = 16, .eps = 1e-12, .act = ACT_GELU_ERF,
-                          .n_prefix = n_prefix};
+    vision_shape s = vision_base;
     stack *t;
+    s.n_prefix = n_prefix;
     int rc = config_int(&s.head_width, m->config, "head_dim", false, 1, 4096, e);
     if (rc || (rc = vision_read_config(m, m->config, &s, more, e)) || (rc = vision_build(m, &t, &s, e)))
         return rc;
@@ -140,7 +144,7 @@ static int take_nested(model *m, const vision_tower *t, const char *const *outer
     if (json_kind_of(inner) != JSON_MAP) {
         err_set(e, ERR_INPUT, "config.json: vision_config is missing");
         return err_hint(e,
-                        "the config must describe the image side; take the one that came with the checkpoint");
+                        "the config must describe the image side; take the checkpoint's own");
     }
     if (type && strcmp(type, t->model_type) != 0)
         return err_set(e, ERR_INPUT, "config.json: vision_config.model_type \"%s\" is not supported, only %s",
@@ -168,7 +172,7 @@ static const vision_names names_published = {
     .mlp_pre = "encoder.layer.%d.layernorm_after", .q = "encoder.layer.%d.attention.attention.query",
     .k = "encoder.layer.%d.attention.attention.key", .v = "encoder.layer.%d.attention.attention.value",
     .out = "encoder.layer.%d.attention.output.dense", .up = "encoder.layer.%d.intermediate.dense",
-        .down = "encoder.layer.%d.output.dense", .patch_bias = BIND_BIAS,
+    .down = "encoder.layer.%d.output.dense", .patch_bias = BIND_BIAS,
 };
 static const vision_names names_in_memory = {
     .prefix = {"embeddings.cls_token", "embeddings.distillation_token"},
@@ -176,12 +180,18 @@ static const vision_names names_in_memory = {
     .final_norm = "layernorm", .attn_pre = "layers.%d.layernorm_before",
     .mlp_pre = "layers.%d.layernorm_after", .q = "layers.%d.attention.q_proj",
     .k = "layers.%d.attention.k_proj", .v = "layers.%d.attention.v_proj", .out = "layers.%d.attention.o_proj",
-        .up = "layers.%d.mlp.fc1", .down = "layers.%d.mlp.fc2", .patch_bias = BIND_BIAS,
+    .up = "layers.%d.mlp.fc1", .down = "layers.%d.mlp.fc2", .patch_bias = BIND_BIAS,
 };
 const vision_names *const vision_names_vit[] = {&names_published, &names_in_memory, NULL};
 
 /* Where a tower's tensors are: the name under its prefix. */
-typedef struct place { model *m; stack *s; const char *prefix; const vision_names *n; unsigned qkv_bias; } place;
+typedef struct place {
+    model *m;
+    stack *s;
+    const char *prefix;
+    const vision_names *n;
+    unsigned qkv_bias;
+} place;
 
 static const char *full_name(char out[160], const place *p, const char *name)
 {
@@ -213,19 +223,15 @@ static int bind_mlp(const place *p, mlp *f, int l, err *e)
 {
     const vision_names *n = p->n;
     int64_t width = p->s->width, inner = f->inner;
+    bool fused = f->gated && n->gate_up;
+    const char *gate = fused ? n->gate_up : n->gate;
+    const char *up = fused ? n->gate_up : f->gated ? n->gated_up : n->up;
+    int64_t stored = fused ? 2 * inner : inner;
     int rc;
-    if (!f->gated) {
-        if ((rc = linear(p, &f->up, n->up, l, inner, 0, inner, width, BIND_BIAS, e)))
-            return rc;
-        return linear(p, &f->down, n->down, l, width, 0, width, inner, BIND_BIAS, e);
-    }
-    if (n->gate_up)
-        rc = (rc = linear(p, &f->gate, n->gate_up, l, 2 * inner, 0, inner, width, BIND_BIAS, e))
-                 ? rc : linear(p, &f->up, n->gate_up, l, 2 * inner, inner, inner, width, BIND_BIAS, e);
-    else
-        rc = (rc = linear(p, &f->gate, n->gate, l, inner, 0, inner, width, BIND_BIAS, e))
-                 ? rc : linear(p, &f->up, n->gated_up, l, inner, 0, inner, width, BIND_BIAS, e);
-    return rc ? rc : linear(p, &f->down, n->gated_down, l, width, 0, width, inner, BIND_BIAS, e);
+    if ((f->gated && (rc = linear(p, &f->gate, gate, l, stored, 0, inner, width, BIND_BIAS, e))) ||
+        (rc = linear(p, &f->up, up, l, stored, fused ? inner : 0, inner, width, BIND_BIAS, e)))
+        return rc;
+    return linear(p, &f->down, f->gated ? n->gated_down : n->down, l, width, 0, width, inner, BIND_BIAS, e);
 }
 
 static int bind_layer(const place *p, int l, err *e)
@@ -240,8 +246,8 @@ static int bind_layer(const place *p, int l, err *e)
         (rc = linear(p, &b->k, n->k, l, heads, 0, heads, width, p->qkv_bias, e)) ||
         (rc = linear(p, &b->v, n->v, l, heads, 0, heads, width, p->qkv_bias, e)) ||
         (rc = linear(p, &b->out, n->out, l, width, 0, width, heads, BIND_BIAS, e)) ||
-        (rc = gain(p, &y->at_self, n->attn_gain, l, e)) || (rc = layer_norm(p, &y->at_mlp.pre, n->mlp_pre, l,
-        e)) || (rc = bind_mlp(p, &y->mlp, l, e)))
+        (rc = gain(p, &y->at_self, n->attn_gain, l, e)) || (rc = bind_mlp(p, &y->mlp, l, e)) ||
+        (rc = layer_norm(p, &y->at_mlp.pre, n->mlp_pre, l, e)))
         return rc;
     b->plan.qkv_bias = b->q.bias || b->k.bias || b->v.bias;
     b->plan.out_bias = b->out.bias;

@@ -1,4 +1,5 @@
-/* What image towers share: a transformer over image patches, read from its configuration and bound under a prefix.
+/* What image towers share: a transformer over image patches, read from its configuration and bound under a
+ * prefix.
  *
  * A tower is a model of its own (vision_configure, vision_bind on m->main) or the front of another one (LLaVA
  * builds m->vision with the functions of vision_tower). */
@@ -21,9 +22,11 @@ typedef struct vision_shape {
     bool antialias;          /* ... with the filter stretched where they shrink */
 } vision_shape;
 
-/* Read the keys that every image tower has into *s, which holds the family's defaults: configurations nested in
- * others state only what differs from them.  more: keys that the family reads itself; every other key is checked
- * (config_check_keys). */
+/* ViT-B, patches of 16 pixels, images of 224. */
+extern const vision_shape vision_base;
+/* Read the keys that every image tower has into *s, which holds the family's defaults: configurations nested
+ * in others state only what differs from them.  more: keys that the family reads itself; every other key is
+ * checked (config_check_keys). */
 int vision_read_config(model *m, const json *config, vision_shape *s, const char *const *more, err *e);
 /* A stack of this shape: LayerNorm before attention and MLP, a final one, bidirectional attention, learned
  * positions.  Its context is the number of tokens of the image size that it was trained with. */
@@ -33,8 +36,8 @@ void vision_alone(model *m, stack *s);
 /* ViT with n_prefix tokens in front (DeiT has two), alone. */
 int vision_configure_vit(model *m, int n_prefix, err *e);
 
-/* Tensor names under the tower's prefix; %d is the layer.  Linear maps and norms without ".weight" and ".bias",
- * the others whole.  NULL: the family has none. */
+/* Tensor names under the tower's prefix; %d is the layer.  Linear maps and norms without ".weight" and
+ * ".bias", the others whole.  NULL: the family has none. */
 typedef struct vision_names {
     const char *prefix[2];       /* as many as n_prefix */
     const char *registers, *positions, *patch, *embed_norm, *final_norm;

@@ -1,5 +1,5 @@
-/* ViT (Dosovitskiy et al., arXiv 2010.11929): a class token and image patches, learned positions, pre-norm layers.
- * Hugging Face ViTModel. */
+/* ViT (Dosovitskiy et al., arXiv 2010.11929): a class token and image patches, learned positions, pre-norm
+ * layers.  Hugging Face ViTModel. */
 #include "model/families/vision.h"
 
 static int configure(model *m, err *e)

@@ -84,21 +84,6 @@ int tokenizer_from_json(tokenizer **out, const char *bytes, size_t n, const char
     return from_json(out, bytes, n, what, NULL, e);
 }
 
-int tokenizer_from_spm(tokenizer **out, const void *bytes, size_t n, const char *what, err *e)
-{
-    tokenizer *t;
-    int rc = new_tokenizer(&t, e);
-
-    if (!rc) {
-        rc = tokenizer_load_spm(t, bytes, n, e);
-        if (rc && e)
-            err_prefix(e, "%s", what);
-    }
-    if (!rc)
-        rc = finish(t, what, e);
-    return deliver(out, t, rc, e);
-}
-
 int tokenizer_from_gguf(tokenizer **out, const gguf_meta *m, err *e)
 {
     tokenizer *t;
@@ -157,20 +142,9 @@ int tokenizer_load_spm_file(tokenizer *t, const char *path, err *e)
     return rc;
 }
 
-static int open_spm(tokenizer **out, const char *path, err *e)
-{
-    tokenizer *t;
-    int rc = new_tokenizer(&t, e);
-
-    if (!rc)
-        rc = tokenizer_load_spm_file(t, path, e);
-    if (!rc)
-        rc = finish(t, path, e);
-    return deliver(out, t, rc, e);
-}
-
-/* directory: where a configuration names special tokens, or NULL. */
-static int open_tiktoken(tokenizer **out, const char *path, const char *directory, const char *pattern, err *e)
+/* directory: where a configuration may name special tokens. */
+static int open_tiktoken(tokenizer **out, const char *path, const char *directory, const tokenizer_options *o,
+    err *e)
 {
     tokenizer *t;
     mapfile map;
@@ -181,37 +155,16 @@ static int open_tiktoken(tokenizer **out, const char *path, const char *director
     rc = new_tokenizer(&t, e);
     if (!rc) {
         bool named = false;
-        if (directory)
-            rc = tokenizer_config_specials(t, directory, &named, false, e);
+        rc = tokenizer_config_specials(t, directory, &named, false, e);
         if (!rc)
-            rc = tokenizer_load_tiktoken(t, (const char *)map.data, map.size, path, pattern, !named, e);
+            rc = tokenizer_load_tiktoken(t, (const char *)map.data, map.size, path, o->pattern, !named, e);
         if (!rc && named)
             rc = tokenizer_config_specials(t, directory, &named, true, e);
         if (rc && e)
             err_prefix(e, "%s", path);
     }
-    if (!rc && directory)
-        rc = tokenizer_load_config(t, directory, e);
     if (!rc)
-        rc = finish(t, path, e);
-    mapfile_close(&map);
-    return deliver(out, t, rc, e);
-}
-
-static int open_llama2c(tokenizer **out, const char *path, err *e)
-{
-    tokenizer *t;
-    mapfile map;
-    int rc = mapfile_open(&map, path, e);
-
-    if (rc)
-        return rc;
-    rc = new_tokenizer(&t, e);
-    if (!rc) {
-        rc = tokenizer_load_llama2c(t, map.data, map.size, e);
-        if (rc && e)
-            err_prefix(e, "%s", path);
-    }
+        rc = tokenizer_load_config(t, directory, e);
     if (!rc)
         rc = finish(t, path, e);
     mapfile_close(&map);
@@ -223,6 +176,12 @@ static int open_llama2c(tokenizer **out, const char *path, err *e)
 enum file_kind { FILE_JSON, FILE_GGUF, FILE_SPM, FILE_TIKTOKEN, FILE_LLAMA2C };
 
 /* By content; what is nothing else is taken for JSON, whose reader says what is wrong. */
+static enum file_kind kind_of(const void *bytes, size_t n)
+{
+    return n >= 4 && !memcmp(bytes, "GGUF", 4) ? FILE_GGUF : spm_sniff(bytes, n) ? FILE_SPM :
+           tiktoken_sniff(bytes, n) ? FILE_TIKTOKEN : llama2c_sniff(bytes, n) ? FILE_LLAMA2C : FILE_JSON;
+}
+
 static int kind_of_file(enum file_kind *out, const char *path, err *e)
 {
     mapfile map;
@@ -230,17 +189,48 @@ static int kind_of_file(enum file_kind *out, const char *path, err *e)
 
     if (rc)
         return rc;
-    *out = FILE_JSON;
-    if (map.size >= 4 && !memcmp(map.data, "GGUF", 4))
-        *out = FILE_GGUF;
-    else if (spm_sniff(map.data, map.size))
-        *out = FILE_SPM;
-    else if (tiktoken_sniff((const char *)map.data, map.size))
-        *out = FILE_TIKTOKEN;
-    else if (llama2c_sniff(map.data, map.size))
-        *out = FILE_LLAMA2C;
+    *out = kind_of(map.data, map.size);
     mapfile_close(&map);
     return 0;
+}
+
+static int from_vocabulary(tokenizer **out, enum file_kind kind, const void *bytes, size_t n, const char *what,
+    const tokenizer_options *o, err *e)
+{
+    tokenizer *t;
+    int rc = new_tokenizer(&t, e);
+
+    if (!rc) {
+        rc = kind == FILE_SPM ? tokenizer_load_spm(t, bytes, n, e)
+             : kind == FILE_LLAMA2C ? tokenizer_load_llama2c(t, bytes, n, e)
+                                    : tokenizer_load_tiktoken(t, bytes, n, what, o->pattern, true, e);
+        if (rc && e)
+            err_prefix(e, "%s", what);
+    }
+    if (!rc)
+        rc = finish(t, what, e);
+    return deliver(out, t, rc, e);
+}
+
+int tokenizer_from_bytes(tokenizer **out, const void *bytes, size_t n, const char *what,
+    const tokenizer_options *o, err *e)
+{
+    enum file_kind kind = kind_of(bytes, n);
+    return kind == FILE_JSON || kind == FILE_GGUF ? from_json(out, bytes, n, what, NULL, e)
+                                                  : from_vocabulary(out, kind, bytes, n, what, o, e);
+}
+
+static int open_vocabulary(tokenizer **out, enum file_kind kind, const char *path, const tokenizer_options *o,
+    err *e)
+{
+    mapfile map;
+    int rc = mapfile_open(&map, path, e);
+
+    if (rc)
+        return rc;
+    rc = from_vocabulary(out, kind, map.data, map.size, path, o, e);
+    mapfile_close(&map);
+    return rc;
 }
 
 static bool ends_with(const char *s, const char *suffix)
@@ -299,7 +289,7 @@ static int open_other(tokenizer **out, bool *found, const char *directory, const
     if (*found && place.files == SLOW_SPM)
         rc = kind_of_file(&kind, place.vocab, e);
     if (*found && !rc)
-        rc = kind == FILE_TIKTOKEN ? open_tiktoken(out, place.vocab, directory, o->pattern, e)
+        rc = kind == FILE_TIKTOKEN ? open_tiktoken(out, place.vocab, directory, o, e)
                                    : open_slow(out, &place, directory, e);
     slow_place_free(&place);
     if (*found)
@@ -308,7 +298,7 @@ static int open_other(tokenizer **out, bool *found, const char *directory, const
     if (!path)
         path = find_suffix(directory, "tiktoken.model");
     *found = path != NULL;
-    rc = path ? open_tiktoken(out, path, directory, o->pattern, e) : 0;
+    rc = path ? open_tiktoken(out, path, directory, o, e) : 0;
     free(path);
     return rc;
 }
@@ -367,20 +357,12 @@ int tokenizer_open_with(tokenizer **out, const char *path, const tokenizer_optio
     int rc = kind_of_file(&kind, path, e);
     if (rc)
         return rc;
-    switch (kind) {
-    case FILE_GGUF:
+    if (kind == FILE_GGUF)
         return open_gguf(out, path, e);
-    case FILE_SPM:
-        return open_spm(out, path, e);
-    case FILE_TIKTOKEN:
-        return open_tiktoken(out, path, NULL, o->pattern, e);
-    case FILE_LLAMA2C:
-        return open_llama2c(out, path, e);
-    case FILE_JSON:
-        break;
-    }
-    if (ends_with(path, ".model"))
-        return open_spm(out, path, e); /* whose reader says what is wrong */
+    if (kind == FILE_JSON && ends_with(path, ".model"))
+        kind = FILE_SPM; /* whose reader says what is wrong */
+    if (kind != FILE_JSON)
+        return open_vocabulary(out, kind, path, o, e);
     char *directory = directory_of(path, e);
     if (!directory)
         return ERR_RESOURCE;

@@ -25,7 +25,7 @@ struct regex {
 struct regex_work {
     pcre2_match_data *data;
     pcre2_match_context *context;
-    pcre2_jit_stack *stack;
+    pcre2_jit_stack *stack;         /* made when the machine's own stack does not do; else NULL */
 };
 
 /* Text of a PCRE2 error. */
@@ -98,15 +98,12 @@ int regex_work_new(regex_work **out, err *e)
         return ERR_RESOURCE;
     w->data = pcre2_match_data_create(1, NULL);
     w->context = pcre2_match_context_create(NULL);
-    w->stack = pcre2_jit_stack_create(STACK_START, STACK_MAX, NULL); /* NULL where there is no JIT */
     if (!w->data || !w->context) {
         regex_work_free(w);
         return err_nomem(e, "regular expressions");
     }
     pcre2_set_match_limit(w->context, MATCH_LIMIT);
     pcre2_set_heap_limit(w->context, HEAP_LIMIT);
-    if (w->stack)
-        pcre2_jit_stack_assign(w->context, NULL, w->stack);
     *out = w;
     return 0;
 }
@@ -134,6 +131,12 @@ static int search(bool *matched, const regex *r, regex_work *w, const char *s, s
         found = PCRE2_ERROR_JIT_STACKLIMIT;
         if (r->compiled)
             found = pcre2_jit_match(r->code, subject, n, at, 0, w->data, w->context);
+        if (r->compiled && found == PCRE2_ERROR_JIT_STACKLIMIT && !w->stack) {
+            w->stack = pcre2_jit_stack_create(STACK_START, STACK_MAX, NULL);
+            pcre2_jit_stack_assign(w->context, NULL, w->stack);
+            if (w->stack)
+                found = pcre2_jit_match(r->code, subject, n, at, 0, w->data, w->context);
+        }
         if (found == PCRE2_ERROR_JIT_STACKLIMIT)
             found = pcre2_match(r->code, subject, n, at, PCRE2_NO_UTF_CHECK | PCRE2_NO_JIT, w->data,
                                 w->context);

@@ -57,10 +57,11 @@ typedef struct tokenizer_options {
     const char *pattern;
 } tokenizer_options;
 int tokenizer_open_with(tokenizer **out, const char *path, const tokenizer_options *o, err *e);
+/* From the bytes of such a file, but for GGUF. */
+int tokenizer_from_bytes(tokenizer **out, const void *bytes, size_t n, const char *what,
+    const tokenizer_options *o, err *e);
 /* From the bytes of a tokenizer.json.  what stands for the path, in messages. */
 int tokenizer_from_json(tokenizer **out, const char *bytes, size_t n, const char *what, err *e);
-/* From the bytes of a SentencePiece model, by its own rules. */
-int tokenizer_from_spm(tokenizer **out, const void *bytes, size_t n, const char *what, err *e);
 /* From metadata that is already open.  The tokenizer copies what it needs. */
 int tokenizer_from_gguf(tokenizer **out, const gguf_meta *m, err *e);
 void tokenizer_free(tokenizer *t);

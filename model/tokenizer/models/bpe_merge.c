@@ -12,8 +12,9 @@
 
 enum {
     SHORT_WORD = 48,        /* symbols */
-    CACHE_AFTER = 64,       /* words of a text after which remembering them pays */
-    CACHE_SLOTS = 16384, CACHE_KEY = 23, CACHE_IDS = 8,
+    CACHE_KEY = 23, CACHE_IDS = 8,
+    SMALL_AFTER = 64, SMALL_CACHE = 1024,   /* words of a text after which remembering so many pays */
+    LARGE_AFTER = 8192, LARGE_CACHE = 16384,
 };
 
 /* Bytes [begin, end) of the word.  prev, next: neighbours, -1 at the ends; id -1: merged away. */
@@ -31,7 +32,7 @@ typedef struct cached {
 typedef struct bpe_work {
     symbol *s; size_t n, cap;
     uint64_t *heap; size_t n_heap, cap_heap; /* rank, then position: the least on top */
-    cached *cache;                  /* [CACHE_SLOTS], or NULL */
+    cached *cache; size_t n_cache;  /* [n_cache], a power of two; or NULL */
 } bpe_work;
 
 void bpe_work_free(void *scratch)
@@ -335,6 +336,14 @@ static int encode_word(bool *as_is, const bpe *m, bpe_work *b, work *w, const te
     return rc ? rc : emit(b, w, x, e);
 }
 
+/* An empty cache; without one all is well too. */
+static void new_cache(bpe_work *b, size_t n)
+{
+    free(b->cache);
+    b->cache = mem_array(n, sizeof *b->cache, NULL);
+    b->n_cache = n;
+}
+
 /* Remember that the bytes of x became the symbols in b, which cover all of it. */
 static void remember(cached *c, const bpe_work *b, const text *x, uint64_t hash)
 {
@@ -364,16 +373,16 @@ int bpe_encode(const token_model *self, work *w, const text *x, bool bytes, err 
         if (!b)
             return ERR_RESOURCE;
     }
+    if (w->words == SMALL_AFTER || w->words == LARGE_AFTER)
+        new_cache(b, w->words == SMALL_AFTER ? SMALL_CACHE : LARGE_CACHE);
     if (m->ignore_merges) {
         int32_t whole = bytes ? vocab_find_text(m->v, x->s, x->n) : vocab_find(m->v, x->s, x->n);
         if (whole >= 0)
             return work_emit(w, whole, x, 0, x->n, e);
     }
-    if (!b->cache && w->words == CACHE_AFTER)
-        b->cache = mem_array(CACHE_SLOTS, sizeof *b->cache, NULL); /* without it all is well too */
     if (b->cache && bytes && m->fast_bytes && x->n <= CACHE_KEY) {
         hash = vocab_hash(x->s, x->n);
-        slot = &b->cache[hash & (CACHE_SLOTS - 1)];
+        slot = &b->cache[hash & (b->n_cache - 1)];
         if (slot->n_key == x->n && slot->hash == hash && !memcmp(slot->key, x->s, x->n)) {
             size_t begin = 0;
             for (size_t i = 0; !rc && i < slot->n; begin = slot->end[i++])
