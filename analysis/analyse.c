@@ -147,9 +147,11 @@ static metric_ctx context_of(const analysis *a, const metric *measure, attn_kind
                              const input_lengths *n)
 {
     const stack *s = model_stack(a->m, kind), *keys = kind == ATTN_CROSS ? a->m->encoder : s;
+    int64_t longest = n->main > n->encoder ? n->main : n->encoder;
+    longest = n->vision > longest ? n->vision : longest;
     return (metric_ctx){
         .m = measure, .p = a->req->p, .ids = stack_ids(a->m, s, in), .n = input_queries(n, a->m, kind),
-        .key_ids = stack_ids(a->m, keys, in), .n_key = input_keys(n, a->m, kind), .n_layer = s->n_layer,
+        .key_ids = stack_ids(a->m, keys, in), .n_key = input_keys(n, a->m, kind), .most_key = longest, .n_layer = s->n_layer,
         .kind = kind, .placeholder = a->m->vision && s == a->m->main ? a->m->image_token : -1,
     };
 }

@@ -39,6 +39,7 @@ typedef struct metric_ctx {
     int64_t n;                  /* queries */
     const int32_t *key_ids;     /* [n_key] or NULL likewise */
     int64_t n_key;
+    int64_t most_key;           /* of all kinds of attention that are measured; 0: n_key */
     int32_t placeholder;        /* id that stands for a piece of an image in ids; -1: none */
     int n_layer;                /* of the stack */
     attn_kind kind;             /* metrics of logits: of the stack that the logits come from */

@@ -13,7 +13,8 @@ static const char *norm_name(norm_kind k)
 static const char *act_name(act_kind k)
 {
     static const char *const names[] = {
-        [ACT_SILU] = "silu", [ACT_GELU_TANH] = "gelu (tanh)", [ACT_GELU_ERF] = "gelu (erf)",
+        [ACT_SILU] = "silu", [ACT_GELU_TANH] = "gelu (tanh)",
+        [ACT_GELU_NEW] = "gelu (tanh, new)", [ACT_GELU_FAST] = "gelu (tanh, fast)", [ACT_GELU_ERF] = "gelu (erf)",
         [ACT_QUICK_GELU] = "gelu (sigmoid)", [ACT_RELU] = "relu", [ACT_RELU2] = "relu squared",
         [ACT_SIGMOID] = "sigmoid", [ACT_SWIGLU_OAI] = "clamped swiglu",
     };

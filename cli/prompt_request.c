@@ -258,11 +258,10 @@ static int take_member(prompt_request *q, const char *key, const json *v, const 
 
 static int take_line(prompt_request *q, const char *line, size_t n, const char *file, int64_t number, err *e)
 {
-    char what[160];
-    const char *slash = strrchr(file, '/');
+    const char *slash = strrchr(file, '/'), *what = q->where;
     json *root = NULL;
     *q = (prompt_request){0};
-    snprintf(what, sizeof what, "%.100s:%" PRId64, slash ? slash + 1 : file, number);
+    snprintf(q->where, sizeof q->where, "%.80s:%" PRId64, slash ? slash + 1 : file, number);
     int rc = json_parse(&root, line, n, what, e);
     if (rc)
         return rc;

@@ -26,6 +26,7 @@ typedef struct prompt_request {
     given_tokens prompt, source, target;
     char *image, *pixels, *audio, *features;
     char *label;
+    char where[112];          /* "stories.jsonl:3"; empty for options */
 } prompt_request;
 
 static inline bool is_given(const given_tokens *g)

@@ -82,6 +82,9 @@ typedef struct kernels {
     /* Softmax of a block of transposed scores; see softmax_block. */
     void (*softmax_columns)(const softmax_block *b);
 
+    /* In the order of additions that rms_norm has. */
+    float (*sum_squares)(const float *x, int64_t n);
+
     /* y = x / sqrt(mean(x^2) + eps) * w, and y = (x - mean) / sqrt(var + eps) * w + b, biased variance;
      * w and b may be NULL (1 and 0).  x and y may be the same. */
     void (*rms_norm)(float *y, const float *x, const float *w, int64_t n, float eps);
@@ -89,7 +92,7 @@ typedef struct kernels {
 
     /* x[i] = x[i] * sigmoid(x[i]) and the other activations, in place. */
     void (*silu)(float *x, int64_t n);
-    void (*gelu_tanh)(float *x, int64_t n);  /* .5x(1 + tanh(sqrt(2/pi)(x + .044715x^3))) */
+    void (*gelu_tanh)(float *x, int64_t n);  /* .5x(1 + tanh(sqrt(2/pi)(x + .044715x^3))); see gelu.h */
     void (*gelu_erf)(float *x, int64_t n);   /* .5x(1 + erf(x / sqrt 2)) */
     void (*relu)(float *x, int64_t n);
     void (*mul)(float *x, const float *y, int64_t n); /* x *= y */
@@ -102,6 +105,7 @@ typedef struct kernels {
     void (*quick_gelu)(float *x, int64_t n); /* x sigmoid(1.702 x) */
     void (*relu2)(float *x, int64_t n);      /* max(x, 0)^2 */
     void (*sigmoid)(float *x, int64_t n);
+    void (*softplus)(float *x, int64_t n);   /* ln(1 + exp(x)); x itself above 20 */
     /* min(max(x, lo), hi); NaN stays NaN. */
     void (*clamp)(float *x, float lo, float hi, int64_t n);
     void (*scale)(float *x, float a, int64_t n);                       /* x *= a */
@@ -109,6 +113,9 @@ typedef struct kernels {
     /* The gate of GPT-OSS, into gate: with g = min(gate, limit) and u = clamp(up, -limit, limit),
      * (u + 1) (g sigmoid(alpha g)). */
     void (*swiglu_oai)(float *gate, const float *up, int64_t n, float alpha, float limit);
+    /* gelu_tanh as "gelu_new" and as "gelu_fast" write it: other roundings. */
+    void (*gelu_new)(float *x, int64_t n);
+    void (*gelu_fast)(float *x, int64_t n);
 } kernels;
 
 /* The table in use: the best this machine can run, capped by ATTNSCOPE_ISA or kernels_select. */

@@ -1,5 +1,6 @@
 /* The definition of every kernel, in plain C. */
 #include "compute/kernels_c.h"
+#include "compute/gelu.h"
 #include "compute/layer_norm.h"
 
 #include <math.h>
@@ -210,7 +211,7 @@ static void softmax_columns(const softmax_block *b)
 
 /* Sum of squares in the order of the reference implementation (PyTorch's cascade summation: 32 partial sums,
  * rolled up every 16 steps), so that a norm rounds as it does there. */
-static float sum_squares(const float *x, int64_t n)
+float kernel_c_sum_squares(const float *x, int64_t n)
 {
     enum { LANES = 8, WAYS = 4, WIDTH = LANES * WAYS, LEVELS = 4, POWER = 4, STEP = 1 << POWER };
     float acc[LEVELS][WIDTH] = {{0}};
@@ -249,7 +250,7 @@ static float sum_squares(const float *x, int64_t n)
 
 void kernel_c_rms_norm(float *y, const float *x, const float *w, int64_t n, float eps)
 {
-    float r = 1 / sqrtf(sum_squares(x, n) / (float)n + eps);
+    float r = 1 / sqrtf(kernel_c_sum_squares(x, n) / (float)n + eps);
     for (int64_t i = 0; i < n; i++)
         y[i] = x[i] * r * (w ? w[i] : 1);
 }
@@ -265,13 +266,19 @@ void kernel_c_silu(float *x, int64_t n)
         x[i] = x[i] / (1 + kernel_c_exp(-x[i]));
 }
 
-/* With u the argument of the hyperbolic tangent: .5 (1 + tanh u) = 1 / (1 + exp(-2u)). */
 void kernel_c_gelu_tanh(float *x, int64_t n)
 {
-    for (int64_t i = 0; i < n; i++) {
-        float v = x[i], u = v * fused(v * v, GELU_CUBIC, GELU_LINEAR);
-        x[i] = v / (1 + kernel_c_exp(u * -2));
-    }
+    gelu_tanh_row(x, n);
+}
+
+void kernel_c_gelu_new(float *x, int64_t n)
+{
+    gelu_new_row(x, n);
+}
+
+void kernel_c_gelu_fast(float *x, int64_t n)
+{
+    gelu_fast_row(x, n);
 }
 
 void kernel_c_gelu_erf(float *x, int64_t n)
@@ -347,6 +354,12 @@ void kernel_c_scale(float *x, float a, int64_t n)
         x[i] *= a;
 }
 
+void kernel_c_softplus(float *x, int64_t n)
+{
+    for (int64_t i = 0; i < n; i++)
+        x[i] = x[i] > 20 ? x[i] : (float)log1p((double)kernel_c_exp(x[i]));
+}
+
 void kernel_c_add_scaled(float *x, const float *y, float a, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
@@ -370,6 +383,7 @@ const kernels kernels_c = {
     .interleave = interleave,
     .score_columns = score_columns,
     .softmax_columns = softmax_columns,
+    .sum_squares = kernel_c_sum_squares,
     .rms_norm = kernel_c_rms_norm,
     .layer_norm = kernel_c_layer_norm,
     .silu = kernel_c_silu,
@@ -382,8 +396,11 @@ const kernels kernels_c = {
     .quick_gelu = kernel_c_quick_gelu,
     .relu2 = kernel_c_relu2,
     .sigmoid = kernel_c_sigmoid,
+    .softplus = kernel_c_softplus,
     .clamp = kernel_c_clamp,
     .scale = kernel_c_scale,
     .add_scaled = kernel_c_add_scaled,
     .swiglu_oai = kernel_c_swiglu_oai,
+    .gelu_new = kernel_c_gelu_new,
+    .gelu_fast = kernel_c_gelu_fast,
 };

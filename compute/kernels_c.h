@@ -4,18 +4,17 @@
 
 #include "compute/kernels.h"
 
-/* gelu_tanh: sqrt(2/pi), and that times 0.044715. */
-#define GELU_LINEAR 0.7978845608028654f
-#define GELU_CUBIC 0.035677408136300125f
-
 float kernel_c_exp(float x);
 float kernel_c_tanh(float x);
 /* Log of the sum of exp(scale s) over keys lo .. hi - 1 of one column of a panel; m: the largest scale s. */
 float kernel_c_lse(const float *s, int64_t stride, float scale, int64_t lo, int64_t hi, float m);
+float kernel_c_sum_squares(const float *x, int64_t n);
 void kernel_c_rms_norm(float *y, const float *x, const float *w, int64_t n, float eps);
 void kernel_c_layer_norm(float *y, const float *x, const float *w, const float *b, int64_t n, float eps);
 void kernel_c_silu(float *x, int64_t n);
 void kernel_c_gelu_tanh(float *x, int64_t n);
+void kernel_c_gelu_new(float *x, int64_t n);
+void kernel_c_gelu_fast(float *x, int64_t n);
 void kernel_c_gelu_erf(float *x, int64_t n);
 void kernel_c_relu(float *x, int64_t n);
 void kernel_c_mul(float *x, const float *y, int64_t n);
@@ -24,6 +23,7 @@ void kernel_c_round_bf16(float *x, int64_t n);
 void kernel_c_quick_gelu(float *x, int64_t n);
 void kernel_c_relu2(float *x, int64_t n);
 void kernel_c_sigmoid(float *x, int64_t n);
+void kernel_c_softplus(float *x, int64_t n);
 void kernel_c_clamp(float *x, float lo, float hi, int64_t n);
 void kernel_c_scale(float *x, float a, int64_t n);
 void kernel_c_add_scaled(float *x, const float *y, float a, int64_t n);

@@ -2,6 +2,7 @@
 #include "model/bind.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -296,16 +297,48 @@ int bind_vocabulary(model *m, const char *tokens, const char *output, err *e)
     return 0;
 }
 
+/* Layers that predict further tokens (DeepSeek-V3, behind the last layer) take no part in a run. */
+static int64_t unread_layers(const model *m)
+{
+    int64_t n = 0;
+    return m->config && json_int(&n, json_get(m->config, "num_nextn_predict_layers")) ? n : 0;
+}
+
+/* Is a tensor that nobody read of a layer behind the last: does the same name with the number 0 belong to the model? */
+static bool behind_the_last_layer(const model *m, const char *name)
+{
+    for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {
+        char sibling[256], *end;
+        long long number = strtoll(dot + 1, &end, 10);
+        if (dot[1] < '1' || dot[1] > '9' || *end != '.')
+            continue;
+        if ((size_t)snprintf(sibling, sizeof sibling, "%.*s0%s", (int)(dot + 1 - name), name, end) >= sizeof sibling)
+            return false;
+        const checkpoint_tensor *t = checkpoint_find(m->ckpt, sibling);
+        bool skipped = number >= m->main->n_layer && number - m->main->n_layer < unread_layers(m);
+        skipped |= m->vision && number < m->vision->n_layer; /* those of a tower that are not run */
+        if (t && m->used[t - m->ckpt->tensors] && !skipped)
+            return true;
+    }
+    return false;
+}
+
 int bind_check_unused(const model *m, err *e)
 {
     static const char *const words[] = {"q_norm", "k_norm", "sinks", "attn_gate", "relative_attention", "rel_pos", NULL};
     for (int i = 0; i < m->ckpt->n_tensor; i++) {
         const char *name = m->ckpt->tensors[i].name;
-        for (const char *const *word = words; *word && !m->used[i]; word++)
+        if (m->used[i] || strncmp(name, "mtp.", 4) == 0) /* Qwen3-Next's further tokens */
+            continue;
+        for (const char *const *word = words; *word; word++)
             if (strstr(name, *word)) {
                 err_set(e, ERR_INPUT, "tensor %s changes attention and is not part of family %s", name, m->family->name);
                 return err_hint(e, "the configuration names another family than the weights belong to");
             }
+        if (behind_the_last_layer(m, name)) {
+            err_set(e, ERR_INPUT, "tensor %s is of a layer that the configuration does not have", name);
+            return err_hint(e, "correct the number of layers, or experts, to what the file holds");
+        }
     }
     return 0;
 }

@@ -8,10 +8,10 @@
 #include "base/mem.h"
 
 const config_name config_activations[] = {
-    {"silu", ACT_SILU}, {"swish", ACT_SILU}, {"gelu", ACT_GELU_ERF}, {"gelu_new", ACT_GELU_TANH},
-    {"gelu_pytorch_tanh", ACT_GELU_TANH}, {"gelu_fast", ACT_GELU_TANH}, {"relu", ACT_RELU},
+    {"silu", ACT_SILU}, {"swish", ACT_SILU}, {"gelu", ACT_GELU_ERF}, {"gelu_new", ACT_GELU_NEW},
+    {"gelu_pytorch_tanh", ACT_GELU_TANH}, {"gelu_fast", ACT_GELU_FAST}, {"relu", ACT_RELU},
     {"relu2", ACT_RELU2}, {"quick_gelu", ACT_QUICK_GELU}, {"gelu_python", ACT_GELU_ERF},
-    {"gelu_accurate", ACT_GELU_TANH}, {"sigmoid", ACT_SIGMOID}, {NULL, 0},
+    {"gelu_accurate", ACT_GELU_NEW}, {"sigmoid", ACT_SIGMOID}, {NULL, 0},
 };
 
 /* Copy the next of '|'-separated names into word; false at the end. */

@@ -23,7 +23,7 @@ typedef struct delta_job {
     const delta_net *d;
     const kernels *k;
     int64_t n, keys, values; /* tokens, channels of q and of k, of v and z */
-    int64_t ldk;             /* rows of k hold beta and alpha of the token behind the keys */
+    int64_t ldk;             /* rows of k hold the token's rates behind the keys */
     float *q, *key, *v, *z, *out;
     float *state;            /* [n_value_head, d_key, d_value], then [conv - 1, 2 keys + values] */
     float *rates;            /* [2, n_value_head, n] beta, decay */
@@ -80,8 +80,8 @@ static void convolve(void *ud, int64_t item, int thread)
         memset(sum, 0, sizeof sum);
         for (int i = 0; i < taps; i++) {
             const float *x = inputs(j, &b, t - (taps - 1) + i);
-            for (int c = 0; c < b.n; c++)
-                sum[c] += weights[i][c] * x[c];
+            for (int c = 0; c < b.n; c++) /* fused, as in the reference: the product is exact in double */
+                sum[c] = (float)((double)weights[i][c] * x[c] + sum[c]);
         }
         j->k->silu(sum, b.n);
         memcpy(b.x + t * b.ld, sum, (size_t)b.n * sizeof *sum);
@@ -92,7 +92,7 @@ static void convolve(void *ud, int64_t item, int thread)
 
 static void unit(const kernels *k, float *x, int n)
 {
-    k->scale(x, 1 / sqrtf(k->dot(x, x, n) + 1e-6f), n);
+    k->scale(x, 1 / sqrtf(k->sum_squares(x, n) + 1e-6f), n);
 }
 
 /* Item: some tokens' q and k to their lengths. */
@@ -110,24 +110,22 @@ static void normalise(void *ud, int64_t item, int thread)
         }
 }
 
-static float softplus(float x)
-{
-    return x > 20 ? x : log1pf(expf(x));
-}
-
-/* Item: some tokens' beta and alpha to the rates of the recurrence, each head's in a row. */
+/* Item: one value head's beta and decay of all tokens. */
 static void make_rates(void *ud, int64_t item, int thread)
 {
     const delta_job *j = ud;
     const delta_net *d = j->d;
     (void)thread;
-    int64_t heads = d->n_value_head;
-    for (int64_t t = item * SLICE; t < j->n && t < (item + 1) * SLICE; t++)
-        for (int64_t h = 0; h < heads; h++) {
-            const float *token = j->key + t * j->ldk + j->keys + h;
-            j->rates[h * j->n + t] = 1 / (1 + expf(-token[0]));
-            j->rates[(heads + h) * j->n + t] = d->a[h] * softplus(token[heads] + d->dt_bias[h]);
-        }
+    int64_t heads = d->n_value_head, group = heads / d->n_key_head;
+    const float *token = j->key + j->keys + item / group * 2 * group + item % group;
+    float *beta = j->rates + item * j->n, *decay = beta + heads * j->n;
+    for (int64_t t = 0; t < j->n; t++, token += j->ldk) {
+        beta[t] = token[0];
+        decay[t] = token[group] + d->dt_bias[item];
+    }
+    j->k->sigmoid(beta, j->n);
+    j->k->softplus(decay, j->n);
+    j->k->scale(decay, d->a[item], j->n);
 }
 
 /* Item: one value head through all tokens. */
@@ -163,8 +161,7 @@ static void project(pass *a, const model_layer *y, const delta_job *j)
         float *key = j->key + row * j->ldk;
         rows_linear(r, j->q + row * j->keys, j->keys, in, width, rows, &d->q, a->decoding);
         rows_linear(r, key, j->ldk, in, width, rows, &d->k, a->decoding);
-        rows_linear(r, key + j->keys, j->ldk, in, width, rows, &d->beta, a->decoding);
-        rows_linear(r, key + j->keys + d->n_value_head, j->ldk, in, width, rows, &d->alpha, a->decoding);
+        rows_linear(r, key + j->keys, j->ldk, in, width, rows, &d->rates, a->decoding);
         rows_linear(r, j->v + row * j->values, j->values, in, width, rows, &d->v, a->decoding);
         rows_linear(r, j->z + row * j->values, j->values, in, width, rows, &d->z, a->decoding);
     }
@@ -203,11 +200,10 @@ int delta_net_rows(pass *a, int layer, err *e)
         return rc;
     j.scratch = r->buf[BUF_DELTA];
     j.rates = r->buf[BUF_RATES];
-    int64_t slices = (a->n + SLICE - 1) / SLICE;
     project(a, y, &j);
     pool_run(r->pool, 2 * ((keys + CHANNELS - 1) / CHANNELS) + (values + CHANNELS - 1) / CHANNELS, convolve, &j);
-    pool_run(r->pool, slices, normalise, &j);
-    pool_run(r->pool, slices, make_rates, &j);
+    pool_run(r->pool, (a->n + SLICE - 1) / SLICE, normalise, &j);
+    pool_run(r->pool, d->n_value_head, make_rates, &j);
     pool_run(r->pool, d->n_value_head, recur, &j);
     return 0;
 }

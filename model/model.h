@@ -10,7 +10,7 @@
 #include "model/checkpoint.h"
 
 typedef enum act_kind {
-    ACT_SILU, ACT_GELU_TANH, ACT_GELU_ERF, ACT_QUICK_GELU, ACT_RELU, ACT_RELU2, ACT_SIGMOID,
+    ACT_SILU, ACT_GELU_TANH, ACT_GELU_NEW, ACT_GELU_FAST, ACT_GELU_ERF, ACT_QUICK_GELU, ACT_RELU, ACT_RELU2, ACT_SIGMOID,
     ACT_SWIGLU_OAI,   /* GPT-OSS: gate and up clamped, (up + 1) gate sigmoid(1.702 gate) */
 } act_kind;
 
@@ -119,7 +119,7 @@ enum { DELTA_MAX_CONV = 16, DELTA_MAX_VALUE = 1024 }; /* taps, and width of a va
 typedef struct delta_net {
     int n_key_head, n_value_head, d_key, d_value, conv; /* conv: taps of the short convolution */
     weight q, k, v, z;        /* [n_key_head d_key, C] twice, [n_value_head d_value, C] twice */
-    weight beta, alpha;       /* [n_value_head, C] */
+    weight rates;             /* [2 n_value_head, C]: for each key head beta, then alpha, of its value heads */
     const float *conv_w;      /* [q, k, v channels in this order, conv] */
     const float *a;           /* [n_value_head] -exp(A_log) */
     const float *dt_bias;     /* [n_value_head] */

@@ -149,6 +149,8 @@ static void activate_slice(void *ud, int64_t item, int thread)
         switch (j->act) {
         case ACT_SILU: j->k->silu(x, j->width); break;
         case ACT_GELU_TANH: j->k->gelu_tanh(x, j->width); break;
+        case ACT_GELU_NEW: j->k->gelu_new(x, j->width); break;
+        case ACT_GELU_FAST: j->k->gelu_fast(x, j->width); break;
         case ACT_GELU_ERF: j->k->gelu_erf(x, j->width); break;
         case ACT_QUICK_GELU: j->k->quick_gelu(x, j->width); break;
         case ACT_RELU: j->k->relu(x, j->width); break;

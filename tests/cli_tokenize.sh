@@ -48,7 +48,7 @@ run tokenize "$model" --file-jsonl "$tmp/cases.jsonl" --json
 check "a bad line is named" grep -q 'cases.jsonl:5: ' "$tmp/err"
 exits 3 "and is bad input"
 
-run tokenize "$model" --file-jsonl - --no-special < "$tmp/cases.jsonl"
+head -n 4 "$tmp/cases.jsonl" | "$attnscope" tokenize "$model" --file-jsonl - --no-special > "$tmp/out" 2> "$tmp/err"
 check "standard input is read" test "$(head -n 1 "$tmp/out")" = "806 308"
 mkfifo "$tmp/pipe"
 printf '{"text": "It was"}\n' > "$tmp/pipe" &
@@ -64,8 +64,8 @@ J
 run tokenize "$model" --check "$tmp/check.jsonl"
 exits 0 "a table that agrees"
 check "says how many" test "$(cat "$tmp/out")" = "2 of 2 cases agree (4 comparisons)"
-run tokenize "$model" --check - < "$tmp/check.jsonl"
-exits 0 "a table on standard input"
+"$attnscope" tokenize "$model" --check - < "$tmp/check.jsonl" > "$tmp/out" 2> "$tmp/err"
+check "a table on standard input" test "$(cat "$tmp/out")" = "2 of 2 cases agree (4 comparisons)"
 cat >> "$tmp/check.jsonl" <<'J'
 {"text": "It was", "ids": [806, 309], "decoded": "It was"}
 {"text": "It was", "ids_special": [0, 806, 308, 1]}

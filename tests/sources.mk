@@ -18,6 +18,9 @@ cmocka_tests = \
 	tests/test_cli_parse \
 	tests/test_convert \
 	tests/test_dtype \
+	tests/test_families_llava \
+	tests/test_families_vision \
+	tests/test_families_vision_files \
 	tests/test_gemm_layouts \
 	tests/test_gguf \
 	tests/test_gguf_defects \
@@ -129,6 +132,8 @@ EXTRA_DIST += \
 	tests/test_base_npz_samples.h \
 	tests/fuzz_tokenizer.h \
 	tests/spm_bytes.h \
+	tests/tiny_model.h \
+	tests/tiny_vision.h \
 	tests/tokenizer_json.h \
 	tests/torch_bytes.h \
 	tests/torch_checks.h \

@@ -303,7 +303,9 @@ static void check_activation(const kernels *k, void (*fast)(float *, int64_t), v
 static void check_activations(const kernels *k)
 {
     check_activation(k, k->silu, kernels_c.silu, 1e-30f);
-    check_activation(k, k->gelu_tanh, kernels_c.gelu_tanh, 3e-7f);
+    check_activation(k, k->gelu_tanh, kernels_c.gelu_tanh, 0);
+    check_activation(k, k->gelu_new, kernels_c.gelu_new, 0);
+    check_activation(k, k->gelu_fast, kernels_c.gelu_fast, 0);
     check_activation(k, k->gelu_erf, kernels_c.gelu_erf, 0);
     check_activation(k, k->relu, kernels_c.relu, 0);
     check_activation(k, k->quick_gelu, kernels_c.quick_gelu, 1e-30f);
@@ -398,6 +400,7 @@ static void test_published_values(void **state)
     (void)state;
     float x[] = {1, -1, 3, 0}, y[] = {1, -1, 3, 0}, z[] = {1, -1, 3, 0};
     float q[] = {1, -1, 3, 0}, r[] = {1.5f, -1, 3, 0}, s[] = {1, -1, 3, 0};
+    float new_form[] = {1, -1, 3, 0}, fast_form[] = {1, -1, 3, 0};
     const double quick[] = {0.8457957659, -0.1542042341, 2.9819286903, 0};
     const double sigmoid[] = {0.7310585786, 0.2689414214, 0.9525741268, 0.5};
     const double squared[] = {2.25, 0, 9, 0};
@@ -406,6 +409,8 @@ static void test_published_values(void **state)
     const double erf_form[] = {0.8413447461, -0.1586552539, 2.9959503060, 0};
     kernels_c.silu(x, 4);
     kernels_c.gelu_tanh(y, 4);
+    kernels_c.gelu_new(new_form, 4);
+    kernels_c.gelu_fast(fast_form, 4);
     kernels_c.gelu_erf(z, 4);
     kernels_c.quick_gelu(q, 4);
     kernels_c.relu2(r, 4);
@@ -413,6 +418,8 @@ static void test_published_values(void **state)
     for (int i = 0; i < 4; i++) {
         assert_float_equal(x[i], silu[i], 3e-7);
         assert_float_equal(y[i], tanh_form[i], 3e-7);
+        assert_float_equal(new_form[i], tanh_form[i], 3e-7);
+        assert_float_equal(fast_form[i], tanh_form[i], 3e-7);
         assert_float_equal(z[i], erf_form[i], 3e-7);
         assert_float_equal(q[i], quick[i], 3e-7);
         assert_true(r[i] == squared[i]);

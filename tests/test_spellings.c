@@ -3,9 +3,8 @@
 #include "tests/family_cases.h"
 
 #include "analysis/reference.h"
-#include "base/json.h"
 #include "base/mapfile.h"
-#include "base/strbuf.h"
+#include "tests/config_edit.h"
 
 typedef const char *const renaming[2]; /* "^a" begins with a; else all occurrences */
 
@@ -19,84 +18,6 @@ typedef struct spelling {
     bool stacked;            /* experts of a layer in one tensor */
     const char *wrap;        /* the configuration is a member of this name, beside "add" */
 } spelling;
-
-/* ---- config.json ---- */
-
-static void put_json(strbuf *b, const json *v)
-{
-    void *it = NULL;
-    const char *key, *s;
-    const json *value;
-    int64_t whole;
-    double real;
-    bool yes;
-    size_t n;
-    const char *mark = "";
-    switch (json_kind_of(v)) {
-    case JSON_MAP:
-        strbuf_putc(b, '{');
-        while (json_each(v, &it, &key, &value)) {
-            strbuf_puts(b, mark);
-            strbuf_put_json(b, key, strlen(key));
-            strbuf_putc(b, ':');
-            put_json(b, value);
-            mark = ",";
-        }
-        strbuf_putc(b, '}');
-        break;
-    case JSON_LIST:
-        strbuf_putc(b, '[');
-        for (size_t i = 0; i < json_count(v); i++) {
-            strbuf_puts(b, i ? "," : "");
-            put_json(b, json_at(v, i));
-        }
-        strbuf_putc(b, ']');
-        break;
-    case JSON_STR:
-        s = json_str(v, &n);
-        strbuf_put_json(b, s, n);
-        break;
-    case JSON_INT:
-        json_int(&whole, v);
-        strbuf_printf(b, "%lld", (long long)whole);
-        break;
-    case JSON_REAL:
-        json_real(&real, v);
-        strbuf_printf(b, "%.17g", real);
-        break;
-    case JSON_BOOL:
-        json_bool(&yes, v);
-        strbuf_puts(b, yes ? "true" : "false");
-        break;
-    default:
-        strbuf_puts(b, "null");
-    }
-}
-
-static void rewrite_config(strbuf *out, const json *config, const spelling *s)
-{
-    void *it = NULL;
-    const char *key;
-    const json *value;
-    strbuf_puts(out, s->wrap ? "{" : "");
-    if (s->wrap)
-        strbuf_printf(out, "\"%s\":", s->wrap);
-    strbuf_puts(out, "{\"transformers_version\":\"4.40.0\"");
-    while (json_each(config, &it, &key, &value)) {
-        char word[80];
-        snprintf(word, sizeof word, " %s ", key);
-        if (!strcmp(key, "transformers_version") || (s->drop && strstr(s->drop, word)))
-            continue;
-        strbuf_putc(out, ',');
-        strbuf_put_json(out, key, strlen(key));
-        strbuf_putc(out, ':');
-        put_json(out, value);
-    }
-    strbuf_puts(out, s->wrap ? "}" : "");
-    if (s->add)
-        strbuf_printf(out, ",%s", s->add);
-    strbuf_putc(out, '}');
-}
 
 /* ---- tensors ---- */
 
@@ -405,7 +326,11 @@ static void test_spelling(void **state)
     if (model_open(&m, original, &e))
         fail_msg("%s", e.msg);
     dump_original(m, original, reference);
-    rewrite_config(&config, m->ckpt->config, s);
+    if (s->wrap)
+        strbuf_printf(&config, "{\"%s\":", s->wrap);
+    edit_config(&config, m->ckpt->config, s->drop, s->wrap ? NULL : s->add);
+    if (s->wrap)
+        strbuf_printf(&config, ",%s}", s->add);
     write_text(folder, "config.json", strbuf_str(&config), config.len);
     rewrite_tensors(m, s, folder);
     same_bits(folder, reference);

@@ -27,9 +27,11 @@ static int increasing(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* One word of the list as a key position of a prompt of n tokens. */
-static int read_key(int64_t *key, const char *word, size_t len, int64_t n, err *e)
+/* One word of the list as a key position; *there: the attention at hand has it.  A key that only longer sequences
+ * of the prompt have (the source of a translation, not its first words) is no error. */
+static int read_key(int64_t *key, bool *there, const char *word, size_t len, const metric_ctx *c, err *e)
 {
+    int64_t n = c->most_key > c->n_key ? c->most_key : c->n_key;
     char text[24];
     if (len < sizeof(text)) {
         memcpy(text, word, len);
@@ -42,7 +44,8 @@ static int read_key(int64_t *key, const char *word, size_t len, int64_t n, err *
                                 (long long)(n - 1), (long long)n);
             }
             if (*key < 0)
-                *key += n;
+                *key += c->n_key;
+            *there = *key >= 0 && *key < c->n_key;
             return 0;
         }
     }
@@ -61,17 +64,19 @@ static int prepare(metric_ctx *c, err *e)
         return ERR_RESOURCE;
     for (const char *word = list;; ) {
         size_t len = strcspn(word, ",");
-        int r = read_key(&keys->key[keys->n++], word, len, c->n_key, e);
+        bool there = false;
+        int r = read_key(&keys->key[keys->n], &there, word, len, c, e);
         if (r != 0) {
             free(keys);
             return r;
         }
+        keys->n += there;
         if (word[len] == '\0')
             break;
         word += len + 1;
     }
     qsort(keys->key, (size_t)keys->n, sizeof(keys->key[0]), increasing);
-    int64_t kept = 1;
+    int64_t kept = keys->n > 0;
     for (int64_t i = 1; i < keys->n; i++)
         if (keys->key[i] != keys->key[kept - 1])
             keys->key[kept++] = keys->key[i];

@@ -205,8 +205,8 @@ static analysis_request request_of(const job *j)
 static int make_input(prompt_input *out, const job *j, int64_t i, err *e)
 {
     int rc = prompt_make_chat(out, j->lm, &j->request[i], &j->rules, j->a->p, e);
-    if (rc && j->n_request > 1)
-        err_prefix(e, "prompt %" PRId64, i);
+    if (rc && j->request[i].where[0])
+        err_prefix(e, "%s", j->request[i].where);
     return rc;
 }
 
@@ -221,11 +221,13 @@ static int check_prompts(job *j, err *e)
         if (rc)
             break;
         rc = analyse_check(j->lm->rt, j->lm->m, &in.in, &req, e);
-        if (rc && j->n_request > 1)
-            err_prefix(e, "prompt %" PRId64, i);
+        if (rc && j->request[i].where[0])
+            err_prefix(e, "%s", j->request[i].where);
         if (!rc)
             rc = cancel_check(e);
-        j->n_token += in.in.n;
+        input_lengths n;
+        if (input_measure(&n, j->lm->m, &in.in, NULL) == 0)
+            j->n_token += n.main;
         j->n_cut += in.n_cut;
         progress_step(&j->s->prog, "reading prompts", (double)i, (double)j->n_request);
         if (!rc && j->n_request == 1)
@@ -385,7 +387,8 @@ static void put_prompts(strbuf *b, const job *j)
     if (j->n_request == 1)
         prompt_describe(b, &j->in, j->lm);
     else
-        strbuf_printf(b, "%" PRId64 " prompts, %" PRId64 " tokens", j->n_request, j->n_token);
+        strbuf_printf(b, "%" PRId64 " prompts, %" PRId64 " %s", j->n_request, j->n_token,
+                      j->lm->m->main->embed.kind == EMBED_TOKENS ? "tokens" : "positions");
 }
 
 static int print_summary(const job *j, err *e)

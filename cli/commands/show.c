@@ -21,7 +21,7 @@ static const char values_sql[] =
     "SELECT metric, kind, count(*) AS n, avg(value) AS mean, min(value) AS lowest, max(value) AS highest"
     " FROM value_list WHERE run = ?1 GROUP BY metric, kind ORDER BY metric, kind";
 static const char maps_sql[] =
-    "SELECT head_name AS head, n_query AS queries, n_key AS keys, pool, bytes FROM map_list WHERE run = ?1"
+    "SELECT prompt, head_name AS head, n_query AS queries, n_key AS keys, pool, bytes FROM map_list WHERE run = ?1"
     " ORDER BY prompt, kind, layer, head";
 
 enum { MAX_MAPS = 24, MAX_PROMPTS = 24 }; /* more are counted, not listed */
@@ -56,7 +56,7 @@ static void put_rows_json(strbuf *b, const char *name, const table *t)
 
 static void put_line(strbuf *b, const char *name, const cell *c)
 {
-    if (c->kind == CELL_NULL)
+    if (c->kind == CELL_NULL || (c->kind == CELL_TEXT && !*c->u.s))
         return;
     strbuf_printf(b, "  %-17s", name);
     if (c->kind == CELL_INT)
@@ -167,7 +167,7 @@ static int everything(session *s, const command_args *a, store *st, int64_t id, 
     }
     if (!rc && maps->n_row > MAX_MAPS) {
         strbuf_printf(&b, "maps\n%" PRId64 ", from %s to %s; --json lists them\n", maps->n_row,
-                      cell_string(table_cell(maps, 0, 0)), cell_string(table_cell(maps, maps->n_row - 1, 0)));
+                      cell_string(table_cell(maps, 0, 1)), cell_string(table_cell(maps, maps->n_row - 1, 1)));
         rc = output_flush(s->out, &b, e);
     } else if (!rc && maps->n_row) {
         strbuf_puts(&b, "maps\n");

@@ -49,6 +49,7 @@ static inline M m_and_range(int64_t k, const int64_t *lo, const int64_t *hi)
     return _mm256_castsi256_ps(_mm256_loadu_si256((const __m256i *)lane));
 }
 
+#include "compute/gelu.h"
 #include "compute/layer_norm.h"
 #include "compute/isa/simd_body.h"
 

@@ -47,6 +47,7 @@ static inline M m_and_range(int64_t k, const int64_t *lo, const int64_t *hi)
     return m;
 }
 
+#include "compute/gelu.h"
 #include "compute/layer_norm.h"
 #include "compute/isa/simd_body.h"
 

@@ -37,13 +37,17 @@ static void simd_silu(float *x, int64_t n)
 
 static void simd_gelu_tanh(float *x, int64_t n)
 {
-    int64_t i = 0;
-    for (; i + VW <= n; i += VW) {
-        V v = v_load(x + i);
-        V u = v_mul(v, v_fma(v_mul(v, v), v_set1(GELU_CUBIC), v_set1(GELU_LINEAR)));
-        v_store(x + i, v_div(v, v_add(v_set1(1), v_exp(v_mul(u, v_set1(-2))))));
-    }
-    kernel_c_gelu_tanh(x + i, n - i);
+    gelu_tanh_row(x, n);
+}
+
+static void simd_gelu_new(float *x, int64_t n)
+{
+    gelu_new_row(x, n);
+}
+
+static void simd_gelu_fast(float *x, int64_t n)
+{
+    gelu_fast_row(x, n);
 }
 
 static void simd_mul(float *x, const float *y, int64_t n)
@@ -381,6 +385,7 @@ static void simd_layer_norm(float *y, const float *x, const float *w, const floa
     .interleave = kernel_avx2_interleave, \
     .score_columns = simd_score_columns, \
     .softmax_columns = simd_softmax_columns, \
+    .sum_squares = kernel_c_sum_squares, \
     .rms_norm = kernel_c_rms_norm, \
     .layer_norm = simd_layer_norm, \
     .silu = simd_silu, \
@@ -393,8 +398,11 @@ static void simd_layer_norm(float *y, const float *x, const float *w, const floa
     .quick_gelu = simd_quick_gelu, \
     .relu2 = simd_relu2, \
     .sigmoid = simd_sigmoid, \
+    .softplus = kernel_c_softplus, \
     .clamp = simd_clamp, \
     .scale = simd_scale, \
     .add_scaled = simd_add_scaled, \
     .swiglu_oai = simd_swiglu_oai, \
+    .gelu_new = simd_gelu_new, \
+    .gelu_fast = simd_gelu_fast, \
 }

@@ -9,7 +9,7 @@ static const char *const more_keys[] = {"seq_length", "apply_residual_connection
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_GELU_TANH, .tied = true, .causal = true};
+    decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_GELU_FAST, .tied = true, .causal = true};
     bool after = false;
     int rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "bloom", NULL, e);
     if (rc ||

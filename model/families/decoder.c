@@ -39,6 +39,22 @@ static int derive(decoder_shape *s, err *e)
     return 0;
 }
 
+/* Layers of different kinds, in a family that knows one. */
+static int check_layer_types(const model *m, const char *const *more, err *e)
+{
+    const json *types = json_get(m->config, "layer_types");
+    for (; more && *more; more++)
+        if (strcmp(*more, "layer_types") == 0)
+            return 0;
+    for (size_t i = 0; i < json_count(types); i++) {
+        const char *type = json_str(json_at(types, i), NULL);
+        if (!type || strcmp(type, "full_attention"))
+            return err_set(e, ERR_INPUT, "config.json: layer_types holds \"%s\", which is not supported for model_type %s",
+                           type ? type : "?", m->family->name);
+    }
+    return 0;
+}
+
 int decoder_read_config(model *m, decoder_shape *s, const char *const *more, err *e)
 {
     const json *c = m->config;
@@ -53,7 +69,8 @@ int decoder_read_config(model *m, decoder_shape *s, const char *const *more, err
         (rc = config_int(&s->context, c, "max_position_embeddings|n_positions|n_ctx|max_seq_len", false, 1, INT32_MAX, e)) ||
         (rc = config_real(&s->eps, c, "rms_norm_eps|layer_norm_eps|layer_norm_epsilon|norm_eps|norm_epsilon", false, 1e-16, 1, e)) ||
         (rc = config_enum(&s->act, c, "hidden_act|hidden_activation|activation_function|activation", config_activations, false, e)) ||
-        (rc = config_bool(&s->tied, c, "tie_word_embeddings", e)) || (rc = config_check_keys(m, c, common_keys, more, e)))
+        (rc = config_bool(&s->tied, c, "tie_word_embeddings", e)) || (rc = check_layer_types(m, more, e)) ||
+        (rc = config_check_keys(m, c, common_keys, more, e)))
         return rc;
     if (s->context <= 0)
         s->context = 2048;
@@ -162,8 +179,7 @@ int decoder_windows(model *m, const json *config, int64_t window, int pattern, b
         size_t n;
         const char *type = types ? json_str(json_at(types, (size_t)l), &n) : NULL;
         if (types) {
-            if (!type || (strcmp(type, "full_attention") && strcmp(type, "sliding_attention") &&
-                          strcmp(type, "linear_attention")))
+            if (!type || (strcmp(type, "full_attention") && strcmp(type, "sliding_attention")))
                 return err_set(e, ERR_INPUT, "config.json: layer_types holds \"%s\", which is not supported", type ? type : "?");
             local = strcmp(type, "sliding_attention") == 0;
         }

@@ -2,7 +2,7 @@
  * have no positions.  Hugging Face Exaone4ForCausalLM; GGUF architecture "exaone4". */
 #include "model/families/decoder.h"
 
-static const char *const more_keys[] = {"sliding_window", "sliding_window_pattern", NULL};
+static const char *const more_keys[] = {"layer_types", "sliding_window", "sliding_window_pattern", NULL};
 static const char *const more_meta[] = {"attention.sliding_window", "attention.sliding_window_pattern", NULL};
 
 /* sliding_window_pattern: every so many layers one is full, or letters: "LLLG". */

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-static const char *const more_keys[] = {"attention_bias", "use_bidirectional_attention", "query_pre_attn_scalar",
+static const char *const more_keys[] = {"layer_types", "attention_bias", "use_bidirectional_attention", "query_pre_attn_scalar",
                                         "sliding_window", "attn_logit_softcapping", "final_logit_softcapping",
                                         "sliding_window_size", NULL};
 static const char *const more_meta[] = {"attn_logit_softcapping", "final_logit_softcapping", "attention.sliding_window", NULL};

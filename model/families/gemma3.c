@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-static const char *const more_keys[] = {"attention_bias", "use_bidirectional_attention", "query_pre_attn_scalar",
+static const char *const more_keys[] = {"layer_types", "attention_bias", "use_bidirectional_attention", "query_pre_attn_scalar",
                                         "sliding_window", "sliding_window_pattern", "_sliding_window_pattern",
                                         "attn_logit_softcapping", "final_logit_softcapping", "rope_local_base_freq", NULL};
 static const char *const more_meta[] = {"final_logit_softcapping", "attention.sliding_window", "rope.freq_base_swa",
@@ -51,14 +51,22 @@ static int ropes(model *m, int width, err *e)
     return 0;
 }
 
+/* What files that come with a vision tower leave out of text_config: the values of the 4B model. */
+static const char text_defaults[] =
+    "{\"vocab_size\":262208,\"hidden_size\":2304,\"intermediate_size\":9216,\"num_hidden_layers\":26,"
+    "\"num_attention_heads\":8,\"num_key_value_heads\":4,\"max_position_embeddings\":131072}";
+
 static int configure(model *m, err *e)
 {
     decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_GELU_TANH, .gated = true, .tied = true, .causal = true};
     traits t = {.window = m->config ? 4096 : 1024, .pattern = 6};
     const json *text = m->config ? json_get(m->config, "text_config") : NULL;
     int rc;
-    if (text && json_kind_of(text) == JSON_MAP) /* the vision tower is not run: prompts are text */
-        m->config = text;
+    if (text && json_kind_of(text) == JSON_MAP) { /* the vision tower is not run: prompts are text */
+        if ((rc = json_complete(&m->completed, text, text_defaults, e)))
+            return rc;
+        m->config = m->completed;
+    }
     if (m->config)
         s.head_width = 256;
     rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "gemma3", more_meta, e);

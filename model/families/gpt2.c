@@ -25,7 +25,7 @@ static int scale_attention(model *m, err *e)
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_LAYER, .eps = m->ckpt->gguf ? 0 : 1e-5, .act = ACT_GELU_TANH, .tied = true, .causal = true};
+    decoder_shape s = {.norm = NORM_LAYER, .eps = m->ckpt->gguf ? 0 : 1e-5, .act = ACT_GELU_NEW, .tied = true, .causal = true};
     int rc = m->ckpt->gguf ? decoder_read_meta(m, &s, "gpt2", NULL, e) : decoder_read_config(m, &s, more_keys, e);
     if (rc || (rc = decoder_build(m, &s, e)))
         return rc;

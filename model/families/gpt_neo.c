@@ -45,7 +45,7 @@ static int read_layers(model *m, const json *layers, int64_t window, err *e)
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_LAYER, .eps = 1e-5, .act = ACT_GELU_TANH, .tied = true, .causal = true};
+    decoder_shape s = {.norm = NORM_LAYER, .eps = 1e-5, .act = ACT_GELU_NEW, .tied = true, .causal = true};
     int64_t window = 256;
     const json *types = json_get(m->config, "attention_types"), *layers;
     int rc = decoder_read_config(m, &s, more_keys, e);

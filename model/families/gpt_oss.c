@@ -5,7 +5,7 @@
 #include <stdio.h>
 
 static const char *const more_keys[] = {
-    "attention_bias", "sliding_window", "num_local_experts", "num_experts", "num_experts_per_tok", "experts_per_token",
+    "layer_types", "attention_bias", "sliding_window", "num_local_experts", "num_experts", "num_experts_per_tok", "experts_per_token",
     "swiglu_alpha", "swiglu_limit", "router_aux_loss_coef", "output_router_logits", "initial_context_length", NULL,
 };
 static const char *const more_meta[] = {"attention.sliding_window", "expert_count", "expert_used_count",

@@ -2,11 +2,12 @@
  * Hugging Face GPTJForCausalLM. */
 #include "model/families/decoder.h"
 
-static const char *const more_keys[] = {"rotary_dim", "rotary", NULL};
+static const char *const more_keys[] = {"rotary_dim", "rotary",
+                                        "scale_attn_weights", NULL}; /* scores are always scaled, whatever it says */
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_LAYER, .eps = 1e-5, .act = ACT_GELU_TANH, .causal = true};
+    decoder_shape s = {.norm = NORM_LAYER, .eps = 1e-5, .act = ACT_GELU_NEW, .causal = true};
     int64_t dim = 64;
     int rope, rc = decoder_read_config(m, &s, more_keys, e);
     if (rc || (rc = config_int(&dim, m->config, "rotary_dim", false, 2, 4096, e)) || (rc = decoder_build(m, &s, e)))

@@ -2,7 +2,7 @@
  * Hugging Face MistralForCausalLM; its GGUF files call themselves "llama". */
 #include "model/families/decoder.h"
 
-static const char *const more_keys[] = {"sliding_window", NULL};
+static const char *const more_keys[] = {"layer_types", "sliding_window", NULL};
 
 static int configure(model *m, err *e)
 {

@@ -3,7 +3,7 @@
 #include "model/families/experts.h"
 
 static const char *const more_keys[] = {
-    "sliding_window", "num_local_experts", "num_experts", "num_experts_per_tok", "router_aux_loss_coef",
+    "layer_types", "sliding_window", "num_local_experts", "num_experts", "num_experts_per_tok", "router_aux_loss_coef",
     "router_jitter_noise", "output_router_logits", NULL,
 };
 

@@ -6,7 +6,7 @@ static const char *const more_keys[] = {"qk_layernorm", NULL};
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_GELU_TANH, .causal = true};
+    decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_GELU_NEW, .causal = true};
     int rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "phi2", NULL, e);
     if (rc || (m->config && (rc = config_must_be_bool(m->config, "qk_layernorm", false, e))) || (rc = decoder_build(m, &s, e)))
         return rc;

@@ -2,7 +2,7 @@
  * Hugging Face Qwen2ForCausalLM; GGUF architecture "qwen2". */
 #include "model/families/decoder.h"
 
-static const char *const more_keys[] = {"use_sliding_window", "sliding_window", "max_window_layers", "use_mrope", NULL};
+static const char *const more_keys[] = {"layer_types", "use_sliding_window", "sliding_window", "max_window_layers", "use_mrope", NULL};
 
 static int windows(model *m, err *e)
 {

@@ -3,7 +3,7 @@
 #include "model/families/experts.h"
 
 static const char *const more_keys[] = {
-    "use_sliding_window", "sliding_window", "max_window_layers", "qkv_bias", "num_experts", "num_experts_per_tok",
+    "layer_types", "use_sliding_window", "sliding_window", "max_window_layers", "qkv_bias", "num_experts", "num_experts_per_tok",
     "moe_intermediate_size", "shared_expert_intermediate_size", "norm_topk_prob", "decoder_sparse_step",
     "mlp_only_layers", "router_aux_loss_coef", "output_router_logits", NULL,
 };

@@ -9,7 +9,7 @@
 #include "base/mem.h"
 
 static const char *const more_keys[] = {
-    "attention_bias", "linear_conv_kernel_dim", "linear_key_head_dim", "linear_value_head_dim", "linear_num_key_heads",
+    "layer_types", "attention_bias", "linear_conv_kernel_dim", "linear_key_head_dim", "linear_value_head_dim", "linear_num_key_heads",
     "linear_num_value_heads", "full_attention_interval", "num_experts", "num_experts_per_tok", "moe_intermediate_size",
     "shared_expert_intermediate_size", "norm_topk_prob", "decoder_sparse_step", "mlp_only_layers",
     "router_aux_loss_coef", "output_router_logits", NULL,
@@ -59,12 +59,15 @@ static int read_delta(const model *m, delta_shape *d, err *e)
 static int mix_layers(model *m, const delta_shape *d, double eps, err *e)
 {
     const json *types = NULL;
-    int rc = decoder_windows(m, m->config, 0, 0, false, e);
-    if (rc || (m->config && (rc = config_list(&types, m->config, "layer_types", m->main->n_layer, e))))
+    int rc = m->config ? config_list(&types, m->config, "layer_types", m->main->n_layer, e) : 0;
+    if (rc)
         return rc;
     for (int l = 0; l < m->main->n_layer; l++) {
         model_layer *y = &m->main->layers[l];
-        bool full = types ? strcmp(json_str(json_at(types, (size_t)l), NULL), "full_attention") == 0 : (l + 1) % d->interval == 0;
+        const char *type = types ? json_str(json_at(types, (size_t)l), NULL) : NULL;
+        bool full = type ? strcmp(type, "full_attention") == 0 : (l + 1) % d->interval == 0;
+        if (types && (!type || (!full && strcmp(type, "linear_attention"))))
+            return err_set(e, ERR_INPUT, "config.json: layer_types holds \"%s\", which is not supported", type ? type : "?");
         if (full)
             continue;
         y->delta = arena_alloc(m->arena_, 1, sizeof *y->delta, e);
@@ -146,12 +149,11 @@ static int bind_projections(model *m, delta_net *d, int l, const delta_names *n,
 static int bind_delta(model *m, int l, const delta_names *n, err *e)
 {
     delta_net *d = m->main->layers[l].delta;
-    int64_t heads = d->n_value_head, values = heads * d->d_value, group = heads / d->n_key_head, width = m->main->width;
+    int64_t heads = d->n_value_head, values = heads * d->d_value, width = m->main->width;
     int64_t taps = (2 * (int64_t)d->n_key_head * d->d_key + values) * d->conv;
     int rc;
     if ((rc = bind_projections(m, d, l, n, e)) ||
-        (rc = bind_rows(m, &d->beta, n->rates, l, 2 * heads, 0, group, 2 * group, heads, width, 0, e)) ||
-        (rc = bind_rows(m, &d->alpha, n->rates, l, 2 * heads, group, group, 2 * group, heads, width, 0, e)) ||
+        (rc = bind_linear(m, &d->rates, n->rates, l, 2 * heads, 0, 2 * heads, width, 0, e)) ||
         (rc = bind_vector(m, &d->conv_w, n->conv, l, taps, 0, taps, 0, e)) ||
         (rc = bind_vector(m, &d->a, n->a, l, heads, 0, heads, 0, e)) ||
         (rc = bind_vector(m, &d->dt_bias, n->dt_bias, l, heads, 0, heads, 0, e)) ||
@@ -179,13 +181,13 @@ static int bind(model *m, err *e)
         n.mlp_pre = "blk.%d.post_attention_norm";
     if (rc || (rc = decoder_bind(m, &n, e)))
         return rc;
-    for (int l = 0; l < m->main->n_layer && !rc; l++)
-        if (m->main->layers[l].delta)
-            rc = bind_delta(m, l, m->config ? &json_names : &gguf_names, e);
+    for (int l = 0; l < m->main->n_layer; l++)
+        if (m->main->layers[l].delta && (rc = bind_delta(m, l, m->config ? &json_names : &gguf_names, e)))
+            return rc;
     /* Layers for predicting several tokens ("mtp.") are not run. */
     for (int i = 0; i < m->ckpt->n_tensor; i++)
         m->used[i] |= strncmp(m->ckpt->tensors[i].name, "mtp.", 4) == 0;
-    return rc ? rc : experts_bind(m, m->config ? &expert_names_qwen : &expert_names_gguf, e);
+    return experts_bind(m, m->config ? &expert_names_qwen : &expert_names_gguf, e);
 }
 
 static const char *const model_types[] = {"qwen3_next", NULL};

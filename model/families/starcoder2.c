@@ -2,12 +2,16 @@
  * Hugging Face Starcoder2ForCausalLM; GGUF architecture "starcoder2". */
 #include "model/families/decoder.h"
 
-static const char *const more_keys[] = {"sliding_window", "use_bias", NULL};
+static const char *const more_keys[] = {"sliding_window", "use_bias", "norm_type", "mlp_type", NULL};
 
 static int configure(model *m, err *e)
 {
     decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_GELU_TANH, .tied = true, .causal = true};
     int rc = m->config ? config_int(&s.window, m->config, "sliding_window", false, 1, INT32_MAX, e) : 0;
+    static const config_name layer_norm[] = {{"layer_norm", 0}, {NULL, 0}}, plain[] = {{"default", 0}, {NULL, 0}};
+    int any;
+    if (!rc && m->config && !(rc = config_enum(&any, m->config, "norm_type", layer_norm, false, e)))
+        rc = config_enum(&any, m->config, "mlp_type", plain, false, e);
     if (rc || (rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "starcoder2", NULL, e)) ||
         (rc = decoder_build(m, &s, e)))
         return rc;

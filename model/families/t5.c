@@ -31,7 +31,7 @@ static int read_activation(const model *m, encdec_shape *s, err *e)
     if (!strcmp(proj, "relu"))
         s->act = ACT_RELU;
     else if (!strcmp(proj, "gelu") || !strcmp(proj, "gelu_new"))
-        s->act = s->gated || !strcmp(proj, "gelu_new") ? ACT_GELU_TANH : ACT_GELU_ERF;
+        s->act = s->gated || !strcmp(proj, "gelu_new") ? ACT_GELU_NEW : ACT_GELU_ERF;
     else if (!strcmp(proj, "silu"))
         s->act = ACT_SILU;
     else
@@ -89,7 +89,7 @@ static int read_meta(model *m, t5_shape *t, err *e)
         return rc;
     s->norm.eps = (float)eps;
     s->gated = bind_has(m, "enc.blk.%d.ffn_gate.weight", 0);
-    s->act = s->gated ? ACT_GELU_TANH : ACT_RELU;
+    s->act = s->gated ? ACT_GELU_NEW : ACT_RELU;
     m->head.in_scale = bind_has(m, "output.weight", -1) ? 1 : (float)pow((double)s->width, -0.5);
     return 0;
 }

@@ -143,12 +143,12 @@ int gguf_add_policy(tokenizer *t, const gguf_meta *m, const gguf_policy *p, err 
     bool asked = gguf_bool(&bos, gguf_find(m, "tokenizer.ggml.add_bos_token"), 0);
     int rc = gguf_read_id(&t->bos, t, m, "tokenizer.ggml.bos_token_id", p->bos_id, e);
 
+    if (!rc && p->sep)
+        rc = gguf_read_id(&sep_id, t, m, "tokenizer.ggml.seperator_token_id", p->eos_id, e); /* sic */
     if (!rc)
-        rc = gguf_read_id(&t->eos, t, m, "tokenizer.ggml.eos_token_id", p->eos_id, e);
+        rc = gguf_read_id(&t->eos, t, m, "tokenizer.ggml.eos_token_id", p->sep ? sep_id : p->eos_id, e);
     if (!rc && p->sep) { /* [CLS] and [SEP] are what BOS and EOS are elsewhere */
         rc = gguf_read_id(&t->bos, t, m, "tokenizer.ggml.cls_token_id", t->bos, e);
-        if (!rc)
-            rc = gguf_read_id(&sep_id, t, m, "tokenizer.ggml.seperator_token_id", p->eos_id, e); /* sic */
         gguf_bool(&sep, gguf_find(m, "tokenizer.ggml.add_sep_token"), 0);
     }
     if (rc)

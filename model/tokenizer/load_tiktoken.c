@@ -27,14 +27,14 @@ typedef struct special { const char *text; int32_t id; } special;
 /* The name first: the user's word for it. */
 static const struct family {
     const char *name, *in_path; /* in_path: part of the file's name; NULL: none */
-    size_t n_token;             /* 0: any */
+    size_t n_token;             /* of the file; the special tokens belong to files of just so many */
     const char *pattern;        /* NULL: GPT-2's */
     bool nfc, bos;              /* bos: the first special token comes before a text */
     special specials[12];       /* up to a NULL */
     const char *more; int32_t more_first, more_n, more_from; /* "<|extra_%d|>": ids and the first number */
 } families[] = {
     { .name = "gpt2", .in_path = "gpt2", .n_token = 50256, .specials = { { "<|endoftext|>", 50256 } } },
-    { .name = "r50k", .in_path = "r50k", .specials = { { "<|endoftext|>", 50256 } } },
+    { .name = "r50k", .in_path = "r50k", .n_token = 50256, .specials = { { "<|endoftext|>", 50256 } } },
     { .name = "p50k", .in_path = "p50k", .n_token = 50280, .specials = { { "<|endoftext|>", 50256 } } },
     { .name = "multilingual", .in_path = "multilingual", .n_token = 50257, .specials = { { "<|endoftext|>", 50257 } } },
     { .name = "cl100k", .in_path = "cl100k", .n_token = 100256, .pattern = CL100K,
@@ -271,7 +271,7 @@ int tokenizer_load_tiktoken(tokenizer *t, const char *bytes, size_t n, const cha
         rc = pretokenizer_add_byte_level(t, !f->pattern, e);
     if (!rc)
         rc = decoder_add_byte_level(t, e);
-    if (!rc && own_specials)
+    if (!rc && own_specials && f->n_token == count) /* else their ids are not those of this vocabulary */
         rc = add_specials(t, f, e);
     if (!rc)
         rc = sha256_of(t->hash, bytes, n, e);

@@ -53,7 +53,8 @@ int tokenizer_open(tokenizer **out, const char *path, err *e);
 typedef struct tokenizer_options {
     /* How a tiktoken file cuts text, which it does not say: "gpt2", "r50k", "p50k", "multilingual", "cl100k",
      * "o200k", "llama3" or "qwen".  NULL: by the number of its tokens or by its name, else as "llama3";
-     * tokenizer_kind says what was assumed. */
+     * tokenizer_kind says what was assumed.  Special tokens are those of the family when the file has as many
+     * tokens as the family's, and those that tokenizer_config.json names. */
     const char *pattern;
 } tokenizer_options;
 int tokenizer_open_with(tokenizer **out, const char *path, const tokenizer_options *o, err *e);
