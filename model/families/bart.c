@@ -12,22 +12,6 @@ static const char *const config_keys[] = {
     "add_final_layer_norm", "static_position_embeddings", "extra_pos_embeddings", "gradient_checkpointing", NULL,
 };
 
-/* The two sides of the configuration under their prefixes. */
-static int read_side(const model *m, encdec_shape *s, bool decoder, err *e)
-{
-    int rc;
-    if ((rc = config_int(&s->layers, m->config, decoder ? "decoder_layers" : "encoder_layers", true, 1, 4096, e)) ||
-        (rc = config_int(&s->heads, m->config, decoder ? "decoder_attention_heads" : "encoder_attention_heads", true, 1, 4096, e)) ||
-        (rc = config_int(&s->ffn, m->config, decoder ? "decoder_ffn_dim" : "encoder_ffn_dim", true, 1, 1 << 24, e)))
-        return rc;
-    if (s->width % s->heads)
-        return err_set(e, ERR_INPUT, "config.json: d_model %lld is not a multiple of %lld heads", (long long)s->width,
-                       (long long)s->heads);
-    s->head_width = s->width / s->heads;
-    s->scale = (float)(1 / sqrt((double)s->head_width));
-    return 0;
-}
-
 static int configure(model *m, err *e)
 {
     encdec_shape s = {.norm = {.kind = NORM_LAYER, .eps = 1e-5f}, .context = 1024};
@@ -45,8 +29,8 @@ static int configure(model *m, err *e)
         (rc = config_check_keys(m, m->config, config_keys, NULL, e)))
         return rc;
     s.act = (act_kind)act;
-    if ((rc = read_side(m, &s, false, e)) || (rc = encdec_stack(m, &m->encoder, ATTN_ENCODER, &s, e)) ||
-        (rc = read_side(m, &s, true, e)) || (rc = encdec_stack(m, &m->main, ATTN_SELF, &s, e)))
+    if ((rc = encdec_read_side(m, &s, false, e)) || (rc = encdec_stack(m, &m->encoder, ATTN_ENCODER, &s, e)) ||
+        (rc = encdec_read_side(m, &s, true, e)) || (rc = encdec_stack(m, &m->main, ATTN_SELF, &s, e)))
         return rc;
     stack *const stacks[] = {m->encoder, m->main};
     for (int i = 0; i < 2; i++) {

@@ -191,6 +191,30 @@ int decoder_windows(model *m, const json *config, int64_t window, int pattern, b
     return rc;
 }
 
+int decoder_late_windows(model *m, err *e)
+{
+    int64_t window = 0, first = m->main->n_layer;
+    bool use = false;
+    int rc;
+    if ((rc = config_bool(&use, m->config, "use_sliding_window", e)) ||
+        (rc = config_int(&window, m->config, "sliding_window", false, 1, INT32_MAX, e)) ||
+        (rc = config_int(&first, m->config, "max_window_layers", false, 0, 4096, e)))
+        return rc;
+    for (int64_t l = first; use && l < m->main->n_layer; l++)
+        m->main->layers[l].self.plan.window = window;
+    return decoder_windows(m, m->config, window, 0, false, e);
+}
+
+void decoder_norm_outputs(model *m)
+{
+    for (int l = 0; l < m->main->n_layer; l++) {
+        model_layer *y = &m->main->layers[l];
+        y->at_self.out = y->at_self.pre;
+        y->at_mlp.out = y->at_mlp.pre;
+        y->at_self.pre = y->at_mlp.pre = (norm){.kind = NORM_NONE};
+    }
+}
+
 int decoder_alibi(model *m, err *e)
 {
     int heads = m->main->layers[0].self.plan.n_head, n = 1;

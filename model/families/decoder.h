@@ -37,6 +37,11 @@ int decoder_rope(model *m, const char *arch, rope_kind kind, double base, double
  * first with full_first).  0: without layer_types all layers keep what they have. */
 int decoder_windows(model *m, const json *config, int64_t window, int pattern, bool full_first, err *e);
 
+/* Qwen: with use_sliding_window, layers from max_window_layers on slide; layer_types where they are given. */
+int decoder_late_windows(model *m, err *e);
+/* Norms on what attention and MLP give instead of on what they read. */
+void decoder_norm_outputs(model *m);
+
 typedef enum qkv_layout {
     QKV_SEPARATE,   /* q, k, v in tensors of their own */
     QKV_STACKED,    /* one: all q rows, all k rows, all v rows */

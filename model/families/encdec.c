@@ -1,6 +1,8 @@
 /* Stacks of encoder-decoders. */
 #include "model/families/encdec.h"
 
+#include <math.h>
+
 int encdec_stack(model *m, stack **out, attn_kind kind, const encdec_shape *s, err *e)
 {
     bool decoder = kind == ATTN_SELF;
@@ -75,4 +77,19 @@ int encdec_bind(model *m, stack *s, const encdec_names *n, err *e)
     for (int l = 0; l < s->n_layer && !rc; l++)
         rc = bind_layer(m, s, l, n, e);
     return rc;
+}
+
+int encdec_read_side(const model *m, encdec_shape *s, bool decoder, err *e)
+{
+    int rc;
+    if ((rc = config_int(&s->layers, m->config, decoder ? "decoder_layers" : "encoder_layers", true, 1, 4096, e)) ||
+        (rc = config_int(&s->heads, m->config, decoder ? "decoder_attention_heads" : "encoder_attention_heads", true, 1, 4096, e)) ||
+        (rc = config_int(&s->ffn, m->config, decoder ? "decoder_ffn_dim" : "encoder_ffn_dim", true, 1, 1 << 24, e)))
+        return rc;
+    if (s->width % s->heads)
+        return err_set(e, ERR_INPUT, "config.json: d_model %lld is not a multiple of %lld heads", (long long)s->width,
+                       (long long)s->heads);
+    s->head_width = s->width / s->heads;
+    s->scale = (float)(1 / sqrt((double)s->head_width));
+    return 0;
 }

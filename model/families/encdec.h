@@ -17,6 +17,9 @@ typedef struct encdec_shape {
 /* One stack: kind ATTN_ENCODER (bidirectional) or ATTN_SELF (causal, with cross attention in every layer). */
 int encdec_stack(model *m, stack **out, attn_kind kind, const encdec_shape *s, err *e);
 
+/* encoder_layers, decoder_attention_heads and so on of config.json into *s, whose width is set. */
+int encdec_read_side(const model *m, encdec_shape *s, bool decoder, err *e);
+
 /* Names of a stack's tensors, without ".weight" and ".bias"; %d is the layer.  NULL: none. */
 typedef struct encdec_names {
     const char *q, *k, *v, *out, *norm_self;

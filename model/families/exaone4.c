@@ -46,17 +46,13 @@ static int configure(model *m, err *e)
     decoder_set_qk_norm(m, NORM_RMS, s.eps, false, false);
     if ((rc = decoder_rope(m, "exaone4", ROPE_HALF, 10000, 1, e)))
         return rc;
+    decoder_norm_outputs(m);
     bool hybrid = false;
     for (int l = 0; l < m->main->n_layer; l++)
         hybrid |= m->main->layers[l].self.plan.window > 0;
-    for (int l = 0; l < m->main->n_layer; l++) {
-        model_layer *y = &m->main->layers[l];
-        y->at_self.out = y->at_self.pre;
-        y->at_mlp.out = y->at_mlp.pre;
-        y->at_self.pre = y->at_mlp.pre = (norm){.kind = NORM_NONE};
-        if (hybrid && !y->self.plan.window)
-            y->self.plan.rope = -1;
-    }
+    for (int l = 0; l < m->main->n_layer && hybrid; l++)
+        if (!m->main->layers[l].self.plan.window)
+            m->main->layers[l].self.plan.rope = -1;
     return 0;
 }
 

@@ -6,6 +6,8 @@
 
 #include "base/mem.h"
 
+enum { MAX_EXPERTS = 1 << 17 }; /* of all layers */
+
 const char *const experts_meta_keys[] = {
     "expert_count", "expert_used_count", "expert_feed_forward_length", "expert_shared_feed_forward_length",
     "expert_shared_count", "expert_weights_scale", "expert_weights_norm", "expert_gating_func", "expert_group_count",
@@ -80,6 +82,9 @@ int experts_add(model *m, int layer, const moe *like, const expert_shape *s, err
 {
     model_layer *y = &m->main->layers[layer];
     mlp p = y->mlp;
+    if (s->n_expert * m->main->n_layer > MAX_EXPERTS) /* their descriptions alone would fill the memory */
+        return err_set(e, ERR_INPUT, "%lld experts in each of %d layers are more than %d in all", (long long)s->n_expert,
+                       m->main->n_layer, MAX_EXPERTS);
     moe *x = arena_alloc(m->arena_, 1, sizeof *x, e);
     if (!x)
         return ERR_RESOURCE;

@@ -10,12 +10,7 @@ static int configure(model *m, err *e)
     int rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "olmo2", NULL, e);
     if (rc || (rc = decoder_build(m, &s, e)))
         return rc;
-    for (int l = 0; l < m->main->n_layer; l++) {
-        model_layer *y = &m->main->layers[l];
-        y->at_self.out = y->at_self.pre;
-        y->at_mlp.out = y->at_mlp.pre;
-        y->at_self.pre = y->at_mlp.pre = (norm){.kind = NORM_NONE};
-    }
+    decoder_norm_outputs(m);
     decoder_set_qk_norm(m, NORM_RMS, s.eps, true, false);
     return decoder_rope(m, "olmo2", ROPE_HALF, 10000, 1, e);
 }

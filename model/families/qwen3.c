@@ -4,20 +4,6 @@
 
 static const char *const more_keys[] = {"layer_types", "use_sliding_window", "sliding_window", "max_window_layers", "attention_bias", NULL};
 
-static int windows(model *m, err *e)
-{
-    int64_t window = 0, first = m->main->n_layer;
-    bool use = false;
-    int rc;
-    if ((rc = config_bool(&use, m->config, "use_sliding_window", e)) ||
-        (rc = config_int(&window, m->config, "sliding_window", false, 1, INT32_MAX, e)) ||
-        (rc = config_int(&first, m->config, "max_window_layers", false, 0, 4096, e)))
-        return rc;
-    for (int64_t l = first; use && l < m->main->n_layer; l++)
-        m->main->layers[l].self.plan.window = window;
-    return decoder_windows(m, m->config, window, 0, false, e);
-}
-
 static int configure(model *m, err *e)
 {
     decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_SILU, .gated = true, .causal = true};
@@ -25,7 +11,7 @@ static int configure(model *m, err *e)
     if (m->config)
         s.head_width = 128;
     rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "qwen3", NULL, e);
-    if (rc || (rc = decoder_build(m, &s, e)) || (m->config && (rc = windows(m, e))))
+    if (rc || (rc = decoder_build(m, &s, e)) || (m->config && (rc = decoder_late_windows(m, e))))
         return rc;
     decoder_set_qk_norm(m, NORM_RMS, s.eps, false, false);
     return decoder_rope(m, "qwen3", ROPE_HALF, 10000, 1, e);

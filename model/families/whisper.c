@@ -13,22 +13,6 @@ static const char *const config_keys[] = {
     "median_filter_width", "use_weighted_layer_sum", "lang_ids", "max_length", "forced_decoder_ids", NULL,
 };
 
-/* The two sides of the configuration under their prefixes. */
-static int read_side(const model *m, encdec_shape *s, bool decoder, err *e)
-{
-    int rc;
-    if ((rc = config_int(&s->layers, m->config, decoder ? "decoder_layers" : "encoder_layers", true, 1, 4096, e)) ||
-        (rc = config_int(&s->heads, m->config, decoder ? "decoder_attention_heads" : "encoder_attention_heads", true, 1, 4096, e)) ||
-        (rc = config_int(&s->ffn, m->config, decoder ? "decoder_ffn_dim" : "encoder_ffn_dim", true, 1, 1 << 24, e)))
-        return rc;
-    if (s->width % s->heads)
-        return err_set(e, ERR_INPUT, "config.json: d_model %lld is not a multiple of %lld heads", (long long)s->width,
-                       (long long)s->heads);
-    s->head_width = s->width / s->heads;
-    s->scale = (float)(1 / sqrt((double)s->head_width));
-    return 0;
-}
-
 static int configure(model *m, err *e)
 {
     encdec_shape s = {.norm = {.kind = NORM_LAYER, .eps = 1e-5f}, .pre = true};
@@ -48,13 +32,13 @@ static int configure(model *m, err *e)
         return rc;
     s.act = (act_kind)act;
     s.context = source;
-    if ((rc = read_side(m, &s, false, e)) || (rc = encdec_stack(m, &m->encoder, ATTN_ENCODER, &s, e)))
+    if ((rc = encdec_read_side(m, &s, false, e)) || (rc = encdec_stack(m, &m->encoder, ATTN_ENCODER, &s, e)))
         return rc;
     m->encoder->embed.kind = EMBED_AUDIO;
     m->encoder->embed.n_mel = (int)mel;
     m->encoder->embed.n_frame = 2 * source;
     s.context = target;
-    if ((rc = read_side(m, &s, true, e)) || (rc = encdec_stack(m, &m->main, ATTN_SELF, &s, e)))
+    if ((rc = encdec_read_side(m, &s, true, e)) || (rc = encdec_stack(m, &m->main, ATTN_SELF, &s, e)))
         return rc;
     if (scale)
         m->main->embed.scale = (float)sqrt((double)s.width);
