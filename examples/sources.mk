@@ -27,6 +27,7 @@ dist_examplereference_DATA = \
 
 examplemakerdir = $(pkgdatadir)/examples/reference
 dist_examplemaker_SCRIPTS = examples/reference/make_reference.py
+dist_examplemaker_DATA = examples/reference/README.md
 
 EXTRA_DIST += \
 	examples/gallery/head_map.png \

@@ -1,7 +1,7 @@
-/* Gated delta-rule layers (Yang et al., arXiv 2412.06464; Qwen3-Next): in place of attention a layer keeps for
- * each value head a matrix that maps keys to values (delta_rule.h).  Its decay is a softplus(alpha + dt_bias), its
- * beta a sigmoid, q / sqrt(d_key) and k are unit vectors; q, k and v come from a causal convolution of a few taps
- * along the tokens, each channel by itself.
+/* Gated delta-rule layers (Yang et al., arXiv 2412.06464; Qwen3-Next): in place of attention a layer keeps
+ * for each value head a matrix that maps keys to values (delta_rule.h).  Its decay is a softplus(alpha +
+ * dt_bias), its beta a sigmoid, q sqrt(d_key) and k are unit vectors; q, k and v come from a causal convolution
+ * of a few taps along the tokens, each channel by itself.
  *
  * Tokens follow one another; heads and channels are shared out to the threads. */
 #include <math.h>
@@ -25,20 +25,20 @@ typedef struct delta_job {
     int64_t n, keys, values; /* tokens, channels of q and of k, of v and z */
     int64_t ldk;             /* rows of k hold the token's rates behind the keys */
     float *q, *key, *v, *z, *out;
-    float *state;            /* [n_value_head, d_key, d_value], then [conv - 1, 2 keys + values] */
-    float *rates;            /* [2, n_value_head, n] beta, decay */
-    float *scratch;          /* [threads, room] */
+    float *state;   /* [n_value_head, d_key, d_value], then [conv - 1, 2 keys + values] */
+    float *rates;   /* [2, n_value_head, n] beta, decay */
+    float *scratch; /* [threads, room] */
     int64_t room;
-    bool stepping;           /* one token after others */
+    bool stepping; /* one token after others */
 } delta_job;
 
 /* Inputs of a block of channels. */
 typedef struct conv_block {
-    float *x;                /* of token 0 */
-    float *before;           /* of the token conv - 1 before it */
-    const float *taps;       /* [channels, conv] */
+    float *x;          /* of token 0 */
+    float *before;     /* of the token conv - 1 before it */
+    const float *taps; /* [channels, conv] */
     int64_t ld, ld_before;
-    int n;                   /* channels */
+    int n; /* channels */
 } conv_block;
 
 static conv_block find_block(const delta_job *j, int64_t item)
@@ -51,7 +51,9 @@ static conv_block find_block(const delta_job *j, int64_t item)
         .x = x[part] + first,
         .before = j->state + j->d->n_value_head * (int64_t)j->d->d_key * j->d->d_value + channel,
         .taps = j->d->conv_w + channel * j->d->conv,
-        .ld = part == 0 ? j->keys : part == 1 ? j->ldk : j->values,
+        .ld = part == 0   ? j->keys
+              : part == 1 ? j->ldk
+                          : j->values,
         .ld_before = 2 * j->keys + j->values,
         .n = (int)(width - first < CHANNELS ? width - first : CHANNELS),
     };
@@ -63,7 +65,7 @@ static const float *inputs(const delta_job *j, const conv_block *b, int64_t t)
     return t >= 0 ? b->x + t * b->ld : b->before + (t + j->d->conv - 1) * b->ld_before;
 }
 
-/* Item: the convolution of some channels, in place, last token first; then what the next pass needs of them. */
+/* Item: the convolution of some channels, in place, last token first; then what the next pass needs. */
 static void convolve(void *ud, int64_t item, int thread)
 {
     const delta_job *j = ud;
@@ -134,10 +136,21 @@ static void recur(void *ud, int64_t item, int thread)
     const delta_job *j = ud;
     const delta_net *d = j->d;
     int64_t heads = d->n_value_head, key_head = item / (heads / d->n_key_head), n = d->d_value;
-    delta_head h = {.k = j->k, .d_key = d->d_key, .d_value = d->d_value, .n = j->n, .query = j->q + key_head * d->d_key,
-                    .key = j->key + key_head * d->d_key, .value = j->v + item * n, .ldq = j->keys, .ldk = j->ldk,
-                    .ldv = j->values, .beta = j->rates + item * j->n, .decay = j->rates + (heads + item) * j->n,
-                    .out = j->out + item * n, .state = j->state + item * d->d_key * n, .scratch = j->scratch + thread * j->room};
+    delta_head h = {.k = j->k,
+                    .d_key = d->d_key,
+                    .d_value = d->d_value,
+                    .n = j->n,
+                    .query = j->q + key_head * d->d_key,
+                    .key = j->key + key_head * d->d_key,
+                    .value = j->v + item * n,
+                    .ldq = j->keys,
+                    .ldk = j->ldk,
+                    .ldv = j->values,
+                    .beta = j->rates + item * j->n,
+                    .decay = j->rates + (heads + item) * j->n,
+                    .out = j->out + item * n,
+                    .state = j->state + item * d->d_key * n,
+                    .scratch = j->scratch + thread * j->room};
     if (j->stepping)
         delta_rule_steps(&h);
     else
@@ -190,9 +203,18 @@ int delta_net_rows(pass *a, int layer, err *e)
     const delta_net *d = y->delta;
     runtime *r = a->r;
     int64_t keys = (int64_t)d->n_key_head * d->d_key, values = (int64_t)d->n_value_head * d->d_value;
-    delta_job j = {.d = d, .k = kernels_get(), .n = a->n, .keys = keys, .values = values, .ldk = keys + 2 * d->n_value_head,
-                   .q = r->buf[BUF_Q], .key = r->buf[BUF_K], .v = r->buf[BUF_V], .z = r->buf[BUF_GATES],
-                   .out = r->buf[BUF_HEADS], .room = delta_rule_scratch(d->d_key, d->d_value),
+    delta_job j = {.d = d,
+                   .k = kernels_get(),
+                   .n = a->n,
+                   .keys = keys,
+                   .values = values,
+                   .ldk = keys + 2 * d->n_value_head,
+                   .q = r->buf[BUF_Q],
+                   .key = r->buf[BUF_K],
+                   .v = r->buf[BUF_V],
+                   .z = r->buf[BUF_GATES],
+                   .out = r->buf[BUF_HEADS],
+                   .room = delta_rule_scratch(d->d_key, d->d_value),
                    .stepping = a->pos0 > 0 && a->n == 1};
     int rc = find_state(a, d, layer, &j.state, e);
     if (rc || (rc = runtime_room(r, BUF_DELTA, runtime_threads(r), j.room, e)) ||
@@ -201,7 +223,8 @@ int delta_net_rows(pass *a, int layer, err *e)
     j.scratch = r->buf[BUF_DELTA];
     j.rates = r->buf[BUF_RATES];
     project(a, y, &j);
-    pool_run(r->pool, 2 * ((keys + CHANNELS - 1) / CHANNELS) + (values + CHANNELS - 1) / CHANNELS, convolve, &j);
+    pool_run(r->pool, 2 * ((keys + CHANNELS - 1) / CHANNELS) + (values + CHANNELS - 1) / CHANNELS, convolve,
+             &j);
     pool_run(r->pool, (a->n + SLICE - 1) / SLICE, normalise, &j);
     pool_run(r->pool, d->n_value_head, make_rates, &j);
     pool_run(r->pool, d->n_value_head, recur, &j);

@@ -1,7 +1,7 @@
 /* Gated delta rule: the plain recurrence, and the chunked form (Yang et al., arXiv 2412.06464, section 3.3).
  *
- * In a chunk, with c_i the sum of decays up to token i, the matrix A_ij = beta_i (k_i . k_j) exp(c_i - c_j) below
- * the diagonal and ones on it: solving A u = beta v and A w = beta k exp(c) gives
+ * In a chunk, with c_i the sum of decays up to token i, A_ij = beta_i (k_i . k_j) exp(c_i - c_j) below the
+ * diagonal and 1 on it: solving A u = beta v and A w = beta k exp(c) gives
  *   new = u - w S,   out = (q exp(c)) S + ((q k^T) exp(c_i - c_j), lower half) new,
  *   S = exp(c_last) S + (k exp(c_last - c))^T new. */
 #include <math.h>
@@ -35,9 +35,14 @@ void delta_rule_steps(const delta_head *h)
 }
 
 /* One side of a product: element (row, k) is x[row * ld + k], or x[k * ld + row] where k comes first. */
-typedef struct side { const float *x; int64_t ld; bool k_first; } side;
+typedef struct side {
+    const float *x;
+    int64_t ld;
+    bool k_first;
+} side;
 
-static void pack(const kernels *k, float *dst, int stride, const side *s, int64_t first, int rows, int64_t n_k)
+static void pack(const kernels *k, float *dst, int stride, const side *s, int64_t first, int rows,
+                 int64_t n_k)
 {
     if (!s->k_first) {
         k->interleave(dst, stride, s->x + first * s->ld, s->ld, rows, n_k);
@@ -55,7 +60,8 @@ static int at_most(int64_t n, int limit)
 }
 
 /* c [m, n] = a [m, n_k] b [n_k, n]; packed holds both sides. */
-static void multiply(const kernels *k, float *packed, float *c, int64_t ldc, side a, side b, int64_t m, int64_t n, int64_t n_k)
+static void multiply(const kernels *k, float *packed, float *c, int64_t ldc, side a, side b, int64_t m,
+                     int64_t n, int64_t n_k)
 {
     float *panel = packed, *rows = packed + GEMM_MAX_NR * n_k;
     for (int64_t i = 0; i < m; i += k->mr)
@@ -70,10 +76,10 @@ static void multiply(const kernels *k, float *packed, float *c, int64_t ldc, sid
 
 /* Room of a chunk, in floats. */
 typedef struct chunk {
-    float *system, *inside;  /* [DELTA_CHUNK, DELTA_CHUNK] */
+    float *system, *inside;        /* [DELTA_CHUNK, DELTA_CHUNK] */
     float *key_beta, *query, *key; /* [DELTA_CHUNK, d_key] */
-    float *fresh, *made;     /* [DELTA_CHUNK, d_value] */
-    float *larger;           /* [d_key or DELTA_CHUNK, the wider of d_key and d_value] */
+    float *fresh, *made;           /* [DELTA_CHUNK, d_value] */
+    float *larger;                 /* [d_key or DELTA_CHUNK, the wider of d_key and d_value] */
     float *packed;
 } chunk;
 
@@ -86,10 +92,19 @@ static int64_t wider(int64_t a, int64_t b)
 static int64_t lay_out(chunk *c, float *base, int64_t d_key, int64_t d_value)
 {
     int64_t tall = wider(d_key, DELTA_CHUNK), wide = wider(d_key, d_value), at = 0;
-    struct { float **p; int64_t n; } parts[] = {
-        {&c->system, DELTA_CHUNK * DELTA_CHUNK}, {&c->inside, DELTA_CHUNK * DELTA_CHUNK}, {&c->key_beta, DELTA_CHUNK * d_key},
-        {&c->query, DELTA_CHUNK * d_key}, {&c->key, DELTA_CHUNK * d_key}, {&c->fresh, DELTA_CHUNK * d_value},
-        {&c->made, DELTA_CHUNK * d_value}, {&c->larger, tall * wide}, {&c->packed, (GEMM_MAX_NR + tall + GEMM_MAX_MR) * tall},
+    struct {
+        float **p;
+        int64_t n;
+    } parts[] = {
+        {&c->system, DELTA_CHUNK * DELTA_CHUNK},
+        {&c->inside, DELTA_CHUNK * DELTA_CHUNK},
+        {&c->key_beta, DELTA_CHUNK * d_key},
+        {&c->query, DELTA_CHUNK * d_key},
+        {&c->key, DELTA_CHUNK * d_key},
+        {&c->fresh, DELTA_CHUNK * d_value},
+        {&c->made, DELTA_CHUNK * d_value},
+        {&c->larger, tall * wide},
+        {&c->packed, (GEMM_MAX_NR + tall + GEMM_MAX_MR) * tall},
     };
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         *parts[i].p = base ? base + at : NULL;
@@ -111,8 +126,8 @@ static void solve(const kernels *k, chunk *c, float *x, int64_t width, int64_t n
     for (int64_t i0 = 0; i0 < n; i0 += SOLVE_ROWS) {
         int64_t rows = at_most(n - i0, SOLVE_ROWS);
         if (i0)
-            multiply(k, c->packed, c->larger, width, (side){a + i0 * DELTA_CHUNK, DELTA_CHUNK, false}, (side){x, width, true},
-                     rows, width, i0);
+            multiply(k, c->packed, c->larger, width, (side){a + i0 * DELTA_CHUNK, DELTA_CHUNK, false},
+                     (side){x, width, true}, rows, width, i0);
         for (int64_t i = i0; i < i0 + rows; i++) {
             if (i0)
                 k->add_scaled(x + i * width, c->larger + (i - i0) * width, -1, width);
@@ -123,7 +138,8 @@ static void solve(const kernels *k, chunk *c, float *x, int64_t width, int64_t n
 }
 
 /* rows [n, width] times a factor each. */
-static void scale_rows(const kernels *k, float *y, const float *x, int64_t ld, const float *factor, int64_t n, int64_t width)
+static void scale_rows(const kernels *k, float *y, const float *x, int64_t ld, const float *factor, int64_t n,
+                       int64_t width)
 {
     for (int64_t i = 0; i < n; i++) {
         memmove(y + i * width, x + i * ld, (size_t)width * sizeof *y);
@@ -135,7 +151,8 @@ static void one_chunk(const delta_head *h, chunk *c, int64_t t0, int64_t n)
 {
     const kernels *k = h->k;
     int64_t d_key = h->d_key, d_value = h->d_value;
-    const float *q = h->query + t0 * h->ldq, *key = h->key + t0 * h->ldk, *v = h->value + t0 * h->ldv, *beta = h->beta + t0;
+    const float *q = h->query + t0 * h->ldq, *key = h->key + t0 * h->ldk, *v = h->value + t0 * h->ldv,
+                *beta = h->beta + t0;
     float *out = h->out + t0 * h->ldv, sum[DELTA_CHUNK], grown[DELTA_CHUNK], left[DELTA_CHUNK];
     double total = 0;
     for (int64_t i = 0; i < n; i++) {
@@ -147,8 +164,10 @@ static void one_chunk(const delta_head *h, chunk *c, int64_t t0, int64_t n)
         left[i] = expf(sum[n - 1] - sum[i]);
 
     scale_rows(k, c->key_beta, key, h->ldk, beta, n, d_key);
-    multiply(k, c->packed, c->system, DELTA_CHUNK, (side){c->key_beta, d_key, false}, (side){key, h->ldk, false}, n, n, d_key);
-    multiply(k, c->packed, c->inside, DELTA_CHUNK, (side){q, h->ldq, false}, (side){key, h->ldk, false}, n, n, d_key);
+    multiply(k, c->packed, c->system, DELTA_CHUNK, (side){c->key_beta, d_key, false},
+             (side){key, h->ldk, false}, n, n, d_key);
+    multiply(k, c->packed, c->inside, DELTA_CHUNK, (side){q, h->ldq, false}, (side){key, h->ldk, false}, n, n,
+             d_key);
     for (int64_t i = 0; i < n; i++)
         for (int64_t j = 0; j < n; j++) {
             float weight = j > i ? 0 : expf(sum[i] - sum[j]);
@@ -161,17 +180,21 @@ static void one_chunk(const delta_head *h, chunk *c, int64_t t0, int64_t n)
     solve(k, c, c->key_beta, d_key, n);
 
     /* What earlier chunks left: out of the new values, and into the output. */
-    multiply(k, c->packed, c->larger, d_value, (side){c->key_beta, d_key, false}, (side){h->state, d_value, true}, n, d_value, d_key);
+    multiply(k, c->packed, c->larger, d_value, (side){c->key_beta, d_key, false},
+             (side){h->state, d_value, true}, n, d_value, d_key);
     for (int64_t i = 0; i < n; i++)
         k->add_scaled(c->fresh + i * d_value, c->larger + i * d_value, -1, d_value);
     scale_rows(k, c->query, q, h->ldq, grown, n, d_key);
-    multiply(k, c->packed, out, h->ldv, (side){c->query, d_key, false}, (side){h->state, d_value, true}, n, d_value, d_key);
-    multiply(k, c->packed, c->made, d_value, (side){c->inside, DELTA_CHUNK, false}, (side){c->fresh, d_value, true}, n, d_value, n);
+    multiply(k, c->packed, out, h->ldv, (side){c->query, d_key, false}, (side){h->state, d_value, true}, n,
+             d_value, d_key);
+    multiply(k, c->packed, c->made, d_value, (side){c->inside, DELTA_CHUNK, false},
+             (side){c->fresh, d_value, true}, n, d_value, n);
     for (int64_t i = 0; i < n; i++)
         k->add(out + i * h->ldv, c->made + i * d_value, d_value);
 
     scale_rows(k, c->key, key, h->ldk, left, n, d_key);
-    multiply(k, c->packed, c->larger, d_value, (side){c->key, d_key, true}, (side){c->fresh, d_value, true}, d_key, d_value, n);
+    multiply(k, c->packed, c->larger, d_value, (side){c->key, d_key, true}, (side){c->fresh, d_value, true},
+             d_key, d_value, n);
     k->scale(h->state, grown[n - 1], d_key * d_value);
     k->add(h->state, c->larger, d_key * d_value);
 }

@@ -24,8 +24,8 @@ typedef struct delta_head {
 int64_t delta_rule_scratch(int d_key, int d_value);
 /* Token by token: for one or few. */
 void delta_rule_steps(const delta_head *h);
-/* Chunk by chunk, in products of matrices: as the reference does it for a whole prompt, so that what it rounds
- * is rounded here too (at long sequences the sums of decays matter). */
+/* Chunk by chunk, in products of matrices: as the reference does it for a whole prompt, so that what it
+ * rounds is rounded here too (at long sequences the sums of decays matter). */
 void delta_rule_chunks(const delta_head *h);
 
 #endif

@@ -96,12 +96,12 @@ typedef struct moe_job {
     const moe *m;
     const kernels *k;
     int64_t n, width;
-    const float *in;         /* [.., width] */
-    float *out;              /* [.., width] */
-    const int *row;          /* [n] rows of the larger side; NULL: all of them in order */
-    const float *share;      /* [n] */
-    float *scores, *shares;  /* [n, n_expert], [n, n_used] */
-    int *chosen;             /* [n, n_used] */
+    const float *in;        /* [.., width] */
+    float *out;             /* [.., width] */
+    const int *row;         /* [n] rows of the larger side; NULL: all of them in order */
+    const float *share;     /* [n] */
+    float *scores, *shares; /* [n, n_expert], [n, n_used] */
+    int *chosen;            /* [n, n_used] */
 } moe_job;
 
 static void over_slices(runtime *r, moe_job *j, pool_fn fn)
@@ -109,33 +109,35 @@ static void over_slices(runtime *r, moe_job *j, pool_fn fn)
     pool_run(r->pool, (j->n + SLICE - 1) / SLICE, fn, j);
 }
 
-#define EACH_ROW(j, item, i) \
-    (void)thread; \
-    for (int64_t i = (item) * SLICE; i < (j)->n && i < ((item) + 1) * SLICE; i++)
+#define EACH_ROW(j, item, i)                                                                                 \
+    (void)thread;                                                                                            \
+    for (int64_t i = (item)*SLICE; i < (j)->n && i < ((item) + 1) * SLICE; i++)
 
 static void choose_slice(void *ud, int64_t item, int thread)
 {
     const moe_job *j = ud;
     EACH_ROW(j, item, i)
-        choose(j->m, j->scores + i * j->m->n_expert, j->chosen + i * j->m->n_used, j->shares + i * j->m->n_used);
+    choose(j->m, j->scores + i * j->m->n_expert, j->chosen + i * j->m->n_used, j->shares + i * j->m->n_used);
 }
 
 static void gather_slice(void *ud, int64_t item, int thread)
 {
     const moe_job *j = ud;
     EACH_ROW(j, item, i)
-        memcpy(j->out + i * j->width, j->in + j->row[i] * j->width, (size_t)j->width * sizeof *j->in);
+    memcpy(j->out + i * j->width, j->in + j->row[i] * j->width, (size_t)j->width * sizeof *j->in);
 }
 
 static void add_slice(void *ud, int64_t item, int thread)
 {
     const moe_job *j = ud;
     EACH_ROW(j, item, i)
-        j->k->add_scaled(j->out + (j->row ? j->row[i] : i) * j->width, j->in + i * j->width, j->share[i], j->width);
+    j->k->add_scaled(j->out + (j->row ? j->row[i] : i) * j->width, j->in + i * j->width, j->share[i],
+                     j->width);
 }
 
 /* The rows that chose expert e, one after another, through it, and back with their shares. */
-static void expert_rows(pass *a, const moe *m, int e, const float *shares, const float *in, float *out, int64_t rows)
+static void expert_rows(pass *a, const moe *m, int e, const float *shares, const float *in, float *out,
+                        int64_t rows)
 {
     runtime *r = a->r;
     int row[RUNTIME_ROWS];

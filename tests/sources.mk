@@ -16,9 +16,13 @@ cmocka_tests = \
 	tests/test_checkpoint_files \
 	tests/test_cli_helpers \
 	tests/test_cli_parse \
+	tests/test_config \
+	tests/test_config_gguf \
 	tests/test_convert \
 	tests/test_dtype \
+	tests/test_families \
 	tests/test_families_llava \
+	tests/test_families_moe \
 	tests/test_families_vision \
 	tests/test_families_vision_files \
 	tests/test_gemm_layouts \
@@ -28,6 +32,7 @@ cmocka_tests = \
 	tests/test_image \
 	tests/test_image_plan \
 	tests/test_kernels \
+	tests/test_kinds \
 	tests/test_llama2c \
 	tests/test_metric_identities \
 	tests/test_metrics \
@@ -36,11 +41,13 @@ cmocka_tests = \
 	tests/test_pickle \
 	tests/test_plot_files \
 	tests/test_plots \
+	tests/test_prompt_input \
 	tests/test_quants \
 	tests/test_readers \
 	tests/test_reference \
 	tests/test_safetensors \
 	tests/test_safetensors_rules \
+	tests/test_spellings \
 	tests/test_store \
 	tests/test_store_faults \
 	tests/test_store_open \
@@ -90,6 +97,7 @@ shell_tests = \
 	tests/cli_convert.sh \
 	tests/cli_figure.sh \
 	tests/cli_generate.sh \
+	tests/cli_inputs.sh \
 	tests/cli_memory.sh \
 	tests/cli_model.sh \
 	tests/cli_run.sh \
@@ -120,18 +128,23 @@ EXTRA_DIST += tests/cli_lib.sh tests/cli_shell.py tests/tap.sh
 EXTRA_DIST += \
 	tests/attention_reference.h \
 	tests/checkpoint_bytes.h \
+	tests/config_edit.h \
+	tests/families \
+	tests/family_cases.h \
 	tests/figure_sample.h \
 	tests/fuzz_driver.h \
+	tests/fuzz_tokenizer.h \
 	tests/image_samples.h \
 	tests/lantern_tokens.h \
 	tests/llama2c_bytes.h \
 	tests/metric_feed.h \
 	tests/model_run.h \
+	tests/spm_bytes.h \
 	tests/store_fixture.h \
 	tests/test_base_folder.h \
 	tests/test_base_npz_samples.h \
-	tests/fuzz_tokenizer.h \
-	tests/spm_bytes.h \
+	tests/tiny_checkpoint.h \
+	tests/tiny_model.h \
 	tests/tiny_model.h \
 	tests/tiny_vision.h \
 	tests/tokenizer_json.h \

@@ -315,14 +315,14 @@ static void test_image_places(void **state)
 
 static void test_references(void **state)
 {
-    static const char *const families[] = {"bert", "vit", "dinov2-registers", "t5", "bart", "whisper", "llava",
-                                           "qwen3_next", "mixtral"};
+    static const char *const cases[] = {"bert", "vit", "dinov2-registers", "t5", "bart", "whisper", "llava",
+                                        "qwen3_next", "mixtral"};
     (void)state;
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         path_text path, pattern;
         glob_t found = {0};
         char name[128];
-        snprintf(name, sizeof name, "golden/%s", families[i]);
+        snprintf(name, sizeof name, "golden/%s", cases[i]);
         shared_path(path, name);
         snprintf(pattern, sizeof pattern, "%.900s/ref-*.npz", path);
         assert_int_equal(glob(pattern, 0, NULL, &found), 0);

@@ -94,13 +94,14 @@ typedef enum tiny_kind { TINY_DECODER, TINY_ENCODER, TINY_TRANSLATOR, TINY_SPEEC
 /* tiny_free() it; *t must not move. */
 static inline void tiny_new(tiny_model *t, tiny_kind kind)
 {
+    static char name[] = "tiny";
     static const char config[] = "{\"decoder_start_token_id\": 2, \"bos_token_id\": 1}";
     memset(t, 0, sizeof *t);
     t->seed = 7;
     json_parse(&t->config, config, strlen(config), "config", NULL);
     t->ckpt.config = t->config;
     model *m = &t->m;
-    *m = (model){.ckpt = &t->ckpt, .config = t->config, .name = "tiny", .needs = NEEDS_TOKENS, .image_token = -1,
+    *m = (model){.ckpt = &t->ckpt, .config = t->config, .name = name, .needs = NEEDS_TOKENS, .image_token = -1,
                  .vocab = TINY_VOCAB};
     m->head.in_scale = m->head.scale = 1;
     m->head.unembedding = tiny_weight(t, TINY_VOCAB, TINY_WIDTH);

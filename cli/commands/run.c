@@ -31,6 +31,7 @@ typedef struct job {
     const metric *metrics[MAX_METRICS];
     int n_metric;
     bool named;              /* the user named the metrics one by one */
+    strbuf left;             /* names of metrics that say nothing about the model */
     head_id *maps;
     int n_map;
     model_card card;
@@ -150,14 +151,14 @@ static char *settings_json(const job *j, err *e)
 static int fit_metrics(job *j, err *e)
 {
     const model *m = j->lm->m;
-    strbuf left = {0};
+    strbuf *left = &j->left;
     int kept = 0, rc = 0;
     for (int i = 0; i < j->n_metric && !rc; i++) {
         const metric *x = j->metrics[i];
         if (metric_applies_somewhere(x, m)) {
             j->metrics[kept++] = x;
         } else if (!j->named) {
-            strbuf_printf(&left, "%s%s", left.len ? ", " : "", x->name);
+            strbuf_printf(left, "%s%s", left->len ? ", " : "", x->name);
         } else if (x->scope == METRIC_LOGITS) {
             rc = err_set(e, ERR_USAGE, m->vocab ? "%s makes no sense for %s: it does not predict the next token"
                                                 : "%s makes no sense for %s: the checkpoint gives no logits",
@@ -169,9 +170,6 @@ static int fit_metrics(job *j, err *e)
         }
     }
     j->n_metric = kept;
-    if (!rc && left.len)
-        say(j->s, "not measured, as it makes no sense for %s: %s", m->name, strbuf_str(&left));
-    strbuf_free(&left);
     return rc;
 }
 
@@ -263,6 +261,8 @@ static int prepare(job *j, err *e)
         rc = check_prompts(j, e);
     if (!rc)
         rc = model_card_make(&j->card, j->lm, true, &j->s->prog, e);
+    if (!rc && j->left.len)
+        say(j->s, "not measured, as it makes no sense for %s: %s", j->lm->m->name, strbuf_str(&j->left));
     return rc;
 }
 
@@ -499,6 +499,7 @@ static int run(session *s, const command_args *a, err *e)
     model_card_free(&j.card);
     prompt_free(&j.in);
     prompt_requests_free(j.request, j.n_request);
+    strbuf_free(&j.left);
     free(j.maps);
     return rc;
 }

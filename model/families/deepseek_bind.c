@@ -10,21 +10,29 @@ typedef struct latent_names {
     const char *k_up, *v_up; /* where kv_up is split in two: whole names */
 } latent_names;
 
-static const latent_names json_names = {
-    .q = "layers.%d.self_attn.q_proj", .q_down = "layers.%d.self_attn.q_a_proj", .q_norm = "layers.%d.self_attn.q_a_layernorm",
-    .q_up = "layers.%d.self_attn.q_b_proj", .kv_down = "layers.%d.self_attn.kv_a_proj_with_mqa",
-    .kv_norm = "layers.%d.self_attn.kv_a_layernorm", .kv_up = "layers.%d.self_attn.kv_b_proj",
-    .out = "layers.%d.self_attn.o_proj",
-};
+static const latent_names json_names = {.q = "layers.%d.self_attn.q_proj",
+                                        .q_down = "layers.%d.self_attn.q_a_proj",
+                                        .q_norm = "layers.%d.self_attn.q_a_layernorm",
+                                        .q_up = "layers.%d.self_attn.q_b_proj",
+                                        .kv_down = "layers.%d.self_attn.kv_a_proj_with_mqa",
+                                        .kv_norm = "layers.%d.self_attn.kv_a_layernorm",
+                                        .kv_up = "layers.%d.self_attn.kv_b_proj",
+                                        .out = "layers.%d.self_attn.o_proj"};
 
-static const latent_names gguf_names = {
-    .q = "blk.%d.attn_q", .q_down = "blk.%d.attn_q_a", .q_norm = "blk.%d.attn_q_a_norm", .q_up = "blk.%d.attn_q_b",
-    .kv_down = "blk.%d.attn_kv_a_mqa", .kv_norm = "blk.%d.attn_kv_a_norm", .kv_up = "blk.%d.attn_kv_b",
-    .out = "blk.%d.attn_output", .k_up = "blk.%d.attn_k_b.weight", .v_up = "blk.%d.attn_v_b.weight",
-};
+static const latent_names gguf_names = {.q = "blk.%d.attn_q",
+                                        .q_down = "blk.%d.attn_q_a",
+                                        .q_norm = "blk.%d.attn_q_a_norm",
+                                        .q_up = "blk.%d.attn_q_b",
+                                        .kv_down = "blk.%d.attn_kv_a_mqa",
+                                        .kv_norm = "blk.%d.attn_kv_a_norm",
+                                        .kv_up = "blk.%d.attn_kv_b",
+                                        .out = "blk.%d.attn_output",
+                                        .k_up = "blk.%d.attn_k_b.weight",
+                                        .v_up = "blk.%d.attn_v_b.weight"};
 
 /* Keys' part stored for each head as [kv_rank, d_nope], made for multiplying it into the queries. */
-static int bind_absorbed_keys(model *m, weight *out, const char *name, int layer, int heads, int64_t rank, int64_t nope, err *e)
+static int bind_absorbed_keys(model *m, weight *out, const char *name, int layer, int heads, int64_t rank,
+                              int64_t nope, err *e)
 {
     weight w;
     int rc = bind_weight(m, &w, name, layer, heads * rank, 0, heads * rank, nope, 0, e);
@@ -32,8 +40,14 @@ static int bind_absorbed_keys(model *m, weight *out, const char *name, int layer
         return rc;
     const dtype_info *t = &dtypes[w.type];
     if (t->block == 1) { /* a column of the stored rows is a row of the map */
-        *out = (weight){.type = w.type, .data = w.data, .n_out = heads * nope, .n_in = rank, .ld = nope, .transposed = true,
-                        .row_block = nope, .row_stride = rank * nope};
+        *out = (weight){.type = w.type,
+                        .data = w.data,
+                        .n_out = heads * nope,
+                        .n_in = rank,
+                        .ld = nope,
+                        .transposed = true,
+                        .row_block = nope,
+                        .row_stride = rank * nope};
         return 0;
     }
     float *turned = arena_alloc(m->arena_, (size_t)(heads * nope * rank), sizeof *turned, e);
@@ -71,7 +85,8 @@ static int bind_keys_values(model *m, int l, const latent_names *n, unsigned bia
 {
     attention_block *b = &m->main->layers[l].self;
     latent *a = b->mla;
-    int64_t heads = b->plan.n_head, nope = a->d_nope, v = b->plan.d_v, rank = a->kv_rank, low = rank + a->d_rope;
+    int64_t heads = b->plan.n_head, nope = a->d_nope, v = b->plan.d_v, rank = a->kv_rank,
+            low = rank + a->d_rope;
     int rc;
     if ((rc = bind_linear(m, &a->kv_down, n->kv_down, l, low, 0, low, m->main->width, bias, e)) ||
         (rc = bind_norm(m, &a->kv_norm, n->kv_norm, l, rank, 0, e)))
@@ -81,7 +96,8 @@ static int bind_keys_values(model *m, int l, const latent_names *n, unsigned bia
             return rc;
         return bind_weight(m, &a->v_up, n->v_up, l, heads * v, 0, heads * v, rank, 0, e);
     }
-    if ((rc = bind_rows(m, &a->k_up, n->kv_up, l, heads * (nope + v), 0, nope, nope + v, heads * nope, rank, 0, e)))
+    if ((rc = bind_rows(m, &a->k_up, n->kv_up, l, heads * (nope + v), 0, nope, nope + v, heads * nope, rank,
+                        0, e)))
         return rc;
     return bind_rows(m, &a->v_up, n->kv_up, l, heads * (nope + v), nope, v, nope + v, heads * v, rank, 0, e);
 }
@@ -100,8 +116,8 @@ int deepseek_bind(model *m, err *e)
         x.shared_down = "layers.%d.mlp.shared_experts.down_proj";
     }
     x.shared_switch = NULL;
-    if ((rc = decoder_bias_flag(m, "attention_bias", &bias, e)) || (rc = decoder_bias_flag(m, "mlp_bias", &d.mlp_bias, e)) ||
-        (rc = decoder_bind(m, &d, e)))
+    if ((rc = decoder_bias_flag(m, "attention_bias", &bias, e)) ||
+        (rc = decoder_bias_flag(m, "mlp_bias", &d.mlp_bias, e)) || (rc = decoder_bind(m, &d, e)))
         return rc;
     for (int l = 0; l < m->main->n_layer; l++) {
         attention_block *b = &m->main->layers[l].self;

@@ -1,10 +1,13 @@
 /* DeepSeek-V2, V2.5, V2-Lite, Coder-V2: latent attention, softmax scores, groups by their best expert.
- * Hugging Face DeepseekV2ForCausalLM, which passes norm_topk_prob over; GGUF architecture "deepseek2", V3's too. */
+ * Hugging Face DeepseekV2ForCausalLM, which passes norm_topk_prob over; GGUF architecture "deepseek2", which
+ * is V3's too. */
 #include "model/families/deepseek.h"
 
 static int configure(model *m, err *e)
 {
-    static const config_name methods[] = {{"greedy", MOE_GROUP_NONE}, {"group_limited_greedy", MOE_GROUP_MAX}, {NULL, 0}};
+    static const config_name methods[] = {{"greedy", MOE_GROUP_NONE},
+                                          {"group_limited_greedy", MOE_GROUP_MAX},
+                                          {NULL, 0}};
     deepseek_shape d = {.kind = ROPE_INTERLEAVED, .every = 1, .rule = {.score = MOE_SOFTMAX, .scale = 1}};
     int method = MOE_GROUP_NONE, rc;
     if (!m->config)

@@ -9,26 +9,35 @@
 enum { MAX_EXPERTS = 1 << 17 }; /* of all layers */
 
 const char *const experts_meta_keys[] = {
-    "expert_count", "expert_used_count", "expert_feed_forward_length", "expert_shared_feed_forward_length",
-    "expert_shared_count", "expert_weights_scale", "expert_weights_norm", "expert_gating_func", "expert_group_count",
-    "expert_group_used_count", NULL,
+    "expert_count", "expert_used_count", "expert_feed_forward_length",
+    "expert_shared_feed_forward_length", "expert_shared_count", "expert_weights_scale",
+    "expert_weights_norm", "expert_gating_func", "expert_group_count", "expert_group_used_count", NULL,
 };
 
-const expert_names expert_names_qwen = {
-    .router = "layers.%d.mlp.gate", .gate = "layers.%d.mlp.experts.%e.gate_proj", .up = "layers.%d.mlp.experts.%e.up_proj",
-    .down = "layers.%d.mlp.experts.%e.down_proj", .gate_up_stack = "layers.%d.mlp.experts.gate_up_proj",
-    .down_stack = "layers.%d.mlp.experts.down_proj", .shared_gate = "layers.%d.mlp.shared_expert.gate_proj",
-    .shared_up = "layers.%d.mlp.shared_expert.up_proj", .shared_down = "layers.%d.mlp.shared_expert.down_proj",
-    .shared_switch = "layers.%d.mlp.shared_expert_gate",
-};
+const expert_names expert_names_qwen = {.router = "layers.%d.mlp.gate",
+                                        .gate = "layers.%d.mlp.experts.%e.gate_proj",
+                                        .up = "layers.%d.mlp.experts.%e.up_proj",
+                                        .down = "layers.%d.mlp.experts.%e.down_proj",
+                                        .gate_up_stack = "layers.%d.mlp.experts.gate_up_proj",
+                                        .down_stack = "layers.%d.mlp.experts.down_proj",
+                                        .shared_gate = "layers.%d.mlp.shared_expert.gate_proj",
+                                        .shared_up = "layers.%d.mlp.shared_expert.up_proj",
+                                        .shared_down = "layers.%d.mlp.shared_expert.down_proj",
+                                        .shared_switch = "layers.%d.mlp.shared_expert_gate"};
 
-const expert_names expert_names_gguf = {
-    .router = "blk.%d.ffn_gate_inp", .choice_bias = "blk.%d.exp_probs_b.bias", .gate = "blk.%d.ffn_gate.%e",
-    .up = "blk.%d.ffn_up.%e", .down = "blk.%d.ffn_down.%e", .gate_up_stack = "blk.%d.ffn_gate_up_exps.weight",
-    .gate_stack = "blk.%d.ffn_gate_exps.weight", .up_stack = "blk.%d.ffn_up_exps.weight",
-    .down_stack = "blk.%d.ffn_down_exps.weight", .shared_gate = "blk.%d.ffn_gate_shexp",
-    .shared_up = "blk.%d.ffn_up_shexp", .shared_down = "blk.%d.ffn_down_shexp", .shared_switch = "blk.%d.ffn_gate_inp_shexp",
-};
+const expert_names expert_names_gguf = {.router = "blk.%d.ffn_gate_inp",
+                                        .choice_bias = "blk.%d.exp_probs_b.bias",
+                                        .gate = "blk.%d.ffn_gate.%e",
+                                        .up = "blk.%d.ffn_up.%e",
+                                        .down = "blk.%d.ffn_down.%e",
+                                        .gate_up_stack = "blk.%d.ffn_gate_up_exps.weight",
+                                        .gate_stack = "blk.%d.ffn_gate_exps.weight",
+                                        .up_stack = "blk.%d.ffn_up_exps.weight",
+                                        .down_stack = "blk.%d.ffn_down_exps.weight",
+                                        .shared_gate = "blk.%d.ffn_gate_shexp",
+                                        .shared_up = "blk.%d.ffn_up_shexp",
+                                        .shared_down = "blk.%d.ffn_down_shexp",
+                                        .shared_switch = "blk.%d.ffn_gate_inp_shexp"};
 
 /* Files of older converters leave widths out: take them from the first tensor of that name, counted from the
  * end of its shape. */
@@ -37,7 +46,8 @@ static void width_of_tensor(const model *m, int64_t *width, const char *suffix)
     for (int i = 0; i < m->ckpt->n_tensor; i++) {
         const checkpoint_tensor *t = &m->ckpt->tensors[i];
         size_t n = strlen(t->name), k = strlen(suffix);
-        if (n > k && strcmp(t->name + n - k, suffix) == 0 && t->t.n_dim >= 2 && t->t.shape[t->t.n_dim - 2] < 1 << 24) {
+        if (n > k && strcmp(t->name + n - k, suffix) == 0 && t->t.n_dim >= 2 &&
+            t->t.shape[t->t.n_dim - 2] < 1 << 24) {
             *width = t->t.shape[t->t.n_dim - 2];
             return;
         }
@@ -66,15 +76,18 @@ int experts_read(model *m, expert_shape *s, const char *arch, err *e)
     if (!c) {
         if ((rc = read_meta(m, s, arch, e)))
             return rc;
-    } else if ((rc = config_int(&s->n_expert, c, "num_experts|num_local_experts|n_routed_experts", true, 1, MOE_MAX_EXPERTS, e)) ||
-               (rc = config_int(&s->n_used, c, "num_experts_per_tok|experts_per_token", true, 1, MOE_MAX_EXPERTS, e)) ||
+    } else if ((rc = config_int(&s->n_expert, c, "num_experts|num_local_experts|n_routed_experts", true, 1,
+                                MOE_MAX_EXPERTS, e)) ||
+               (rc = config_int(&s->n_used, c, "num_experts_per_tok|experts_per_token", true, 1,
+                                MOE_MAX_EXPERTS, e)) ||
                (rc = config_int(&s->inner, c, "moe_intermediate_size", false, 1, 1 << 24, e)) ||
-               (rc = config_int(&s->shared_inner, c, "shared_expert_intermediate_size", false, 0, 1 << 24, e))) {
+               (rc = config_int(&s->shared_inner, c, "shared_expert_intermediate_size", false, 0, 1 << 24,
+                                e))) {
         return rc;
     }
     if (s->n_expert < 1 || s->n_used < 1 || s->n_used > s->n_expert)
-        return err_set(e, ERR_INPUT, "%lld of %lld experts cannot be chosen for each token", (long long)s->n_used,
-                       (long long)s->n_expert);
+        return err_set(e, ERR_INPUT, "%lld of %lld experts cannot be chosen for each token",
+                       (long long)s->n_used, (long long)s->n_expert);
     return 0;
 }
 
@@ -83,8 +96,8 @@ int experts_add(model *m, int layer, const moe *like, const expert_shape *s, err
     model_layer *y = &m->main->layers[layer];
     mlp p = y->mlp;
     if (s->n_expert * m->main->n_layer > MAX_EXPERTS) /* their descriptions alone would fill the memory */
-        return err_set(e, ERR_INPUT, "%lld experts in each of %d layers are more than %d in all", (long long)s->n_expert,
-                       m->main->n_layer, MAX_EXPERTS);
+        return err_set(e, ERR_INPUT, "%lld experts in each of %d layers are more than %d in all",
+                       (long long)s->n_expert, m->main->n_layer, MAX_EXPERTS);
     moe *x = arena_alloc(m->arena_, 1, sizeof *x, e);
     if (!x)
         return ERR_RESOURCE;
@@ -117,7 +130,8 @@ int experts_add_sparse(model *m, const moe *like, const expert_shape *s, err *e)
         bool sparse = (i + 1) % step == 0;
         for (size_t k = 0; dense && k < json_count(dense); k++) {
             if (!json_int(&l, json_at(dense, k)))
-                return err_set(e, ERR_INPUT, "config.json: mlp_only_layers holds an element that is not an integer");
+                return err_set(e, ERR_INPUT,
+                               "config.json: mlp_only_layers holds an element that is not an integer");
             sparse &= l != i;
         }
         if (sparse)
@@ -149,7 +163,8 @@ weight experts_rows(const weight *all, int64_t first, int64_t n_out)
 }
 
 /* The name with the expert's number in it, and ".weight" where there is one. */
-static int bind_single(model *m, weight *out, const char *pattern, int layer, int expert, int64_t n_out, int64_t n_in, err *e)
+static int bind_single(model *m, weight *out, const char *pattern, int layer, int expert, int64_t n_out,
+                       int64_t n_in, err *e)
 {
     char name[160];
     bind_expert_name(name, pattern, expert);
@@ -177,7 +192,8 @@ static int bind_biases(model *m, moe *x, int layer, const expert_names *n, err *
     int rc;
     if (!n->gate_bias)
         return 0;
-    if ((rc = bind_vector(m, &gate, n->gate_bias, layer, x->n_expert * inner, 0, x->n_expert * inner, 0, e)) ||
+    if ((rc =
+             bind_vector(m, &gate, n->gate_bias, layer, x->n_expert * inner, 0, x->n_expert * inner, 0, e)) ||
         (rc = bind_vector(m, &up, n->up_bias, layer, x->n_expert * inner, 0, x->n_expert * inner, 0, e)) ||
         (rc = bind_vector(m, &down, n->down_bias, layer, x->n_expert * width, 0, x->n_expert * width, 0, e)))
         return rc;
@@ -202,7 +218,8 @@ static int bind_stacks(model *m, moe *x, int layer, const expert_names *n, err *
     } else if (!(rc = bind_weight(m, &gate, n->gate_stack, layer, rows, 0, rows, width, 0, e))) {
         rc = bind_weight(m, &up, n->up_stack, layer, rows, 0, rows, width, 0, e);
     }
-    if (rc || (rc = bind_weight(m, &down, n->down_stack, layer, x->n_expert * width, 0, x->n_expert * width, inner, 0, e)))
+    if (rc || (rc = bind_weight(m, &down, n->down_stack, layer, x->n_expert * width, 0, x->n_expert * width,
+                                inner, 0, e)))
         return rc;
     for (int i = 0; i < x->n_expert; i++) {
         x->experts[i].gate = experts_rows(&gate, i * step, inner);
@@ -231,8 +248,8 @@ int experts_bind_router(model *m, int layer, const expert_names *n, err *e)
     int64_t width = m->main->width;
     mlp *p = &x->shared;
     int rc = bind_linear(m, &x->router, n->router, layer, x->n_expert, 0, x->n_expert, width, 0, e);
-    if (rc || (n->choice_bias &&
-               (rc = bind_vector(m, &x->choice_bias, n->choice_bias, layer, x->n_expert, 0, x->n_expert, BIND_OPTIONAL, e))))
+    if (rc || (n->choice_bias && (rc = bind_vector(m, &x->choice_bias, n->choice_bias, layer, x->n_expert, 0,
+                                                   x->n_expert, BIND_OPTIONAL, e))))
         return rc;
     if (!x->has_shared)
         return 0;

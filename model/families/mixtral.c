@@ -3,8 +3,8 @@
 #include "model/families/experts.h"
 
 static const char *const more_keys[] = {
-    "layer_types", "sliding_window", "num_local_experts", "num_experts", "num_experts_per_tok", "router_aux_loss_coef",
-    "router_jitter_noise", "output_router_logits", NULL,
+    "layer_types", "sliding_window", "num_local_experts", "num_experts", "num_experts_per_tok",
+    "router_aux_loss_coef", "router_jitter_noise", "output_router_logits", NULL,
 };
 
 static int configure(model *m, err *e)
@@ -25,12 +25,12 @@ static int configure(model *m, err *e)
     return decoder_rope(m, NULL, ROPE_HALF, 1e6, 1, e);
 }
 
-static const expert_names names = {
-    .router = "layers.%d.block_sparse_moe.gate", .gate = "layers.%d.block_sparse_moe.experts.%e.w1",
-    .up = "layers.%d.block_sparse_moe.experts.%e.w3", .down = "layers.%d.block_sparse_moe.experts.%e.w2",
-    .gate_up_stack = "layers.%d.block_sparse_moe.experts.gate_up_proj",
-    .down_stack = "layers.%d.block_sparse_moe.experts.down_proj",
-};
+static const expert_names names = {.router = "layers.%d.block_sparse_moe.gate",
+                                   .gate = "layers.%d.block_sparse_moe.experts.%e.w1",
+                                   .up = "layers.%d.block_sparse_moe.experts.%e.w3",
+                                   .down = "layers.%d.block_sparse_moe.experts.%e.w2",
+                                   .gate_up_stack = "layers.%d.block_sparse_moe.experts.gate_up_proj",
+                                   .down_stack = "layers.%d.block_sparse_moe.experts.down_proj"};
 
 static int bind(model *m, err *e)
 {
@@ -43,10 +43,8 @@ static int bind(model *m, err *e)
 
 static const char *const model_types[] = {"mixtral", NULL};
 
-const family family_mixtral = {
-    .name = "mixtral",
-    .summary = "Mixtral 8x7B, 8x22B and their fine-tunes",
-    .model_types = model_types,
-    .configure = configure,
-    .bind = bind,
-};
+const family family_mixtral = {.name = "mixtral",
+                               .summary = "Mixtral 8x7B, 8x22B and their fine-tunes",
+                               .model_types = model_types,
+                               .configure = configure,
+                               .bind = bind};

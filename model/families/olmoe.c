@@ -3,22 +3,26 @@
 #include "model/families/experts.h"
 
 static const char *const more_keys[] = {
-    "attention_bias", "clip_qkv", "num_experts", "num_local_experts", "num_experts_per_tok", "norm_topk_prob",
-    "router_aux_loss_coef", "router_z_loss_coef", "output_router_logits", NULL,
+    "attention_bias", "clip_qkv", "num_experts", "num_local_experts", "num_experts_per_tok",
+    "norm_topk_prob", "router_aux_loss_coef", "router_z_loss_coef", "output_router_logits", NULL,
 };
-static const char *const more_meta[] = {"attention.clamp_kqv", "expert_count", "expert_used_count",
-                                        "expert_feed_forward_length", NULL};
+static const char *const more_meta[] = {
+    "attention.clamp_kqv", "expert_count", "expert_used_count", "expert_feed_forward_length", NULL,
+};
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-5 : 0, .act = ACT_SILU, .gated = true, .causal = true};
+    decoder_shape s = {
+        .norm = NORM_RMS, .eps = m->config ? 1e-5 : 0, .act = ACT_SILU, .gated = true, .causal = true};
     expert_shape x = {0};
     moe like = {.score = MOE_SOFTMAX, .scale = 1};
     double clip = 0;
-    int rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "olmoe", more_meta, e);
+    int rc = m->config ? decoder_read_config(m, &s, more_keys, e)
+                       : decoder_read_meta(m, &s, "olmoe", more_meta, e);
     if (rc || (rc = decoder_build(m, &s, e)) || (rc = experts_read(m, &x, "olmoe", e)) ||
-        (rc = m->config ? config_real(&clip, m->config, "clip_qkv", false, 0, 1e9, e)
-                        : meta_real(&clip, m->ckpt->gguf, "olmoe", "attention.clamp_kqv", false, 0, 1e9, e)) ||
+        (rc = m->config
+                  ? config_real(&clip, m->config, "clip_qkv", false, 0, 1e9, e)
+                  : meta_real(&clip, m->ckpt->gguf, "olmoe", "attention.clamp_kqv", false, 0, 1e9, e)) ||
         (m->config && (rc = config_bool(&like.normalise, m->config, "norm_topk_prob", e))))
         return rc;
     x.inner = s.ffn;
@@ -46,11 +50,9 @@ static int bind(model *m, err *e)
 static const char *const model_types[] = {"olmoe", NULL};
 static const char *const gguf_archs[] = {"olmoe", NULL};
 
-const family family_olmoe = {
-    .name = "olmoe",
-    .summary = "OLMoE",
-    .model_types = model_types,
-    .gguf_archs = gguf_archs,
-    .configure = configure,
-    .bind = bind,
-};
+const family family_olmoe = {.name = "olmoe",
+                             .summary = "OLMoE",
+                             .model_types = model_types,
+                             .gguf_archs = gguf_archs,
+                             .configure = configure,
+                             .bind = bind};

@@ -3,9 +3,9 @@
 #include "model/families/experts.h"
 
 static const char *const more_keys[] = {
-    "layer_types", "use_sliding_window", "sliding_window", "max_window_layers", "qkv_bias", "num_experts", "num_experts_per_tok",
-    "moe_intermediate_size", "shared_expert_intermediate_size", "norm_topk_prob", "decoder_sparse_step",
-    "mlp_only_layers", "router_aux_loss_coef", "output_router_logits", NULL,
+    "layer_types", "use_sliding_window", "sliding_window", "max_window_layers", "qkv_bias", "num_experts",
+    "num_experts_per_tok", "moe_intermediate_size", "shared_expert_intermediate_size", "norm_topk_prob",
+    "decoder_sparse_step", "mlp_only_layers", "router_aux_loss_coef", "output_router_logits", NULL,
 };
 
 /* Without layer_types: every other one of the first max_window_layers layers slides. */
@@ -25,13 +25,16 @@ static int windows(model *m, err *e)
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_SILU, .gated = true, .causal = true};
+    decoder_shape s = {
+        .norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_SILU, .gated = true, .causal = true};
     expert_shape x = {0};
     moe like = {.score = MOE_SOFTMAX, .scale = 1};
-    int rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "qwen2moe", experts_meta_keys, e);
+    int rc = m->config ? decoder_read_config(m, &s, more_keys, e)
+                       : decoder_read_meta(m, &s, "qwen2moe", experts_meta_keys, e);
     if (rc || (rc = decoder_build(m, &s, e)) || (rc = experts_read(m, &x, "qwen2moe", e)))
         return rc;
-    if (m->config && ((rc = windows(m, e)) || (rc = config_bool(&like.normalise, m->config, "norm_topk_prob", e))))
+    if (m->config &&
+        ((rc = windows(m, e)) || (rc = config_bool(&like.normalise, m->config, "norm_topk_prob", e))))
         return rc;
     if ((rc = experts_add_sparse(m, &like, &x, e)))
         return rc;
@@ -51,11 +54,9 @@ static int bind(model *m, err *e)
 static const char *const model_types[] = {"qwen2_moe", NULL};
 static const char *const gguf_archs[] = {"qwen2moe", NULL};
 
-const family family_qwen2_moe = {
-    .name = "qwen2_moe",
-    .summary = "Qwen1.5-MoE and Qwen2-MoE",
-    .model_types = model_types,
-    .gguf_archs = gguf_archs,
-    .configure = configure,
-    .bind = bind,
-};
+const family family_qwen2_moe = {.name = "qwen2_moe",
+                                 .summary = "Qwen1.5-MoE and Qwen2-MoE",
+                                 .model_types = model_types,
+                                 .gguf_archs = gguf_archs,
+                                 .configure = configure,
+                                 .bind = bind};

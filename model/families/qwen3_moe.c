@@ -3,22 +3,25 @@
 #include "model/families/experts.h"
 
 static const char *const more_keys[] = {
-    "use_sliding_window", "sliding_window", "max_window_layers", "attention_bias", "num_experts", "num_local_experts",
-    "num_experts_per_tok", "moe_intermediate_size", "norm_topk_prob", "decoder_sparse_step", "mlp_only_layers",
-    "router_aux_loss_coef", "output_router_logits", NULL,
+    "use_sliding_window", "sliding_window", "max_window_layers", "attention_bias", "num_experts",
+    "num_local_experts", "num_experts_per_tok", "moe_intermediate_size", "norm_topk_prob",
+    "decoder_sparse_step", "mlp_only_layers", "router_aux_loss_coef", "output_router_logits", NULL,
 };
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_SILU, .gated = true, .causal = true};
+    decoder_shape s = {
+        .norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_SILU, .gated = true, .causal = true};
     expert_shape x = {0};
     moe like = {.score = MOE_SOFTMAX, .normalise = !m->config, .scale = 1}; /* GGUF has no key: always true */
     bool slides = false;
     int rc;
-    if (m->config && ((rc = config_bool(&slides, m->config, "use_sliding_window", e)) ||
-                      (slides && (rc = config_int(&s.window, m->config, "sliding_window", false, 1, INT32_MAX, e)))))
+    if (m->config &&
+        ((rc = config_bool(&slides, m->config, "use_sliding_window", e)) ||
+         (slides && (rc = config_int(&s.window, m->config, "sliding_window", false, 1, INT32_MAX, e)))))
         return rc;
-    rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "qwen3moe", experts_meta_keys, e);
+    rc = m->config ? decoder_read_config(m, &s, more_keys, e)
+                   : decoder_read_meta(m, &s, "qwen3moe", experts_meta_keys, e);
     if (rc || (rc = decoder_build(m, &s, e)) || (rc = experts_read(m, &x, "qwen3moe", e)))
         return rc;
     x.shared_inner = 0;
@@ -43,11 +46,9 @@ static int bind(model *m, err *e)
 static const char *const model_types[] = {"qwen3_moe", NULL};
 static const char *const gguf_archs[] = {"qwen3moe", NULL};
 
-const family family_qwen3_moe = {
-    .name = "qwen3_moe",
-    .summary = "Qwen3 with experts",
-    .model_types = model_types,
-    .gguf_archs = gguf_archs,
-    .configure = configure,
-    .bind = bind,
-};
+const family family_qwen3_moe = {.name = "qwen3_moe",
+                                 .summary = "Qwen3 with experts",
+                                 .model_types = model_types,
+                                 .gguf_archs = gguf_archs,
+                                 .configure = configure,
+                                 .bind = bind};
