@@ -43,6 +43,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/json_line.c \
 	cli/key_list.c \
 	cli/line_context.c \
+	cli/metric_select.c \
 	cli/model_card.c \
 	cli/output.c \
 	cli/output_aligned.c \
@@ -70,7 +71,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/tokenize_cases.c
 libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/command_util.h cli/complete.h cli/dispatch.h cli/export_npz.h \
 	cli/figure_data.h cli/figure_parts.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
-	cli/line_context.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
+	cli/line_context.h cli/metric_select.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
 	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/run_sink.h cli/run_summary.h cli/sampler.h cli/session.h cli/tokenize_cases.h \
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \
 	cli/text_width.h cli/token_ids.h

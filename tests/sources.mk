@@ -134,6 +134,7 @@ EXTRA_DIST += \
 	tests/figure_sample.h \
 	tests/fuzz_driver.h \
 	tests/fuzz_tokenizer.h \
+	tests/gguf_meta.h \
 	tests/image_samples.h \
 	tests/lantern_tokens.h \
 	tests/llama2c_bytes.h \

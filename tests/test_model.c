@@ -120,12 +120,11 @@ static void test_unknown_keys(void **state)
     (void)state;
     refused(NULL, ",\"attn_logit_softcapping\": 50.0}", "key \"attn_logit_softcapping\" may change attention");
     refused(NULL, ",\"sliding_window\": 4096}", "key \"sliding_window\"");
-    refused(NULL, ",\"rope_scaling\": {\"type\": \"dynamic\", \"factor\": 2.0}}", "\"dynamic\" is not supported");
+    refused(NULL, ",\"rope_scaling\": {\"type\": \"spiral\", \"factor\": 2.0}}", "\"spiral\" is not supported");
     refused(NULL, ",\"rope_scaling\": {\"rope_type\": \"linear\"}}", "factor is missing");
     refused(NULL, ",\"rope_scaling\": {\"factor\": 8}}", "factor but no rope_type");
     refused(NULL, ",\"rope_scaling\": \"linear\"}", "rope_scaling is not an object");
     refused(NULL, ",\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"default\"}}}", "\"full_attention\"");
-    refused(NULL, ",\"rope_parameters\": {\"rope_type\": \"default\", \"partial_rotary_factor\": 0.5}}", "partial_rotary");
     refused("\"attention_bias\": false", "\"attention_bias\": true", "q_proj.bias is missing");
     refused("\"mlp_bias\": false", "\"mlp_bias\": true", "gate_proj.bias is missing");
     refused(NULL, ",\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4.0, \"swirl\": 1}}", "\"swirl\"");

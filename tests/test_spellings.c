@@ -281,7 +281,7 @@ static void dump_original(const model *m, const char *path, const char *out)
 {
     model_case refs[REFERENCES_MAX];
     reference_input in = {0};
-    runtime *r;
+    runtime *r = NULL;
     err e = {0};
     assert_true(list_references(refs, path) > 0);
     if (reference_input_open(&in, m, refs[0].path, &e) || runtime_new(&r, m, 2, PRECISION_F32, &e) ||
@@ -296,7 +296,7 @@ static void same_bits(const char *folder, const char *reference)
     model *m;
     runtime *r;
     verify_row *rows;
-    int n;
+    int n = 0;
     err e = {0};
     if (model_open(&m, folder, &e))
         fail_msg("%s (%s)", e.msg, e.hint);

@@ -8,7 +8,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
-#include "model/model.h"
+#include "model/forward.h"
 
 enum { TINY_WIDTH = 8, TINY_HEADS = 2, TINY_VOCAB = 20, TINY_CONTEXT = 32, TINY_IMAGE_TOKEN = 19, TINY_START = 2 };
 

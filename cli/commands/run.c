@@ -9,15 +9,13 @@
 #include "cli/chat_input.h"
 #include "cli/head_select.h"
 #include "cli/json_line.h"
+#include "cli/metric_select.h"
 #include "cli/model_card.h"
 #include "cli/output.h"
 #include "cli/prompt_input.h"
 #include "cli/run_sink.h"
 #include "cli/run_summary.h"
 #include "compute/kernels.h"
-
-#define MAX_METRICS 64
-#define MAX_METRIC_PARAMS 256
 
 typedef struct job {
     session *s;
@@ -28,10 +26,7 @@ typedef struct job {
     prompt_rules rules;
     prompt_input in;         /* the one prompt, when there is only one */
     int64_t n_token, n_cut;  /* of all prompts: of the stack that gives the logits; cut off */
-    const metric *metrics[MAX_METRICS];
-    int n_metric;
-    bool named;              /* the user named the metrics one by one */
-    strbuf left;             /* names of metrics that say nothing about the model */
+    metric_choice metrics;
     head_id *maps;
     int n_map;
     model_card card;
@@ -39,18 +34,6 @@ typedef struct job {
     int64_t run;
     double seconds;
 } job;
-
-/* All options of all metrics as one table, made once. */
-static const param *metric_params(void)
-{
-    static param rows[MAX_METRIC_PARAMS + 1];
-    static bool made;
-    int n = 0;
-    for (int i = 0; !made && metrics[i]; i++)
-        n = append_params(rows, n, MAX_METRIC_PARAMS, metrics[i]->params);
-    made = true;
-    return rows;
-}
 
 static const param *const *extra(void)
 {
@@ -60,65 +43,8 @@ static const param *const *extra(void)
     tables[2] = chat_params;
     tables[3] = precision_params;
     tables[4] = config_params;
-    tables[5] = metric_params();
+    tables[5] = metric_choice_params();
     return tables;
-}
-
-static int choose_metrics(job *j, err *e)
-{
-    const char *list = params_str(j->a->p, "metrics");
-    char *copy = mem_strdup(list ? list : metric_defaults, e), *save = NULL;
-    if (!copy)
-        return ERR_RESOURCE;
-    int rc = 0;
-    j->named = list != NULL;
-    for (char *w = strtok_r(copy, ", ", &save); w && !rc; w = strtok_r(NULL, ", ", &save)) {
-        if (strcmp(w, "all") == 0) {
-            j->n_metric = 0;
-            j->named = false;
-            for (int i = 0; metrics[i] && i < MAX_METRICS; i++)
-                j->metrics[j->n_metric++] = metrics[i];
-            continue; /* the words behind it are checked too */
-        }
-        const metric *m;
-        bool known = false;
-        rc = require_metric(&m, w, e);
-        for (int i = 0; i < j->n_metric && !rc; i++)
-            known |= j->metrics[i] == m;
-        if (!rc && !known && j->n_metric < MAX_METRICS)
-            j->metrics[j->n_metric++] = m;
-    }
-    free(copy);
-    return rc;
-}
-
-/* The parameter of a metric that is not measured would silently do nothing. */
-static int check_metric_params(const job *j, err *e)
-{
-    for (int i = 0; metrics[i]; i++) {
-        bool chosen = false;
-        for (int k = 0; k < j->n_metric; k++)
-            chosen |= j->metrics[k] == metrics[i];
-        for (const param *p = metrics[i]->params; p && p->name && !chosen; p++)
-            if (params_given(j->a->p, p->name)) {
-                err_set(e, ERR_USAGE, "--%s belongs to metric %s, which is not measured", p->name,
-                        metrics[i]->name);
-                return err_hint(e, "add it: --metrics %s,...", metrics[i]->name);
-            }
-    }
-    return 0;
-}
-
-static void put_param(strbuf *b, const params *p, const param *row)
-{
-    if (row->kind == PARAM_INT)
-        json_line_int(b, row->name, params_int(p, row->name));
-    else if (row->kind == PARAM_REAL)
-        json_line_real(b, row->name, params_real(p, row->name));
-    else if (row->kind == PARAM_BOOL)
-        json_line_bool(b, row->name, params_bool(p, row->name));
-    else
-        json_line_text(b, row->name, params_str(p, row->name));
 }
 
 static char *settings_json(const job *j, err *e)
@@ -128,14 +54,14 @@ static char *settings_json(const job *j, err *e)
     json_line_begin(&b, NULL);
     json_line_key(&b, "metrics");
     strbuf_putc(&b, '[');
-    for (int i = 0; i < j->n_metric; i++) {
+    for (int i = 0; i < j->metrics.n; i++) {
         strbuf_puts(&b, i ? "," : "");
-        strbuf_put_json(&b, j->metrics[i]->name, strlen(j->metrics[i]->name));
+        strbuf_put_json(&b, j->metrics.list[i]->name, strlen(j->metrics.list[i]->name));
     }
     strbuf_putc(&b, ']');
-    for (int i = 0; i < j->n_metric; i++)
-        for (const param *row = j->metrics[i]->params; row && row->name; row++)
-            put_param(&b, p, row);
+    for (int i = 0; i < j->metrics.n; i++)
+        for (const param *row = j->metrics.list[i]->params; row && row->name; row++)
+            metric_put_param(&b, p, row);
     json_line_bool(&b, "special", params_bool(p, "special"));
     if (params_given(p, "truncate"))
         json_line_int(&b, "truncate", params_int(p, "truncate"));
@@ -145,32 +71,6 @@ static char *settings_json(const job *j, err *e)
     }
     strbuf_putc(&b, '}');
     return strbuf_take(&b, e);
-}
-
-/* Metrics that say nothing about this model: refused when named, else left out. */
-static int fit_metrics(job *j, err *e)
-{
-    const model *m = j->lm->m;
-    strbuf *left = &j->left;
-    int kept = 0, rc = 0;
-    for (int i = 0; i < j->n_metric && !rc; i++) {
-        const metric *x = j->metrics[i];
-        if (metric_applies_somewhere(x, m)) {
-            j->metrics[kept++] = x;
-        } else if (!j->named) {
-            strbuf_printf(left, "%s%s", left->len ? ", " : "", x->name);
-        } else if (x->scope == METRIC_LOGITS) {
-            rc = err_set(e, ERR_USAGE, m->vocab ? "%s makes no sense for %s: it does not predict the next token"
-                                                : "%s makes no sense for %s: the checkpoint gives no logits",
-                         x->name, m->name);
-            err_hint(e, "leave it out of --metrics");
-        } else {
-            rc = err_set(e, ERR_USAGE, "%s makes no sense for %s: none of its attention reads tokens", x->name, m->name);
-            err_hint(e, "leave it out of --metrics");
-        }
-    }
-    j->n_metric = kept;
-    return rc;
 }
 
 static int read_requests(job *j, err *e)
@@ -195,7 +95,7 @@ static int read_requests(job *j, err *e)
 static analysis_request request_of(const job *j)
 {
     return (analysis_request){
-        .metrics = j->metrics, .n_metric = j->n_metric, .p = j->a->p, .maps = j->maps, .n_map = j->n_map,
+        .metrics = j->metrics.list, .n_metric = j->metrics.n, .p = j->a->p, .maps = j->maps, .n_map = j->n_map,
         .map_limit = params_int(j->a->p, "map-limit"),
     };
 }
@@ -240,18 +140,18 @@ static int check_prompts(job *j, err *e)
 static int prepare(job *j, err *e)
 {
     const char *maps = params_str(j->a->p, "maps");
-    int rc = choose_metrics(j, e);
+    int rc = metric_choose(&j->metrics, params_str(j->a->p, "metrics"), e);
     if (!rc)
-        rc = check_metric_params(j, e);
+        rc = metric_check_params(&j->metrics, j->a->p, e);
     if (!rc)
         rc = choose_model(j->s, j->a, false, &j->lm, e);
     if (!rc)
         rc = read_requests(j, e);
     if (!rc)
-        rc = fit_metrics(j, e);
+        rc = metric_fit(&j->metrics, j->lm->m, e);
     if (!rc && maps && *maps)
         rc = head_select(&j->maps, &j->n_map, j->lm->m, maps, e);
-    if (!rc && j->n_metric == 0 && j->n_map == 0) {
+    if (!rc && j->metrics.n == 0 && j->n_map == 0) {
         err_set(e, ERR_USAGE, "nothing to measure");
         rc = err_hint(e, "name metrics (--metrics sink,entropy) or maps (--maps L1H3)");
     }
@@ -261,8 +161,8 @@ static int prepare(job *j, err *e)
         rc = check_prompts(j, e);
     if (!rc)
         rc = model_card_make(&j->card, j->lm, true, &j->s->prog, e);
-    if (!rc && j->left.len)
-        say(j->s, "not measured, as it makes no sense for %s: %s", j->lm->m->name, strbuf_str(&j->left));
+    if (!rc && j->metrics.left.len)
+        say(j->s, "not measured, as it makes no sense for %s: %s", j->lm->m->name, strbuf_str(&j->metrics.left));
     return rc;
 }
 
@@ -403,7 +303,7 @@ static int print_summary(const job *j, err *e)
     int rc = output_flush(j->s->out, &b, e);
     strbuf_free(&b);
     if (!rc)
-        rc = run_summary(j->s, j->a, j->st, j->run, j->metrics, j->n_metric, e);
+        rc = run_summary(j->s, j->a, j->st, j->run, j->metrics.list, j->metrics.n, e);
     if (!rc && params_row(j->a->p, "sink-threshold"))
         rc = sink_rate(j->s, j->st, j->run, params_real(j->a->p, "sink-threshold"), e);
     return rc;
@@ -412,7 +312,7 @@ static int print_summary(const job *j, err *e)
 /* A head worth looking at: the strongest by induction, else by the first metric. */
 static head_id notable_head(const job *j)
 {
-    const cell bind[] = {cell_int(j->run), cell_text(j->n_metric ? j->metrics[0]->name : "")};
+    const cell bind[] = {cell_int(j->run), cell_text(j->metrics.n ? j->metrics.list[0]->name : "")};
     head_id head = j->n_map ? j->maps[0] : (head_id){j->lm->m->main->kind, 0, 0};
     head_id best;
     table *t = NULL;
@@ -448,7 +348,7 @@ static void what_next(const job *j)
         say(j->s, "next: view head_map --head %s%s", head, strbuf_str(&where));
     else
         say(j->s, "next: top %s%s, or run again with --maps %s to see where a head looks",
-            j->metrics[0]->name, strbuf_str(&where), head);
+            j->metrics.list[0]->name, strbuf_str(&where), head);
     strbuf_free(&where);
 }
 
@@ -499,7 +399,7 @@ static int run(session *s, const command_args *a, err *e)
     model_card_free(&j.card);
     prompt_free(&j.in);
     prompt_requests_free(j.request, j.n_request);
-    strbuf_free(&j.left);
+    strbuf_free(&j.metrics.left);
     free(j.maps);
     return rc;
 }

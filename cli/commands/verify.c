@@ -118,8 +118,10 @@ static const char *const complete[] = {"models", "files", NULL};
 const command command_verify = {
     .name = "verify", .group = "prove", .usage = "[MODEL [FILE.npz...]]",
     .summary = "compare a model's run with reference arrays",
-    .help = "A reference file holds `ids` and any of `logits`, `hidden_<l>`, `attn_<l>` (see `dump`), "
-            "float32 or float64. Prints for each array the largest absolute error, the mean squared error "
+    .help = "A reference file holds the inputs (`ids`, `enc_ids`, `pixel_values`, `input_features`: those that the "
+            "model reads) and any of `logits`, `hidden_<l>`, `attn_<l>`, `enc_hidden_<l>`, `enc_attn_<l>`, "
+            "`cross_attn_<l>` (see `dump`; examples/reference/make_reference.py writes them with Hugging Face's "
+            "transformers), float32 or float64. Prints for each array the largest absolute error, the mean squared error "
             "over the mean square of the reference (nmse), the reference's rms and the gate. Gates: "
             "attention, largest error <= 1e-5; hidden, largest error <= 1e-4 x rms; logits, nmse <= 1e-8. The "
             "exit status is 4 when any array differs. Models with very sharp heads (scores above 20) can miss "
