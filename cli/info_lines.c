@@ -170,6 +170,24 @@ static void put_stacks(strbuf *b, const model *m)
     }
 }
 
+/* Tensors that the family did not bind: heads of other tasks, buffers, towers that are not run. */
+static void put_unused(strbuf *b, const model *m)
+{
+    enum { SHOWN = 6 };
+    int n = 0;
+    for (int i = 0; i < m->ckpt->n_tensor; i++)
+        n += !m->used[i];
+    line(b, "unused");
+    strbuf_printf(b, n ? "%d of %d tensors:" : "no tensors", n, m->ckpt->n_tensor);
+    for (int i = 0, shown = 0; i < m->ckpt->n_tensor && shown < SHOWN; i++) {
+        if (m->used[i])
+            continue;
+        strbuf_puts(b, shown++ ? ", " : " ");
+        strbuf_put_visible(b, m->ckpt->tensors[i].name, strlen(m->ckpt->tensors[i].name));
+    }
+    strbuf_puts(b, n > SHOWN ? ", ...\n" : "\n");
+}
+
 void info_text(strbuf *b, const loaded_model *lm, const model_card *c, bool verbose)
 {
     const model *m = lm->m;
@@ -211,6 +229,10 @@ void info_text(strbuf *b, const loaded_model *lm, const model_card *c, bool verb
         line(b, "tokenizer");
         strbuf_printf(b, "sha256 %s\n", c->tokenizer);
     }
+    for (int i = 0; i < m->n_assumed; i++) {
+        line(b, "assumed");
+        strbuf_printf(b, "%s\n", m->assumed[i]);
+    }
     if (verbose) {
         put_ropes(b, m);
         for (int i = 0; i < k->n_file; i++) {
@@ -219,6 +241,7 @@ void info_text(strbuf *b, const loaded_model *lm, const model_card *c, bool verb
             strbuf_put_visible(b, k->file_paths[i], strlen(k->file_paths[i]));
             strbuf_printf(b, "  %s\n", bytes);
         }
+        put_unused(b, m);
         line(b, "ignored keys");
         if (m->n_ignored == 0)
             strbuf_puts(b, "none");
@@ -343,6 +366,13 @@ void info_json(strbuf *b, const loaded_model *lm, const model_card *c)
         json_line_text(b, "sha256", c->weights);
     if (c->tokenizer[0])
         json_line_text(b, "tokenizer_sha256", c->tokenizer);
+    json_line_key(b, "assumed");
+    strbuf_puts(b, "[");
+    for (int i = 0; i < m->n_assumed; i++) {
+        strbuf_puts(b, i ? "," : "");
+        strbuf_put_json(b, m->assumed[i], strlen(m->assumed[i]));
+    }
+    strbuf_puts(b, "]");
     json_line_key(b, "ignored");
     strbuf_putc(b, '[');
     for (int i = 0; i < m->n_ignored; i++) {

@@ -110,11 +110,9 @@ int attend_self(pass *a, int layer, err *e)
     int rc = attend(a, b, layer, &args, e);
     if (rc || !b->gate.data)
         return rc;
-    /* sigmoid(gate) * heads comes out in the buffer of the gates, which is as large: the two change places. */
+    /* sigmoid(gate) * heads comes out in the buffer of the gates, which has room for it: the two change places. */
     rows_activate(r, ACT_SIGMOID, r->buf[BUF_GATES], ldo, r->buf[BUF_HEADS], ldo, a->n, ldo);
-    float *gated = r->buf[BUF_GATES];
-    r->buf[BUF_GATES] = r->buf[BUF_HEADS];
-    r->buf[BUF_HEADS] = gated;
+    runtime_swap(r, BUF_GATES, BUF_HEADS);
     return 0;
 }
 

@@ -101,7 +101,7 @@ static bool is_matrix(const tensor *t, int64_t rows, int64_t cols)
     return (t->shape[0] == rows && tail == cols) || (head == rows && t->shape[t->n_dim - 1] == cols);
 }
 
-/* FP8 checkpoints keep a scale for each tile of 128 x 128 in a second tensor.  Stacked experts have tiles of their
+/* FP8 checkpoints keep a scale for each tile (128 x 128 unless the configuration says otherwise) in a second tensor.  Stacked experts have tiles of their
  * own each, which are those of the whole stack where their rows are whole tiles. */
 static int bind_tile_scale(model *m, weight *out, const char *full, const tensor *t, int64_t rows, int64_t cols, err *e)
 {
@@ -110,17 +110,18 @@ static int bind_tile_scale(model *m, weight *out, const char *full, const tensor
     const checkpoint_tensor *s = bind_find(m, name);
     if (!s)
         return 0;
-    int64_t tiles = (rows + 127) / 128, across = (cols + 127) / 128;
-    bool whole = t->n_dim == 2 || t->shape[t->n_dim - 2] % 128 == 0;
+    int64_t high = m->tile_rows, wide = m->tile_cols, tiles = (rows + high - 1) / high, across = (cols + wide - 1) / wide;
+    bool whole = t->n_dim == 2 || t->shape[t->n_dim - 2] % high == 0;
     bool plain = s->t.type == DT_F32 || s->t.type == DT_BF16 || s->t.type == DT_F16;
     if (!plain || !whole || s->t.n_dim != t->n_dim || !is_matrix(&s->t, tiles, across))
-        return err_set(e, ERR_INPUT, "tensor %s must hold [%lld, %lld] numbers: a scale for each tile of 128 x 128", name,
-                       (long long)tiles, (long long)across);
+        return err_set(e, ERR_INPUT, "tensor %s must hold [%lld, %lld] numbers: a scale for each tile of %lld x %lld", name,
+                       (long long)tiles, (long long)across, (long long)high, (long long)wide);
     m->used[s - m->ckpt->tensors] = true;
     out->scale_kind = SCALE_F32_TILE;
     out->scale = s->t.data;
     out->scale_ld = across;
-    out->scale_rows = out->scale_cols = 128;
+    out->scale_rows = (int)high;
+    out->scale_cols = (int)wide;
     if (s->t.type == DT_F32)
         return 0;
     float *copy = arena_alloc(m->arena_, (size_t)(tiles * across), sizeof *copy, e);
@@ -301,7 +302,20 @@ int bind_vocabulary(model *m, const char *tokens, const char *output, err *e)
 static int64_t unread_layers(const model *m)
 {
     int64_t n = 0;
-    return m->config && json_int(&n, json_get(m->config, "num_nextn_predict_layers")) ? n : 0;
+    bool given = m->config && json_int(&n, json_get(m->config, "num_nextn_predict_layers"));
+    return !given || n < 0 ? 0 : n < 4096 ? n : 4096;
+}
+
+static bool of_unread_layer(const model *m, const char *name)
+{
+    int64_t first = m->main->n_layer, end = first + unread_layers(m);
+    for (const char *dot = strchr(name, '.'); dot; dot = strchr(dot + 1, '.')) {
+        char *rest;
+        long long number = strtoll(dot + 1, &rest, 10);
+        if (rest > dot + 1 && *rest == '.' && number >= first && number < end)
+            return true;
+    }
+    return false;
 }
 
 /* Is a tensor that nobody read of a layer behind the last: does the same name with the number 0 belong to the model? */
@@ -315,9 +329,8 @@ static bool behind_the_last_layer(const model *m, const char *name)
         if ((size_t)snprintf(sibling, sizeof sibling, "%.*s0%s", (int)(dot + 1 - name), name, end) >= sizeof sibling)
             return false;
         const checkpoint_tensor *t = checkpoint_find(m->ckpt, sibling);
-        bool skipped = number >= m->main->n_layer && number - m->main->n_layer < unread_layers(m);
-        skipped |= m->vision && number < m->vision->n_layer; /* those of a tower that are not run */
-        if (t && m->used[t - m->ckpt->tensors] && !skipped)
+        bool not_run = m->vision && number < m->vision->n_layer;
+        if (t && m->used[t - m->ckpt->tensors] && !not_run)
             return true;
     }
     return false;
@@ -325,15 +338,17 @@ static bool behind_the_last_layer(const model *m, const char *name)
 
 int bind_check_unused(const model *m, err *e)
 {
-    static const char *const words[] = {"q_norm", "k_norm", "sinks", "attn_gate", "relative_attention", "rel_pos", NULL};
+    static const char *const words[] = {"q_norm", "k_norm", "sinks", "attn_gate", "relative_attention", "rel_pos",
+                                        "shared_expert", NULL};
     for (int i = 0; i < m->ckpt->n_tensor; i++) {
         const char *name = m->ckpt->tensors[i].name;
-        if (m->used[i] || strncmp(name, "mtp.", 4) == 0) /* Qwen3-Next's further tokens */
+        if (m->used[i] || strncmp(name, "mtp.", 4) == 0 || of_unread_layer(m, name)) /* mtp: Qwen3-Next's further tokens */
             continue;
         for (const char *const *word = words; *word; word++)
             if (strstr(name, *word)) {
-                err_set(e, ERR_INPUT, "tensor %s changes attention and is not part of family %s", name, m->family->name);
-                return err_hint(e, "the configuration names another family than the weights belong to");
+                err_set(e, ERR_INPUT, "tensor %s changes results and is no part of family %s so configured", name,
+                        m->family->name);
+                return err_hint(e, "the configuration leaves it out, or names another family than the weights belong to");
             }
         if (behind_the_last_layer(m, name)) {
             err_set(e, ERR_INPUT, "tensor %s is of a layer that the configuration does not have", name);

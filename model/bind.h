@@ -18,8 +18,9 @@ enum bind_flag {
     BIND_ANY_BIAS = 32,  /* bind_norm: the bias may be there or not */
 };
 
-/* A linear map: checks the shape (more dimensions than two are flattened: convolutions, stacked experts), takes rows (outputs) first .. first + n_out - 1 of n_total (fused maps).
- * The name is printf-formatted with the layer where it holds %d (layer < 0: taken as it is). */
+/* A linear map: checks the shape (more dimensions than two are flattened: convolutions, stacked experts), takes rows
+ * (outputs) first .. first + n_out - 1 of n_total (fused maps).  %d in the name becomes the layer (layer < 0: the name
+ * is taken as it is). */
 int bind_weight(model *m, weight *out, const char *name, int layer, int64_t n_total, int64_t first, int64_t n_out,
                 int64_t n_in, unsigned flags, err *e);
 /* A vector as float32, values first .. first + n - 1 of n_total. */
@@ -43,7 +44,7 @@ void bind_expert_name(char out[160], const char *pattern, int expert);
 int bind_paired(model *m, weight *out, int d, err *e);
 /* Token embedding and, unless m->tied, the unembedding: both [m->vocab, m->main->width]. */
 int bind_vocabulary(model *m, const char *tokens, const char *output, err *e);
-/* After binding: refuse tensors that nobody bound and whose name says that they change attention. */
+/* After binding: refuse tensors that nobody bound and whose name says that they change results. */
 int bind_check_unused(const model *m, err *e);
 bool bind_has(const model *m, const char *name, int layer);
 

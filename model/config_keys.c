@@ -71,7 +71,7 @@ static int ignore(model *m, const char *key, err *e)
 }
 
 /* How the weights are stored: what bind.c and the families can read.  FP8 must come in tiles of 128 x 128. */
-static int check_quantization(const json *q, err *e)
+static int check_quantization(model *m, const json *q, err *e)
 {
     const char *method = json_str(json_get(q, "quant_method"), NULL);
     const json *tile = json_get(q, "weight_block_size");
@@ -80,12 +80,16 @@ static int check_quantization(const json *q, err *e)
         return 0;
     if (method && strcmp(method, "fp8") == 0) {
         if (tile && json_kind_of(tile) == JSON_LIST && json_count(tile) == 2 && json_int(&rows, json_at(tile, 0)) &&
-            json_int(&cols, json_at(tile, 1)) && rows == 128 && cols == 128)
+            json_int(&cols, json_at(tile, 1)) && rows > 0 && cols > 0 && rows <= 65536 && cols <= 65536) {
+            m->tile_rows = (int)rows;
+            m->tile_cols = (int)cols;
             return 0;
-        return err_set(e, ERR_INPUT, "config.json: quantization_config: weight_block_size must be [128, 128]");
+        }
+        err_set(e, ERR_INPUT, "config.json: quantization_config: weight_block_size must be two positive numbers");
+        return err_hint(e, "fp8 weights with a scale for each tile are read, a single scale for a tensor is not");
     }
     err_set(e, ERR_INPUT, "config.json: quantization_config: quant_method \"%s\" is not supported", method ? method : "(none)");
-    return err_hint(e, "fp8 in tiles of 128 x 128 and mxfp4 are; GGUF files of the model may exist");
+    return err_hint(e, "fp8 in tiles and mxfp4 are; GGUF files of the model may exist");
 }
 
 int config_check_keys(model *m, const json *config, const char *const *known, const char *const *more, err *e)
@@ -98,7 +102,7 @@ int config_check_keys(model *m, const json *config, const char *const *known, co
         if (in_list(known, key) || in_list(more, key) || in_list(harmless, key))
             continue;
         if (strcmp(key, "quantization_config") == 0 && json_kind_of(value) == JSON_MAP) {
-            rc = check_quantization(value, e);
+            rc = check_quantization(m, value, e);
             continue;
         }
         if (suspicious(key) && !switched_off(value)) {

@@ -138,7 +138,7 @@ static int read_scaling(model *m, rope_plan *r, const json *config, const json *
                                         {"llama3", KIND_LLAMA3}, {"yarn", KIND_YARN}, {"dynamic", KIND_DYNAMIC},
                                         {"longrope", KIND_LONGROPE}, {"su", KIND_LONGROPE}, {NULL, 0}};
     int kind = KIND_NONE, rc;
-    double context = 2048, factor = 1;
+    double context = m->main ? (double)m->main->context : 2048, factor = 1;
     if ((rc = config_enum(&kind, scaling, "rope_type|type", kinds, false, e))) {
         err_hint(e, "RoPE scalings of this version: linear, dynamic, llama3, yarn, longrope");
         return rc;

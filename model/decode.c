@@ -4,11 +4,15 @@
 
 #include "base/cancel.h"
 #include "base/mem.h"
+#include "model/rope.h"
 #include "model/runtime.h"
 
 struct decoder {
     runtime *r;
     int64_t max, used;
+    int32_t *ids;       /* [used] what was fed */
+    bool recurrent;     /* some layer has a state */
+    bool lost;          /* a failed call left the cache behind half changed */
     layer_cache *cache; /* [n_layer] */
 };
 
@@ -63,14 +67,15 @@ int decoder_new(decoder **out, runtime *r, const model_input *input, int64_t max
 {
     const model *m = r->m;
     static const model_input none;
+    const model_layer *first = &m->main->layers[0];
     input_lengths n = {0};
     int rc;
-    if (!m->head.unembedding.data || !m->main->layers[0].self.plan.causal) {
-        if (!m->main->layers[0].delta) {
-            err_set(e, ERR_USAGE, "%s is no causal language model: it cannot continue a text", m->name);
-            return err_hint(e, "`run` measures its attention");
-        }
+    if (!m->head.unembedding.data || !(first->delta || first->self.plan.causal)) {
+        err_set(e, ERR_USAGE, "%s is no causal language model: it cannot continue a text", m->name);
+        return err_hint(e, "`run` measures its attention");
     }
+    if (!input && m->encoder)
+        return err_set(e, ERR_USAGE, "%s continues what its encoder reads, and nothing is given for it", m->name);
     if (input && (rc = input_measure(&n, m, input, e)))
         return rc;
     if ((rc = run_towers(r, input ? input : &none, &n, NULL, NULL, e)) || (rc = check_cache(r, max_tokens, e)))
@@ -81,7 +86,8 @@ int decoder_new(decoder **out, runtime *r, const model_input *input, int64_t max
     d->r = r;
     d->max = max_tokens;
     rc = ERR_RESOURCE;
-    if (!(d->cache = mem_array((size_t)m->main->n_layer, sizeof *d->cache, e)))
+    if (!(d->cache = mem_array((size_t)m->main->n_layer, sizeof *d->cache, e)) ||
+        !(d->ids = mem_array((size_t)max_tokens, sizeof *d->ids, e)))
         goto fail;
     for (int l = 0; l < m->main->n_layer; l++) {
         cache_need c = layer_need(r, &m->main->layers[l], max_tokens);
@@ -89,8 +95,7 @@ int decoder_new(decoder **out, runtime *r, const model_input *input, int64_t max
         if ((rc = take(&y->k, c.k, e)) || (rc = take(&y->v, c.v, e)) || (rc = take(&y->cross_k, c.cross_k, e)) ||
             (rc = take(&y->cross_v, c.cross_v, e)) || (rc = take(&y->state, c.state, e)))
             goto fail;
-        if (y->state)
-            memset(y->state, 0, (size_t)c.state * sizeof *y->state);
+        d->recurrent |= y->state != NULL;
     }
     if ((rc = runtime_reserve_logits(r, e)))
         goto fail;
@@ -99,6 +104,40 @@ int decoder_new(decoder **out, runtime *r, const model_input *input, int64_t max
 fail:
     decoder_free(d);
     return rc;
+}
+
+/* Recurrent states as they are before the first token. */
+static void clear_states(decoder *d)
+{
+    const stack *s = d->r->m->main;
+    for (int l = 0; l < s->n_layer; l++)
+        if (d->cache[l].state)
+            memset(d->cache[l].state, 0, (size_t)delta_net_state(s->layers[l].delta) * sizeof(float));
+}
+
+/* Longrope has two sets of frequencies: once a text grows beyond the original context, the keys before are to be
+ * rotated anew, as generation in the reference implementation does it too. */
+static bool keys_outdated(const decoder *d, int64_t n)
+{
+    const model *m = d->r->m;
+    bool same = true;
+    for (int i = 0; i < m->n_rope && d->used > 0; i++)
+        same &= !m->ropes[i].long_divisors || rope_same_frequencies(&m->ropes[i], d->used, d->used + n);
+    return !same;
+}
+
+/* The pass over tokens from .. used + n - 1, and the logits of the last. */
+static int step(decoder *d, int64_t from, int64_t n, const progress *p, err *e)
+{
+    runtime *r = d->r;
+    const stack *s = r->m->main;
+    int64_t end = d->used + n;
+    model_input in = {.ids = d->ids + from, .n = end - from};
+    int rc = runtime_reserve(r, s, in.n, end, d->max, e);
+    if (rc || (rc = run_main(r, &in, in.n, from, d->cache, NULL, p, e)))
+        return rc;
+    run_logits(r, r->buf[BUF_X] + (in.n - 1) * s->width, 1, r->buf[BUF_LOGITS], true);
+    return cancel_check(e); /* the pool skips work once a cancel is asked for: these are no logits */
 }
 
 void decoder_free(decoder *d)
@@ -111,25 +150,31 @@ void decoder_free(decoder *d)
             mem_free_large(parts[i]);
     }
     free(d->cache);
+    free(d->ids);
     free(d);
 }
 
 int decoder_feed(decoder *d, const int32_t *ids, int64_t n, const float **logits, const progress *p, err *e)
 {
     runtime *r = d->r;
-    const stack *s = r->m->main;
-    model_input in = {.ids = ids, .n = n};
+    int64_t placed = r->image_placed, from = d->used;
     int rc = check_main_ids(r->m, ids, n, d->used, e);
     if (rc)
         return rc;
     if (n > d->max - d->used)
         return err_set(e, ERR_FAILED, "the key/value cache holds %lld tokens", (long long)d->max);
-    if ((rc = runtime_reserve(r, s, n, d->used + n, d->max, e)) ||
-        (rc = run_main(r, &in, n, d->used, d->cache, NULL, p, e)))
+    if (d->lost)
+        return err_set(e, ERR_FAILED, "the key/value cache was lost when a step failed");
+    memcpy(d->ids + d->used, ids, (size_t)n * sizeof *ids);
+    if (keys_outdated(d, n))
+        from = 0;
+    if (from == 0)
+        clear_states(d);
+    if ((rc = step(d, from, n, p, e))) {
+        r->image_placed = placed;
+        d->lost = d->used > 0 && (d->recurrent || from == 0);
         return rc;
-    run_logits(r, r->buf[BUF_X] + (n - 1) * s->width, 1, r->buf[BUF_LOGITS], true);
-    if ((rc = cancel_check(e))) /* the pool skips work once a cancel is asked for: these are no logits */
-        return rc;
+    }
     d->used += n;
     *logits = r->buf[BUF_LOGITS];
     return 0;

@@ -37,8 +37,8 @@ static int check_pixels(const embedding *b, const model_input *in, err *e)
         return 0;
     err_set(e, ERR_INPUT, "pixels are [%lld, %lld, %lld], the model reads [%d, %d, %d]", (long long)in->channels,
             (long long)in->height, (long long)in->width, b->channels, b->image_height, b->image_width);
-    return err_hint(e, b->any_size ? "height and width must be multiples of the patch of %d pixels" : "resize the image to that (patch %d)",
-                    b->patch);
+    return err_hint(e, b->any_size ? "height and width must be multiples of the patch of %d pixels"
+                                   : "resize the image to that (patch %d)", b->patch);
 }
 
 static int check_features(const embedding *b, const model_input *in, err *e)
@@ -192,13 +192,14 @@ int run_towers(runtime *r, const model_input *in, const input_lengths *n, const 
     return cancel_check(e);
 }
 
-/* Image features take the places of the image tokens. */
+/* Image features take the places of the image tokens, those of the image tokens before aside: a decoder may be fed its
+ * prompt in pieces. */
 static void place_image(runtime *r, const int32_t *ids, int64_t n)
 {
-    int64_t width = r->m->main->width, next = 0;
-    for (int64_t i = 0; i < n && next < r->n_image; i++)
+    int64_t width = r->m->main->width;
+    for (int64_t i = 0; i < n && r->image_placed < r->n_image; i++)
         if (ids[i] == r->m->image_token)
-            memcpy(r->buf[BUF_X] + i * width, r->buf[BUF_IMAGE] + next++ * width, (size_t)width * sizeof(float));
+            memcpy(r->buf[BUF_X] + i * width, r->buf[BUF_IMAGE] + r->image_placed++ * width, (size_t)width * sizeof(float));
 }
 
 int run_main(runtime *r, const model_input *in, int64_t n, int64_t pos0, layer_cache *cache, const observer *o,
@@ -209,8 +210,9 @@ int run_main(runtime *r, const model_input *in, int64_t n, int64_t pos0, layer_c
     int rc = embed(r, s, in->ids, n, pos0, in, e);
     if (rc)
         return rc;
-    if (r->n_image && pos0 == 0)
-        place_image(r, in->ids, n);
+    if (pos0 == 0)
+        r->image_placed = 0;
+    place_image(r, in->ids, n);
     return stack_layers(&a, e);
 }
 

@@ -62,10 +62,14 @@ int64_t input_keys(const input_lengths *n, const model *m, attn_kind kind);
 
 /* Decoding with a key/value cache. */
 typedef struct decoder decoder;
-/* input: what the encoder or the image tower reads (its ids are not used); NULL for a model of one stack. */
+/* input: what the encoder or the image tower reads, with the ids of the prompt, which are checked but not fed; NULL
+ * where neither reads anything.  r runs nothing else while the decoder is in use. */
 int decoder_new(decoder **out, runtime *r, const model_input *input, int64_t max_tokens, err *e);
 void decoder_free(decoder *d);
-/* Feed n tokens at the next positions; logits [V] of the last one (view, valid until the next call). */
+/* Feed n tokens at the next positions; logits [V] of the last one (view, valid until the next call).  A prompt may
+ * come in pieces.  With dynamic RoPE keys stay rotated for the length at which they came in, so that beyond the
+ * original context pieces and a whole prompt differ, as in the reference implementation.  After an error nothing was
+ * used up; where the cache itself was harmed (recurrent states), later calls fail too. */
 int decoder_feed(decoder *d, const int32_t *ids, int64_t n, const float **logits, const progress *p, err *e);
 
 /* Bytes that forward() will allocate for n tokens, without the states of metrics and maps: an estimate. */

@@ -147,7 +147,9 @@ int stack_layers(pass *a, err *e)
 {
     const stack *s = a->s;
     const observer *o = a->o;
-    int n = s->n_run, rc;
+    int n = s->n_run, rc = cancel_check(e);
+    if (rc) /* the pool skips work once a cancel is asked for: what was embedded is not to be shown */
+        return rc;
     if (s->alibi_slopes)
         fill_key_bias(a);
     if (s->rel_table)

@@ -115,12 +115,15 @@ int model_from_checkpoint(model **out, checkpoint *c, err *e)
     m->ckpt = c;
     m->config = c->gguf ? NULL : c->config;
     m->image_token = -1;
+    m->tile_rows = m->tile_cols = 128;
     m->head.in_scale = m->head.scale = 1;
     m->arena_ = mem_array(1, sizeof(arena), e);
     if (!m->arena_ || !(m->name = model_name(m, e)) ||
         !(m->used = arena_alloc(m->arena_, (size_t)c->n_tensor, sizeof *m->used, e)) || (rc = choose_family(m, e)))
         goto fail;
     if ((rc = m->family->configure(m, e)) || (rc = m->family->bind(m, e)) || (rc = bind_check_unused(m, e))) {
+        if (rc == ERR_INPUT && e && !e->hint[0])
+            err_hint(e, "configuration and weights do not fit each other; fetch both from where the checkpoint came from");
         err_prefix(e, "%s", c->path);
         goto fail;
     }
@@ -149,6 +152,12 @@ void model_free(model *m)
     free(m->arena_);
     free(m->ignored);
     free(m);
+}
+
+void model_assume(model *m, const char *text)
+{
+    if (m->n_assumed < (int)(sizeof m->assumed / sizeof *m->assumed))
+        m->assumed[m->n_assumed++] = text;
 }
 
 int model_stacks(const model *m, const stack *out[MODEL_MAX_STACKS])

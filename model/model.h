@@ -241,6 +241,9 @@ struct model {
     int64_t n_param;             /* elements of all bound tensors, tied ones once */
     int n_ignored;               /* config keys that no family table knows and that do not touch attention */
     const char **ignored;        /* [n_ignored] */
+    int n_assumed;               /* what the file does not say and the family takes for granted, for `info` and `run` */
+    const char *assumed[4];      /* static texts */
+    int tile_rows, tile_cols;    /* elements that share a scale in FP8 weights; 128 x 128 */
     bool *used;                  /* [ckpt->n_tensor] bound by the family */
     void *arena_;
 };
@@ -252,6 +255,9 @@ int model_stacks(const model *m, const stack *out[MODEL_MAX_STACKS]);
 const stack *model_stack(const model *m, attn_kind kind);
 /* Attention of a kind in a layer; NULL when the layer has none (no such stack or layer, a delta-rule layer). */
 const attention_block *model_attention(const model *m, attn_kind kind, int layer);
+
+/* Note a default that the file could not state; text is static. */
+void model_assume(model *m, const char *text);
 
 extern const family *const families[]; /* NULL-terminated */
 

@@ -25,6 +25,16 @@ int runtime_room(runtime *r, buffer b, int64_t rows, int64_t cols, err *e)
     return 0;
 }
 
+void runtime_swap(runtime *r, buffer a, buffer b)
+{
+    float *data = r->buf[a];
+    size_t room = r->room[a];
+    r->buf[a] = r->buf[b];
+    r->room[a] = r->room[b];
+    r->buf[b] = data;
+    r->room[b] = room;
+}
+
 int64_t runtime_logit_rows(const model *m)
 {
     int64_t rows = m->vocab > 0 ? (1 << 23) / m->vocab / 4 : 1;

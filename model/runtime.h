@@ -51,6 +51,7 @@ struct runtime {
     float *buf[BUF_COUNT];
     size_t room[BUF_COUNT];      /* floats */
     int64_t n_source, n_image;   /* rows of BUF_SOURCE and BUF_IMAGE that hold something */
+    int64_t image_placed;        /* rows of BUF_IMAGE that are in the stream already */
     int *chosen;                 /* [R, n_used] experts of each row */
     size_t chosen_room;
     int64_t rope_rows, rope_length; /* positions in the tables, and the sequence length that they are for */
@@ -59,6 +60,8 @@ struct runtime {
 
 /* Make buffer b hold rows x cols floats; its contents are lost when it grows. */
 int runtime_room(runtime *r, buffer b, int64_t rows, int64_t cols, err *e);
+/* Two buffers change places, with their room. */
+void runtime_swap(runtime *r, buffer a, buffer b);
 /* Room for n queries of a stack over n_key keys (self attention), which is the length that length-dependent RoPE
  * scalings see, and RoPE tables for positions below `positions` (n_key or more, when it will grow). */
 int runtime_reserve(runtime *r, const stack *s, int64_t n, int64_t n_key, int64_t positions, err *e);

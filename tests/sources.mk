@@ -19,6 +19,7 @@ cmocka_tests = \
 	tests/test_config \
 	tests/test_config_gguf \
 	tests/test_convert \
+	tests/test_decoding \
 	tests/test_dtype \
 	tests/test_families \
 	tests/test_families_llava \

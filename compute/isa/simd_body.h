@@ -370,12 +370,12 @@ static void simd_gemm_micro(int64_t k, const float *a, const float *b, float *c,
                      m, n, done == 0);
 }
 
-/* The table of the instruction set that includes this. */
 static void simd_layer_norm(float *y, const float *x, const float *w, const float *b, int64_t n, float eps)
 {
     layer_norm_row(y, x, w, b, n, eps);
 }
 
+/* The table of the instruction set that includes this. */
 #define SIMD_KERNELS(name) { \
     .isa = name, \
     .mr = SIMD_MR, \

@@ -22,7 +22,8 @@ static int configure(model *m, err *e)
         (rc = config_int(&s.width, m->config, "d_model", true, 1, 1 << 20, e)) ||
         (rc = config_int(&s.context, m->config, "max_position_embeddings", false, 1, INT32_MAX - 2, e)) ||
         (rc = config_enum(&act, m->config, "activation_function", config_activations, false, e)) ||
-        (rc = config_bool(&scale, m->config, "scale_embedding", e)) || (rc = config_bool(&m->tied, m->config, "tie_word_embeddings", e)) ||
+        (rc = config_bool(&scale, m->config, "scale_embedding", e)) ||
+        (rc = config_bool(&m->tied, m->config, "tie_word_embeddings", e)) ||
         (rc = config_must_be_bool(m->config, "normalize_before", false, e)) ||
         (rc = config_must_be_bool(m->config, "static_position_embeddings", false, e)) ||
         (rc = config_must_be_bool(m->config, "add_final_layer_norm", false, e)) ||

@@ -16,8 +16,7 @@ static int configure(model *m, err *e)
         (m->config && (rc = config_bool(&after, m->config, "apply_residual_connection_post_layernorm", e))) ||
         (rc = decoder_build(m, &s, e)))
         return rc;
-    if (m->config)
-        m->main->context = INT32_MAX; /* nothing ends: positions are distances */
+    m->main->context = INT32_MAX; /* nothing ends: positions are distances */
     m->main->embed.norm = m->main->final_norm;
     for (int l = 0; l < m->main->n_layer; l++)
         m->main->layers[l].at_self.residual_normed = m->main->layers[l].at_mlp.residual_normed = after;

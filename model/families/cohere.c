@@ -7,7 +7,8 @@ static const char *const more_meta[] = {"logit_scale", NULL};
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_SILU, .gated = true, .tied = true, .causal = true};
+    decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_SILU, .gated = true,
+                       .tied = true, .causal = true, .context = 8192};
     double scale = m->config ? 0.0625 : 1;
     bool normed = !m->config && bind_has(m, "blk.%d.attn_q_norm.weight", 0);
     int rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "command-r", more_meta, e);
@@ -20,7 +21,7 @@ static int configure(model *m, err *e)
         m->main->layers[l].parallel = m->main->layers[l].shared_norm = true;
     if (normed)
         decoder_set_qk_norm(m, NORM_LAYER, s.eps, false, true);
-    return decoder_rope(m, "command-r", ROPE_INTERLEAVED, 10000, 1, e);
+    return decoder_rope(m, "command-r", ROPE_INTERLEAVED, m->config ? 500000 : 10000, 1, e);
 }
 
 static int bind(model *m, err *e)

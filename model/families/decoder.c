@@ -7,7 +7,8 @@
 #include "base/mem.h"
 
 static const char *const common_keys[] = {
-    "vocab_size", "hidden_size", "n_embd", "n_embed", "d_model", "dim", "hidden_dim", "activation", "intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size",
+    "vocab_size", "hidden_size", "n_embd", "n_embed", "d_model", "dim", "hidden_dim", "activation",
+    "intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size",
     "num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_attention_heads", "n_head", "n_heads", "num_heads",
     "num_key_value_heads", "head_dim", "hidden_act", "hidden_activation", "activation_function", "max_position_embeddings",
     "n_positions", "n_ctx", "max_seq_len", "rms_norm_eps", "layer_norm_eps", "layer_norm_epsilon", "norm_eps", "norm_epsilon",

@@ -120,7 +120,8 @@ int deepseek_configure(model *m, deepseek_shape *d, err *e)
 {
     const json *c = m->config;
     decoder_shape s = {
-        .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .causal = true, .head_width = 1};
+        .norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .causal = true, .head_width = 1,
+        .context = strcmp(m->family->name, "deepseek_v3") == 0 ? 4096 : 2048};
     expert_shape x = {0};
     double scale = d->rule.scale;
     int64_t shared = 0;

@@ -16,7 +16,8 @@ static void shape_gemma(model *m, const decoder_shape *s)
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_GELU_TANH, .gated = true, .tied = true, .causal = true};
+    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_GELU_TANH, .gated = true,
+                       .tied = true, .causal = true, .context = 8192};
     int rc;
     if (m->config)
         s.head_width = 256;

@@ -31,7 +31,8 @@ static int read_traits(const model *m, traits *t, err *e)
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_GELU_TANH, .gated = true, .tied = true, .causal = true};
+    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_GELU_TANH, .gated = true,
+                       .tied = true, .causal = true, .context = 8192};
     traits t = {.score_cap = 50, .logit_cap = 30, .window = 4096};
     int rc;
     if (m->config)
@@ -39,6 +40,8 @@ static int configure(model *m, err *e)
     rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "gemma2", more_meta, e);
     /* GGUF has no key for the scale: 1 / sqrt(head width), but in the model of 46 layers 1 / sqrt(width / heads). */
     t.scalar = m->config ? 256 : s.layers == 46 ? (double)(s.width / s.heads) : (double)s.head_width;
+    if (!m->config)
+        model_assume(m, "GGUF has no key for the scale of scores: 1 / sqrt(head width) is assumed");
     if (rc || (rc = read_traits(m, &t, e)) || (rc = decoder_build(m, &s, e)))
         return rc;
     m->main->embed.scale = (float)sqrt((double)s.width);

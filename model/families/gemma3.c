@@ -58,7 +58,8 @@ static const char text_defaults[] =
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_GELU_TANH, .gated = true, .tied = true, .causal = true};
+    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_GELU_TANH, .gated = true,
+                       .tied = true, .causal = true, .context = 131072};
     traits t = {.window = m->config ? 4096 : 1024, .pattern = 6};
     const json *text = m->config ? json_get(m->config, "text_config") : NULL;
     int rc;
@@ -72,6 +73,8 @@ static int configure(model *m, err *e)
     rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "gemma3", more_meta, e);
     /* GGUF has no key for the scale: 1 / sqrt(head width), but in the model of 62 layers 1 / sqrt(width / heads). */
     t.scalar = m->config ? 256 : s.layers == 62 ? (double)(s.width / s.heads) : (double)s.head_width;
+    if (!m->config)
+        model_assume(m, "GGUF has no key for the scale of scores: 1 / sqrt(head width) is assumed");
     if (rc || (rc = read_traits(m, &t, e)) || (rc = decoder_build(m, &s, e)))
         return rc;
     m->main->embed.scale = (float)sqrt((double)s.width);

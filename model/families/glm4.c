@@ -6,7 +6,8 @@ static const char *const more_keys[] = {"attention_bias", NULL};
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1.5625e-7 : 0, .act = ACT_SILU, .gated = true, .causal = true};
+    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1.5625e-7 : 0, .act = ACT_SILU, .gated = true,
+                       .causal = true, .context = 131072};
     int rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "glm4", NULL, e);
     if (rc || (rc = decoder_build(m, &s, e)))
         return rc;

@@ -14,7 +14,7 @@ static int expand_types(model *m, const json *types, int64_t window, err *e)
     for (size_t i = 0; i < json_count(types); i++) {
         const json *pair = json_at(types, i), *kinds = json_at(pair, 0);
         int64_t times = 0;
-        if (!kinds || !json_int(&times, json_at(pair, 1)) || times < 1)
+        if (!json_count(kinds) || !json_int(&times, json_at(pair, 1)) || times < 1)
             return err_set(e, ERR_INPUT, "config.json: attention_types must be lists of kinds with a count");
         for (int64_t t = 0; t < times && l <= s->n_layer; t++)
             for (size_t k = 0; k < json_count(kinds) && l <= s->n_layer; k++, l++) {

@@ -44,6 +44,7 @@ static void published_rope(rope_plan *r)
 static int configure(model *m, err *e)
 {
     decoder_shape s = {
+        .context = 131072,
         .norm = NORM_RMS, .eps = m->config ? 1e-5 : 0, .gated = true, .causal = true, .head_width = 64};
     expert_shape x = {0};
     moe like = {.score = MOE_SOFTMAX_OF_CHOSEN, .scale = 1};

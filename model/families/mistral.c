@@ -6,7 +6,9 @@ static const char *const more_keys[] = {"layer_types", "sliding_window", NULL};
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .causal = true, .kv_heads = 0};
+    decoder_shape s = {.norm = NORM_RMS, .eps = 1e-6, .act = ACT_SILU, .gated = true, .causal = true,
+                       .context = 131072};
+    s.window = json_get(m->config, "sliding_window") ? 0 : 4096; /* null: none */
     int rc = config_int(&s.window, m->config, "sliding_window", false, 1, INT32_MAX, e);
     if (rc || (rc = decoder_read_config(m, &s, more_keys, e)) || (rc = decoder_build(m, &s, e)) ||
         (rc = decoder_windows(m, m->config, s.window, 0, false, e)))

@@ -9,7 +9,7 @@ static const char *const more_keys[] = {
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_RMS, .eps = 1e-5, .act = ACT_SILU, .gated = true, .causal = true};
+    decoder_shape s = {.norm = NORM_RMS, .context = 131072, .eps = 1e-5, .act = ACT_SILU, .gated = true, .causal = true};
     expert_shape x = {0};
     moe like = {.score = MOE_SOFTMAX, .normalise = true, .scale = 1};
     int rc = config_int(&s.window, m->config, "sliding_window", false, 1, INT32_MAX, e);

@@ -32,7 +32,8 @@ static int windows_and_ropes(model *m, int width, err *e)
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_LAYER, .eps = 1e-5, .act = ACT_GELU_ERF, .gated = true, .tied = true};
+    decoder_shape s = {.norm = NORM_LAYER, .eps = 1e-5, .act = ACT_GELU_ERF, .gated = true, .tied = true,
+                       .context = 8192};
     int rc = decoder_read_config(m, &s, more_keys, e);
     s.kv_heads = s.heads;
     if (rc || (rc = decoder_build(m, &s, e)))

@@ -6,7 +6,8 @@ static const char *const more_keys[] = {"attention_bias", "mlp_bias", "norm_bias
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_RELU2, .causal = true};
+    decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_RELU2, .causal = true,
+                       .context = 4096};
     int rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "nemotron", NULL, e);
     if (rc || (rc = decoder_build(m, &s, e)))
         return rc;

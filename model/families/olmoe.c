@@ -13,6 +13,7 @@ static const char *const more_meta[] = {
 static int configure(model *m, err *e)
 {
     decoder_shape s = {
+        .context = 4096,
         .norm = NORM_RMS, .eps = m->config ? 1e-5 : 0, .act = ACT_SILU, .gated = true, .causal = true};
     expert_shape x = {0};
     moe like = {.score = MOE_SOFTMAX, .scale = 1};

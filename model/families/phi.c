@@ -4,10 +4,26 @@
 
 static const char *const more_keys[] = {"qk_layernorm", NULL};
 
+/* A converter of the time wrote as many key/value heads as heads, and an MLP of 4 widths, whatever the weights are. */
+static void trust_tensors(model *m, decoder_shape *s)
+{
+    const checkpoint_tensor *k = checkpoint_find(m->ckpt, "blk.0.attn_k.weight"), *up = checkpoint_find(m->ckpt, "blk.0.ffn_up.weight");
+    int64_t rows = k && k->t.n_dim == 2 ? k->t.shape[0] : 0, inner = up && up->t.n_dim == 2 ? up->t.shape[0] : 0;
+    bool heads = rows > 0 && rows % s->head_width == 0 && rows / s->head_width < s->kv_heads;
+    if (heads)
+        s->kv_heads = rows / s->head_width;
+    if (inner > 0 && inner <= 1 << 24)
+        s->ffn = inner;
+    if (heads)
+        model_assume(m, "the file states other numbers of key/value heads than its tensors have: the tensors count");
+}
+
 static int configure(model *m, err *e)
 {
     decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_GELU_NEW, .causal = true};
     int rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "phi2", NULL, e);
+    if (!rc && !m->config)
+        trust_tensors(m, &s);
     if (rc || (m->config && (rc = config_must_be_bool(m->config, "qk_layernorm", false, e))) || (rc = decoder_build(m, &s, e)))
         return rc;
     for (int l = 0; l < m->main->n_layer; l++)

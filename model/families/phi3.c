@@ -7,7 +7,8 @@ static const char *const more_meta[] = {"attention.sliding_window", NULL};
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-5 : 0, .act = ACT_SILU, .gated = true, .causal = true};
+    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-5 : 0, .act = ACT_SILU, .gated = true,
+                       .causal = true, .context = 4096};
     int rc = m->config ? config_int(&s.window, m->config, "sliding_window", false, 1, INT32_MAX, e)
                        : meta_int(&s.window, m->ckpt->gguf, "phi3", "attention.sliding_window", false, 0, INT32_MAX, e);
     if (rc || (rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "phi3", more_meta, e)) ||

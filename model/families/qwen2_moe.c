@@ -26,6 +26,7 @@ static int windows(model *m, err *e)
 static int configure(model *m, err *e)
 {
     decoder_shape s = {
+        .context = 32768,
         .norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_SILU, .gated = true, .causal = true};
     expert_shape x = {0};
     moe like = {.score = MOE_SOFTMAX, .scale = 1};

@@ -6,7 +6,8 @@ static const char *const more_keys[] = {"layer_types", "use_sliding_window", "sl
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_SILU, .gated = true, .causal = true};
+    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_SILU, .gated = true,
+                       .causal = true, .context = 32768};
     int rc;
     if (m->config)
         s.head_width = 128;

@@ -11,6 +11,7 @@ static const char *const more_keys[] = {
 static int configure(model *m, err *e)
 {
     decoder_shape s = {
+        .context = 32768,
         .norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_SILU, .gated = true, .causal = true};
     expert_shape x = {0};
     moe like = {.score = MOE_SOFTMAX, .normalise = !m->config, .scale = 1}; /* GGUF has no key: always true */

@@ -91,6 +91,7 @@ static int mix_layers(model *m, const delta_shape *d, double eps, err *e)
 static int configure(model *m, err *e)
 {
     decoder_shape s = {
+        .context = 32768,
         .norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_SILU, .gated = true, .causal = true};
     expert_shape x = {0};
     moe like = {.score = MOE_SOFTMAX, .normalise = true, .scale = 1};

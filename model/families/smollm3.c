@@ -26,7 +26,8 @@ static int drop_positions(model *m, err *e)
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_SILU, .gated = true, .tied = true, .causal = true};
+    decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_SILU, .gated = true,
+                       .tied = true, .causal = true, .context = 32768};
     int64_t window = 0;
     int rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "smollm3", NULL, e);
     if (rc || (rc = decoder_build(m, &s, e)))
@@ -34,7 +35,7 @@ static int configure(model *m, err *e)
     if (m->config && ((rc = config_int(&window, m->config, "sliding_window", false, 1, INT32_MAX, e)) ||
                       (rc = decoder_windows(m, m->config, window, 0, false, e))))
         return rc;
-    if ((rc = decoder_rope(m, "smollm3", ROPE_HALF, 10000, 1, e)))
+    if ((rc = decoder_rope(m, "smollm3", ROPE_HALF, m->config ? 2e6 : 10000, 1, e)))
         return rc;
     return drop_positions(m, e);
 }

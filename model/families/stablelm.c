@@ -12,7 +12,8 @@ static const char *const more_meta[] = {"use_parallel_residual", NULL};
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_SILU, .gated = true, .causal = true};
+    decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_SILU, .gated = true,
+                       .causal = true, .context = 4096};
     bool parallel = false, qk = !m->config && bind_has(m, "blk.%d.attn_q_norm.weight", 0);
     int rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "stablelm", more_meta, e);
     if (rc || (rc = m->config ? config_bool(&parallel, m->config, "use_parallel_residual", e)

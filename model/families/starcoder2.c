@@ -6,7 +6,8 @@ static const char *const more_keys[] = {"sliding_window", "use_bias", "norm_type
 
 static int configure(model *m, err *e)
 {
-    decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_GELU_TANH, .tied = true, .causal = true};
+    decoder_shape s = {.norm = NORM_LAYER, .eps = m->config ? 1e-5 : 0, .act = ACT_GELU_TANH, .tied = true,
+                       .causal = true, .context = 4096};
     int rc = m->config ? config_int(&s.window, m->config, "sliding_window", false, 1, INT32_MAX, e) : 0;
     static const config_name layer_norm[] = {{"layer_norm", 0}, {NULL, 0}}, plain[] = {{"default", 0}, {NULL, 0}};
     int any;

@@ -98,8 +98,15 @@ static int configure(model *m, err *e)
 {
     /* GGUF has no key for the largest distance: it is the 128 of all published models. */
     t5_shape t = {.s = {.norm = {.kind = NORM_RMS}, .pre = true, .scale = 1, .context = INT32_MAX}, .buckets = 32, .distance = 128};
+    if (!m->config)
+        model_assume(m, "GGUF has no key for the largest relative distance: 128 is assumed");
     int rc = m->config ? read_config(m, &t, e) : read_meta(m, &t, e);
-    if (rc || (rc = encdec_stack(m, &m->encoder, ATTN_ENCODER, &t.s, e)))
+    if (rc)
+        return rc;
+    if (t.distance <= t.buckets / 2) /* that many buckets of the decoder are exact, the others logarithmic */
+        return err_set(e, ERR_INPUT, "relative positions up to %lld do not fill %lld buckets", (long long)t.distance,
+                       (long long)t.buckets);
+    if ((rc = encdec_stack(m, &m->encoder, ATTN_ENCODER, &t.s, e)))
         return rc;
     t.s.layers = t.decoder_layers;
     if ((rc = encdec_stack(m, &m->main, ATTN_SELF, &t.s, e)))
