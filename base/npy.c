@@ -309,6 +309,62 @@ int npy_check_shape(int64_t *count, size_t *data_bytes, npy_dtype d, int n_dim, 
     return 0;
 }
 
+static void copy_element(unsigned char *to, const unsigned char *from, size_t size)
+{
+    switch (size) { /* constant sizes: each copy is one instruction */
+    case 8: memcpy(to, from, 8); break;
+    case 4: memcpy(to, from, 4); break;
+    case 2: memcpy(to, from, 2); break;
+    default: *to = *from;
+    }
+}
+
+/* Transpose [columns, rows], columns `from_step` elements apart, to [rows, columns], rows `to_step` apart, in squares
+ * that stay in the cache. */
+static void transpose(unsigned char *to, int64_t to_step, const unsigned char *from, int64_t from_step, int64_t rows,
+                      int64_t columns, size_t size)
+{
+    enum { SQUARE = 32 };
+    for (int64_t r0 = 0; r0 < rows; r0 += SQUARE) {
+        int64_t r1 = rows - r0 < SQUARE ? rows : r0 + SQUARE;
+        for (int64_t c0 = 0; c0 < columns; c0 += SQUARE) {
+            int64_t c1 = columns - c0 < SQUARE ? columns : c0 + SQUARE;
+            for (int64_t r = r0; r < r1; r++)
+                for (int64_t c = c0; c < c1; c++)
+                    copy_element(to + (size_t)(r * to_step + c) * size, from + (size_t)(c * from_step + r) * size,
+                                 size);
+        }
+    }
+}
+
+/* Copy an array of at least two dimensions, in column-major order, into a block of its own.  The first dimension is
+ * contiguous in the file and the last one in the copy; those between them are walked in the order of the copy. */
+static int to_row_major(npy *a, err *e)
+{
+    size_t size = npy_dtype_size(a->dtype);
+    int last = a->n_dim - 1;
+    int64_t first = a->shape[0], columns = a->shape[last], middle = 1, at[NPY_MAX_DIM] = {0};
+    unsigned char *block = mem_array((size_t)a->count, size, e);
+
+    if (!block)
+        return ERR_RESOURCE;
+    for (int i = 1; i < last; i++)
+        middle *= a->shape[i];
+    for (int64_t m = 0; a->count && m < middle; m++) {
+        int64_t from = 0, step = first;
+        for (int i = 1; i < last; i++) {
+            from += at[i] * step;
+            step *= a->shape[i];
+        }
+        transpose(block + (size_t)(m * columns) * size, middle * columns,
+                  (const unsigned char *)a->data + (size_t)from * size, step, first, columns, size);
+        for (int i = last - 1; i >= 1 && ++at[i] == a->shape[i]; i--)
+            at[i] = 0;
+    }
+    a->data = a->owned = block;
+    return 0;
+}
+
 int npy_parse(npy *out, const void *bytes, size_t size, err *e)
 {
     const unsigned char *b = bytes;
@@ -337,11 +393,6 @@ int npy_parse(npy *out, const void *bytes, size_t size, err *e)
     int rc = parse_dict(&a, &fortran, &c, e);
     if (rc)
         return rc;
-    if (fortran && a.n_dim > 1) {
-        err_set(e, ERR_INPUT, "column-major order (fortran_order) is not supported");
-        return err_hint(e, "save numpy.ascontiguousarray(a) instead");
-    }
-
     size_t need, have = size - start - length;
     rc = npy_check_shape(&a.count, &need, a.dtype, a.n_dim, a.shape, e);
     if (rc)
@@ -351,6 +402,8 @@ int npy_parse(npy *out, const void *bytes, size_t size, err *e)
         return err_hint(e, "the file is damaged or incomplete: write it again, for example with numpy.save");
     }
     a.data = b + start + length;
+    if (fortran && a.n_dim > 1 && (rc = to_row_major(&a, e)))
+        return rc;
     *out = a;
     return 0;
 }
@@ -366,6 +419,8 @@ int npy_load(npy *out, const char *path, err *e)
     rc = npy_parse(&a, m.data, m.size, e);
     if (rc) {
         err_prefix(e, "%s", path);
+    } else if (a.owned) {
+        *out = a;
     } else {
         size_t n = (size_t)a.count * npy_dtype_size(a.dtype);
         a.owned = mem_array(n, 1, e);

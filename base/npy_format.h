@@ -8,7 +8,8 @@
 enum { NPY_HEADER_MAX = 512 };
 
 /* Describe the array held by size bytes at bytes (a whole NPY file); out->data points into them.  The
- * data must fill the rest exactly. */
+ * data must fill the rest exactly.  An array in column-major order is copied into row-major order and owned by
+ * out. */
 int npy_parse(npy *out, const void *bytes, size_t size, err *e);
 
 /* Check the shape and multiply it; data_bytes is count times the element size. */

@@ -1,6 +1,6 @@
 /* NumPy files: NPY (format 1.0 - 3.0) and NPZ (zip of NPY, members stored or deflated, zip64 accepted).
  *
- * Reading takes C order; fortran_order files of more than one dimension are refused by name.  Lengths are
+ * Arrays in column-major order (fortran_order) are put in row-major order as they are read.  Lengths are
  * checked against the file before use; an inflated member can be at most the size its zip entry declares. */
 #ifndef ATTNSCOPE_BASE_NPZ_H
 #define ATTNSCOPE_BASE_NPZ_H
@@ -22,7 +22,7 @@ typedef struct npy {
     int64_t shape[NPY_MAX_DIM];
     int64_t count;          /* product of shape */
     const void *data;       /* C order, little-endian; may be unaligned */
-    void *owned;            /* non-NULL when data was inflated or copied: npy_free releases it */
+    void *owned;            /* non-NULL when data was inflated, copied or reordered: npy_free releases it */
 } npy;
 
 size_t npy_dtype_size(npy_dtype d);
@@ -48,7 +48,7 @@ bool npz_has(const npz *z, const char *name);
 /* Bytes that unpacking every deflated array would take; SIZE_MAX when they cannot be counted. */
 size_t npz_unpacked_size(const npz *z);
 /* One array; ERR_INPUT when absent.  Stored members are views into the mapped file (valid until
- * npz_close); deflated ones are owned by out. */
+ * npz_close); deflated ones, and those in column-major order, are owned by out. */
 int npz_get(npy *out, const npz *z, const char *name, err *e);
 
 /* Writing: members one after another, each in one call or in pieces (so that an array larger than memory

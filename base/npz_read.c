@@ -184,7 +184,10 @@ static int get(npy *out, const zip_member *m, err *e)
         free(inflated);
         return rc;
     }
-    a.owned = inflated;
+    if (a.owned)
+        free(inflated); /* the array was reordered into a block of its own */
+    else
+        a.owned = inflated;
     *out = a;
     return 0;
 }

@@ -22,6 +22,12 @@ const param config_params[] = {
     {.name = NULL},
 };
 
+const param tokenizer_params[] = {
+    {.name = "tokenizer", .kind = PARAM_PATH, .value = "FILE",
+     .help = "tokenizer of MODEL, where none lies with its weights: a file or directory that tokenize takes"},
+    {.name = NULL},
+};
+
 const char *precision_name(precision p)
 {
     return precision_names[p];
@@ -81,9 +87,14 @@ static const char *option_config(const command_args *a)
     return params_row(a->p, "config") ? params_str(a->p, "config") : NULL;
 }
 
+static const char *option_tokenizer(const command_args *a)
+{
+    return params_row(a->p, "tokenizer") ? params_str(a->p, "tokenizer") : NULL;
+}
+
 int choose_model(session *s, const command_args *a, bool run, loaded_model **out, err *e)
 {
-    int rc = session_model_with(s, a->n > 0 ? a->word[0] : NULL, option_config(a), out, e);
+    int rc = session_model_with(s, a->n > 0 ? a->word[0] : NULL, option_config(a), option_tokenizer(a), out, e);
     if (!rc && run)
         rc = session_runtime(s, *out, (int)option_threads(s, a), option_precision(s, a), e);
     return rc;
@@ -100,7 +111,7 @@ int choose_checkpoint(session *s, const command_args *a, bool weights_only, cons
         rc = checkpoint_open_with(opened, a->word[0], &o, e);
         *out = *opened;
     } else {
-        rc = session_model_with(s, NULL, o.config, &lm, e);
+        rc = session_model_with(s, NULL, o.config, NULL, &lm, e);
         *out = rc ? NULL : lm->m->ckpt;
     }
     return rc;
@@ -274,6 +285,7 @@ char *repeatable_command(const command_args *a, const repeat_facts *facts, err *
             put_shell_word(&b, f->model_path);
         }
         put_option(&b, "config", f->config);
+        put_option(&b, "tokenizer", f->tokenizer);
         put_option(&b, "precision", f->precision);
         put_words(&b, a, &p.command[0], f);
     }

@@ -15,6 +15,8 @@ void say(const session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 extern const param precision_params[];
 /* --config: of every command that takes a MODEL and opens it with choose_model. */
 extern const param config_params[];
+/* --tokenizer: of those among them that need text. */
+extern const param tokenizer_params[];
 const char *precision_name(precision p);
 /* Options first, then the session's settings. */
 int64_t option_threads(const session *s, const command_args *a);
@@ -42,6 +44,7 @@ int run_without_values(store *st, int64_t run, err *e);
 typedef struct repeat_facts {
     const char *model_path;   /* of the loaded model: put behind the verb */
     const char *config;       /* with which the loaded model was opened */
+    const char *tokenizer;    /* likewise */
     const char *precision;    /* from a setting */
     const char *isa;          /* from a setting: an option before the verb */
     const char *stdin_text;   /* what --prompt-file - read: put as --prompt in its place */

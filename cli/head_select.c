@@ -131,12 +131,27 @@ static int add_kind(selection *out, const head_word *w, const char *word, err *e
     return err_hint(e, "`info` prints the attention of each layer");
 }
 
+/* ", enc. or cross. before it": the kinds that a word may name. */
+static const char *prefixes(char *out, size_t size, const model *m)
+{
+    size_t len = 0;
+    out[0] = '\0';
+    for (int k = ATTN_SELF + 1; k <= ATTN_VISION; k++)
+        if (model_stack(m, (attn_kind)k))
+            len += (size_t)snprintf(out + len, size - len, "%s%s.", len ? " or " : ", with ", attn_kind_name((attn_kind)k));
+    if (len)
+        snprintf(out + len, size - len, " before it");
+    return out;
+}
+
 static int add_word(selection *out, const char *word, err *e)
 {
     head_word w;
     if (!read_word(&w, word)) {
+        char kinds[64];
         err_set(e, ERR_USAGE, "'%s' names no head", word);
-        return err_hint(e, "write L1H3, L1H* (a layer), L*H0, L0-3H2 or all; separate several with commas");
+        return err_hint(e, "write L1H3, L1H* (a layer), L*H0, L0-3H2 or all%s; separate several with commas",
+                        prefixes(kinds, sizeof kinds, out->m));
     }
     if (!w.prefixed && !w.every)
         w.kind = out->m->main->kind;

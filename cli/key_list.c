@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/mem.h"
 #include "cli/command_util.h"
 #include "cli/json_line.h"
@@ -62,6 +63,11 @@ static void put_gguf_number(strbuf *b, const gguf_kv *kv, uint64_t i)
         strbuf_puts(b, yes ? "true" : "false");
     else if (gguf_int(&whole, kv, i))
         strbuf_printf(b, "%" PRId64, whole);
+    else if (kv->element == GGUF_U64 && i < kv->count) { /* beyond int64 */
+        uint64_t large;
+        memcpy(&large, kv->data + i * sizeof large, sizeof large);
+        strbuf_printf(b, "%" PRIu64, large);
+    }
     else if (kv->element == GGUF_F32 && gguf_real(&real, kv, i))
         put_float(b, (float)real);
     else if (gguf_real(&real, kv, i))

@@ -88,7 +88,7 @@ static int no_tokenizer(const loaded_model *lm, err *e)
     if (!e || !e->code)
         err_set(e, ERR_INPUT, "%s has no tokenizer", lm->path);
     int rc = lm->tok_err.code ? lm->tok_err.code : ERR_INPUT;
-    err_hint(e, "the model can be run on token ids: --ids 0,17,42");
+    err_hint(e, "name one with --tokenizer FILE, or run the model on token ids: --ids 0,17,42");
     return rc;
 }
 

@@ -32,9 +32,17 @@ typedef struct prompt_input {
     float *pixels, *features;
     media_file file;
     double frame_seconds;  /* of sound: from one position of the encoder to the next; 0: not known */
+    double sound_seconds;  /* length of the sound file; 0: none was read */
+    double most_seconds;   /* of it that the model hears: what is behind is cut off */
     char *label;           /* from the request */
     int64_t n_cut;         /* tokens that were cut off */
 } prompt_input;
+
+/* The sound file is longer than what the model hears. */
+static inline bool sound_is_cut(const prompt_input *in)
+{
+    return in->sound_seconds > in->most_seconds;
+}
 
 /* What options other than the prompt itself say. */
 typedef struct prompt_rules {

@@ -38,6 +38,7 @@ static int read_image(prompt_input *out, const loaded_model *lm, const char *pat
     const char *folder;
     image_plan plan;
     image im;
+    float *pixels;
     int height, width;
     int rc = folder_of(&folder, lm, "--pixels", e);
     if (!rc)
@@ -46,10 +47,11 @@ static int read_image(prompt_input *out, const loaded_model *lm, const char *pat
         rc = name_file(&out->file, "image", path, e);
     if (rc || (rc = image_load(&im, path, e)))
         return rc;
-    rc = image_pixels(&out->pixels, &height, &width, &im, &plan, e);
+    rc = image_pixels(&pixels, &height, &width, &im, &plan, e);
     image_free(&im);
     if (rc)
         return rc;
+    out->pixels = pixels;
     out->in.channels = 3;
     out->in.height = height;
     out->in.width = width;
@@ -60,8 +62,8 @@ static int read_audio(prompt_input *out, const loaded_model *lm, const char *pat
 {
     const char *folder;
     mel_plan plan;
-    float *samples = NULL;
-    int64_t n;
+    float *samples = NULL, *features;
+    int64_t n, n_frame;
     int rate;
     int rc = folder_of(&folder, lm, "--features", e);
     if (!rc)
@@ -70,22 +72,31 @@ static int read_audio(prompt_input *out, const loaded_model *lm, const char *pat
         rc = name_file(&out->file, "audio", path, e);
     if (rc || (rc = wav_load(&samples, &n, &rate, path, e)))
         return rc;
-    rc = whisper_log_mel(&out->features, &out->in.n_frame, samples, n, rate, &plan, e);
+    rc = whisper_log_mel(&features, &n_frame, samples, n, rate, &plan, e);
     free(samples);
+    if (rc)
+        return rc;
+    out->features = features;
+    out->in.n_frame = n_frame;
     out->in.n_mel = plan.feature_size;
     out->frame_seconds = 2.0 * plan.hop_length / plan.sampling_rate;
-    return rc;
+    out->sound_seconds = (double)n / rate;
+    out->most_seconds = plan.chunk_length;
+    return 0;
 }
 
+/* What a reader leaves in its result when it fails is not ours: only finished numbers get into out. */
 int media_read(prompt_input *out, const loaded_model *lm, const prompt_request *q, err *e)
 {
     int64_t shape[3];
+    float *values;
     int rc = 0;
     if (q->image) {
         rc = read_image(out, lm, q->image, e);
     } else if (q->pixels) {
         rc = name_file(&out->file, "pixels", q->pixels, e);
-        if (!rc && !(rc = pixels_from_npy(&out->pixels, shape, q->pixels, e))) {
+        if (!rc && !(rc = pixels_from_npy(&values, shape, q->pixels, e))) {
+            out->pixels = values;
             out->in.channels = shape[0];
             out->in.height = shape[1];
             out->in.width = shape[2];
@@ -94,7 +105,8 @@ int media_read(prompt_input *out, const loaded_model *lm, const prompt_request *
         rc = read_audio(out, lm, q->audio, e);
     } else if (q->features) {
         rc = name_file(&out->file, "features", q->features, e);
-        if (!rc && !(rc = features_from_npy(&out->features, shape, q->features, e))) {
+        if (!rc && !(rc = features_from_npy(&values, shape, q->features, e))) {
+            out->features = values;
             out->in.n_mel = shape[0];
             out->in.n_frame = shape[1];
         }

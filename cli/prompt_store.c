@@ -172,7 +172,10 @@ void prompt_describe(strbuf *out, const prompt_input *in, const loaded_model *lm
         describe_list(out, &in->source);
         strbuf_puts(out, ", target of ");
     } else if (m->encoder) {
-        strbuf_printf(out, "%" PRId64 " frames of audio, target of ", n.encoder);
+        strbuf_printf(out, "%" PRId64 " frames of audio", n.encoder);
+        if (sound_is_cut(in))
+            strbuf_printf(out, " (the first %g s of %.6g s)", in->most_seconds, in->sound_seconds);
+        strbuf_puts(out, ", target of ");
     }
     if (in->main.ids)
         describe_list(out, &in->main);

@@ -23,6 +23,7 @@ static void loaded_model_free(loaded_model *lm)
     runtime_free(lm->rt);
     tokenizer_free(lm->tok);
     model_free(lm->m);
+    free(lm->tokenizer);
     free(lm->config);
     free(lm->path);
     free(lm);
@@ -105,13 +106,13 @@ static bool changed_on_disk(const loaded_model *lm)
     return false;
 }
 
-/* The tokenizer lies beside the weights, or beside the configuration that was named for them. */
+/* The tokenizer that was named, else the one with or beside the weights, or beside the configuration that was named
+ * for them. */
 static int open_tokenizer(loaded_model *lm, err *e)
 {
-    const checkpoint *c = lm->m->ckpt;
-    if (c->gguf)
-        return tokenizer_from_gguf(&lm->tok, c->gguf, e);
-    int rc = tokenizer_open(&lm->tok, c->directory ? c->directory : lm->path, e);
+    if (lm->tokenizer)
+        return tokenizer_open(&lm->tok, lm->tokenizer, e);
+    int rc = tokenizer_of_checkpoint(&lm->tok, lm->m->ckpt, e);
     if (rc != ERR_INPUT || !lm->config)
         return rc;
     const char *slash = strrchr(lm->config, '/');
@@ -124,26 +125,28 @@ static int open_tokenizer(loaded_model *lm, err *e)
     return rc;
 }
 
-static int open_model(loaded_model *lm, const char *path, const char *config, err *e)
+static int open_model(loaded_model *lm, const char *path, const char *config, const char *tokenizer_path, err *e)
 {
     const checkpoint_options o = {.config = config};
     checkpoint *c;
     lm->path = mem_strdup(path, e);
-    if (!lm->path || (config && !(lm->config = mem_strdup(config, e))))
+    if (!lm->path || (config && !(lm->config = mem_strdup(config, e))) ||
+        (tokenizer_path && !(lm->tokenizer = mem_strdup(tokenizer_path, e))))
         return ERR_RESOURCE;
     int rc = checkpoint_open_with(&c, path, &o, e);
     return rc ? rc : model_from_checkpoint(&lm->m, c, e);
 }
 
-static int load(loaded_model **out, const char *path, const char *config, err *e)
+static int load(loaded_model **out, const char *path, const char *config, const char *tokenizer_path, err *e)
 {
     loaded_model *lm = mem_array(1, sizeof *lm, e);
     if (!lm)
         return ERR_RESOURCE;
-    int rc = open_model(lm, path, config, e);
+    int rc = open_model(lm, path, config, tokenizer_path, e);
     if (!rc && open_tokenizer(lm, &lm->tok_err) != 0) {
         lm->tok = NULL; /* raw ids still work: who needs text reports tok_err */
-        rc = lm->tok_err.code == ERR_RESOURCE || lm->tok_err.code == ERR_CANCELLED ? lm->tok_err.code : 0;
+        bool fatal = lm->tokenizer || lm->tok_err.code == ERR_RESOURCE || lm->tok_err.code == ERR_CANCELLED;
+        rc = fatal ? lm->tok_err.code : 0;
         if (rc && e)
             *e = lm->tok_err;
     }
@@ -155,7 +158,8 @@ static int load(loaded_model **out, const char *path, const char *config, err *e
     return 0;
 }
 
-int session_model_with(session *s, const char *path, const char *config, loaded_model **out, err *e)
+int session_model_with(session *s, const char *path, const char *config, const char *tokenizer_path,
+                       loaded_model **out, err *e)
 {
     if (!path && config) {
         err_set(e, ERR_USAGE, "--config without a model");
@@ -164,20 +168,24 @@ int session_model_with(session *s, const char *path, const char *config, loaded_
     if (!path) {
         if (!s->current) {
             err_set(e, ERR_USAGE, "no model is loaded");
-            return err_hint(e, "name one (a directory or a .gguf file) after the verb, or `load` it first");
+            return err_hint(e, "name one (a directory or a model file) after the verb, or `load` it first");
         }
         path = s->current->path;
     }
-    bool same = s->current && !strcmp(path, s->current->path) &&
-                (!config || (s->current->config && !strcmp(config, s->current->config)));
-    if (same && !config)
-        config = s->current->config;
+    bool same = s->current && !strcmp(path, s->current->path);
+    if (same) { /* what is not named stays */
+        const char *old_config = s->current->config, *old_tokenizer = s->current->tokenizer;
+        same = (!config || (old_config && !strcmp(config, old_config))) &&
+               (!tokenizer_path || (old_tokenizer && !strcmp(tokenizer_path, old_tokenizer)));
+        config = config ? config : old_config;
+        tokenizer_path = tokenizer_path ? tokenizer_path : old_tokenizer;
+    }
     if (same && !changed_on_disk(s->current)) {
         *out = s->current;
         return 0;
     }
     loaded_model *lm = NULL;
-    int rc = load(&lm, path, config, e);
+    int rc = load(&lm, path, config, tokenizer_path, e);
     if (rc)
         return rc;
     loaded_model_free(s->current);
@@ -188,7 +196,7 @@ int session_model_with(session *s, const char *path, const char *config, loaded_
 
 int session_model(session *s, const char *path, loaded_model **out, err *e)
 {
-    return session_model_with(s, path, NULL, out, e);
+    return session_model_with(s, path, NULL, NULL, out, e);
 }
 
 int session_runtime(session *s, loaded_model *lm, int threads, precision prec, err *e)

@@ -18,6 +18,7 @@ typedef struct loaded_model {
     char *path;
     char *config;         /* the configuration that the user named; NULL when none was */
     model *m;
+    char *tokenizer;      /* the tokenizer that the user named; NULL when none was */
     tokenizer *tok;       /* NULL when the checkpoint has none */
     err tok_err;          /* why there is none */
     runtime *rt;          /* made when first needed, for the session's threads and precision */
@@ -52,9 +53,10 @@ int session_use_store(session *s, const char *path, err *e);
 /* Load a model, or the one already loaded when path is the same (or NULL: the current one; none: an error
  * with a hint).  Its tokenizer is opened with it. */
 int session_model(session *s, const char *path, loaded_model **out, err *e);
-/* The same with a configuration for weights that lie without one (checkpoint_options.config).  config NULL: the
- * model's own, or the one that it is loaded with already. */
-int session_model_with(session *s, const char *path, const char *config, loaded_model **out, err *e);
+/* The same with a configuration for weights that lie without one (checkpoint_options.config), and a tokenizer
+ * (a path for tokenizer_open).  NULL: the model's own, or the one that it is loaded with already. */
+int session_model_with(session *s, const char *path, const char *config, const char *tokenizer_path,
+                       loaded_model **out, err *e);
 /* Pool and scratch for a loaded model. */
 int session_runtime(session *s, loaded_model *lm, int threads, precision prec, err *e);
 

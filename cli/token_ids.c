@@ -11,7 +11,8 @@
 #include "base/param.h"
 
 #define MAX_IDS_BYTES ((size_t)64 << 20)
-#define ID_SEPARATORS ", \t\r\n[]"
+#define ID_BLANKS " \t\r\n[]"
+#define ID_SEPARATORS "," ID_BLANKS
 
 static bool has_suffix(const char *s, const char *suffix)
 {
@@ -45,7 +46,23 @@ static int ids_from_npy(int32_t **ids, int64_t *n, const npy *a, const char *whe
     return 0;
 }
 
-/* "0, 17 42" or "[0, 17, 42]"; file: where the text is from, NULL for an option of the command line. */
+static int refuse_text(const char *file, const char *option, const char *s, size_t len, err *e)
+{
+    int rc;
+    if (len)
+        rc = err_set(e, file ? ERR_INPUT : ERR_USAGE, "%s: '%.*s' is no token id", file ? file : option,
+                     (int)(len < 40 ? len : 40), s);
+    else
+        rc = err_set(e, file ? ERR_INPUT : ERR_USAGE, "%s: a token id is missing at a comma", file ? file : option);
+    if (file)
+        err_hint(e, "the file must hold numbers separated by commas, blanks or line ends");
+    else
+        err_hint(e, "give numbers separated by commas (%s 0,17,42) or a file (%s ids.npy)", option, option);
+    return rc;
+}
+
+/* "0, 17 42" or "[0, 17, 42]"; a comma stands between two numbers.  file: where the text is from, NULL for an
+ * option of the command line. */
 static int ids_from_text(int32_t **ids, int64_t *n, const char *text, const char *file, const char *option,
                          err *e)
 {
@@ -54,31 +71,37 @@ static int ids_from_text(int32_t **ids, int64_t *n, const char *text, const char
     if (!v)
         return ERR_RESOURCE;
     int64_t count = 0;
-    for (const char *s = text; *s;) {
-        size_t skip = strspn(s, ID_SEPARATORS);
-        if (skip) {
-            s += skip;
+    int rc = 0;
+    bool number = false, comma = false; /* what came last */
+    for (const char *s = text + strspn(text, ID_BLANKS); *s && !rc; s += strspn(s, ID_BLANKS)) {
+        if (*s == ',') {
+            if (!number)
+                rc = refuse_text(file, option, s, 0, e);
+            number = false;
+            comma = true;
+            s++;
             continue;
         }
         char word[24];
         size_t len = strcspn(s, ID_SEPARATORS);
-        int64_t id;
+        int64_t id = 0;
         if (len < sizeof word) {
             memcpy(word, s, len);
             word[len] = '\0';
         }
-        if (len >= sizeof word || !parse_int(&id, word) || id < 0 || id > INT32_MAX) {
-            int rc = err_set(e, file ? ERR_INPUT : ERR_USAGE, "%s: '%.*s' is no token id", file ? file : option,
-                             (int)(len < 40 ? len : 40), s);
-            if (file)
-                err_hint(e, "the file must hold numbers separated by commas, blanks or line ends");
-            else
-                err_hint(e, "give numbers separated by commas (%s 0,17,42) or a file (%s ids.npy)", option, option);
-            free(v);
-            return rc;
-        }
-        v[count++] = (int32_t)id;
+        if (len >= sizeof word || !parse_int(&id, word) || id < 0 || id > INT32_MAX)
+            rc = refuse_text(file, option, s, len, e);
+        else
+            v[count++] = (int32_t)id;
+        number = true;
+        comma = false;
         s += len;
+    }
+    if (!rc && comma)
+        rc = refuse_text(file, option, "", 0, e);
+    if (rc) {
+        free(v);
+        return rc;
     }
     *ids = v;
     *n = count;

@@ -1,6 +1,7 @@
 /* Opening checkpoints: from a path to mapped files, and from those to one sorted table of tensors. */
 #include "model/checkpoint.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -412,8 +413,17 @@ static int open_parts(checkpoint **out, const char *path, const char *weights, i
     if (n > MOST_SHARDS)
         return err_set(e, ERR_INPUT, "%s: more than %d parts", weights, MOST_SHARDS);
     int rc = new_checkpoint(&c, path, n, e);
-    for (int i = 0; i < n && !rc; i++)
-        rc = add_file(c, i, name_part(&p, weights, i + 1, e), e);
+    for (int i = 0; i < n && !rc; i++) {
+        char *part = name_part(&p, weights, i + 1, e);
+        bool absent = part && access(part, F_OK) != 0 && errno == ENOENT;
+        rc = add_file(c, i, part, e);
+        if (rc == ERR_INPUT && absent) {
+            const char *slash = memrchr(weights, '/', p.prefix), *name = slash ? slash + 1 : weights;
+            err_set(e, ERR_INPUT, "%s: no such file: part %d of the %d parts of \"%.*s\" is missing", part, i + 1, n,
+                    (int)(weights + p.prefix - name), name);
+            err_hint(e, "fetch the missing part into the same directory");
+        }
+    }
     if (rc)
         goto out;
     int64_t total;

@@ -30,6 +30,7 @@ typedef struct checkpoint_reader {
     const char *name;      /* "safetensors", "gguf" */
     const char *summary;
     const char *suffix;    /* ".gguf": how such files are usually called; content decides */
+    bool own_config;       /* such a file says all about its model: no config.json is needed */
     /* Does the file look like this format?  head: its first n bytes (n may be below 16). */
     bool (*sniff)(const unsigned char *head, size_t n, size_t file_size);
     /* Add the tensors (and metadata) of one mapped file to c.  file: its index in c. */
@@ -62,9 +63,10 @@ struct checkpoint {
 
 /* Open a directory in the Hugging Face layout (config.json with model.safetensors, its index, pytorch_model.bin,
  * or its index, in this order; or with exactly one .gguf, .safetensors, .npz or PyTorch file; a directory without
- * config.json that holds exactly one .gguf also opens), a .gguf, any other weight file whose directory has a
+ * config.json that holds exactly one .gguf, or else one llama2.c model, also opens), a .gguf, any other weight file whose directory has a
  * config.json, or an index.  A GGUF in several parts (NAME-00001-of-00003.gguf) opens whole, whichever part is
- * named.  Formats are told by content, not by name.  A file without tensors opens. */
+ * named.  Formats are told by content, not by name.  A file without tensors opens.  A weight file or a shard may be
+ * a symbolic link to anywhere, as it is in the Hugging Face cache; only its name must be a plain one. */
 int checkpoint_open(checkpoint **out, const char *path, err *e);
 
 typedef struct checkpoint_options {

@@ -71,7 +71,7 @@ static bool refuse_text(const unsigned char *head, size_t n, err *e)
         err_hint(e, "give the directory that holds it");
     } else {
         err_set(e, ERR_INPUT, "is a text file, not weights");
-        err_hint(e, "give a directory with config.json and safetensors, or a .gguf");
+        err_hint(e, MODEL_HINT);
     }
     return true;
 }
@@ -95,5 +95,5 @@ int refuse_unknown(const unsigned char *head, size_t n, err *e)
     for (size_t i = 0; i < n && i < 8; i++)
         snprintf(hex + 3 * i, 4, " %02x", head[i]);
     err_set(e, ERR_INPUT, "is not in a format that is known (it begins with the bytes%s)", hex);
-    return err_hint(e, "give a directory with config.json and safetensors, or a .gguf");
+    return err_hint(e, MODEL_HINT);
 }

@@ -4,12 +4,14 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "base/mem.h"
 #include "base/strbuf.h"
+#include "model/checkpoint.h"
 
 /* Names of one kind found in a directory. */
 typedef struct names {
@@ -23,6 +25,7 @@ typedef struct contents {
     bool torch_single, torch_index;
     names gguf, safetensors, npz;
     names torch; /* by their suffixes; content decides */
+    names complete; /* of those: files of formats that say all themselves; looked for where config.json is absent */
     names other; /* weights in formats that are not read */
 } contents;
 
@@ -105,6 +108,7 @@ static void contents_free(contents *c)
     names_free(&c->safetensors);
     names_free(&c->npz);
     names_free(&c->torch);
+    names_free(&c->complete);
     names_free(&c->other);
 }
 
@@ -204,6 +208,37 @@ static int read_directory(contents *c, const char *path, err *e)
     return rc;
 }
 
+/* Does a reader know the file that needs no config.json? */
+static bool is_complete(const char *path)
+{
+    unsigned char head[512];
+    struct stat st;
+    bool yes = false;
+    FILE *f = fopen(path, "rbe");
+    if (!f)
+        return false;
+    size_t n = fstat(fileno(f), &st) == 0 && S_ISREG(st.st_mode) ? fread(head, 1, sizeof head, f) : 0;
+    for (int i = 0; n && checkpoint_readers[i] && !yes; i++)
+        yes = checkpoint_readers[i]->own_config && checkpoint_readers[i]->sniff(head, n, (size_t)st.st_size);
+    fclose(f);
+    return yes;
+}
+
+/* A llama2.c model is called as PyTorch files are, and so is its tokenizer. */
+static int find_complete(contents *c, const char *directory, err *e)
+{
+    int rc = 0;
+    for (size_t i = 0; i < c->torch.n && !rc; i++) {
+        char *path = path_join(directory, c->torch.s[i], e);
+        if (!path)
+            return ERR_RESOURCE;
+        if (is_complete(path))
+            rc = names_add(&c->complete, c->torch.s[i], e);
+        free(path);
+    }
+    return rc;
+}
+
 /* ---- the choice ---- */
 
 /* "a, b, c and 4 more" */
@@ -246,7 +281,7 @@ static int no_weights(const char *path, const contents *c, err *e)
     if (c->torch.n > 1)
         return which_torch(path, &c->torch, e);
     if (c->other.n) {
-        err_set(e, ERR_INPUT, "%s: no safetensors or GGUF weights (the format of %s is not supported)", path,
+        err_set(e, ERR_INPUT, "%s: no weights that can be read (the format of %s is not supported)", path,
                 c->other.s[0]);
         return err_hint(e, "fetch the model's .safetensors files, or convert: "
                            "model.save_pretrained(DIR, safe_serialization=True)");
@@ -279,7 +314,7 @@ static int no_config(const char *path, const contents *c, err *e)
         return err_hint(e, "give the folder inside its snapshots folder");
     }
     err_set(e, ERR_INPUT, "%s: no config.json and no .gguf in this directory", path);
-    return err_hint(e, "give a directory with config.json and model.safetensors, or a .gguf");
+    return err_hint(e, MODEL_HINT);
 }
 
 /* Several .gguf that are parts of one model, the first of them first. */
@@ -306,6 +341,10 @@ static int choose(const char **name, bool *index, const char *path, const conten
         *index = true;
     } else if (c->gguf.n == 1 || one_split_model(&c->gguf))
         *name = c->gguf.s[0];
+    else if (c->gguf.n == 0 && c->complete.n == 1)
+        *name = c->complete.s[0];
+    else if (c->gguf.n == 0 && c->complete.n > 1)
+        return which_of(path, &c->complete, "llama2.c", e);
     else if (c->config && c->safetensors.n == 1)
         *name = c->safetensors.s[0];
     else if (c->config && c->torch_single)
@@ -331,7 +370,9 @@ static int locate_in(location *out, const char *path, bool no_config, err *e)
     contents c = {0};
     const char *name = NULL;
     int rc = read_directory(&c, path, e);
-    c.config |= no_config && bare_weights(&c);
+    if (!rc && !c.config)
+        rc = find_complete(&c, path, e);
+    c.config |= no_config && !c.complete.n && bare_weights(&c);
     if (!rc)
         rc = choose(&name, &out->index, path, &c, e);
     if (!rc) {
@@ -368,7 +409,7 @@ static int not_there(const char *path, int why, err *e)
         err_set(e, ERR_INPUT, "the path of the model is empty");
     if (is_hub_name(path))
         return err_hint(e, "models are opened from disk: 'hf download %s --local-dir DIR' fetches one", path);
-    return err_hint(e, "give a directory with config.json and model.safetensors, or a .gguf");
+    return err_hint(e, MODEL_HINT);
 }
 
 int locate(location *out, const char *path, bool no_config, err *e)

@@ -7,6 +7,10 @@
 #include <stddef.h>
 #include "base/err.h"
 
+/* What can be opened, for hints. */
+#define MODEL_HINT "give a directory with config.json and weights (safetensors, PyTorch or .npz), one of those " \
+                   "files, a .gguf, or a model file of llama2.c"
+
 typedef struct location {
     char *weights;    /* a weight file, or an index of shards */
     char *directory;  /* the directory given, or that of the file given */

@@ -38,6 +38,50 @@ done
 run generate "$model" --ids "$(repeated_ids 254)" --max-tokens 100 --json
 out_has '"stopped":"context"' "stops where the context ends"
 check "3 tokens fit" test "$(sed -n 's/.*"ids":\[\([0-9,]*\)\],"text".*/\1/p' "$tmp/out" | tr ',' '\n' | grep -c '')" -eq 3
+# --- what ends a text: the tokenizer's token, and those of the configuration ---
+ids=$(repeated_ids 60)
+folder=$tmp/eos
+mkdir "$folder"
+cp "$model"/*.json "$model"/*.safetensors "$folder"
+run generate "$model" --ids "$ids" --max-tokens 6 --json
+made=$(sed -n 's/.*"ids":\[\([0-9,]*\)\],"text".*/\1/p' "$tmp/out")
+second=$(echo "$made" | cut -d, -f2)
+fourth=$(echo "$made" | cut -d, -f4)
+first_three=$(echo "$made" | cut -d, -f1-3)
+config_eos() # the member of config.json
+{
+    sed -e '/"eos_token_id"/d' -e "0,/{/s//{ \"eos_token_id\": $1,/" "$model/config.json" > "$folder/config.json"
+}
+ends() # IDS ID DESCRIPTION: these came out before that one
+{
+    if grep -qF "\"ids\":[$1]," "$tmp/out" && grep -qF "\"stopped\":\"eos\",\"eos_id\":$2" "$tmp/out"; then
+        ok "$3"
+    else
+        not_ok "$3"
+        told "$tmp/out" "$tmp/err"
+    fi
+}
+rm -f "$folder/generation_config.json"
+config_eos "[70000, $fourth]"
+run generate "$folder" --ids "$ids" --max-tokens 6 --json
+ends "$first_three" "$fourth" "a list in config.json"
+config_eos "$second"
+run generate "$folder" --ids "$ids" --max-tokens 6 --json
+ends "$(echo "$made" | cut -d, -f1)" "$second" "an integer in config.json"
+echo "{\"eos_token_id\": [$fourth]}" > "$folder/generation_config.json"
+run generate "$folder" --ids "$ids" --max-tokens 6 --json
+ends "$first_three" "$fourth" "generation_config.json wins"
+rm -f "$folder"/tokenizer* "$folder"/vocab* "$folder"/merges* "$folder"/special_tokens*
+run generate "$folder" --ids "$ids" --max-tokens 6 --json
+ends "$first_three" "$fourth" "and needs no tokenizer"
+out_has '"text":null' "which there is not"
+echo '{"eos_token_id": null}' > "$folder/generation_config.json"
+run generate "$folder" --ids "$ids" --max-tokens 6 --json
+ends "$(echo "$made" | cut -d, -f1)" "$second" "null names none"
+echo '{"eos_token_id": "x"}' > "$folder/generation_config.json"
+run generate "$folder" --ids "$ids" --json
+refuses 3 'generation_config.json: "eos_token_id" is neither' "a word is refused"
+
 run generate "$model" --prompt x --temperature -1
 refuses 2 "temperature" "a temperature below 0"
 run generate "$model" --prompt x --top-p 2

@@ -49,6 +49,11 @@ refuses 2 "reads no images" "an image for a decoder"
 run run "$model" --prompt a --maps enc.L0H0
 refuses 2 "no attention of that kind" "a head of a stack that is not there"
 
+run run "$model" --ids 1,,2
+refuses 2 "a token id is missing at a comma" "an empty id"
+run run "$model" --ids "1, 2" --metrics entropy
+exits 0 "a blank behind a comma"
+
 # --- several stacks ---
 if [ ! -d "$golden/t5" ]; then
     skip "encoder-decoders, encoders, images" "no $golden"
@@ -90,4 +95,22 @@ run generate "$golden/bert" --ids 5,6
 refuses 2 "is an encoder" "an encoder generates nothing"
 run run "$golden/vit" --ids 5
 refuses 2 "reads images only" "text for an image tower"
+run run "$golden/bert" --ids 5,6,7 --maps foo.L0H9
+refuses 2 "with enc. before it" "the hint names the kinds of attention"
+
+# npy NAME SHAPE COUNT: zeros as float32
+npy()
+{
+    { printf '\223NUMPY\001\000\166\000'; printf '%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': ($2), }"
+      dd if=/dev/zero bs=4 count="$3" 2> /dev/null; } > "$tmp/$1"
+}
+size=$(sed -n 's/.*"image_size": *\([0-9]*\).*/\1/p' "$golden/vit/config.json")
+npy chw.npy "3, $size, $size" $((3 * size * size))
+npy hwc.npy "$size, $size, 3" $((3 * size * size))
+run run "$golden/vit" --pixels "$tmp/hwc.npy"
+refuses 3 "$size channels; wanted is [3, height, width]" "channels that come last"
+run run "$golden/vit" --pixels "$tmp/chw.npy" --store "$tmp/v.db"
+exits 0 "pixels"
+run runs --store "$tmp/v.db"
+out_has "pixels chw.npy" "runs tells that the prompt was pixels"
 plan

@@ -41,6 +41,46 @@ run load "$tmp/bare" --config "$model/config.json"
 exits 0 "a configuration from elsewhere"
 run info --config "$model/config.json"
 refuses 2 "--config without a model" "a configuration for no model"
+run load "$tmp/bare" --config "$model/config.json" --tokenizer "$model"
+exits 0 "and a tokenizer from elsewhere"
+run run "$tmp/bare" --config "$model/config.json" --tokenizer "$model/tokenizer.json" --prompt "The lamp" --metrics sink
+exits 0 "a prompt for it"
+run load "$model" --tokenizer "$tmp/none"
+refuses 3 "none: no such file" "a tokenizer that is not there"
+
+printf 'GGUF\003\000\000\000\000\000\000\000\000\000\000\000\001\000\000\000\000\000\000\000' > "$tmp/u64.gguf"
+printf '\005\000\000\000\000\000\000\000a.big\012\000\000\000\377\377\377\377\377\377\377\377' >> "$tmp/u64.gguf"
+run info "$tmp/u64.gguf" --keys
+out_has "18446744073709551615" "an integer beyond int64, whole"
+run info "$tmp/u64.gguf" --keys --json
+out_has '"value":18446744073709551615}' "and in JSON"
+
+stories=$shared/fixtures/stories260k
+if [ -r "$stories/stories260K.bin" ]; then
+    run generate "$stories/stories260K.bin" --prompt "" --max-tokens 256
+    sed '1s/^ //' "$tmp/out" > "$tmp/story"
+    same "$tmp/story" "$stories/golden.txt" "a model of llama2.c finds tok512.bin and tells its story"
+    mkdir "$tmp/llama2c" && cp "$stories/stories260K.bin" "$tmp/llama2c/m.bin"
+    run info "$tmp/llama2c"
+    out_has "no tokenizer.bin or tok512.bin of 512 tokens" "its directory opens, without a tokenizer"
+    run generate "$tmp/llama2c" --prompt Once --max-tokens 4
+    refuses 3 "no tokenizer.bin or tok512.bin of 512 tokens" "text needs one"
+    run generate "$tmp/llama2c" --prompt Once --max-tokens 4 --tokenizer "$stories/tok512.bin"
+    out_has "upon a time," "it can be named"
+    for name in tokenizer.bin other.bin; do
+        cp "$stories/tok512.bin" "$tmp/llama2c/$name"
+        run generate "$tmp/llama2c/m.bin" --prompt Once --max-tokens 4
+        out_has "upon a time," "$name beside it"
+        run tokenize "$tmp/llama2c/m.bin" --text Once
+        exits 0 "tokenize finds it too"
+        mv "$tmp/llama2c/$name" "$tmp/llama2c/x.other"
+    done
+    cp "$stories/tok512.bin" "$tmp/llama2c/a.bin" && cp "$stories/tok512.bin" "$tmp/llama2c/b.bin"
+    run generate "$tmp/llama2c" --prompt Once --max-tokens 4
+    refuses 3 "which tokenizer: " "two of other names"
+else
+    skip "a model of llama2.c" "no $stories"
+fi
 
 run selftest
 exits 0 "selftest"

@@ -492,7 +492,7 @@ static void headers(void **state)
         {DICT("<c8", "(1,)"), 8, "element type '<c8' is not supported"},
         {DICT("|O", "(1,)"), 8, "element type '|O' is not supported"},
         {"{'descr': [('a', '<f4')], 'fortran_order': False, 'shape': (1,), }\n", 4, "records"},
-        {"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }\n", 16, "fortran_order"},
+        {"{'descr': '<f4', 'fortran_order': True, 'shape': (2, 2), }\n", 12, "needs 16 bytes"},
         {DICT("<f4", "(2,)"), 4, "needs 8 bytes of data, but there are 4"},
         {DICT("<f4", "(2,)"), 9, "needs 8 bytes of data, but there are 9"},
         {DICT("<f4", "(-1,)"), 4, "header is damaged"},
@@ -551,9 +551,13 @@ static void single_arrays_of_numpy(void **state)
     npy_free(&a);
     assert_int_equal(npz_open(&z, path, &e), ERR_INPUT);
     assert_non_null(strstr(e.msg, "a single array (NPY)"));
+    static const double row_major[] = {0.5, -1.25, 3e38, 0, 1e-45, 7}; /* the file holds them by columns */
     write_bytes(path, numpy_fortran, sizeof numpy_fortran);
-    assert_int_equal(npy_load(&a, path, &e), ERR_INPUT);
-    assert_non_null(strstr(e.msg, "fortran_order"));
+    assert_int_equal(npy_load(&a, path, &e), 0);
+    assert_true(a.n_dim == 2 && a.shape[0] == 2 && a.shape[1] == 3);
+    for (int i = 0; i < 6; i++)
+        assert_true(npy_real(&a, i) == (double)(float)row_major[i]);
+    npy_free(&a);
     write_bytes(path, numpy_big_endian, sizeof numpy_big_endian);
     assert_int_equal(npy_load(&a, path, &e), ERR_INPUT);
     assert_non_null(strstr(e.msg, "big-endian"));
@@ -562,6 +566,78 @@ static void single_arrays_of_numpy(void **state)
         assert_int_equal(npy_load(&a, path, &e), ERR_INPUT);
     }
     assert_int_equal(npy_load(&a, in_folder("none.npy"), &e), ERR_INPUT);
+}
+
+/* Element i of the file, whose bytes count up, belongs where its column-major index says. */
+static void column_major(void **state)
+{
+    (void)state;
+    static const struct { const char *shape; size_t n; } cases[] = {
+        {"(40, 70)", 2800}, {"(70, 33)", 2310}, {"(2, 3, 4)", 24}, {"(5, 1, 3, 2)", 30}, {"(3, 0, 2)", 0}, {"(1, 4)", 4},
+        {"(2, 3, 4, 5)", 120},
+    };
+    char dict[96];
+    npy a;
+    err e;
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        snprintf(dict, sizeof dict, "{'descr': '|u1', 'fortran_order': True, 'shape': %s, }\n", cases[k].shape);
+        assert_int_equal(load_header(&a, dict, cases[k].n, 1, &e), 0);
+        assert_int_equal(a.count, cases[k].n);
+        for (int64_t i = 0; i < a.count; i++) {
+            int64_t rest = i, from = 0;
+            for (int d = a.n_dim - 1; d >= 0; d--) {
+                int64_t step = 1;
+                for (int j = 0; j < d; j++)
+                    step *= a.shape[j];
+                from += rest % a.shape[d] * step;
+                rest /= a.shape[d];
+            }
+            assert_true(npy_real(&a, i) == (double)(from & 127));
+        }
+        npy_free(&a);
+    }
+}
+
+static uint32_t crc_of(const unsigned char *p, size_t n)
+{
+    uint32_t crc = ~0u;
+    for (size_t i = 0; i < 8 * n; i++)
+        crc = crc >> 1 ^ (((crc ^ p[i / 8] >> i % 8) & 1) ? 0xedb88320u : 0);
+    return ~crc;
+}
+
+/* NumPy's own column-major array as a member, stored and in one deflated block that holds it as it is. */
+static void column_major_members(void **state)
+{
+    (void)state;
+    static const double row_major[] = {0.5, -1.25, 3e38, 0, 1e-45, 7};
+    for (int deflated = 0; deflated < 2; deflated++) {
+        const uint32_t n = sizeof numpy_fortran;
+        const entry m = {"x.npy", 0, deflated ? 8 : 0, deflated ? 8 : 0, crc_of(numpy_fortran, n),
+                         n + (deflated ? 5 : 0), n, 0};
+        strbuf b = {0};
+        put_local(&b, &m);
+        if (deflated) {
+            strbuf_putc(&b, 1);
+            le(&b, n, 2);
+            le(&b, ~n & 0xffff, 2);
+        }
+        strbuf_add(&b, numpy_fortran, n);
+        uint32_t start = (uint32_t)b.len;
+        put_central(&b, &m, "", 0);
+        put_end(&b, 1, (uint32_t)b.len - start, start, "");
+        npz *z;
+        npy a;
+        err e = {0};
+        if (npz_open_memory(&z, b.s, b.len, NULL, &e) || npz_get(&a, z, "x", &e))
+            fail_msg("%s", e.msg);
+        assert_non_null(a.owned);
+        for (int i = 0; i < 6; i++)
+            assert_true(npy_real(&a, i) == (double)(float)row_major[i]);
+        npy_free(&a);
+        npz_close(z);
+        strbuf_free(&b);
+    }
 }
 
 static void elements(void **state)
@@ -634,6 +710,8 @@ int main(void)
         FILE_TEST(zip64),
         FILE_TEST(headers),
         FILE_TEST(single_arrays_of_numpy),
+        FILE_TEST(column_major),
+        cmocka_unit_test(column_major_members),
         cmocka_unit_test(elements),
     };
     return cmocka_run_group_tests_name("base npz reading", tests, NULL, NULL);

@@ -193,7 +193,8 @@ static void test_ids(void **state)
     assert_int_equal(token_ids_parse(&ids, &n, "", "--ids", &e), 0);
     assert_int_equal(n, 0);
     free(ids);
-    static const char *const bad[] = {"1,-2", "2147483648", "1;2", "0x10", "1.5", "99999999999999999999"};
+    static const char *const bad[] = {"1,-2", "2147483648", "1;2", "0x10", "1.5", "99999999999999999999", "1,,2", ",1", "1, ,2",
+                                     "1,2,", ",", "[,1]"};
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         ids = NULL;
         assert_int_equal(token_ids_parse(&ids, &n, bad[i], "--ids", &e), ERR_USAGE);

@@ -232,6 +232,16 @@ static void test_media(void **state)
     const char *features = write_numbers("f.npy", 2, (const int64_t[]){4, 10});
     make(&f, TINY_SPEECH, (const char *const[]){"features", features, "ids", "5,6", NULL}); /* the prompt is the target */
     assert_int_equal(f.rc, 0);
+    strbuf line = {0};
+    prompt_describe(&line, &f.in, &f.lm);
+    assert_string_equal(strbuf_str(&line), "5 frames of audio, target of 2 tokens (nothing added to ids)");
+    strbuf_clear(&line);
+    f.in.sound_seconds = 40.25; /* a file longer than what the model hears */
+    f.in.most_seconds = 30;
+    prompt_describe(&line, &f.in, &f.lm);
+    assert_string_equal(strbuf_str(&line),
+                        "5 frames of audio (the first 30 s of 40.25 s), target of 2 tokens (nothing added to ids)");
+    strbuf_free(&line);
     ids_are(f.in.in.ids, f.in.in.n, "5,6");
     assert_true(f.in.in.n_mel == 4 && f.in.in.n_frame == 10 && f.in.in.features[1] == 1.0f / 64 - 1);
     assert_string_equal(f.in.file.role, "features");
@@ -274,6 +284,38 @@ static void test_image_places(void **state)
     make(&f, TINY_LLAVA, (const char *const[]){"ids", "1,19,6", NULL});
     assert_int_equal(f.rc, ERR_USAGE);
     drop(&f);
+}
+
+/* A reader that fails may leave anything in its result; no part of it is the prompt's. */
+static void test_bad_numbers(void **state)
+{
+    const char *last = write_numbers("hwc.npy", 3, (const int64_t[]){6, 4, 3}),
+               *flat = write_numbers("flat.npy", 1, (const int64_t[]){72}),
+               *cut = write_file("cut.npy", "\x93NUMPY\1\0", 8), *lost = in_folder("lost.npy");
+    const struct { tiny_kind kind; const char *option, *path, *msg; } cases[] = {
+        {TINY_TOWER, "pixels", last, "6 channels; wanted is [3, height, width]"},
+        {TINY_LLAVA, "pixels", last, "6 channels; wanted is [3, height, width]"},
+        {TINY_TOWER, "pixels", flat, "an array of 1 dimensions"},
+        {TINY_TOWER, "pixels", cut, "cut.npy"},
+        {TINY_TOWER, "pixels", lost, "lost.npy"},
+        {TINY_SPEECH, "features", last, "an array of 3 dimensions"},
+        {TINY_SPEECH, "features", flat, "an array of 1 dimensions"},
+        {TINY_SPEECH, "features", cut, "cut.npy"},
+        {TINY_SPEECH, "audio", last, "nothing says how its inputs are prepared"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        fixture f;
+        const bool reads = cases[i].kind != TINY_TOWER;
+        make(&f, cases[i].kind,
+             (const char *const[]){cases[i].option, cases[i].path, reads ? "ids" : NULL, "1,5", NULL});
+        if (f.rc == 0 || !strstr(f.e.msg, cases[i].msg))
+            fail_msg("%d: code %d, \"%s\"", (int)i, f.rc, f.e.msg);
+        assert_null(f.in.pixels);
+        assert_null(f.in.features);
+        assert_null(f.in.file.path);
+        drop(&f);
+    }
 }
 
 static void test_refusals(void **state)
@@ -346,6 +388,24 @@ static void test_heads(void **state)
         assert_string_equal(strbuf_str(&got), cases[i].want);
         strbuf_free(&got);
         tiny_free(&t);
+    }
+    /* words that name no head: the kinds that the model has are offered */
+    static const struct { tiny_kind kind; const char *want; } hints[] = {
+        {TINY_DECODER, "or all; separate"},
+        {TINY_ENCODER, "or all, with enc. before it; separate"},
+        {TINY_TRANSLATOR, "or all, with enc. or cross. before it; separate"},
+        {TINY_LLAVA, "or all, with vis. before it; separate"},
+    };
+    for (size_t i = 0; i < sizeof hints / sizeof *hints; i++) {
+        tiny_model m;
+        head_id *none;
+        int n_none;
+        err why = {0};
+        tiny_new(&m, hints[i].kind);
+        assert_int_equal(head_select(&none, &n_none, &m.m, "foo.L0H9", &why), ERR_USAGE);
+        if (!strstr(why.hint, hints[i].want))
+            fail_msg("%d: hint \"%s\"", (int)i, why.hint);
+        tiny_free(&m);
     }
     /* a recurrent layer is passed over */
     tiny_model t;
@@ -424,7 +484,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_jsonl), cmocka_unit_test(test_bad_jsonl), cmocka_unit_test(test_options),
         cmocka_unit_test(test_translator), cmocka_unit_test(test_media), cmocka_unit_test(test_image_places),
-        cmocka_unit_test(test_refusals), cmocka_unit_test(test_heads), cmocka_unit_test(test_store),
+        cmocka_unit_test(test_bad_numbers), cmocka_unit_test(test_refusals), cmocka_unit_test(test_heads), cmocka_unit_test(test_store),
     };
     return cmocka_run_group_tests_name("prompt input", tests, make_folder, remove_folder);
 }

@@ -136,7 +136,8 @@ static void test_parts(void **state)
     (void)state;
     write_part("m-00002-of-00003.gguf", 1, 3, 0);
     write_part("m-00003-of-00003.gguf", 2, 3, 0);
-    refused(in_root("m-00002-of-00003.gguf"), "m-00001-of-00003.gguf: no such file", "");
+    refused(in_root("m-00002-of-00003.gguf"),
+            "m-00001-of-00003.gguf: no such file: part 1 of the 3 parts of \"m\" is missing", "fetch the missing part");
     write_part("m-00001-of-00003.gguf", 0, 3, 3);
     check_parts(root);
     check_parts(in_root("m-00001-of-00003.gguf"));
@@ -408,6 +409,25 @@ static void test_weights_only(void **state)
     checkpoint_close(c);
 }
 
+/* A directory without config.json opens when one file in it says all itself. */
+static void test_complete_file(void **state)
+{
+    (void)state;
+    strbuf b = llama2c_file(0, true);
+    write_bytes("tok5.bin", "\5\0\0\0 not weights at all", 20);
+    refused(root, "has weights (tok5.bin) but no config.json", "--config");
+    write_bytes("tiny.bin", b.s, b.len);
+    for (int only = 0; only < 2; only++) {
+        checkpoint *c = opens_with(root, &(checkpoint_options){.weights_only = only});
+        assert_string_equal(c->reader->name, "llama2c");
+        assert_string_equal(c->directory, root);
+        checkpoint_close(c);
+    }
+    write_bytes("more.bin", b.s, b.len);
+    strbuf_free(&b);
+    refused(root, "which of its 2 llama2.c files? (more.bin, tiny.bin)", "give the path of one of them");
+}
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
@@ -419,6 +439,7 @@ int main(void)
         IN_ROOT(test_npz_refusals),
         IN_ROOT(test_config),
         IN_ROOT(test_weights_only),
+        IN_ROOT(test_complete_file),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,5 +1,8 @@
 /* SentencePiece models, written byte by byte: their rules, on vocabularies whose tokens can be told by hand, and
  * what is refused. */
+#include <unistd.h>
+
+#include "model/tokenizer/parts.h"
 #include "tests/spm_bytes.h"
 #include "tests/tokenizer_json.h"
 
@@ -214,6 +217,44 @@ static void llama2c(void **state)
     tokenizer_free(t);
 }
 
+/* A directory with vocabularies of llama2.c: what is looked for, by name and by the number of tokens. */
+static void llama2c_beside(void **state)
+{
+    (void)state;
+    static const struct { const char *name; int n; } files[] = {
+        { "zz.bin", 264 }, { "tok264.bin", 264 }, { "tokenizer.bin", 300 }, { "tokenizer.bin", 264 },
+    };
+    char directory[] = "/tmp/attnscope-llama2c-XXXXXX", file[64], *path;
+    err e = { 0 };
+    assert_non_null(mkdtemp(directory));
+    assert_int_equal(llama2c_find(&path, directory, 264, &e), 0);
+    assert_null(path);
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
+        strbuf b = { 0 };
+        put_llama2c_tokenizer(&b, files[i].n);
+        snprintf(file, sizeof file, "%s/%s", directory, files[i].name);
+        FILE *f = fopen(file, "wb");
+        assert_true(f && fwrite(b.s, 1, b.len, f) == b.len && fclose(f) == 0);
+        strbuf_free(&b);
+        assert_int_equal(llama2c_find(&path, directory, 264, &e), 0);
+        assert_string_equal(path + strlen(directory) + 1, files[i == 2 ? 1 : i].name);
+        free(path);
+    }
+    assert_int_equal(llama2c_find(&path, directory, 300, &e), 0);
+    assert_null(path);
+    snprintf(file, sizeof file, "%s/tokenizer.bin", directory), unlink(file);
+    snprintf(file, sizeof file, "%s/zy.bin", directory);
+    char from[64];
+    snprintf(from, sizeof from, "%s/tok264.bin", directory);
+    assert_int_equal(rename(from, file), 0);
+    assert_int_equal(llama2c_find(&path, directory, 264, &e), ERR_INPUT);
+    assert_null(path);
+    assert_true(strstr(e.msg, "which tokenizer") && strstr(e.hint, "--tokenizer"));
+    unlink(file);
+    snprintf(file, sizeof file, "%s/zz.bin", directory), unlink(file);
+    assert_int_equal(rmdir(directory), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -224,6 +265,7 @@ int main(void)
         cmocka_unit_test(refusals),
         cmocka_unit_test(unknown_fields_and_prefixes),
         cmocka_unit_test(llama2c),
+        cmocka_unit_test(llama2c_beside),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -80,7 +80,8 @@ static const param own[] = {
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {prompt_params, chat_params, precision_params, config_params, NULL};
+    static const param *const tables[] = {prompt_params, chat_params, precision_params, config_params, tokenizer_params,
+                                          NULL};
     return tables;
 }
 static const char *const examples[] = {

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "cli/chat_input.h"
@@ -10,6 +11,15 @@
 #include "cli/prompt_input.h"
 #include "cli/sampler.h"
 #include "cli/terminal.h"
+#include "model/gguf.h"
+
+enum { MAX_EOS = 64 };
+
+/* Tokens that end a text, each once. */
+typedef struct eos_set {
+    int32_t id[MAX_EOS];
+    int n;
+} eos_set;
 
 typedef struct generation {
     const loaded_model *lm;
@@ -20,7 +30,91 @@ typedef struct generation {
     int32_t *ids;        /* generated so far */
     int64_t n;
     const char *stopped; /* "eos", "length" or "context" */
+    eos_set eos;
+    int32_t eos_id;      /* the one that ended the text */
 } generation;
+
+static bool is_eos(const eos_set *set, int32_t id)
+{
+    for (int i = 0; i < set->n; i++)
+        if (set->id[i] == id)
+            return true;
+    return false;
+}
+
+static int add_eos(eos_set *set, int64_t id, const char *where, err *e)
+{
+    if (id < 0 || id > INT32_MAX || is_eos(set, (int32_t)id)) /* -1 is written for none */
+        return 0;
+    if (set->n == MAX_EOS) {
+        err_set(e, ERR_INPUT, "%s: eos_token_id names more than %d tokens", where, MAX_EOS);
+        return err_hint(e, "shorten the list");
+    }
+    set->id[set->n++] = (int32_t)id;
+    return 0;
+}
+
+/* "eos_token_id": 2, [2, 3] or null; *found: the key is there, and not null. */
+static int add_eos_of(eos_set *set, bool *found, const json *config, const char *where, err *e)
+{
+    const json *v = json_get(config, "eos_token_id");
+    int64_t id;
+    int rc = 0;
+    *found = v && json_kind_of(v) != JSON_NULL_;
+    if (!*found)
+        return 0;
+    if (json_int(&id, v))
+        return add_eos(set, id, where, e);
+    bool list = json_kind_of(v) == JSON_LIST;
+    for (size_t i = 0; list && i < json_count(v) && !rc; i++)
+        rc = (list = json_int(&id, json_at(v, i))) ? add_eos(set, id, where, e) : 0;
+    if (rc || list)
+        return rc;
+    err_set(e, ERR_INPUT, "%s: \"eos_token_id\" is neither an integer nor a list of integers", where);
+    return err_hint(e, "write it as 2 or [2, 3], or leave it out");
+}
+
+/* Of the configuration: generation_config.json where it names any, else config.json. */
+static int eos_of_config(eos_set *set, const checkpoint *c, err *e)
+{
+    bool found = false;
+    int rc = 0;
+    if (c->directory) {
+        json *own = NULL;
+        strbuf path = {0};
+        strbuf_printf(&path, "%s/generation_config.json", c->directory);
+        if (path.failed)
+            rc = err_nomem(e, "path");
+        else if (access(strbuf_str(&path), F_OK) == 0)
+            rc = json_load(&own, strbuf_str(&path), 16 << 20, e);
+        if (!rc)
+            rc = add_eos_of(set, &found, own, "generation_config.json", e);
+        json_free(own);
+        strbuf_free(&path);
+    }
+    if (!rc && !found)
+        rc = add_eos_of(set, &found, c->config, "config.json", e);
+    if (!rc && !found)
+        rc = add_eos_of(set, &found, json_get(c->config, "text_config"), "config.json, text_config", e);
+    return rc;
+}
+
+/* Any token that the tokenizer or the configuration says ends a text. */
+static int find_eos(eos_set *set, const loaded_model *lm, err *e)
+{
+    const checkpoint *c = lm->m->ckpt;
+    int64_t id;
+    int rc = lm->tok ? add_eos(set, tokenizer_eos(lm->tok), lm->path, e) : 0;
+    if (rc || !c->gguf)
+        return rc ? rc : eos_of_config(set, c, e);
+    static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"};
+    for (int i = 0; i < 2 && !rc; i++) {
+        const gguf_kv *kv = gguf_find(c->gguf, keys[i]);
+        if (kv && gguf_int(&id, kv, 0))
+            rc = add_eos(set, id, lm->path, e);
+    }
+    return rc;
+}
 
 /* Write what is complete of the held bytes; a byte that can never become a character goes out as U+FFFD. */
 static int stream_text(generation *g, const char *bytes, size_t n, bool last, err *e)
@@ -75,7 +169,7 @@ static int stream_token(generation *g, int32_t id, err *e)
 
 static int loop(generation *g, decoder *d, const prompt_input *in, sampler *smp, int64_t max_tokens, err *e)
 {
-    int32_t eos = g->lm->tok ? tokenizer_eos(g->lm->tok) : -1, id = 0;
+    int32_t id = 0;
     int64_t room = g->lm->m->main->context - in->in.n;
     const float *logits = NULL;
     int rc = decoder_feed(d, in->in.ids, in->in.n, &logits, &g->s->prog, e);
@@ -84,8 +178,9 @@ static int loop(generation *g, decoder *d, const prompt_input *in, sampler *smp,
         rc = sampler_next(smp, &id, logits, e);
         if (rc)
             break;
-        if (id == eos) {
+        if (is_eos(&g->eos, id)) {
             g->stopped = "eos";
+            g->eos_id = id;
             break;
         }
         g->ids[g->n++] = id;
@@ -125,6 +220,8 @@ static int put_json(generation *g, const command_args *a, const prompt_input *in
     json_line_ids(&b, "ids", g->ids, g->n);
     json_line_bytes(&b, "text", g->lm->tok ? strbuf_str(&text) : NULL, text.len);
     json_line_text(&b, "stopped", g->stopped);
+    if (strcmp(g->stopped, "eos") == 0)
+        json_line_int(&b, "eos_id", g->eos_id);
     json_line_real(&b, "temperature", params_real(a->p, "temperature"));
     if (params_real(a->p, "temperature") > 0)
         json_line_int(&b, "seed", params_int(a->p, "seed"));
@@ -171,6 +268,8 @@ static int run(session *s, const command_args *a, err *e)
         rc = err_hint(e, "shorten it, or keep its beginning with --truncate");
     }
     int64_t most = max_tokens < room ? max_tokens : room;
+    if (!rc)
+        rc = find_eos(&g.eos, lm, e);
     if (!rc && !(g.ids = mem_array((size_t)most, sizeof *g.ids, e)))
         rc = ERR_RESOURCE;
     if (!rc)
@@ -207,7 +306,8 @@ static const param own[] = {
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {prompt_params, chat_params, precision_params, config_params, NULL};
+    static const param *const tables[] = {prompt_params, chat_params, precision_params, config_params, tokenizer_params,
+                                          NULL};
     return tables;
 }
 static const char *const examples[] = {
@@ -223,10 +323,12 @@ const command command_generate = {
     .name = "generate", .group = "model", .usage = "[MODEL]",
     .summary = "continue a prompt, greedily or by sampling",
     .help = "Prints the continuation as it comes, without the prompt; special tokens are left out. Stops at "
-            "the end-of-text token, after --max-tokens, or when the context is full. Sampling divides the "
+            "any end-of-text token of the tokenizer or of generation_config.json (else config.json), after --max-tokens, "
+            "or when the context is full. Sampling divides the "
             "logits by the temperature, keeps the --top-k, then the --top-p candidates, and draws with "
             "xoshiro256** seeded from --seed. An encoder-decoder reads --source (or --prompt) and goes on from its "
-            "start token, or from --target; a model of images and text reads --image with the prompt. With --json one object holds ids, text and why it stopped.",
+            "start token, or from --target; a model of images and text reads --image with the prompt. "
+            "With --json one object holds ids, text and why it stopped.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1,
     .complete = complete, .extra_params = extra, .run = run,
 };

@@ -91,7 +91,7 @@ static const char *const examples[] = {
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {config_params, NULL};
+    static const param *const tables[] = {config_params, tokenizer_params, NULL};
     return tables;
 }
 static const char *const complete[] = {"models", NULL};

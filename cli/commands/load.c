@@ -31,6 +31,11 @@ static const char *const examples[] = {
     "load examples/models/lantern-3m --json", "its sizes for a script",
     NULL,
 };
+static const param *const *extra(void)
+{
+    static const param *const tables[] = {tokenizer_params, NULL};
+    return tables;
+}
 static const char *const complete[] = {"models", NULL};
 
 const command command_load = {
@@ -38,7 +43,10 @@ const command command_load = {
     .summary = "open a model and make it the current one",
     .help = "MODEL is a directory in the Hugging Face layout (config.json beside model.safetensors or its "
             "index, a PyTorch file or an .npz), one of those files, a GGUF file (any part of a split one) or a "
-            "llama2.c file. Where no config.json lies beside the weights, --config names one. Weights are mapped, "
-            "not copied. Commands after this one may leave MODEL out.",
-    .examples = examples, .params = config_params, .min_args = 1, .max_args = 1, .complete = complete, .run = run,
+            "llama2.c file. Where no config.json lies beside the weights, --config names one. llama2.c's "
+            "tokenizer.bin (or tok512.bin, by the size of the vocabulary) is looked for beside its model; --tokenizer "
+            "names a tokenizer that lies elsewhere. Weights are mapped, not copied. Commands "
+            "after this one may leave MODEL out.",
+    .examples = examples, .params = config_params, .extra_params = extra, .min_args = 1, .max_args = 1,
+    .complete = complete, .run = run,
 };

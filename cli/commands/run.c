@@ -26,6 +26,8 @@ typedef struct job {
     prompt_rules rules;
     prompt_input in;         /* the one prompt, when there is only one */
     int64_t n_token, n_cut;  /* of all prompts: of the stack that gives the logits; cut off */
+    int64_t n_sound_cut;     /* prompts whose sound is longer than the model hears */
+    double most_seconds;     /* that it hears */
     metric_choice metrics;
     head_id *maps;
     int n_map;
@@ -37,13 +39,14 @@ typedef struct job {
 
 static const param *const *extra(void)
 {
-    static const param *tables[7];
+    static const param *tables[8];
     tables[0] = prompt_params;
     tables[1] = prompts_params;
     tables[2] = chat_params;
     tables[3] = precision_params;
     tables[4] = config_params;
-    tables[5] = metric_choice_params();
+    tables[5] = tokenizer_params;
+    tables[6] = metric_choice_params();
     return tables;
 }
 
@@ -127,6 +130,10 @@ static int check_prompts(job *j, err *e)
         if (input_measure(&n, j->lm->m, &in.in, NULL) == 0)
             j->n_token += n.main;
         j->n_cut += in.n_cut;
+        if (sound_is_cut(&in)) {
+            j->n_sound_cut++;
+            j->most_seconds = in.most_seconds;
+        }
         progress_step(&j->s->prog, "reading prompts", (double)i, (double)j->n_request);
         if (!rc && j->n_request == 1)
             j->in = in;
@@ -176,6 +183,7 @@ static char *exact_command(const job *j, err *e)
     const repeat_facts f = {
         .model_path = j->a->n ? NULL : j->lm->path,
         .config = params_given(p, "config") ? NULL : j->lm->config,
+        .tokenizer = params_given(p, "tokenizer") ? NULL : j->lm->tokenizer,
         .precision = params_given(p, "precision") || j->lm->rt_precision == PRECISION_F32
                          ? NULL : precision_name(j->lm->rt_precision),
         .isa = isa && strcmp(isa, "best") != 0 ? kernels_get()->isa : NULL,
@@ -289,6 +297,9 @@ static void put_prompts(strbuf *b, const job *j)
     else
         strbuf_printf(b, "%" PRId64 " prompts, %" PRId64 " %s", j->n_request, j->n_token,
                       j->lm->m->main->embed.kind == EMBED_TOKENS ? "tokens" : "positions");
+    if (j->n_request > 1 && j->n_sound_cut)
+        strbuf_printf(b, ", the first %g s of %" PRId64 " longer sound%s", j->most_seconds, j->n_sound_cut,
+                      j->n_sound_cut == 1 ? "" : "s");
 }
 
 static int print_summary(const job *j, err *e)

@@ -19,7 +19,10 @@ static int run(session *s, const command_args *a, err *e)
             " r.verb, m.name AS model, r.status,"
             " (SELECT sum(p.n_token) FROM unit u JOIN prompt p ON p.id = u.prompt_id"
             "  WHERE u.run_id = r.id) AS tokens,"
-            " (SELECT coalesce(u.label, substr(p.text, 1, 40), 'ids') FROM unit u"
+            " (SELECT coalesce(u.label, substr(p.text, 1, 40), (SELECT i.role || coalesce(' ' ||"
+            "   substr(replace(i.path, rtrim(i.path, replace(i.path, '/', '')), ''), 1, 40), '')" /* its last part */
+            "   FROM input i WHERE i.unit_id = u.id AND i.role <> 'source'), (SELECT substr(i.text, 1, 40)"
+            "   FROM input i WHERE i.unit_id = u.id AND i.role = 'source'), 'ids') FROM unit u"
             "  JOIN prompt p ON p.id = u.prompt_id WHERE u.run_id = r.id"
             "  ORDER BY u.prompt_index LIMIT 1) AS prompt,"
             " (SELECT count(*) FROM unit u JOIN map a ON a.unit_id = u.id WHERE u.run_id = r.id) AS maps,"

@@ -25,6 +25,7 @@ Then:  attnscope verify MODEL --reference OUT.npz
 Needs torch, transformers and numpy; Pillow for --image.
 """
 import argparse
+import inspect
 import sys
 import wave
 
@@ -101,6 +102,14 @@ def read_image(path):
     return Image.open(path).convert("RGB")
 
 
+def image_processor(args):
+    """The form that computes with Pillow: what attnscope reproduces.  The other one needs torchvision and rounds
+    resized pixels otherwise."""
+    old = int(transformers.__version__.split(".")[0]) < 5
+    plain = {"use_fast": False} if old else {"backend": "pil"}
+    return transformers.AutoImageProcessor.from_pretrained(args.model, **plain)
+
+
 def tokenise(args, text):
     return transformers.AutoTokenizer.from_pretrained(args.model)(text)["input_ids"]
 
@@ -114,10 +123,7 @@ def shifted(start, labels):
 
 def read_media(args, inputs):
     if args.image:
-        old = int(transformers.__version__.split(".")[0]) < 5
-        plain = {"use_fast": False} if old else {"backend": "pil"}
-        processor = transformers.AutoImageProcessor.from_pretrained(args.model, **plain)
-        inputs["pixel_values"] = np.asarray(processor(read_image(args.image))["pixel_values"][0])
+        inputs["pixel_values"] = np.asarray(image_processor(args)(read_image(args.image))["pixel_values"][0])
     if args.pixels:
         inputs["pixel_values"] = np.load(args.pixels)
     if args.audio:
@@ -134,6 +140,11 @@ def place_image(model, args, inputs, text):
         if not args.image:
             fail("--text goes with --image; for --pixels give --ids")
         processor = transformers.AutoProcessor.from_pretrained(args.model)
+        if not hasattr(processor, "image_processor") or not hasattr(processor, "tokenizer"):
+            fail(args.model + " describes no processor of images and text: give --ids with --image")
+        if getattr(processor, "patch_size", 0) is None:
+            fail("processor_config.json of %s names no patch_size: add it, or give --ids with --image" % args.model)
+        processor.image_processor = image_processor(args)
         made = processor(text=text if "<image>" in text else "<image>" + text, images=read_image(args.image),
                          return_tensors="np")
         inputs["pixel_values"] = made["pixel_values"][0]
@@ -158,7 +169,7 @@ def read_inputs(model, args):
     read_media(args, inputs)
     config = model.config
     if getattr(config, "is_encoder_decoder", False):
-        if "input_features" not in inputs:
+        if "input_features" not in inputs and model.main_input_name != "input_features":
             ids = args.ids if args.ids else tokenise(args, args.text) if args.text else fail("no --text or --ids")
             inputs["enc_ids"] = ids
         start = getattr(config, "decoder_start_token_id", None)
@@ -172,6 +183,29 @@ def read_inputs(model, args):
     if not inputs:
         fail("nothing to run on: give --text, --ids, --image or --audio")
     return {name: np.asarray(x, np.int64 if name.endswith("ids") else np.float32) for name, x in inputs.items()}
+
+
+def check_inputs(model, inputs):
+    """What would end in an exception of torch's, said in the terms of the options."""
+    needs = {"pixel_values": "--image or --pixels", "input_features": "--audio or --features"}
+    takes = inspect.signature(model.forward).parameters
+    for name, options in needs.items():
+        if name in inputs and name not in takes:
+            fail("%s takes no %s: leave out %s" % (type(model).__name__, name, options))
+        if name not in inputs and model.main_input_name == name:
+            fail("%s reads %s: give %s" % (type(model).__name__, name, options))
+    image = getattr(model.config, "image_token_id", None)
+    for name in ("ids", "enc_ids"):
+        if name not in inputs:
+            continue
+        if "input_ids" not in takes and "decoder_input_ids" not in takes:
+            fail("%s takes no tokens: leave out --text and --ids" % type(model).__name__)
+        if inputs[name].size == 0:
+            fail("no token to run on: the text or list of ids is empty")
+        n = getattr(model.get_input_embeddings(), "num_embeddings", None)
+        for at, i in enumerate(inputs[name].reshape(-1).tolist()):
+            if n is not None and i != image and not 0 <= i < n:
+                fail("token id %d at index %d is outside the vocabulary (0 to %d)" % (i, at, n - 1))
 
 
 def run(model, inputs):
@@ -238,7 +272,12 @@ def main():
     model = open_model(args.model, torch.float64 if args.double else torch.float32)
     inputs = read_inputs(model, args)
     main_stack, other, n_other = stacks_of(model)
-    out = run(model, inputs)
+    check_inputs(model, inputs)
+    try:
+        out = run(model, inputs)
+    except IndexError as error:
+        longest = getattr(model.config.get_text_config(), "max_position_embeddings", "unknown")
+        fail("an index is out of range (%s); is the prompt longer than the model's positions (%s)?" % (error, longest))
 
     arrays = {}
     logits = out.get("logits")

@@ -234,6 +234,7 @@ const checkpoint_reader reader_gguf = {
     .name = "gguf",
     .summary = "GGUF file of the ggml family, version 2 or 3, plain and quantised",
     .suffix = ".gguf",
+    .own_config = true,
     .sniff = gguf_sniff,
     .read = gguf_read,
 };

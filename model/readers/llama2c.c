@@ -225,6 +225,7 @@ const checkpoint_reader reader_llama2c = {
     .name = "llama2c",
     .summary = "llama2.c's float32 model file (formats 0 and 1)",
     .suffix = ".bin",
+    .own_config = true,
     .sniff = llama2c_sniff,
     .read = llama2c_read,
 };

@@ -1,5 +1,5 @@
 /* NPZ: a zip archive of NumPy arrays, each a tensor of the member's name.  Stored members are used where they
- * lie in the file; deflated ones are unpacked when the file is opened. */
+ * lie in the file; deflated ones, and those in column-major order, are copied when the file is opened. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,9 +1,13 @@
 /* The vocabulary of llama2.c (tokenizer.bin): the length of the longest token, then for each a score, a length
  * and its bytes.  Merged by score like SentencePiece's, with spaces as they are.
  * https://github.com/karpathy/llama2.c/blob/master/tokenizer.py */
+#include <dirent.h>
 #include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
+#include "base/mapfile.h"
 #include "model/tokenizer/spm.h"
 
 enum { BYTES_FROM = 3, BYTES_TO = 259, LONGEST = 4096 };
@@ -30,18 +34,84 @@ static bool next_entry(entry *out, const unsigned char *bytes, size_t n, size_t 
     return true;
 }
 
-bool llama2c_sniff(const unsigned char *bytes, size_t n)
+size_t llama2c_count(const unsigned char *bytes, size_t n)
 {
     entry k;
     size_t at = 4, count = 0;
     uint32_t longest = n >= 4 ? u32(bytes) : 0;
 
     if (!longest || longest > LONGEST)
-        return false;
+        return 0;
     for (; at < n && next_entry(&k, bytes, n, &at); count++)
         if (!k.n || (count >= BYTES_TO && k.n > longest) || !isfinite(k.score))
-            return false;
-    return at == n && count > BYTES_TO;
+            return 0;
+    return at == n && count > BYTES_TO ? count : 0;
+}
+
+static bool has_tokens(const char *path, int64_t n_token)
+{
+    mapfile map;
+    if (mapfile_open(&map, path, NULL))
+        return false;
+    bool yes = llama2c_count(map.data, map.size) == (size_t)n_token;
+    mapfile_close(&map);
+    return yes;
+}
+
+/* Take "directory/name" for *path when it fits. */
+static int try_file(char **path, const char *directory, const char *name, int64_t n_token, err *e)
+{
+    strbuf b = { 0 };
+    strbuf_printf(&b, "%s/%s", directory, name);
+    *path = strbuf_take(&b, e);
+    if (!*path)
+        return ERR_RESOURCE;
+    if (!has_tokens(*path, n_token)) {
+        free(*path);
+        *path = NULL;
+    }
+    return 0;
+}
+
+static int try_all(char **path, const char *directory, int64_t n_token, err *e)
+{
+    DIR *d = opendir(directory);
+    const struct dirent *item;
+    char *other = NULL;
+    int rc = 0;
+
+    while (!rc && !other && d && (item = readdir(d))) {
+        size_t n = strlen(item->d_name);
+        if (n > 4 && !strcmp(item->d_name + n - 4, ".bin"))
+            rc = try_file(*path ? &other : path, directory, item->d_name, n_token, e);
+    }
+    if (d)
+        closedir(d);
+    if (!rc && other) {
+        err_set(e, ERR_INPUT, "which tokenizer: %s or %s?", *path, other);
+        rc = err_hint(e, "name one with --tokenizer");
+    }
+    free(other);
+    if (rc) {
+        free(*path);
+        *path = NULL;
+    }
+    return rc;
+}
+
+int llama2c_find(char **path, const char *directory, int64_t n_token, err *e)
+{
+    char name[40];
+    int rc;
+
+    *path = NULL;
+    if (n_token < 1)
+        return 0;
+    rc = try_file(path, directory, "tokenizer.bin", n_token, e);
+    snprintf(name, sizeof name, "tok%lld.bin", (long long)n_token);
+    if (!rc && !*path)
+        rc = try_file(path, directory, name, n_token, e);
+    return rc || *path ? rc : try_all(path, directory, n_token, e);
 }
 
 int tokenizer_load_llama2c(tokenizer *t, const unsigned char *bytes, size_t n, err *e)
@@ -50,7 +120,7 @@ int tokenizer_load_llama2c(tokenizer *t, const unsigned char *bytes, size_t n, e
     entry k;
     int rc = 0;
 
-    if (!llama2c_sniff(bytes, n))
+    if (!llama2c_count(bytes, n))
         return err_set(e, ERR_INPUT, "this is no tokenizer.bin of llama2.c");
     while (next_entry(&k, bytes, n, &at))
         count++;

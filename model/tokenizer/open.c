@@ -128,6 +128,11 @@ static int open_gguf(tokenizer **out, const char *path, err *e)
     return rc;
 }
 
+static bool is_llama2c_model(const checkpoint *c)
+{
+    return c->reader && !strcmp(c->reader->name, "llama2c");
+}
+
 int tokenizer_load_spm_file(tokenizer *t, const char *path, err *e)
 {
     mapfile map;
@@ -179,7 +184,7 @@ enum file_kind { FILE_JSON, FILE_GGUF, FILE_SPM, FILE_TIKTOKEN, FILE_LLAMA2C };
 static enum file_kind kind_of(const void *bytes, size_t n)
 {
     return n >= 4 && !memcmp(bytes, "GGUF", 4) ? FILE_GGUF : spm_sniff(bytes, n) ? FILE_SPM :
-           tiktoken_sniff(bytes, n) ? FILE_TIKTOKEN : llama2c_sniff(bytes, n) ? FILE_LLAMA2C : FILE_JSON;
+           tiktoken_sniff(bytes, n) ? FILE_TIKTOKEN : llama2c_count(bytes, n) ? FILE_LLAMA2C : FILE_JSON;
 }
 
 static int kind_of_file(enum file_kind *out, const char *path, err *e)
@@ -303,34 +308,93 @@ static int open_other(tokenizer **out, bool *found, const char *directory, const
     return rc;
 }
 
-/* A checkpoint's directory: its tokenizer.json, the files that come before one, or the GGUF file it holds. */
-static int open_directory(tokenizer **out, const char *directory, const tokenizer_options *o, err *e)
+/* A directory's tokenizer.json, or the files that come before one. */
+static int open_files(tokenizer **out, bool *found, const char *directory, const tokenizer_options *o, err *e)
 {
     strbuf path = { 0 };
-    checkpoint *c = NULL;
-    bool found = false;
-    err ignored;
     int rc;
 
     strbuf_printf(&path, "%s/tokenizer.json", directory);
+    *found = !path.failed && slow_exists(path.s);
     if (path.failed)
         rc = err_nomem(e, "tokenizer");
-    else if (slow_exists(path.s))
+    else if (*found)
         rc = open_json(out, path.s, directory, e);
     else
-        rc = open_other(out, &found, directory, o, e);
-    if (!path.failed && !slow_exists(path.s) && !found) {
-        if (!checkpoint_open(&c, directory, &ignored) && c->gguf) {
-            rc = tokenizer_from_gguf(out, c->gguf, e);
-            if (rc)
-                err_prefix(e, "%s", directory);
-        } else {
-            err_set(e, ERR_INPUT, "%s: no tokenizer.json, and no vocabulary file of another kind", directory);
-            rc = err_hint(e, "put the checkpoint's tokenizer.json there, or give raw token ids (--ids)");
-        }
-        checkpoint_close(c);
-    }
+        rc = open_other(out, found, directory, o, e);
     strbuf_free(&path);
+    return rc;
+}
+
+/* What lies beside a model of llama2.c. */
+static int open_beside_llama2c(tokenizer **out, const checkpoint *c, err *e)
+{
+    static const tokenizer_options defaults = { .pattern = NULL };
+    const char *directory = c->directory ? c->directory : ".";
+    int64_t n_token = 0;
+    bool found = false;
+    char *path;
+
+    json_int(&n_token, json_get(c->config, "vocab_size"));
+    int rc = llama2c_find(&path, directory, n_token, e);
+    if (path)
+        rc = open_vocabulary(out, FILE_LLAMA2C, path, &defaults, e);
+    free(path);
+    if (rc || *out)
+        return rc;
+    rc = open_files(out, &found, directory, &defaults, e);
+    if (rc || found)
+        return rc;
+    err_set(e, ERR_INPUT, "%s: no tokenizer.bin or tok%lld.bin of %lld tokens", directory, (long long)n_token,
+            (long long)n_token);
+    return err_hint(e, "put llama2.c's tokenizer there, name one with --tokenizer, or give raw token ids (--ids)");
+}
+
+/* A checkpoint's directory: its files, or the GGUF or llama2.c file that it holds. */
+static int open_directory(tokenizer **out, const char *directory, const tokenizer_options *o, err *e)
+{
+    checkpoint *c = NULL;
+    bool found = false;
+    err ignored;
+    int rc = open_files(out, &found, directory, o, e);
+
+    if (rc || found)
+        return rc;
+    rc = checkpoint_open(&c, directory, &ignored);
+    if (!rc && c->gguf) {
+        rc = tokenizer_from_gguf(out, c->gguf, e);
+        if (rc)
+            err_prefix(e, "%s", directory);
+    } else if (!rc && is_llama2c_model(c)) {
+        rc = open_beside_llama2c(out, c, e);
+    } else {
+        err_set(e, ERR_INPUT, "%s: no tokenizer.json, and no vocabulary file of another kind", directory);
+        rc = err_hint(e, "put the checkpoint's tokenizer.json there, name one with --tokenizer, or give raw token ids "
+                         "(--ids)");
+    }
+    checkpoint_close(c);
+    return rc;
+}
+
+int tokenizer_of_checkpoint(tokenizer **out, const checkpoint *c, err *e)
+{
+    *out = NULL;
+    if (c->gguf)
+        return tokenizer_from_gguf(out, c->gguf, e);
+    return is_llama2c_model(c) ? open_beside_llama2c(out, c, e)
+                               : tokenizer_open(out, c->directory ? c->directory : c->path, e);
+}
+
+/* A *.bin that is no vocabulary: a model whose tokenizer lies beside it. */
+static int open_model_file(tokenizer **out, bool *found, const char *path, err *e)
+{
+    checkpoint *c = NULL;
+    int rc = 0;
+
+    *found = !checkpoint_open(&c, path, NULL);
+    if (*found)
+        rc = tokenizer_of_checkpoint(out, c, e);
+    checkpoint_close(c);
     return rc;
 }
 
@@ -363,6 +427,8 @@ int tokenizer_open_with(tokenizer **out, const char *path, const tokenizer_optio
         kind = FILE_SPM; /* whose reader says what is wrong */
     if (kind != FILE_JSON)
         return open_vocabulary(out, kind, path, o, e);
+    if (ends_with(path, ".bin") && ((rc = open_model_file(out, &whole, path, e)) || whole))
+        return rc;
     char *directory = directory_of(path, e);
     if (!directory)
         return ERR_RESOURCE;

@@ -301,7 +301,11 @@ int tokenizer_load_config(tokenizer *t, const char *directory, err *e);
 int tokenizer_add_template(tokenizer *t, const char *name, const char *s, size_t n, err *e);
 int tokenizer_add_role(tokenizer *t, const char *role, const char *s, size_t n, err *e);
 int tokenizer_load_gguf(tokenizer *t, const gguf_meta *m, err *e);
-bool llama2c_sniff(const unsigned char *bytes, size_t n);
+/* The tokens of a tokenizer.bin of llama2.c; 0: the bytes are no such file. */
+size_t llama2c_count(const unsigned char *bytes, size_t n);
+/* The tokenizer.bin, else the tok<n_token>.bin, else the only *.bin of a directory that is one of n_token
+ * tokens.  *path: allocated, NULL when there is none.  ERR_INPUT when there are several. */
+int llama2c_find(char **path, const char *directory, int64_t n_token, err *e);
 int tokenizer_load_llama2c(tokenizer *t, const unsigned char *bytes, size_t n, err *e);
 /* The added tokens of tokenizer_config.json: *named when it has any; add: put them into t. */
 int tokenizer_config_specials(tokenizer *t, const char *directory, bool *named, bool add, err *e);

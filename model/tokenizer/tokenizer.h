@@ -43,7 +43,7 @@ typedef struct token_text {
 
 /* From a Hugging Face directory (tokenizer.json; BOS, EOS and templates from the files beside it), a file of
  * such a directory, a tokenizer.json of any name, a SentencePiece model, a tiktoken file, a tokenizer.bin of
- * llama2.c or a GGUF file; files are told by their content.
+ * llama2.c, a model file of llama2.c with one beside it, or a GGUF file; files are told by their content.
  *
  * A directory without a tokenizer.json is opened as Hugging Face's transformers would convert it: vocab.json
  * with merges.txt, vocab.txt, or a SentencePiece model, by the tokenizer_class of tokenizer_config.json (else
@@ -58,6 +58,9 @@ typedef struct tokenizer_options {
     const char *pattern;
 } tokenizer_options;
 int tokenizer_open_with(tokenizer **out, const char *path, const tokenizer_options *o, err *e);
+/* The tokenizer of an open checkpoint: GGUF's own, llama2.c's tokenizer.bin (or tok512.bin, by the size of the
+ * vocabulary) beside it, else that of its directory. */
+int tokenizer_of_checkpoint(tokenizer **out, const checkpoint *c, err *e);
 /* From the bytes of such a file, but for GGUF. */
 int tokenizer_from_bytes(tokenizer **out, const void *bytes, size_t n, const char *what,
     const tokenizer_options *o, err *e);
