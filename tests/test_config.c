@@ -255,7 +255,7 @@ static void test_unknown(void **state)
         {"t5", NULL, "\"feed_forward_proj\":\"gated-mish\"", "feed_forward_proj \"mish\" is not supported"},
         {"llama", NULL, "\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4}", "quant_method \"gptq\" is not supported"},
         {"llama", NULL, "\"quantization_config\":{\"quant_method\":\"bitsandbytes\"}", "quant_method \"bitsandbytes\" is not supported"},
-        {"llama", NULL, "\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[64,64]}", "weight_block_size must be"},
+        {"llama", NULL, "\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[64]}", "weight_block_size must be"},
         {"llama", NULL, "\"quantization_config\":\"int8\"", "quantization_config"},
         {NULL, NULL, NULL, NULL},
     };

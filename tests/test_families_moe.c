@@ -504,8 +504,8 @@ static void test_refused(void **state)
     tiny_refused("quant_method \"gptq\" is not supported");
     edited(
         MIXTRAL, "\"num_local",
-        "\"quantization_config\": {\"quant_method\": \"fp8\", \"weight_block_size\": [64, 64]}, \"num_local");
-    tiny_refused("weight_block_size must be [128, 128]");
+        "\"quantization_config\": {\"quant_method\": \"fp8\", \"weight_block_size\": [64, 0]}, \"num_local");
+    tiny_refused("weight_block_size must be two positive numbers");
     tiny_free(&t);
     make_deepseek(&t);
     tiny_save(&t, DEEPSEEK);
