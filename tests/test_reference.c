@@ -70,7 +70,7 @@ static void test_dump_holds_every_array(void **state)
     npz *z;
     npy a;
     err e = {0};
-    char name[16];
+    char name[32];
     assert_int_equal(npz_open(&z, f->dump, &e), 0);
     assert_int_equal(npz_count(z), 1 + 1 + (LAYERS + 1) + LAYERS);
     check_array(z, "ids", NPY_I64, 1, N, 0, 0);
