@@ -371,9 +371,10 @@ static void gguf_refusals(void **state)
 {
     (void)state;
     static const char *const twice[] = { "ab", "ab", NULL }, *const none[] = { NULL };
+    static const char *const gap[] = { "", NULL };
     static const char *const unknown[] = { "a x", "a zz", NULL }, *const no_pair[] = { "ab", NULL };
-    struct { gguf_parts p; const char *want; } cases[12];
-    for (size_t i = 0; i < 12; i++)
+    struct { gguf_parts p; const char *want; } cases[13];
+    for (size_t i = 0; i < 13; i++)
         cases[i].p = gguf_of("gpt-2");
     cases[0].p.model = "rwkv", cases[0].want = "tokenizer.ggml.model rwkv is not supported";
     cases[1].p.model = NULL, cases[1].want = "no tokenizer in this file";
@@ -388,7 +389,9 @@ static void gguf_refusals(void **state)
     cases[10].p.merges = no_pair, cases[10].want = "merge 1 is no pair";
     cases[11].p.more = none, cases[11].p.merges = none, cases[11].p.types = NULL;
     cases[11].want = "bos_token_id is out of range (the vocabulary has 256 tokens)";
-    for (size_t i = 0; i < 12; i++) {
+    cases[12].p.more = gap, cases[12].p.merges = none, cases[12].p.types = NULL, cases[12].p.bos = 256;
+    cases[12].want = "bos_token_id names id 256, which is no token";
+    for (size_t i = 0; i < 13; i++) {
         err e = { 0 };
         assert_null(open_gguf_parts(&cases[i].p, &e));
         if (!strstr(e.msg, cases[i].want))

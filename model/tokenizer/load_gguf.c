@@ -127,11 +127,13 @@ int gguf_read_id(int32_t *out, const tokenizer *t, const gguf_meta *m, const cha
     const gguf_kv *kv = gguf_find(m, key);
     int64_t id;
 
-    *out = otherwise < t->vocab.n ? otherwise : -1;
+    *out = vocab_get(&t->vocab, otherwise) ? otherwise : -1;
     if (!kv)
         return 0;
     if (!gguf_int(&id, kv, 0) || id < 0 || id >= t->vocab.n)
         return err_set(e, ERR_INPUT, "%s is out of range (the vocabulary has %d tokens)", key, t->vocab.n);
+    if (!vocab_get(&t->vocab, (int32_t)id)) /* an empty text stands for no token */
+        return err_set(e, ERR_INPUT, "%s names id %d, which is no token of the vocabulary", key, (int)id);
     *out = (int32_t)id;
     return 0;
 }
