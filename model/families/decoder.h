@@ -75,6 +75,8 @@ int decoder_bind(model *m, const decoder_names *n, err *e);
 /* ALiBi in every layer, with the slopes of Press et al. (arXiv 2108.12409): 2^(-8 k / n) for the n heads of a
  * power of two, then every other slope of twice as many. */
 int decoder_alibi(model *m, err *e);
+/* Gemma 2 and 3: norms before and behind attention and MLP, in config.json form stored minus one. */
+int decoder_bind_gemma(model *m, err *e);
 /* decoder_bind without the embeddings and the final norm. */
 int decoder_bind_layers(model *m, const decoder_names *n, err *e);
 /* Parts of it, for families that need another order. */

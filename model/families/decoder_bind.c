@@ -170,3 +170,17 @@ int decoder_bind(model *m, const decoder_names *n, err *e)
         return rc;
     return decoder_bind_layers(m, n, e);
 }
+
+int decoder_bind_gemma(model *m, err *e)
+{
+    decoder_names n = m->config ? decoder_names_llama : decoder_names_gguf;
+    int rc = decoder_bias_flag(m, "attention_bias", &n.qkv_bias, e);
+    n.out_bias = n.qkv_bias;
+    if (m->config) {
+        n.attn_out_norm = "layers.%d.post_attention_layernorm";
+        n.mlp_pre = "layers.%d.pre_feedforward_layernorm";
+        n.mlp_out_norm = "layers.%d.post_feedforward_layernorm";
+        n.norm_flags = BIND_PLUS_ONE;
+    }
+    return rc ? rc : decoder_bind(m, &n, e);
+}

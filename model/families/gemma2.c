@@ -58,20 +58,6 @@ static int configure(model *m, err *e)
     return decoder_rope(m, "gemma2", ROPE_HALF, 10000, 1, e);
 }
 
-static int bind(model *m, err *e)
-{
-    decoder_names n = m->config ? decoder_names_llama : decoder_names_gguf;
-    int rc = decoder_bias_flag(m, "attention_bias", &n.qkv_bias, e);
-    n.out_bias = n.qkv_bias;
-    if (m->config) {
-        n.attn_out_norm = "layers.%d.post_attention_layernorm";
-        n.mlp_pre = "layers.%d.pre_feedforward_layernorm";
-        n.mlp_out_norm = "layers.%d.post_feedforward_layernorm";
-        n.norm_flags = BIND_PLUS_ONE;
-    }
-    return rc ? rc : decoder_bind(m, &n, e);
-}
-
 static const char *const model_types[] = {"gemma2", NULL};
 static const char *const gguf_archs[] = {"gemma2", NULL};
 
@@ -81,5 +67,5 @@ const family family_gemma2 = {
     .model_types = model_types,
     .gguf_archs = gguf_archs,
     .configure = configure,
-    .bind = bind,
+    .bind = decoder_bind_gemma,
 };

@@ -52,6 +52,7 @@ int pixels_from_npy(float **pixels, int64_t shape[3], const char *path, err *e)
     if (rc || shape[0] == 3)
         return rc;
     free(*pixels);
+    *pixels = NULL; /* the caller's clean-up must find nothing */
     err_set(e, ERR_INPUT, "%s: %lld channels; wanted is [3, height, width]", path, (long long)shape[0]);
     return err_hint(e, "channels come first: try numpy.moveaxis(a, -1, 0)");
 }
