@@ -20,6 +20,7 @@ typedef struct kind_plan {
 
 typedef struct analysis {
     const model *m;
+    runtime *run;           /* NULL while a request is only checked */
     const analysis_request *req;
     const result_sink *out;
     kind_plan kinds[N_KIND]; /* ctx NULL: the model, or this input, has no such attention */
@@ -29,6 +30,9 @@ typedef struct analysis {
     map_set *maps;          /* NULL when none is asked for */
     const kind_plan *now;   /* of the attention that runs */
     attn_tap tap;
+    unsigned char *panel_states; /* [chunks] blocks of panel_stride bytes: of the layer that runs */
+    size_t panel_stride;
+    bool inputs, heads, hidden, added, inner, panels; /* what any metric asks to see */
 } analysis;
 
 bool metric_applies(const metric *measure, const model *m, attn_kind kind)
@@ -38,7 +42,7 @@ bool metric_applies(const metric *measure, const model *m, attn_kind kind)
     const stack *s = model_stack(m, kind);
     if (!s || !(measure->kinds & 1u << kind))
         return false;
-    return !measure->by_token || s->embed.kind == EMBED_TOKENS;
+    return measure->scope != METRIC_WEIGHTS && (!measure->by_token || s->embed.kind == EMBED_TOKENS);
 }
 
 bool metric_applies_somewhere(const metric *measure, const model *m)
@@ -47,6 +51,11 @@ bool metric_applies_somewhere(const metric *measure, const model *m)
         if (metric_applies(measure, m, (attn_kind)kind))
             return true;
     return false;
+}
+
+static size_t round_state(size_t bytes)
+{
+    return (bytes + STATE_ALIGN - 1) / STATE_ALIGN * STATE_ALIGN;
 }
 
 static void *state_of(const analysis *a, int metric_index, int head, int chunk)
@@ -78,15 +87,124 @@ static void on_tile(void *ud, const attn_tile *t)
         map_set_tile(a->maps, t);
 }
 
+/* ---- metrics that see queries, keys, values, outputs and streams ---- */
+
+static void on_panels(void *ud, const attn_panels *p)
+{
+    analysis *a = ud;
+    unsigned char *state = a->panel_states + (size_t)p->chunk * a->panel_stride;
+    for (int i = 0; i < a->req->n_metric; i++) {
+        const metric *m = a->req->metrics[i];
+        if (!a->now->measured[i] || !m->panels)
+            continue;
+        m->panels(state, &a->now->ctx[i], p);
+        state += round_state(m->panel_size(&a->now->ctx[i], p->n_head));
+    }
+}
+
+/* All heads of a layer side by side, for the metrics that compare them. */
+static int measure_panels(analysis *a, const attn_args *args, const kind_plan *k, err *e)
+{
+    size_t stride = 0, at = 0, bytes;
+    for (int i = 0; i < a->req->n_metric; i++)
+        if (k->measured[i] && a->req->metrics[i]->panels)
+            stride += round_state(a->req->metrics[i]->panel_size(&k->ctx[i], args->n_head));
+    if (!stride)
+        return 0;
+    if (!size_mul(&bytes, stride, (size_t)k->n_chunk))
+        return err_nomem(e, "metric states");
+    a->panel_states = mem_large(bytes, e);
+    if (!a->panel_states)
+        return ERR_RESOURCE;
+    memset(a->panel_states, 0, bytes);
+    a->panel_stride = stride;
+    a->now = k;
+    int rc = runtime_attention_panels(k->ctx[0].run, args, 1, on_panels, a, e);
+    for (int i = 0; i < a->req->n_metric && !rc; i++) {
+        const metric *m = a->req->metrics[i];
+        if (!k->measured[i] || !m->panels)
+            continue;
+        for (int chunk = 1; chunk < k->n_chunk; chunk++)
+            m->panel_merge(a->panel_states + at, a->panel_states + (size_t)chunk * stride + at, &k->ctx[i], args->n_head);
+        rc = m->panel_finish(a->panel_states + at, &k->ctx[i], args->layer, args->n_head, a->out, e);
+        at += round_state(m->panel_size(&k->ctx[i], args->n_head));
+    }
+    mem_free_large(a->panel_states);
+    a->panel_states = NULL;
+    return rc;
+}
+
+static int on_inputs(void *ud, const model *m, const attn_args *args, err *e)
+{
+    analysis *a = ud;
+    kind_plan *k = &a->kinds[args->kind];
+    int rc = 0;
+    (void)m;
+    for (int i = 0; i < a->req->n_metric && !rc; i++)
+        if (k->measured[i] && a->req->metrics[i]->inputs)
+            rc = a->req->metrics[i]->inputs(&k->ctx[i], args, a->out, e);
+    return rc || !a->panels ? rc : measure_panels(a, args, k, e);
+}
+
+static int on_heads(void *ud, const head_outputs *h, err *e)
+{
+    analysis *a = ud;
+    kind_plan *k = &a->kinds[h->kind];
+    int rc = 0;
+    for (int i = 0; i < a->req->n_metric && !rc; i++)
+        if (k->measured[i] && a->req->metrics[i]->heads)
+            rc = a->req->metrics[i]->heads(&k->ctx[i], h, a->out, e);
+    return rc;
+}
+
+static int on_added(void *ud, const part_rows *p, err *e)
+{
+    analysis *a = ud;
+    kind_plan *k = &a->kinds[p->stack];
+    int rc = 0;
+    for (int i = 0; i < a->req->n_metric && !rc; i++)
+        if (k->measured[i] && a->req->metrics[i]->added)
+            rc = a->req->metrics[i]->added(&k->ctx[i], p, a->out, e);
+    return rc;
+}
+
+static int on_inner(void *ud, const part_rows *p, err *e)
+{
+    analysis *a = ud;
+    kind_plan *k = &a->kinds[p->stack];
+    int rc = 0;
+    for (int i = 0; i < a->req->n_metric && !rc; i++)
+        if (k->measured[i] && a->req->metrics[i]->inner)
+            rc = a->req->metrics[i]->inner(&k->ctx[i], p, a->out, e);
+    return rc;
+}
+
+/* The stream; behind the last layer the stack is done, and with it its attention and that across from it. */
+static int on_hidden(void *ud, attn_kind stack_kind, int layer, const float *x, int64_t n, int64_t width, err *e)
+{
+    analysis *a = ud;
+    kind_plan *k = &a->kinds[stack_kind];
+    const stack *s = model_stack(a->m, stack_kind);
+    int rc = 0;
+    for (int i = 0; i < a->req->n_metric && !rc; i++)
+        if (k->measured[i] && a->req->metrics[i]->hidden)
+            rc = a->req->metrics[i]->hidden(&k->ctx[i], layer, x, n, width, a->out, e);
+    for (int kind = 0; kind < N_KIND && !rc && layer == s->n_run; kind++)
+        for (int i = 0; i < a->req->n_metric && !rc && a->kinds[kind].ctx; i++)
+            if (a->kinds[kind].measured[i] && a->req->metrics[i]->end && model_stack(a->m, (attn_kind)kind) == s)
+                rc = a->req->metrics[i]->end(&a->kinds[kind].ctx[i], a->out, e);
+    return rc;
+}
+
 static int finish_head(analysis *a, int layer, int head, err *e)
 {
     const kind_plan *k = a->now;
     int r = 0;
     for (int i = 0; i < a->req->n_metric && r == 0; i++) {
         const metric *m = a->req->metrics[i];
-        if (!k->measured[i])
+        if (!k->measured[i] || !m->finish)
             continue;
-        for (int chunk = 1; chunk < k->n_chunk; chunk++)
+        for (int chunk = 1; chunk < k->n_chunk && m->merge; chunk++)
             m->merge(state_of(a, i, head, 0), state_of(a, i, head, chunk), &k->ctx[i]);
         r = m->finish(state_of(a, i, head, 0), &k->ctx[i], layer, head, a->out, e);
     }
@@ -152,8 +270,18 @@ static metric_ctx context_of(const analysis *a, const metric *measure, attn_kind
     return (metric_ctx){
         .m = measure, .p = a->req->p, .ids = stack_ids(a->m, s, in), .n = input_queries(n, a->m, kind),
         .key_ids = stack_ids(a->m, keys, in), .n_key = input_keys(n, a->m, kind), .most_key = longest, .n_layer = s->n_layer,
-        .kind = kind, .placeholder = a->m->vision && s == a->m->main ? a->m->image_token : -1,
+        .kind = kind, .model = a->m, .tok = a->req->tok, .placeholder = a->m->vision && s == a->m->main ? a->m->image_token : -1,
     };
+}
+
+static void note_wishes(analysis *a, const metric *m)
+{
+    a->inputs |= m->inputs || m->panels;
+    a->panels |= m->panels != NULL;
+    a->heads |= m->heads != NULL;
+    a->hidden |= m->hidden || m->end;
+    a->added |= m->added != NULL;
+    a->inner |= m->inner != NULL;
 }
 
 /* Lay out the states of one kind: its metrics prepared, the most heads that are worked on together. */
@@ -180,19 +308,22 @@ static int plan_kind(analysis *a, attn_kind kind, const runtime *r, const model_
     }
     for (int i = 0; i < req->n_metric; i++) {
         const metric *m = req->metrics[i];
-        if (m->scope != METRIC_HEAD || !metric_applies(m, a->m, kind))
+        k->ctx[i].run = a->run;
+        if (m->scope == METRIC_LOGITS || !metric_applies(m, a->m, kind))
             continue;
         k->ctx[i] = context_of(a, m, kind, in, n);
+        k->ctx[i].run = a->run;
         int rc = m->prepare ? m->prepare(&k->ctx[i], e) : 0;
         if (rc != 0)
             return rc;
         k->measured[i] = true;
         k->need |= m->need;
         k->offset[i] = k->stride;
-        if (!size_add(&k->stride, k->stride, m->state_size(&k->ctx[i])) ||
-            !size_add(&k->stride, k->stride, STATE_ALIGN - 1))
+        if (m->state_size && (!size_add(&k->stride, k->stride, m->state_size(&k->ctx[i])) ||
+                              !size_add(&k->stride, k->stride, STATE_ALIGN - 1)))
             return err_nomem(e, "metric states");
         k->stride = k->stride / STATE_ALIGN * STATE_ALIGN;
+        note_wishes(a, m);
     }
     return 0;
 }
@@ -262,6 +393,7 @@ static void tear_down(analysis *a)
     release(a->logits, a->req->n_metric);
     map_set_free(a->maps);
     mem_free_large(a->states);
+    mem_free_large(a->panel_states);
 }
 
 int analyse_check(const runtime *r, const model *m, const model_input *in, const analysis_request *req, err *e)
@@ -278,13 +410,17 @@ int analyse_check(const runtime *r, const model *m, const model_input *in, const
 int analyse(runtime *r, const model *m, const model_input *in, const analysis_request *req, const result_sink *out,
             const progress *p, err *e)
 {
-    analysis a = {.m = m, .req = req, .out = out};
+    analysis a = {.m = m, .run = r, .req = req, .out = out};
     input_lengths n;
     int rc = input_measure(&n, m, in, e);
     if (rc == 0)
         rc = set_up(&a, r, in, &n, e);
     if (rc == 0) {
-        observer o = {.attention = on_attention, .logits = a.want_logits ? on_logits : NULL, .ud = &a};
+        const observer o = {
+            .attention = on_attention, .inputs = a.inputs ? on_inputs : NULL, .heads = a.heads ? on_heads : NULL,
+            .hidden = a.hidden ? on_hidden : NULL, .added = a.added ? on_added : NULL, .inner = a.inner ? on_inner : NULL,
+            .logits = a.want_logits ? on_logits : NULL, .ud = &a,
+        };
         rc = forward(r, in, &o, p, e);
     }
     tear_down(&a);

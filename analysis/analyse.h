@@ -13,6 +13,7 @@ typedef struct analysis_request {
     const head_id *maps;              /* [n_map] heads whose attention map is kept */
     int n_map;
     int64_t map_limit;                /* cells a side above which a map is pooled (mean); 0: never */
+    const tokenizer *tok;             /* for metrics that read texts of tokens; NULL: none */
 } analysis_request;
 
 /* Does a metric say anything about this kind of attention of the model; about any? */

@@ -16,12 +16,38 @@ const metric *const metrics[] = {
 
 const char *const metric_defaults = "sink,entropy,prev_token,self,max,distance,induction,duplicate_token,nll";
 
+const char *const metric_axis_names[] = {
+    "query token", "key token", "distance in tokens", "head, counted over all layers", "layer", "channel", "rank",
+};
+
 const metric *metric_find(const char *name)
 {
     for (const metric *const *m = metrics; *m; m++)
         if (!strcmp((*m)->name, name))
             return *m;
     return NULL;
+}
+
+static int heads_of(const model *m, attn_kind kind, int layer)
+{
+    const attention_block *b = model_attention(m, kind, layer);
+    return b ? b->plan.n_head : 0;
+}
+
+int64_t head_index(const model *m, attn_kind kind, int layer, int head)
+{
+    int64_t before = head;
+    for (int l = 0; l < layer; l++)
+        before += heads_of(m, kind, l);
+    return before;
+}
+
+head_id head_of_index(const model *m, attn_kind kind, int64_t index)
+{
+    int layer = 0;
+    while (layer + 1 < model_stack(m, kind)->n_layer && index >= heads_of(m, kind, layer))
+        index -= heads_of(m, kind, layer++);
+    return (head_id){kind, layer, (int)index};
 }
 
 int metric_emit(const metric_ctx *c, const result_sink *out, int layer, int head, int64_t position,

@@ -10,12 +10,28 @@
 
 #include "base/param.h"
 #include "base/result.h"
-#include "compute/attention.h"
+#include "model/forward.h"
+#include "model/tokenizer/tokenizer.h"
 
 typedef enum metric_scope {
     METRIC_HEAD,    /* fed by attention; values per layer and head */
     METRIC_LOGITS,  /* fed by logits; layer and head do not apply */
+    METRIC_LAYER,   /* fed by streams, sublayers or all heads of a layer; values per layer */
+    METRIC_WEIGHTS, /* reads the weights alone, no prompt: measured by `weights`, not by `run` */
 } metric_scope;
+
+/* What the position of a value counts, where a metric emits one. */
+typedef enum metric_axis {
+    AXIS_QUERY,     /* position of a query token */
+    AXIS_KEY,       /* position of a key token */
+    AXIS_DISTANCE,  /* tokens between query and key */
+    AXIS_HEAD,      /* another head: its index over all layers of the kind (head_index) */
+    AXIS_LAYER,     /* another layer */
+    AXIS_CHANNEL,   /* dimension of the stream, of a head or of the MLP */
+    AXIS_RANK,      /* place in a sorted list, from 0 */
+    AXIS_LAST = AXIS_RANK
+} metric_axis;
+extern const char *const metric_axis_names[]; /* "query token", ... */
 
 typedef struct metric metric;
 
@@ -43,8 +59,15 @@ typedef struct metric_ctx {
     int32_t placeholder;        /* id that stands for a piece of an image in ids; -1: none */
     int n_layer;                /* of the stack */
     attn_kind kind;             /* metrics of logits: of the stack that the logits come from */
-    void *shared;               /* what prepare() made; read-only afterwards; freed by release() */
+    void *shared;               /* what prepare() made; read-only in worker threads; freed by release() */
+    const model *model;
+    runtime *run;               /* for callbacks on the caller's thread; NULL in tests that feed a metric by hand */
+    const tokenizer *tok;       /* NULL: ids alone are known */
 } metric_ctx;
+
+/* Index of a head over all layers of its kind of attention, for AXIS_HEAD, and back. */
+int64_t head_index(const model *m, attn_kind kind, int layer, int head);
+head_id head_of_index(const model *m, attn_kind kind, int64_t index);
 
 struct metric {
     const char *name;           /* as users write it, snake_case */
@@ -60,6 +83,8 @@ struct metric {
     unsigned kinds;             /* KIND_*: where it makes sense; elsewhere it is not prepared nor fed.  A metric of
                                  * logits: kinds of the stack that the logits come from */
     bool by_token;              /* reads ids: not for patches and frames either */
+    metric_axis axis;           /* of the positions that it emits, if it emits any */
+    const char *validated;      /* what the definition was held against, or NULL */
     const param *params;        /* NULL or a table; option names carry the metric's name: "sink-keys" */
 
     /* Check the prompt and parameters, build what all heads share.  A prompt that cannot give a value
@@ -78,6 +103,27 @@ struct metric {
     void (*merge)(void *into, const void *from, const metric_ctx *c); /* in chunk order */
     int (*finish)(const void *state, const metric_ctx *c, int layer, int head, const result_sink *out,
                   err *e);
+
+    /* Any scope but LOGITS and WEIGHTS, each NULL when not wanted.  On the caller's thread; may keep what they need in
+     * c->shared and emit at once.  inputs: queries, keys and values of a layer before its attention runs.  heads: their
+     * outputs before the output projection.  hidden, added, inner: of the stack of c->kind, see observer.
+     * end: the stack of c->kind is done. */
+    int (*inputs)(metric_ctx *c, const attn_args *a, const result_sink *out, err *e);
+    int (*heads)(metric_ctx *c, const head_outputs *h, const result_sink *out, err *e);
+    int (*hidden)(metric_ctx *c, int layer, const float *x, int64_t n, int64_t width, const result_sink *out, err *e);
+    int (*added)(metric_ctx *c, const part_rows *p, const result_sink *out, err *e);
+    int (*inner)(metric_ctx *c, const part_rows *p, const result_sink *out, err *e);
+    int (*end)(metric_ctx *c, const result_sink *out, err *e);
+
+    /* What compares the heads of a layer: fed with all of them for the same queries (attn_panels).  A zeroed state of
+     * panel_size bytes for each chunk; merged in chunk order; emitted before the heads of the layer. */
+    size_t (*panel_size)(const metric_ctx *c, int n_head);
+    void (*panels)(void *state, const metric_ctx *c, const attn_panels *p);
+    void (*panel_merge)(void *into, const void *from, const metric_ctx *c, int n_head);
+    int (*panel_finish)(const void *state, const metric_ctx *c, int layer, int n_head, const result_sink *out, err *e);
+
+    /* METRIC_WEIGHTS: kind and n_layer of c are set, lengths are 0. */
+    int (*weights)(metric_ctx *c, const result_sink *out, const progress *p, err *e);
 
     /* METRIC_LOGITS: logits [n, V] of positions pos0...; may emit at once. */
     int (*logits)(const metric_ctx *c, int64_t pos0, const float *logits, int64_t n, int64_t vocab,

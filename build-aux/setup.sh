@@ -3,7 +3,7 @@
 
 # What configure and the tests need, as Debian 12 names it.
 packages="gcc make autoconf automake pkg-config libreadline-dev libsqlite3-dev libpng-dev zlib1g-dev \
-libjpeg62-turbo-dev libjansson-dev libpcre2-dev libutf8proc-dev libssl-dev libpango1.0-dev fonts-dejavu-core \
+libjpeg62-turbo-dev libjansson-dev libpcre2-dev libutf8proc-dev libssl-dev liblapacke-dev libpango1.0-dev fonts-dejavu-core \
 libcmocka-dev python3 python3-pip"
 
 say()

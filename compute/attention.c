@@ -138,7 +138,7 @@ static void pack_keys_values(void *ud, int64_t item, int thread)
     if (a->prec == PRECISION_BF16)
         j->k->round_bf16(keys, (int64_t)a->d_qk * mr);
 
-    for (int64_t vp = 0; vp < v_panels; vp++) {
+    for (int64_t vp = 0; vp < v_panels && a->v; vp++) {
         int64_t first = vp * mr, width = a->d_v - first < mr ? a->d_v - first : mr;
         float *dst = j->s->values + ((kv * v_panels + vp) * a->n_key + key) * mr;
         for (int i = 0; i < n; i++, dst += mr) {
@@ -276,6 +276,28 @@ static void form_output(const job *j, const thread_buffers *b, int head, int64_t
             out[i * a->ldo + c] = b->out[(int64_t)c * nr + i];
 }
 
+/* Statistics of weights that an edit has changed, query by query, keys in increasing order. */
+static void restate(const attn_tile *t, const int64_t *qpos, const softmax_block *sm)
+{
+    for (int i = 0; i < (int)t->n_query; i++) {
+        double entropy = 0, distance = 0;
+        float most = 0;
+        for (int64_t key = t->visible_lo[i]; key < t->visible_hi[i]; key++) {
+            float p = attn_tile_at(t, t->q0 + i, key);
+            int64_t d = qpos[i] - key;
+            entropy -= p > 0 ? (double)p * log((double)p) : 0;
+            distance += (double)p * (double)(d < 0 ? -d : d);
+            most = p > most ? p : most;
+        }
+        if (sm->entropy)
+            sm->entropy[i] = (float)entropy;
+        if (sm->distance)
+            sm->distance[i] = (float)distance;
+        if (sm->maximum)
+            sm->maximum[i] = most;
+    }
+}
+
 static void block(const job *j, const thread_buffers *b, int head, int chunk, int64_t q0, int nq)
 {
     const attn_args *a = j->a;
@@ -308,6 +330,15 @@ static void block(const job *j, const thread_buffers *b, int head, int chunk, in
     };
     j->k->softmax_columns(&sm);
 
+    const attn_tile t = {
+        .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = q0, .n_query = nq, .k0 = k0,
+        .n_key = k1 - k0, .pos0 = a->pos0, .visible_lo = lo, .visible_hi = hi,
+        .probs = b->scores + k0 * nr, .q_stride = 1, .k_stride = nr,
+    };
+    if (a->edit && a->edit->heads[head]) {
+        a->edit->weights(a->edit->ud, &t, b->scores + k0 * nr);
+        restate(&t, qpos, &sm);
+    }
     if (j->tap && j->tap->rows) {
         for (int i = 0; i < nq; i++) {
             int64_t at = qpos[i];
@@ -323,15 +354,10 @@ static void block(const job *j, const thread_buffers *b, int head, int chunk, in
         };
         j->tap->rows(j->tap->ud, &r);
     }
-    if (j->tap && j->tap->tile && (j->need & ATTN_NEED_PROBS)) {
-        attn_tile t = {
-            .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = q0, .n_query = nq, .k0 = k0,
-            .n_key = k1 - k0, .pos0 = a->pos0, .visible_lo = lo, .visible_hi = hi,
-            .probs = b->scores + k0 * nr, .q_stride = 1, .k_stride = nr,
-        };
+    if (j->tap && j->tap->tile && (j->need & ATTN_NEED_PROBS))
         j->tap->tile(j->tap->ud, &t);
-    }
-    form_output(j, b, head, q0, nq, k0, k1);
+    if (a->out && a->v)
+        form_output(j, b, head, q0, nq, k0, k1);
 }
 
 /* Item: one chunk of queries of one head. */

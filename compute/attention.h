@@ -76,6 +76,17 @@ typedef struct attn_tap {
     void *ud;
 } attn_tap;
 
+/* An intervention on attention weights.  weights() sees each block of queries of the heads that it wants once, all
+ * visible keys in one tile, after the softmax and before the tap and the values; it writes new weights to probs, which
+ * are the cells of t->probs.  Masked cells stay 0.  Row statistics but the lse (of the scores as they were) are then
+ * taken from the new weights, as they are: renormalising is up to the edit.  Called from worker threads, each
+ * (head, chunk) by one at a time. */
+typedef struct attn_edit {
+    const bool *heads;          /* [n_head] that are changed */
+    void (*weights)(void *ud, const attn_tile *t, float *probs);
+    void *ud;
+} attn_edit;
+
 typedef struct attn_args {
     attn_kind kind;             /* handed on to the tap */
     int layer;
@@ -96,10 +107,11 @@ typedef struct attn_args {
                                  * score (not scaled, not masked) whose value is zero; the row sums to 1 - its weight */
     const float *q;             /* [n_query, n_head * d_qk] row stride ldq */
     const float *k;             /* [n_key, n_kv_head * d_qk] row stride ldk */
-    const float *v;             /* [n_key, n_kv_head * d_v] row stride ldv */
-    float *out;                 /* [n_query, n_head * d_v] row stride ldo */
+    const float *v;             /* [n_key, n_kv_head * d_v] row stride ldv; may be NULL where out is */
+    float *out;                 /* [n_query, n_head * d_v] row stride ldo; NULL: only the tap is wanted */
     int64_t ldq, ldk, ldv, ldo;
     precision prec;
+    const attn_edit *edit;      /* NULL: none */
 } attn_args;
 
 /* Chunks that the queries of one head are cut into (1 .. ATTN_MAX_CHUNK). */
@@ -119,5 +131,26 @@ void attn_scratch_free(attn_scratch *s);
  * where few queries are decoded behind a cache or across many keys (their scores are plain dots).
  * tap may be NULL.  Stops with ERR_CANCELLED or with what heads_done returned. */
 int attention(attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e);
+
+/* Weights of the same queries in many heads at once, for what compares heads: heads of one attention, or of several
+ * layers over the same queries and keys. */
+typedef struct attn_panels {
+    int chunk;
+    int64_t q0;
+    int n_query;                /* queries of the block */
+    int64_t n_key;              /* rows of a panel: keys 0 .. n_key - 1; no query of the block sees more in any head */
+    int n_head;                 /* heads of all attentions, in order */
+    const float *probs;         /* head h, key k, query q0 + i at probs[h * h_stride + k * k_stride + i], rows aligned to
+                                 * 64 bytes; cells that are masked and columns i >= n_query are 0 */
+    int64_t h_stride, k_stride; /* k_stride: columns of a row */
+    const int64_t *const *visible_lo, *const *visible_hi; /* [n_attention][n_query] */
+    const int *attention_of;    /* [n_head] index into the above */
+} attn_panels;
+
+/* Form the weights of n attentions over the same queries and keys (their outputs are not formed; args.out may be NULL)
+ * block by block of queries.  block is called from worker threads, (chunk) on one at a time, blocks of a chunk in
+ * order; chunks are those of attn_chunks.  Memory: a thread, one panel for each head, [n_key, columns]. */
+int attention_panels(attn_scratch *s, const attn_args *of, int n, void (*block)(void *ud, const attn_panels *p), void *ud,
+                     err *e);
 
 #endif

@@ -1,5 +1,6 @@
 libcompute_a_SOURCES += \
 	compute/attention.c \
+	compute/attention_panels.c \
 	compute/cpu.c \
 	compute/dtype.c \
 	compute/dtype_grids.c \

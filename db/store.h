@@ -4,6 +4,7 @@
  *   model, run, unit     what was run on what: a unit is one prompt of one run
  *   prompt, token        what was tokenised; the same prompt is one row for all runs
  *   input                what else a unit read: source text, image, audio
+ *   fact                 what a unit is or gave in words: domain, generated text
  *   metric, site, value  the results: site says which kind of attention, layer, head
  *   map, figure          stored attention maps; figures that were drawn
  * Views, for questions typed by hand:
@@ -91,6 +92,13 @@ int store_run_begin(store *s, const store_model *m, const store_run *r, int64_t 
 /* status: "done", "failed" or "cancelled"; message may be NULL. */
 int store_run_end(store *s, int64_t run_id, const char *status, const char *message, err *e);
 
+/* Take a run up again that did not come to its end (`--resume`), or was done: its status is 'running' again.  Refused
+ * (ERR_USAGE, with what differs) unless verb, settings, weights and tokenizer are the same; seed too.  A run that is
+ * being worked on by another process cannot be told from one that was killed: that is for the user to know. */
+int store_run_resume(store *s, int64_t run_id, const store_model *m, const store_run *r, err *e);
+/* Is the unit complete in the store? */
+int store_unit_done(store *s, int64_t run_id, int64_t index, bool *yes, err *e);
+
 /* A unit: a prompt (found again by its hash when known), then its values and maps, in one transaction.
  * index: of the prompt in its run, from 0, not yet in the store.
  * All of p is copied.
@@ -101,6 +109,8 @@ int store_run_end(store *s, int64_t run_id, const char *status, const char *mess
 int store_unit_begin(store *s, int64_t run_id, int64_t index, const store_prompt *p, err *e);
 /* A value comes back bit for bit, except that -0.0 is 0. */
 int store_value(store *s, const result_value *v, err *e);
+/* A fact of the unit in words: "domain", "generated".  One text a name; view fact_list(run, prompt, name, text). */
+int store_fact(store *s, const char *name, const char *text, size_t len, err *e);
 /* Cells are stored as compressed f32, bit for bit. */
 int store_map(store *s, const result_map *m, err *e);
 /* The unit is closed, also when this fails. */

@@ -42,12 +42,16 @@ static int64_t block_rows(int64_t n, int64_t row)
 }
 
 /* The kernel, under the observer's tap. */
-static int attend(pass *a, const attention_block *b, int layer, attn_args *args, err *e)
+static int attend(pass *a, const attention_block *b, int layer, attn_args *args, int64_t first_key, float *k, float *v,
+                  err *e)
 {
     const attn_tap *tap = NULL;
     const attn_plan *p = &b->plan;
     const observer *o = a->o;
+    const forward_edits *edits = a->r->edits;
     int rc;
+    args->k = k;
+    args->v = v;
     args->kind = p->kind;
     args->layer = layer;
     args->n_head = p->n_head;
@@ -67,6 +71,12 @@ static int attend(pass *a, const attention_block *b, int layer, attn_args *args,
     args->ldv = (int64_t)p->n_kv_head * p->d_v;
     args->ldo = (int64_t)p->n_head * p->d_v;
     args->prec = a->r->prec;
+    if (edits && edits->inputs && (rc = edits->inputs(edits->ud, args, first_key, a->r->buf[BUF_Q], k, v, e)))
+        return rc;
+    if (edits && edits->weights && (rc = edits->weights(edits->ud, a->r, args, &args->edit, e)))
+        return rc;
+    if (o && o->inputs && (rc = o->inputs(o->ud, a->r->m, args, e)))
+        return rc;
     if (o && o->attention) {
         attn_site site = {p->kind, layer, p, a->n, args->n_key};
         if ((rc = o->attention(o->ud, a->r->m, &site, &tap, e)))
@@ -102,12 +112,12 @@ int attend_self(pass *a, int layer, err *e)
     finish_queries(a, b, q, ldq);
     finish_keys(a, b, k, ldk, v, ldv);
 
-    attn_args args = {.k = kv->k, .v = kv->v, .pos0 = a->pos0, .n_key = a->pos0 + a->n};
+    attn_args args = {.pos0 = a->pos0, .n_key = a->pos0 + a->n};
     if (a->s->alibi_slopes)
         args.key_bias = r->buf[BUF_KEY_BIAS];
     if (a->s->rel_table)
         args.rel_bias = r->buf[BUF_REL_BIAS];
-    int rc = attend(a, b, layer, &args, e);
+    int rc = attend(a, b, layer, &args, a->pos0, kv->k, kv->v, e);
     if (rc || !b->gate.data)
         return rc;
     /* sigmoid(gate) * heads comes out in the buffer of the gates, which has room for it: the two change places. */
@@ -139,6 +149,6 @@ int attend_cross(pass *a, int layer, err *e)
             rows_linear(r, k + row * ldk, ldk, in, source, rows, &b->k, false);
             rows_linear(r, v + row * ldv, ldv, in, source, rows, &b->v, false);
         }
-    attn_args args = {.k = k, .v = v, .n_key = r->n_source};
-    return attend(a, b, layer, &args, e);
+    attn_args args = {.n_key = r->n_source};
+    return attend(a, b, layer, &args, !c || a->pos0 == 0 ? 0 : r->n_source, k, v, e);
 }

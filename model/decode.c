@@ -14,6 +14,7 @@ struct decoder {
     bool recurrent;     /* some layer has a state */
     bool lost;          /* a failed call left the cache behind half changed */
     layer_cache *cache; /* [n_layer] */
+    const observer *watch; /* NULL: nobody */
 };
 
 /* Floats that a layer keeps. */
@@ -134,7 +135,7 @@ static int step(decoder *d, int64_t from, int64_t n, const progress *p, err *e)
     int64_t end = d->used + n;
     model_input in = {.ids = d->ids + from, .n = end - from};
     int rc = runtime_reserve(r, s, in.n, end, d->max, e);
-    if (rc || (rc = run_main(r, &in, in.n, from, d->cache, NULL, p, e)))
+    if (rc || (rc = run_main(r, &in, in.n, from, d->cache, d->watch, p, e)))
         return rc;
     run_logits(r, r->buf[BUF_X] + (in.n - 1) * s->width, 1, r->buf[BUF_LOGITS], true);
     return cancel_check(e); /* the pool skips work once a cancel is asked for: these are no logits */
@@ -152,6 +153,11 @@ void decoder_free(decoder *d)
     free(d->cache);
     free(d->ids);
     free(d);
+}
+
+void decoder_watch(decoder *d, const observer *o)
+{
+    d->watch = o;
 }
 
 int decoder_feed(decoder *d, const int32_t *ids, int64_t n, const float **logits, const progress *p, err *e)

@@ -7,26 +7,56 @@
 #include "compute/kernels.h"
 #include "model/runtime.h"
 
+/* A part of a layer: what join needs to tell observers and edits. */
+typedef struct place { int layer; model_part part; int64_t row; } place;
+
+static part_rows rows_of(const pass *a, const place *at, const float *x, int64_t rows, int64_t width)
+{
+    return (part_rows){.stack = a->s->kind, .layer = at->layer, .part = at->part, .row = at->row, .rows = rows,
+                       .width = width, .x = x};
+}
+
 /* x = after(x + scale * gain * out(added)) over a block of rows; only what the sublayer has. */
-static void join(pass *a, const sublayer *at, float *x, float *added, int64_t rows)
+static int join(pass *a, const sublayer *at, place here, float *x, float *added, int64_t rows, err *e)
 {
     int64_t width = a->s->width;
+    const forward_edits *edits = a->r->edits;
+    int rc = 0;
     if (at->out.kind != NORM_NONE)
         rows_norm(a->r, &at->out, added, width, added, width, rows, width);
     if (at->gain)
         rows_gain(a->r, added, width, at->gain, rows, width);
     rows_scale(a->r, added, width, at->scale, rows, width);
+    const part_rows part = rows_of(a, &here, added, rows, width);
+    if (edits && edits->added)
+        rc = edits->added(edits->ud, &part, a->pos0, added, e);
+    if (!rc && a->o && a->o->added)
+        rc = a->o->added(a->o->ud, &part, e);
+    if (rc)
+        return rc;
     rows_add(a->r, x, width, added, width, rows, width);
     if (at->after.kind != NORM_NONE)
         rows_norm(a->r, &at->after, x, width, x, width, rows, width);
+    return 0;
 }
 
-static void feed_forward(pass *a, const model_layer *y, const float *in, float *out, int64_t rows)
+static bool skipped(const pass *a, int layer, model_part part)
 {
-    if (y->moe)
+    const forward_edits *edits = a->r->edits;
+    return edits && edits->skip && edits->skip(edits->ud, a->s->kind, layer, part);
+}
+
+static int feed_forward(pass *a, const model_layer *y, place here, const float *in, float *out, int64_t rows, err *e)
+{
+    if (y->moe) {
         moe_rows(a, y->moe, in, out, rows);
-    else
-        mlp_rows(a, &y->mlp, in, a->s->width, out, rows);
+        return 0;
+    }
+    mlp_rows(a, &y->mlp, in, a->s->width, out, rows);
+    if (!a->o || !a->o->inner)
+        return 0;
+    const part_rows inner = rows_of(a, &here, a->r->buf[BUF_INNER], rows, y->mlp.inner);
+    return a->o->inner(a->o->ud, &inner, e);
 }
 
 /* What the MLP reads of a block of rows of x. */
@@ -41,58 +71,96 @@ static const float *mlp_input(pass *a, const model_layer *y, float *x, int64_t r
     return normed;
 }
 
-/* BUF_HEADS through the output projection into the stream; with a parallel MLP that too. */
-static void leave_attention(pass *a, const model_layer *y, const sublayer *at, const weight *out, int64_t ldo, bool parallel)
+/* The heads of a layer before the output projection: edits, then who watches. */
+static int show_heads(pass *a, int layer, const attn_plan *plan, attn_kind kind, bool gated, int64_t width, err *e)
 {
     runtime *r = a->r;
-    int64_t width = a->s->width;
-    for (int64_t row = 0; row < a->n; row += RUNTIME_ROWS) {
-        int64_t rows = a->n - row < RUNTIME_ROWS ? a->n - row : RUNTIME_ROWS;
-        float *x = r->buf[BUF_X] + row * width, *added = r->buf[BUF_ADDED];
-        rows_linear(r, added, width, r->buf[BUF_HEADS] + row * ldo, ldo, rows, out, a->decoding);
-        if (parallel)
-            feed_forward(a, y, mlp_input(a, y, x, rows), r->buf[BUF_ADDED_2], rows);
-        join(a, at, x, added, rows);
-        if (parallel)
-            join(a, &y->at_mlp, x, r->buf[BUF_ADDED_2], rows);
-    }
+    const forward_edits *edits = r->edits;
+    const head_outputs h = {.kind = kind, .layer = layer, .plan = plan, .n = a->n, .pos0 = a->pos0, .width = width,
+                            .heads = r->buf[BUF_HEADS], .ungated = gated ? r->buf[BUF_GATES] : NULL};
+    int rc = edits && edits->heads ? edits->heads(edits->ud, &h, r->buf[BUF_HEADS], e) : 0;
+    return rc || !a->o || !a->o->heads ? rc : a->o->heads(a->o->ud, &h, e);
 }
 
-static void mlp_sublayer(pass *a, const model_layer *y)
+/* BUF_HEADS through the output projection into the stream; with a parallel MLP that too.  attend: false where the
+ * attention itself is left out. */
+static int leave_attention(pass *a, int l, model_part part, const sublayer *at, const weight *out, int64_t ldo, bool attend,
+                           bool parallel, err *e)
 {
     runtime *r = a->r;
+    const model_layer *y = &a->s->layers[l];
     int64_t width = a->s->width;
-    for (int64_t row = 0; row < a->n; row += RUNTIME_ROWS) {
+    parallel = parallel && !skipped(a, l, PART_MLP);
+    int rc = 0;
+    for (int64_t row = 0; row < a->n && !rc && (attend || parallel); row += RUNTIME_ROWS) {
+        int64_t rows = a->n - row < RUNTIME_ROWS ? a->n - row : RUNTIME_ROWS;
+        float *x = r->buf[BUF_X] + row * width, *added = r->buf[BUF_ADDED];
+        const place at_mlp = {l, PART_MLP, row};
+        if (attend)
+            rows_linear(r, added, width, r->buf[BUF_HEADS] + row * ldo, ldo, rows, out, a->decoding);
+        if (parallel)
+            rc = feed_forward(a, y, at_mlp, mlp_input(a, y, x, rows), r->buf[BUF_ADDED_2], rows, e);
+        if (!rc && attend)
+            rc = join(a, at, (place){l, part, row}, x, added, rows, e);
+        if (!rc && parallel)
+            rc = join(a, &y->at_mlp, at_mlp, x, r->buf[BUF_ADDED_2], rows, e);
+    }
+    return rc;
+}
+
+static int mlp_sublayer(pass *a, int l, err *e)
+{
+    runtime *r = a->r;
+    const model_layer *y = &a->s->layers[l];
+    int64_t width = a->s->width;
+    int rc = 0;
+    for (int64_t row = 0; row < a->n && !rc; row += RUNTIME_ROWS) {
         int64_t rows = a->n - row < RUNTIME_ROWS ? a->n - row : RUNTIME_ROWS;
         float *x = r->buf[BUF_X] + row * width;
-        feed_forward(a, y, mlp_input(a, y, x, rows), r->buf[BUF_ADDED], rows);
-        join(a, &y->at_mlp, x, r->buf[BUF_ADDED], rows);
+        const place here = {l, PART_MLP, row};
+        rc = feed_forward(a, y, here, mlp_input(a, y, x, rows), r->buf[BUF_ADDED], rows, e);
+        if (!rc)
+            rc = join(a, &y->at_mlp, here, x, r->buf[BUF_ADDED], rows, e);
     }
+    return rc;
+}
+
+/* Self attention, or the delta rule in its place; x -> stream. */
+static int self_sublayer(pass *a, int l, err *e)
+{
+    const model_layer *y = &a->s->layers[l];
+    const attn_plan *p = &y->self.plan;
+    const weight *out = y->delta ? &y->delta->out : &y->self.out;
+    int64_t ldo = y->delta ? (int64_t)y->delta->n_value_head * y->delta->d_value : (int64_t)p->n_head * p->d_v;
+    bool attend = !skipped(a, l, PART_SELF);
+    int rc = 0;
+    if (attend)
+        rc = y->delta ? delta_net_rows(a, l, e) : attend_self(a, l, e);
+    if (!rc && attend)
+        rc = show_heads(a, l, y->delta ? NULL : p, a->s->kind, !y->delta && y->self.gate.data, ldo, e);
+    return rc ? rc : leave_attention(a, l, PART_SELF, &y->at_self, out, ldo, attend, y->parallel, e);
+}
+
+static int cross_sublayer(pass *a, int l, err *e)
+{
+    const model_layer *y = &a->s->layers[l];
+    const attn_plan *p = &y->cross.plan;
+    int64_t ldo = (int64_t)p->n_head * p->d_v;
+    int rc = attend_cross(a, l, e);
+    if (!rc)
+        rc = show_heads(a, l, p, ATTN_CROSS, false, ldo, e);
+    return rc ? rc : leave_attention(a, l, PART_CROSS, &y->at_cross, &y->cross.out, ldo, true, false, e);
 }
 
 static int layer(pass *a, int l, err *e)
 {
     const model_layer *y = &a->s->layers[l];
-    const attn_plan *p = &y->self.plan;
-    int rc;
-    if (y->delta) {
-        if ((rc = delta_net_rows(a, l, e)))
-            return rc;
-        leave_attention(a, y, &y->at_self, &y->delta->out, (int64_t)y->delta->n_value_head * y->delta->d_value, y->parallel);
-    } else {
-        if ((rc = attend_self(a, l, e)))
-            return rc;
-        leave_attention(a, y, &y->at_self, &y->self.out, (int64_t)p->n_head * p->d_v, y->parallel);
-    }
-    if (y->has_cross) {
-        p = &y->cross.plan;
-        if ((rc = attend_cross(a, l, e)))
-            return rc;
-        leave_attention(a, y, &y->at_cross, &y->cross.out, (int64_t)p->n_head * p->d_v, false);
-    }
-    if (!y->parallel)
-        mlp_sublayer(a, y);
-    return cancel_check(e);
+    int rc = self_sublayer(a, l, e);
+    if (!rc && y->has_cross && !skipped(a, l, PART_CROSS))
+        rc = cross_sublayer(a, l, e);
+    if (!rc && !y->parallel && !skipped(a, l, PART_MLP))
+        rc = mlp_sublayer(a, l, e);
+    return rc ? rc : cancel_check(e);
 }
 
 /* ALiBi: slope times key position, over all keys. */
@@ -143,6 +211,14 @@ static void fill_rel_bias(pass *a)
     }
 }
 
+static int edit_stream(pass *a, int l, err *e)
+{
+    const forward_edits *edits = a->r->edits;
+    if (!edits || !edits->residual)
+        return 0;
+    return edits->residual(edits->ud, a->s->kind, l, a->pos0, a->r->buf[BUF_X], a->n, a->s->width, e);
+}
+
 int stack_layers(pass *a, err *e)
 {
     const stack *s = a->s;
@@ -156,11 +232,15 @@ int stack_layers(pass *a, err *e)
         fill_rel_bias(a);
     for (int l = 0; l < n; l++) {
         progress_step(a->p, "layer", l, n);
+        if ((rc = edit_stream(a, l, e)))
+            return rc;
         if (o && o->hidden && (rc = o->hidden(o->ud, s->kind, l, a->r->buf[BUF_X], a->n, s->width, e)))
             return rc;
         if ((rc = layer(a, l, e)))
             return rc;
     }
     progress_step(a->p, "layer", n, n);
+    if ((rc = edit_stream(a, n, e)))
+        return rc;
     return o && o->hidden ? o->hidden(o->ud, s->kind, n, a->r->buf[BUF_X], a->n, s->width, e) : 0;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cancel.h"
 #include "base/mem.h"
 #include "compute/kernels.h"
 #include "model/rope.h"
@@ -161,6 +162,57 @@ void runtime_free(runtime *r)
 int runtime_threads(const runtime *r)
 {
     return pool_threads(r->pool);
+}
+
+pool *runtime_pool(const runtime *r)
+{
+    return r->pool;
+}
+
+void runtime_set_edits(runtime *r, const forward_edits *edits)
+{
+    r->edits = edits;
+}
+
+int runtime_attention(runtime *r, const attn_args *args, const attn_tap *tap, err *e)
+{
+    attn_args a = *args;
+    a.out = NULL;
+    a.edit = NULL;
+    return attention(r->attn, &a, tap, e);
+}
+
+int runtime_attention_panels(runtime *r, const attn_args *of, int n, void (*block)(void *ud, const attn_panels *p),
+                             void *ud, err *e)
+{
+    return attention_panels(r->attn, of, n, block, ud, e);
+}
+
+int runtime_linear(runtime *r, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows, const weight *w, err *e)
+{
+    int rc = gemm_scratch_reserve(r->gemm, RUNTIME_ROWS, w->n_in, e);
+    for (int64_t row = 0; row < rows && !rc; row += RUNTIME_ROWS) {
+        int64_t n = rows - row < RUNTIME_ROWS ? rows - row : RUNTIME_ROWS;
+        rows_linear(r, y + row * ldy, ldy, x + row * ldx, ldx, n, w, false);
+    }
+    return rc;
+}
+
+int runtime_unembed(runtime *r, const float *x, int64_t rows, float *logits, err *e)
+{
+    const model *m = r->m;
+    int64_t width = m->main->width, inner = m->head.transform.n_out;
+    if (!m->head.unembedding.data)
+        return err_set(e, ERR_USAGE, "%s gives no logits", m->name);
+    inner = inner > m->head.project.n_out ? inner : m->head.project.n_out;
+    int rc = runtime_room(r, BUF_NORMED, RUNTIME_ROWS, width, e);
+    if (!rc && inner)
+        rc = runtime_room(r, BUF_ADDED, RUNTIME_ROWS, inner > width ? inner : width, e);
+    for (int64_t row = 0; row < rows && !rc; row += RUNTIME_ROWS) {
+        int64_t n = rows - row < RUNTIME_ROWS ? rows - row : RUNTIME_ROWS;
+        run_logits(r, x + row * width, n, logits + row * m->vocab, false);
+    }
+    return rc ? rc : cancel_check(e);
 }
 
 /* sin(r) for |r| <= pi/2 by the odd polynomial of degree 9 with the least relative error (6e-9).  Rounded to

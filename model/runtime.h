@@ -48,6 +48,7 @@ struct runtime {
     gemm_scratch *gemm;
     attn_scratch *attn;
     precision prec;
+    const forward_edits *edits;  /* NULL: none */
     float *buf[BUF_COUNT];
     size_t room[BUF_COUNT];      /* floats */
     int64_t n_source, n_image;   /* rows of BUF_SOURCE and BUF_IMAGE that hold something */

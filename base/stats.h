@@ -1,0 +1,30 @@
+/* What a table says of several measurements: n, mean, standard deviation and a bootstrap interval. */
+#ifndef ATTNSCOPE_BASE_STATS_H
+#define ATTNSCOPE_BASE_STATS_H
+
+#include <stdint.h>
+#include "base/err.h"
+
+enum { STATS_DRAWS = 10000 };
+
+typedef struct stats {
+    int64_t n;
+    double mean;
+    double sd;            /* with n - 1; 0 for n = 1 */
+    double low, high;     /* 95 % percentile bootstrap interval of the mean (Efron); equal to the mean for n = 1 */
+} stats;
+
+/* n >= 1 finite values.  Sums are taken in double in the order given.  The interval: STATS_DRAWS means of n values drawn
+ * with replacement by rng_seed(seed, 0); the 2.5th and 97.5th percentiles, linearly interpolated as numpy does it.
+ * ERR_RESOURCE only. */
+int stats_of(stats *out, const double *x, int64_t n, uint64_t seed, err *e);
+
+/* Linear interpolation between order statistics, p in 0 .. 1 (numpy's default); sorted ascending, n >= 1. */
+double percentile_of_sorted(const double *sorted, int64_t n, double p);
+/* Median and sum of values in any order; x is sorted by median_of. */
+double median_of(double *x, int64_t n);
+/* Pearson's correlation, and Spearman's (ranks, ties averaged); 0 when either does not vary.  ERR_RESOURCE only. */
+double pearson(const double *x, const double *y, int64_t n);
+int spearman(double *out, const double *x, const double *y, int64_t n, err *e);
+
+#endif

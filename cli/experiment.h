@@ -1,0 +1,73 @@
+/* Experiments: commands whose work is a list of units, each of them rows of the store in one transaction, so that a
+ * run that was stopped or killed goes on with --resume where it was.
+ *
+ * A command fills an experiment_plan, calls experiment_run and then makes its table from the rows of the store: that
+ * is the one source, also after a resume. */
+#ifndef ATTNSCOPE_CLI_EXPERIMENT_H
+#define ATTNSCOPE_CLI_EXPERIMENT_H
+
+#include "base/stats.h"
+#include "cli/command_util.h"
+#include "cli/prompt_input.h"
+#include "cli/run_sink.h"
+
+/* --seed N (default 0), --resume RUN. */
+extern const param experiment_params[];
+
+typedef struct experiment experiment;
+
+typedef struct experiment_plan {
+    session *s;
+    const command_args *a;
+    loaded_model *lm;             /* with a runtime */
+    const char *settings;         /* JSON object: all that decides the numbers, but model, seed and precision */
+    const char *edits;            /* JSON list; NULL: "[]" */
+    int64_t seed;                 /* NO_INDEX: no random numbers */
+    int64_t n_unit;
+    /* Work of unit i: call experiment_prompt (or _ids, _nothing) once, then emit values, maps and facts.  A unit must
+     * not depend on units before it having run in this process.  After an error nothing of it is kept. */
+    int (*unit)(void *ud, experiment *x, int64_t i, err *e);
+    void *ud;
+    const char *what;             /* of progress: "trial", "head" */
+} experiment_plan;
+
+/* All units that are not in the store yet.  *run: the run's id, set as soon as it is known, also when this fails. */
+int experiment_run(const experiment_plan *plan, int64_t *run, err *e);
+
+/* In a unit: what it is about. */
+int experiment_prompt(experiment *x, const prompt_input *in, const char *label, err *e);
+/* ids [n] of the main stack, spelled by the model's tokenizer where it has one. */
+int experiment_ids(experiment *x, const int32_t *ids, int64_t n, const char *label, err *e);
+int experiment_nothing(experiment *x, const char *label, err *e); /* no prompt: weights alone */
+int experiment_value(experiment *x, const char *name, attn_kind kind, int layer, int head, int64_t position, double value,
+                     err *e);
+int experiment_fact(experiment *x, const char *name, const char *text, size_t len, err *e);
+const result_sink *experiment_sink(experiment *x);
+/* Progress within the unit, 0 .. 1, for analyse() and the like. */
+const progress *experiment_progress(experiment *x);
+
+/* ---- tables of rows ---- */
+
+/* Values of one metric of a run, over its units: a row for each (kind, layer, head, position) in that order. */
+typedef struct value_group {
+    head_id head;                 /* layer and head may be NO_INDEX */
+    int64_t position;
+    stats st;
+} value_group;
+typedef struct value_groups { int64_t n; value_group *g; } value_groups; /* free(g) */
+/* units: SQL condition on unit columns ("prompt IN (...)", by fact: "EXISTS (...)"), trusted text; NULL: all.
+ * threshold: NULL, or values are made 1 where above it, strictly, else 0, before anything is averaged. */
+int experiment_groups(value_groups *out, store *st, int64_t run, const char *metric, const char *units,
+                      const double *threshold, uint64_t seed, err *e);
+/* The values themselves in the order of units: [n] prompts and values of one site; free() both. */
+int experiment_values(int64_t **units, double **values, int64_t *n, store *st, int64_t run, const char *metric,
+                      attn_kind kind, int layer, int head, err *e);
+
+/* "SmolLM2-135M, 60 prompts, T 12 to 64, bos added by the tokenizer, f32, weights q4_1, seed 0": the line above a
+ * table, for its readers to know how the numbers were taken. */
+int experiment_conditions(strbuf *out, store *st, int64_t run, err *e);
+
+/* n, mean, sd, low, high as five cells of a row from column col on. */
+void stats_cells(cell *row, int col, const stats *st);
+
+#endif
