@@ -20,6 +20,7 @@ typedef struct experiment_plan {
     session *s;
     const command_args *a;
     loaded_model *lm;             /* with a runtime */
+    const char *verb;             /* NULL: the first word of the command line */
     const char *settings;         /* JSON object: all that decides the numbers, but model, seed and precision */
     const char *edits;            /* JSON list; NULL: "[]" */
     int64_t seed;                 /* NO_INDEX: no random numbers */

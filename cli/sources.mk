@@ -30,6 +30,8 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/complete.c \
 	cli/complete_sources.c \
 	cli/dispatch.c \
+	cli/experiment.c \
+	cli/experiment_tables.c \
 	cli/export_npz.c \
 	cli/figure_data.c \
 	cli/figure_map.c \
@@ -70,7 +72,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/token_ids.c \
 	cli/tokenize_cases.c
 libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/command_util.h cli/complete.h cli/dispatch.h cli/export_npz.h \
-	cli/figure_data.h cli/figure_parts.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
+	cli/experiment.h cli/figure_data.h cli/figure_parts.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
 	cli/line_context.h cli/metric_select.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
 	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/run_sink.h cli/run_summary.h cli/sampler.h cli/session.h cli/tokenize_cases.h \
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \

@@ -95,6 +95,58 @@ int store_run_end(store *s, int64_t run_id, const char *status, const char *mess
     return code;
 }
 
+/* What decides the numbers of a run, in words for the one that differs; the same columns in both. */
+static int same_run(store *s, int64_t run_id, const store_model *m, const store_run *r, err *e)
+{
+    static const struct { const char *sql, *what; } rows[] = {
+        {"SELECT r.verb IS ?2 FROM run r WHERE r.id = ?1", "command"},
+        {"SELECT m.sha256 IS ?2 FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", "model"},
+        {"SELECT m.tokenizer_sha256 IS ?2 FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", "tokenizer"},
+        {"SELECT m.dtype IS ?2 FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", "type of weights"},
+        {"SELECT r.settings IS ?2 FROM run r WHERE r.id = ?1", "settings"},
+        {"SELECT r.edits IS ?2 FROM run r WHERE r.id = ?1", "edits"},
+        {"SELECT r.precision IS ?2 FROM run r WHERE r.id = ?1", "precision"},
+        {"SELECT r.seed IS ?2 FROM run r WHERE r.id = ?1", "seed"},
+        {"SELECT r.version IS ?2 FROM run r WHERE r.id = ?1", "version of the program"},
+    };
+    const cell now[] = {cell_str(r->verb), cell_str(m->sha256), cell_str(m->tokenizer_sha256), cell_str(m->dtype),
+                        cell_str(r->settings), cell_str(r->edits), cell_str(r->precision), cell_index(r->seed),
+                        cell_str(r->version)};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        const cell bind[] = {cell_int(run_id), now[i]};
+        int64_t same;
+        bool found;
+        int code = store_one_int(s, &same, &found, rows[i].sql, bind, 2, "finding a run", e);
+        if (code)
+            return code;
+        if (!found)
+            return err_set(e, ERR_USAGE, "no run %lld in %s", (long long)run_id, s->path);
+        if (same)
+            continue;
+        err_set(e, ERR_USAGE, "run %lld cannot be resumed: not the same %s", (long long)run_id, rows[i].what);
+        return err_hint(e, "give the command of that run (`show %lld`), or leave out --resume", (long long)run_id);
+    }
+    return 0;
+}
+
+int store_run_resume(store *s, int64_t run_id, const store_model *m, const store_run *r, err *e)
+{
+    const cell bind[] = {cell_int(run_id)};
+    int code = store_idle(s, "resuming a run", e);
+    if (!code)
+        code = same_run(s, run_id, m, r, e);
+    return code ? code : store_do(s, "UPDATE run SET status = 'running', message = NULL, finished = NULL WHERE id = ?1",
+                                  bind, 1, "resuming a run", e);
+}
+
+int store_unit_done(store *s, int64_t run_id, int64_t index, bool *yes, err *e)
+{
+    int64_t ignored;
+    const cell bind[] = {cell_int(run_id), cell_int(index)};
+    return store_one_int(s, &ignored, yes, "SELECT 1 FROM unit WHERE run_id = ?1 AND prompt_index = ?2 AND status = 'done'",
+                         bind, 2, "finding a unit", e);
+}
+
 int store_last_run(store *s, int64_t *run_id, err *e)
 {
     return store_one_int(s, run_id, NULL, "SELECT max(id) FROM run", NULL, 0, "finding the newest run", e);

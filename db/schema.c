@@ -200,5 +200,21 @@ static const char version_2[] =
     "  ('input', 'input', '1000 1 1');\n"
     "ANALYZE sqlite_schema;\n";
 
-const char *const store_migrations[] = {version_1, version_2};
+/* Experiments: what a unit is or gave in words. */
+static const char version_3[] =
+    "CREATE TABLE fact (\n"
+    "  unit_id INTEGER NOT NULL REFERENCES unit ON DELETE CASCADE,\n"
+    "  name TEXT NOT NULL,      -- 'domain', 'generated', ...\n"
+    "  text TEXT NOT NULL,\n"
+    "  PRIMARY KEY (unit_id, name)\n"
+    ") STRICT, WITHOUT ROWID;\n"
+
+    "CREATE VIEW fact_list AS    -- facts of the units of each run, with the labels of the units\n"
+    "  SELECT u.run_id AS run, u.prompt_index AS prompt, u.label, f.name, f.text\n"
+    "  FROM unit u JOIN fact f ON f.unit_id = u.id;\n"
+
+    "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('fact', 'fact', '4000 4 1');\n"
+    "ANALYZE sqlite_schema;\n";
+
+const char *const store_migrations[] = {version_1, version_2, version_3};
 const int store_n_migration = sizeof store_migrations / sizeof *store_migrations;

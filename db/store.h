@@ -12,6 +12,7 @@
  *   head_value(run, prompt, metric, kind, layer, head, head_name, position, value)   values of heads
  *   value_list(the same columns)                       all values; layer, head, head_name may be NULL
  *   map_list(run, prompt, kind, layer, head, head_name, n_query, n_key, pool, pooling, bytes)
+ *   fact_list(run, prompt, label, name, text)
  *   prompt_token(run, prompt, sequence, position, id, text, special)   sequence: 'self', 'enc' or 'vis', the kind of
  *     the stack that reads it; in cross attention queries are 'self', keys 'enc'
  * In them `run` is the run's id, `prompt` the index of the unit in its run, `position` NULL where a value

@@ -18,12 +18,16 @@ typedef struct staged_map {
     size_t n;
 } staged_map;
 
+typedef struct staged_fact { const char *name, *text; } staged_fact; /* of unit.mem */
+
 typedef struct unit {
     int64_t run_id, index, id; /* id: of the row, once the transaction has begun; 0 before */
     utc_time started;
     arena mem;                 /* of prompt */
     staged_prompt prompt;
     stage stage;
+    staged_fact *fact;
+    size_t n_fact, cap_fact;
     staged_map *map;
     size_t n_map, cap_map, map_bytes;
 } unit;
@@ -42,6 +46,7 @@ static void unit_free(store *s)
     s->unit = NULL;
     forget_maps(u);
     free(u->map);
+    free(u->fact);
     stage_free(&u->stage);
     arena_free(&u->mem);
     free(u);
@@ -139,6 +144,12 @@ static int insert_map(store *s, const unit *u, const staged_map *w, err *e)
     return code;
 }
 
+static int insert_fact(store *s, const unit *u, const staged_fact *f, err *e)
+{
+    const cell bind[] = {cell_int(u->id), cell_str(f->name), cell_str(f->text)};
+    return store_do(s, "INSERT INTO fact (unit_id, name, text) VALUES (?1, ?2, ?3)", bind, 3, "writing a fact", e);
+}
+
 /* Write what waits.  On failure the unit is gone. */
 static int unit_spill(store *s, err *e)
 {
@@ -150,10 +161,14 @@ static int unit_spill(store *s, err *e)
         code = stage_flush(s, &u->stage, u->id, e);
     for (size_t i = 0; !code && i < u->n_map; i++)
         code = insert_map(s, u, &u->map[i], e);
-    if (code)
+    for (size_t i = 0; !code && i < u->n_fact; i++)
+        code = insert_fact(s, u, &u->fact[i], e);
+    if (code) {
         store_unit_rollback(s);
-    else
+    } else {
         forget_maps(u);
+        u->n_fact = 0;
+    }
     return code;
 }
 
@@ -169,6 +184,26 @@ int store_value(store *s, const result_value *v, err *e)
         return no_unit(e);
     int code = stage_value(&u->stage, v, e);
     return code || u->stage.n_value < WAITING_VALUES ? code : unit_spill(s, e);
+}
+
+int store_fact(store *s, const char *name, const char *text, size_t len, err *e)
+{
+    unit *u = s->unit;
+    if (!u)
+        return no_unit(e);
+    if (u->n_fact == u->cap_fact) {
+        size_t cap = u->cap_fact ? 2 * u->cap_fact : 8;
+        staged_fact *fact = mem_grow(u->fact, cap, sizeof *fact, e);
+        if (!fact)
+            return ERR_RESOURCE;
+        u->fact = fact;
+        u->cap_fact = cap;
+    }
+    staged_fact *f = &u->fact[u->n_fact];
+    f->name = arena_strndup(&u->mem, name, strlen(name), e);
+    f->text = f->name ? arena_strndup(&u->mem, text, len, e) : NULL;
+    u->n_fact += f->text != NULL;
+    return f->text ? 0 : ERR_RESOURCE;
 }
 
 static int check_map(const result_map *m, int64_t *rows, int64_t *cols, err *e)

@@ -18,9 +18,9 @@ static void test_schema(void **state)
                                   "= 'table' AND NOT strict AND name NOT LIKE 'sqlite_%'"), "0");
     assert_string_equal(ask(path, "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema WHERE "
                                   "type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name)"),
-                        "figure input map metric model prompt run site token unit value");
+                        "fact figure input map metric model prompt run site token unit value");
     assert_string_equal(ask(path, "PRAGMA application_id"), "1098142563"); /* the letters AtSc */
-    assert_string_equal(ask(path, "PRAGMA user_version"), "2");
+    assert_string_equal(ask(path, "PRAGMA user_version"), "3");
     assert_string_equal(ask(path, "PRAGMA journal_mode"), "wal");
     assert_sound(path);
 }
@@ -33,6 +33,7 @@ static void test_views(void **state)
         {"head_value", "run,prompt,metric,kind,layer,head,head_name,position,value"},
         {"value_list", "run,prompt,metric,kind,layer,head,head_name,position,value"},
         {"map_list", "run,prompt,kind,layer,head,head_name,n_query,n_key,pool,pooling,bytes"},
+        {"fact_list", "run,prompt,label,name,text"},
         {"prompt_token", "run,prompt,sequence,position,id,text,special"},
     };
     char path[640], sql[160];
@@ -45,6 +46,72 @@ static void test_views(void **state)
         assert_string_equal(ask(path, sql), views[i][1]);
     }
     store_close(s);
+}
+
+/* ---- facts, and runs that go on ---- */
+
+static void test_facts(void **state)
+{
+    char path[640];
+    (void)state;
+    store *s = open_new(path);
+    int64_t run = begin_run(s);
+    MUST_FAIL(store_fact(s, "domain", "code", 4, &error), ERR_FAILED, "no unit");
+    MUST(begin_unit(s, run, 0, &error));
+    MUST(store_fact(s, "domain", "code and more", 4, &error));
+    MUST(store_fact(s, "generated", "it's \"so\"", 9, &error));
+    MUST(store_unit_commit(s, &error));
+    MUST(begin_unit(s, run, 1, &error));
+    MUST(store_fact(s, "domain", "lost", 4, &error));
+    store_unit_rollback(s);
+    MUST(begin_unit(s, run, 2, &error));
+    MUST(store_fact(s, "domain", "a", 1, &error));
+    MUST(store_fact(s, "domain", "b", 1, &error));
+    MUST_FAIL(store_unit_commit(s, &error), ERR_FAILED, "writing a fact"); /* one text a name */
+    store_close(s);
+    assert_string_equal(ask(path, "SELECT group_concat(prompt || label || name || '=' || text, ' ') FROM (SELECT * FROM"
+                                  " fact_list ORDER BY prompt, name)"), "0firstdomain=code 0firstgenerated=it's \"so\"");
+}
+
+static void test_resume(void **state)
+{
+    char path[640];
+    bool there;
+    (void)state;
+    store *s = open_new(path);
+    int64_t run = begin_run(s);
+    MUST(begin_unit(s, run, 3, &error));
+    MUST(store_unit_commit(s, &error));
+    MUST(store_unit_done(s, run, 3, &there, &error));
+    assert_true(there);
+    MUST(store_unit_done(s, run, 2, &there, &error));
+    assert_false(there);
+    MUST(store_run_end(s, run, "cancelled", "stopped", &error));
+
+    store_run other = a_run;
+    store_model changed = a_model;
+    other.settings = "{}";
+    MUST_FAIL(store_run_resume(s, run, &a_model, &other, &error), ERR_USAGE, "not the same settings");
+    other = a_run;
+    other.seed = 4;
+    MUST_FAIL(store_run_resume(s, run, &a_model, &other, &error), ERR_USAGE, "not the same seed");
+    other = a_run;
+    other.verb = "census";
+    MUST_FAIL(store_run_resume(s, run, &a_model, &other, &error), ERR_USAGE, "not the same command");
+    changed.sha256 = "00";
+    MUST_FAIL(store_run_resume(s, run, &changed, &a_run, &error), ERR_USAGE, "not the same model");
+    MUST_FAIL(store_run_resume(s, run + 1, &a_model, &a_run, &error), ERR_USAGE, "no run 2");
+    assert_string_equal(ask(path, "SELECT status || message FROM run"), "cancelledstopped");
+
+    other = a_run;
+    other.threads = 7; /* changes no number */
+    MUST(store_run_resume(s, run, &a_model, &other, &error));
+    assert_string_equal(ask(path, "SELECT status || ifnull(message, '') || ifnull(finished, '') FROM run"), "running");
+    MUST(begin_unit(s, run, 2, &error));
+    MUST(store_unit_commit(s, &error));
+    MUST(store_run_end(s, run, "done", NULL, &error));
+    store_close(s);
+    assert_string_equal(ask(path, "SELECT group_concat(prompt_index) FROM (SELECT * FROM unit ORDER BY id)"), "3,2");
 }
 
 /* ---- values ---- */
@@ -543,7 +610,8 @@ static void test_in_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_schema), cmocka_unit_test(test_views), cmocka_unit_test(test_values_come_back),
+        cmocka_unit_test(test_schema), cmocka_unit_test(test_views), cmocka_unit_test(test_facts),
+        cmocka_unit_test(test_resume), cmocka_unit_test(test_values_come_back),
         cmocka_unit_test(test_values_refused), cmocka_unit_test(test_large_unit),
         cmocka_unit_test(test_maps_come_back), cmocka_unit_test(test_damaged_maps),
         cmocka_unit_test(test_prompts), cmocka_unit_test(test_sequences), cmocka_unit_test(test_models), cmocka_unit_test(test_runs),

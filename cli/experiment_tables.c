@@ -1,0 +1,159 @@
+/* Tables of an experiment, from the rows of the store. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "cli/experiment.h"
+
+static attn_kind kind_named(const char *name)
+{
+    for (int k = 0; k <= ATTN_VISION; k++)
+        if (strcmp(name, attn_kind_name((attn_kind)k)) == 0)
+            return (attn_kind)k;
+    return ATTN_SELF;
+}
+
+static int64_t index_of(const cell *c)
+{
+    return c->kind == CELL_INT ? c->u.i : NO_INDEX;
+}
+
+/* Columns of the query below. */
+enum { COL_KIND, COL_LAYER, COL_HEAD, COL_POSITION, COL_VALUE, COL_PROMPT };
+
+static value_group group_at(const table *t, int64_t row)
+{
+    return (value_group){
+        .head = {kind_named(cell_string(table_cell(t, row, COL_KIND))), (int)index_of(table_cell(t, row, COL_LAYER)),
+                 (int)index_of(table_cell(t, row, COL_HEAD))},
+        .position = index_of(table_cell(t, row, COL_POSITION)),
+    };
+}
+
+static bool same_group(const value_group *a, const value_group *b)
+{
+    return a->head.kind == b->head.kind && a->head.layer == b->head.layer && a->head.head == b->head.head &&
+           a->position == b->position;
+}
+
+static int read_rows(table **t, store *st, int64_t run, const char *metric, const char *units, err *e)
+{
+    const cell bind[] = {cell_int(run), cell_text(metric)};
+    strbuf sql = {0};
+    strbuf_printf(&sql, "SELECT kind, layer, head, position, value, prompt FROM value_list WHERE run = ?1 AND metric = ?2"
+                  "%s%s%s ORDER BY CASE kind WHEN 'vis' THEN 0 WHEN 'enc' THEN 1 WHEN 'self' THEN 2 ELSE 3 END, layer, head,"
+                  " position, prompt", units ? " AND (" : "", units ? units : "", units ? ")" : "");
+    char *text = strbuf_take(&sql, e);
+    int rc = text ? store_query(st, t, text, bind, 2, e) : ERR_RESOURCE;
+    free(text);
+    return rc;
+}
+
+int experiment_groups(value_groups *out, store *st, int64_t run, const char *metric, const char *units,
+                      const double *threshold, uint64_t seed, err *e)
+{
+    table *t = NULL;
+    *out = (value_groups){0};
+    int rc = read_rows(&t, st, run, metric, units, e);
+    if (rc)
+        return rc;
+    value_group *g = mem_array((size_t)t->n_row + 1, sizeof *g, e);
+    double *x = mem_array((size_t)t->n_row + 1, sizeof *x, e);
+    rc = g && x ? 0 : ERR_RESOURCE;
+    int64_t n = 0;
+    for (int64_t row = 0, end; row < t->n_row && !rc; row = end) {
+        g[n] = group_at(t, row);
+        for (end = row; end < t->n_row; end++) {
+            value_group next = group_at(t, end);
+            if (!same_group(&g[n], &next))
+                break;
+            double v = cell_number(table_cell(t, end, COL_VALUE));
+            x[end - row] = threshold ? v > *threshold : v;
+        }
+        rc = stats_of(&g[n].st, x, end - row, seed, e);
+        n++;
+    }
+    free(x);
+    table_free(t);
+    if (rc) {
+        free(g);
+        return rc;
+    }
+    *out = (value_groups){n, g};
+    return 0;
+}
+
+int experiment_values(int64_t **units, double **values, int64_t *n, store *st, int64_t run, const char *metric,
+                      attn_kind kind, int layer, int head, err *e)
+{
+    const cell bind[] = {cell_int(run), cell_text(metric), cell_text(attn_kind_name(kind)), cell_index(layer),
+                         cell_index(head)};
+    table *t = NULL;
+    *units = NULL;
+    *values = NULL;
+    *n = 0;
+    int rc = store_query(st, &t, "SELECT prompt, value FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3"
+                         " AND layer IS ?4 AND head IS ?5 ORDER BY prompt, position", bind, 5, e);
+    if (rc)
+        return rc;
+    *units = mem_array((size_t)t->n_row + 1, sizeof **units, e);
+    *values = mem_array((size_t)t->n_row + 1, sizeof **values, e);
+    if (!*units || !*values) {
+        free(*units);
+        free(*values);
+        *units = NULL;
+        *values = NULL;
+        table_free(t);
+        return ERR_RESOURCE;
+    }
+    *n = t->n_row;
+    for (int64_t i = 0; i < t->n_row; i++) {
+        (*units)[i] = index_of(table_cell(t, i, 0));
+        (*values)[i] = cell_number(table_cell(t, i, 1));
+    }
+    table_free(t);
+    return 0;
+}
+
+int experiment_conditions(strbuf *out, store *st, int64_t run, err *e)
+{
+    const cell bind[] = {cell_int(run)};
+    table *t = NULL;
+    int rc = store_query(st, &t,
+        "SELECT m.name, m.dtype, r.precision, r.seed, r.edits, count(u.id), min(p.n_token), max(p.n_token),"
+        " count(DISTINCT p.policy), max(p.policy)"
+        " FROM run r JOIN model m ON m.id = r.model_id LEFT JOIN unit u ON u.run_id = r.id AND u.status = 'done'"
+        " LEFT JOIN prompt p ON p.id = u.prompt_id WHERE r.id = ?1", bind, 1, e);
+    if (rc)
+        return rc;
+    const cell *c = t->n_row ? table_cell(t, 0, 0) : NULL;
+    if (c && c[0].kind == CELL_TEXT) {
+        strbuf_put_visible(out, c[0].u.s, strlen(c[0].u.s));
+        if (c[5].u.i > 0 && index_of(&c[7]) > 0) {
+            strbuf_printf(out, ", %" PRId64 " prompt%s, T %" PRId64, c[5].u.i, c[5].u.i == 1 ? "" : "s", index_of(&c[6]));
+            if (index_of(&c[7]) != index_of(&c[6]))
+                strbuf_printf(out, " to %" PRId64, index_of(&c[7]));
+            if (index_of(&c[8]) == 1)
+                strbuf_printf(out, ", %s", cell_string(&c[9]));
+            else
+                strbuf_puts(out, ", special tokens differ between prompts");
+        }
+        strbuf_printf(out, ", arithmetic %s, weights %s", cell_string(&c[2]), cell_string(&c[1]));
+        if (c[3].kind == CELL_INT)
+            strbuf_printf(out, ", seed %" PRId64, c[3].u.i);
+        if (strcmp(cell_string(&c[4]), "[]") != 0)
+            strbuf_printf(out, ", edits %s", cell_string(&c[4]));
+    }
+    table_free(t);
+    return 0;
+}
+
+void stats_cells(cell *row, int col, const stats *st)
+{
+    row[col] = cell_int(st->n);
+    row[col + 1] = cell_real(st->mean);
+    row[col + 2] = cell_real(st->sd);
+    row[col + 3] = cell_real(st->low);
+    row[col + 4] = cell_real(st->high);
+}
