@@ -12,8 +12,8 @@ static uint64_t splitmix(uint64_t *x)
 
 void rng_seed(rng *r, uint64_t seed, uint64_t stream)
 {
-    uint64_t x = seed, y = stream;
-    x = splitmix(&x) ^ splitmix(&y);
+    uint64_t x = seed;
+    x = splitmix(&x) + stream;
     for (int i = 0; i < 4; i++)
         r->s[i] = splitmix(&x);
 }

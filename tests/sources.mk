@@ -49,6 +49,7 @@ cmocka_tests = \
 	tests/test_safetensors \
 	tests/test_safetensors_rules \
 	tests/test_spellings \
+	tests/test_stats \
 	tests/test_store \
 	tests/test_store_faults \
 	tests/test_store_open \
