@@ -26,6 +26,7 @@ typedef struct prompt_request {
     given_tokens prompt, source, target;
     char *image, *pixels, *audio, *features;
     char *label;
+    char *domain;             /* what kind of text it is, for tables by domain */
     char where[112];          /* "stories.jsonl:3"; empty for options */
 } prompt_request;
 
@@ -40,9 +41,10 @@ bool prompt_options_given(const params *p);
 int prompt_request_read(prompt_request *out, const params *p, err *e);
 void prompt_request_free(prompt_request *q);
 
-/* One request a line: {"text": ...} or {"ids": [...]}, and optionally label, source, source_ids, target, target_ids,
+/* One request a line: {"text": ...} or {"ids": [...]}, and optionally label, domain, source, source_ids, target, target_ids,
  * image, pixels, audio, features.  Empty lines are skipped; paths are relative to the folder of the file.  Errors
  * name the line.  *out: [*n] requests, each of them and the array to be freed (prompt_requests_free). */
+int prompt_requests_parse(prompt_request **out, int64_t *n, const char *text, size_t size, const char *path, err *e);
 int prompt_requests_load(prompt_request **out, int64_t *n, const char *path, err *e);
 void prompt_requests_free(prompt_request *q, int64_t n);
 

@@ -52,6 +52,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/parse.c \
 	cli/progress_bar.c \
 	cli/prompt_input.c \
+	cli/prompt_lines.c \
 	cli/prompt_media.c \
 	cli/prompt_request.c \
 	cli/prompt_store.c \
@@ -72,7 +73,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/token_ids.c \
 	cli/tokenize_cases.c
 libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/command_util.h cli/complete.h cli/dispatch.h cli/export_npz.h \
-	cli/experiment.h cli/figure_data.h cli/figure_parts.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
+	cli/builtin_prompts.h cli/experiment.h cli/figure_data.h cli/figure_parts.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
 	cli/line_context.h cli/metric_select.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
 	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/run_sink.h cli/run_summary.h cli/sampler.h cli/session.h cli/tokenize_cases.h \
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \
@@ -82,3 +83,9 @@ registry/commands.inc: Makefile build-aux/registry.sh
 	$(REGISTRY) COMMAND $(command_sources) > $@
 BUILT_SOURCES += registry/commands.inc
 CLEANFILES += registry/commands.inc
+
+registry/builtin_prompts.inc: examples/prompts/census.jsonl build-aux/text-to-c.sh
+	$(AM_V_GEN)mkdir -p registry && $(SHELL) $(top_srcdir)/build-aux/text-to-c.sh $(srcdir)/examples/prompts/census.jsonl > $@
+BUILT_SOURCES += registry/builtin_prompts.inc
+CLEANFILES += registry/builtin_prompts.inc
+EXTRA_DIST += build-aux/text-to-c.sh

@@ -10,6 +10,7 @@ dist_examplemodel_DATA = \
 
 examplepromptdir = $(pkgdatadir)/examples/prompts
 dist_exampleprompt_DATA = \
+	examples/prompts/census.jsonl \
 	examples/prompts/repeat.ids \
 	examples/prompts/story.txt
 
