@@ -174,7 +174,7 @@ int experiment_ids(experiment *x, const int32_t *ids, int64_t n, const char *lab
         t[i] = (store_token){ids[i], text.s, text.len, piece != NULL};
     }
     const store_sequence sequence = {x->plan->lm->m->main->kind, t, n};
-    const store_prompt p = {.label = label, .policy = "nothing added", .sequences = &sequence, .n_sequence = 1};
+    const store_prompt p = {.label = label, .policy = "ids as given", .sequences = &sequence, .n_sequence = 1};
     int rc = store_unit_begin(x->st, x->run, x->unit, &p, e);
     x->open = rc == 0;
     free(t);

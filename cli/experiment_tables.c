@@ -122,7 +122,8 @@ int experiment_conditions(strbuf *out, store *st, int64_t run, err *e)
     table *t = NULL;
     int rc = store_query(st, &t,
         "SELECT m.name, m.dtype, r.precision, r.seed, r.edits, count(u.id), min(p.n_token), max(p.n_token),"
-        " count(DISTINCT p.policy), max(p.policy)"
+        " count(DISTINCT p.policy) FILTER (WHERE p.policy <> 'ids as given'),"
+        " max(p.policy) FILTER (WHERE p.policy <> 'ids as given')"
         " FROM run r JOIN model m ON m.id = r.model_id LEFT JOIN unit u ON u.run_id = r.id AND u.status = 'done'"
         " LEFT JOIN prompt p ON p.id = u.prompt_id WHERE r.id = ?1", bind, 1, e);
     if (rc)
@@ -134,7 +135,9 @@ int experiment_conditions(strbuf *out, store *st, int64_t run, err *e)
             strbuf_printf(out, ", %" PRId64 " prompt%s, T %" PRId64, c[5].u.i, c[5].u.i == 1 ? "" : "s", index_of(&c[6]));
             if (index_of(&c[7]) != index_of(&c[6]))
                 strbuf_printf(out, " to %" PRId64, index_of(&c[7]));
-            if (index_of(&c[8]) == 1)
+            if (index_of(&c[8]) == 0)
+                strbuf_puts(out, ", ids as given");
+            else if (index_of(&c[8]) == 1)
                 strbuf_printf(out, ", %s", cell_string(&c[9]));
             else
                 strbuf_puts(out, ", special tokens differ between prompts");

@@ -1,5 +1,7 @@
 # Commands: one file and one line each.
 command_sources = \
+	cli/commands/bench.c \
+	cli/commands/census.c \
 	cli/commands/convert.c \
 	cli/commands/dump.c \
 	cli/commands/export.c \
@@ -22,14 +24,18 @@ command_sources = \
 	cli/commands/tokenize.c \
 	cli/commands/top.c \
 	cli/commands/verify.c \
-	cli/commands/view.c
+	cli/commands/view.c \
+	cli/commands/weights.c
 libattnscope_a_SOURCES += $(command_sources) \
+	cli/census_set.c \
+	cli/census_table.c \
 	cli/chat_input.c \
 	cli/command.c \
 	cli/command_util.c \
 	cli/complete.c \
 	cli/complete_sources.c \
 	cli/dispatch.c \
+	cli/edit_select.c \
 	cli/experiment.c \
 	cli/experiment_tables.c \
 	cli/export_npz.c \
@@ -72,8 +78,9 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/text_width.c \
 	cli/token_ids.c \
 	cli/tokenize_cases.c
+libattnscope_a_SOURCES += cli/edit_select.h
 libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/command_util.h cli/complete.h cli/dispatch.h cli/export_npz.h \
-	cli/builtin_prompts.h cli/experiment.h cli/figure_data.h cli/figure_parts.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
+	cli/builtin_prompts.h cli/census_set.h cli/census_table.h cli/experiment.h cli/figure_data.h cli/figure_parts.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
 	cli/line_context.h cli/metric_select.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
 	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/run_sink.h cli/run_summary.h cli/sampler.h cli/session.h cli/tokenize_cases.h \
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \
