@@ -15,9 +15,20 @@ typedef struct stats {
 } stats;
 
 /* n >= 1 finite values.  Sums are taken in double in the order given.  The interval: STATS_DRAWS means of n values drawn
- * with replacement by rng_seed(seed, 0); the 2.5th and 97.5th percentiles, linearly interpolated as numpy does it.
+ * with replacement by rng_seed(seed, 0), each sum taken in the order of the values; the 2.5th and 97.5th percentiles,
+ * linearly interpolated as numpy does it.
  * ERR_RESOURCE only. */
 int stats_of(stats *out, const double *x, int64_t n, uint64_t seed, err *e);
+
+/* The draws of samples of n values, for many statistics of the same n: the same numbers as stats_of gives, sooner.
+ * Memory: 20 KB a value. */
+typedef struct stats_draws stats_draws;
+int stats_draws_new(stats_draws **out, int64_t n, uint64_t seed, err *e);
+void stats_draws_free(stats_draws *d);
+int64_t stats_draws_n(const stats_draws *d);
+int stats_of_draws(stats *out, const double *x, const stats_draws *d, err *e);
+/* Without an interval: low and high are the mean. */
+void stats_plain(stats *out, const double *x, int64_t n);
 
 /* Linear interpolation between order statistics, p in 0 .. 1 (numpy's default); sorted ascending, n >= 1. */
 double percentile_of_sorted(const double *sorted, int64_t n, double p);

@@ -48,7 +48,9 @@ static int load(columns *c, const census_view *v, const char *domain, err *e)
             continue;
         rc = condition(&units, s->part, domain, e);
         if (!rc) {
-            rc = experiment_groups(&c->of[i], v->st, v->run, s->metric, units, s->rate ? &v->threshold : NULL, v->seed, e);
+            const double *above = s->rate ? &v->threshold : NULL;
+            rc = v->all ? experiment_groups(&c->of[i], v->st, v->run, s->metric, units, above, v->seed, e)
+                        : experiment_means(&c->of[i], v->st, v->run, s->metric, units, above, e);
             free(units);
         }
     }

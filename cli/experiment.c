@@ -49,6 +49,8 @@ static char *exact_command(const experiment_plan *p, err *e)
         .tokenizer = params_row(p->a->p, "tokenizer") && params_given(p->a->p, "tokenizer") ? NULL : lm->tokenizer,
         .precision = (params_row(p->a->p, "precision") && params_given(p->a->p, "precision")) ||
                              lm->rt_precision == PRECISION_F32 ? NULL : precision_name(lm->rt_precision),
+        .quantize = params_row(p->a->p, "quantize") && params_given(p->a->p, "quantize") ? NULL : lm->quantize,
+        .quantize_embeddings = lm->quantize_embeddings,
         .isa = isa && strcmp(isa, "best") != 0 ? kernels_get()->isa : NULL,
     };
     return repeatable_command(p->a, &f, e);

@@ -60,6 +60,9 @@ typedef struct value_groups { int64_t n; value_group *g; } value_groups; /* free
  * threshold: NULL, or values are made 1 where above it, strictly, else 0, before anything is averaged. */
 int experiment_groups(value_groups *out, store *st, int64_t run, const char *metric, const char *units,
                       const double *threshold, uint64_t seed, err *e);
+/* The same without the bootstrap, where only means are shown: low and high are the mean. */
+int experiment_means(value_groups *out, store *st, int64_t run, const char *metric, const char *units,
+                     const double *threshold, err *e);
 /* The values themselves in the order of units: [n] prompts and values of one site; free() both. */
 int experiment_values(int64_t **units, double **values, int64_t *n, store *st, int64_t run, const char *metric,
                       attn_kind kind, int layer, int head, err *e);

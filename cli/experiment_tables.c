@@ -50,10 +50,27 @@ static int read_rows(table **t, store *st, int64_t run, const char *metric, cons
     return rc;
 }
 
-int experiment_groups(value_groups *out, store *st, int64_t run, const char *metric, const char *units,
-                      const double *threshold, uint64_t seed, err *e)
+/* Groups of one run mostly have as many values each: their draws are made once. */
+static int statistics(stats *out, const double *x, int64_t n, bool intervals, uint64_t seed, stats_draws **draws, err *e)
+{
+    enum { MOST_KEPT = 1000 };
+    if (!intervals || n > MOST_KEPT) {
+        stats_plain(out, x, n);
+        return intervals ? stats_of(out, x, n, seed, e) : 0;
+    }
+    if (*draws && stats_draws_n(*draws) != n) {
+        stats_draws_free(*draws);
+        *draws = NULL;
+    }
+    int rc = *draws ? 0 : stats_draws_new(draws, n, seed, e);
+    return rc ? rc : stats_of_draws(out, x, *draws, e);
+}
+
+static int groups(value_groups *out, store *st, int64_t run, const char *metric, const char *units,
+                  const double *threshold, bool intervals, uint64_t seed, err *e)
 {
     table *t = NULL;
+    stats_draws *draws = NULL;
     *out = (value_groups){0};
     int rc = read_rows(&t, st, run, metric, units, e);
     if (rc)
@@ -71,10 +88,11 @@ int experiment_groups(value_groups *out, store *st, int64_t run, const char *met
             double v = cell_number(table_cell(t, end, COL_VALUE));
             x[end - row] = threshold ? v > *threshold : v;
         }
-        rc = stats_of(&g[n].st, x, end - row, seed, e);
+        rc = statistics(&g[n].st, x, end - row, intervals, seed, &draws, e);
         n++;
     }
     free(x);
+    stats_draws_free(draws);
     table_free(t);
     if (rc) {
         free(g);
@@ -82,6 +100,18 @@ int experiment_groups(value_groups *out, store *st, int64_t run, const char *met
     }
     *out = (value_groups){n, g};
     return 0;
+}
+
+int experiment_groups(value_groups *out, store *st, int64_t run, const char *metric, const char *units,
+                      const double *threshold, uint64_t seed, err *e)
+{
+    return groups(out, st, run, metric, units, threshold, true, seed, e);
+}
+
+int experiment_means(value_groups *out, store *st, int64_t run, const char *metric, const char *units,
+                     const double *threshold, err *e)
+{
+    return groups(out, st, run, metric, units, threshold, false, 0, e);
 }
 
 int experiment_values(int64_t **units, double **values, int64_t *n, store *st, int64_t run, const char *metric,

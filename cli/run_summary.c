@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/mem.h"
+#include "base/stats.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
 #include "cli/text_width.h"
@@ -126,6 +128,26 @@ static int put_text(table *t, cell *c, const char *s, err *e)
     return table_text(t, c, s, strlen(s), e);
 }
 
+/* The mean over heads (or tokens), prompt by prompt, as statistics over the prompts. */
+static int prompt_stats(stats *out, store *st, int64_t run, const char *name, const line_key *key, bool heads, err *e)
+{
+    const cell bind[] = {cell_int(run), cell_text(name), cell_text(key->kind), cell_index(key->position)};
+    table *t = NULL;
+    int rc = store_query(st, &t, heads
+        ? "SELECT avg(value) FROM head_value WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND position IS ?4 GROUP BY prompt"
+          " ORDER BY prompt"
+        : "SELECT avg(value) FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND ?4 IS NULL GROUP BY prompt"
+          " ORDER BY prompt", bind, 4, e);
+    double *x = rc ? NULL : mem_array((size_t)t->n_row + 1, sizeof *x, e);
+    for (int64_t i = 0; x && i < t->n_row; i++)
+        x[i] = cell_number(table_cell(t, i, 0));
+    if (!rc)
+        rc = x && t->n_row ? stats_of(out, x, t->n_row, 0, e) : x ? 0 : ERR_RESOURCE;
+    free(x);
+    table_free(t);
+    return rc;
+}
+
 /* One line for a metric of one kind of attention at one position; named: the kind is in its label, unless it is
  * the decoder's own. */
 static int add_line(table *t, store *st, int64_t run, const metric *m, const line_key *key, bool named, double mean,
@@ -140,8 +162,18 @@ static int add_line(table *t, store *st, int64_t run, const metric *m, const lin
         strbuf_printf(&label, " %s", key->kind);
     if (key->position != NO_INDEX)
         strbuf_printf(&label, " at %" PRId64, key->position);
+    int last = t->n_col - 2, rc = 0; /* of several prompts: mean, n, sd, low, high */
     row[2] = cell_real(mean);
-    int rc = put_text(t, &row[0], strbuf_str(&label), e);
+    if (last > 3) {
+        stats s = {0};
+        rc = prompt_stats(&s, st, run, m->name, key, n_head > 0, e);
+        row[3] = cell_int(s.n);
+        row[4] = cell_real(s.sd);
+        row[5] = cell_real(s.low);
+        row[6] = cell_real(s.high);
+    }
+    if (!rc)
+        rc = put_text(t, &row[0], strbuf_str(&label), e);
     if (!rc)
         rc = put_text(t, &row[1], m->unit, e);
     if (!rc)
@@ -151,9 +183,9 @@ static int add_line(table *t, store *st, int64_t run, const metric *m, const lin
         rc = n_head > 0 ? strongest_heads(&low, st, run, m->name, key, 1, true, sp, e)
                         : strongest_tokens(&low, st, run, m->name, 1, true, sp, e);
     if (!rc)
-        rc = put_text(t, &row[3], strbuf_str(&high), e);
+        rc = put_text(t, &row[last], strbuf_str(&high), e);
     if (!rc)
-        rc = put_text(t, &row[4], strbuf_str(&low), e);
+        rc = put_text(t, &row[last + 1], strbuf_str(&low), e);
     strbuf_free(&label);
     strbuf_free(&high);
     strbuf_free(&low);
@@ -206,11 +238,18 @@ static int make_table(table **out, store *st, int64_t run, const metric *const *
                       remarks *r, err *e)
 {
     static const char *const columns[] = {"metric", "unit", "mean", "highest", "lowest"};
+    static const char *const more[] = {"metric", "unit", "mean", "n", "sd", "low", "high", "highest", "lowest"};
+    const cell bind[] = {cell_int(run)};
+    table *q = NULL;
     table_free(*out);
     *out = NULL;
     strbuf_clear(&r->more);
     strbuf_clear(&r->none);
-    int rc = table_new(out, 5, columns, e);
+    int rc = store_query(st, &q, "SELECT count(*) > 1 FROM unit WHERE run_id = ?1", bind, 1, e);
+    bool several = !rc && table_cell(q, 0, 0)->u.i;
+    table_free(q);
+    if (!rc)
+        rc = several ? table_new(out, 9, more, e) : table_new(out, 5, columns, e);
     for (int i = 0; i < n && !rc; i++)
         rc = add_metric(*out, st, run, list[i], sp, r, e);
     return rc;
@@ -243,7 +282,7 @@ static int widest_list(const table *t)
 {
     int widest = 0;
     for (int64_t i = 0; i < t->n_row; i++) {
-        const char *s = cell_string(table_cell(t, i, 3));
+        const char *s = cell_string(table_cell(t, i, t->n_col - 2));
         int columns = text_columns(s, strlen(s));
         widest = columns > widest ? columns : widest;
     }
@@ -310,6 +349,26 @@ static const char sink_sql[] =
     " FROM head_value v WHERE v.run = ?1 AND v.metric = 'sink' GROUP BY v.kind, v.position"
     " ORDER BY v.kind = 'self' DESC, v.kind, v.position";
 
+/* "5 prompts, 10.2 to 22.1 (95 %)": the rates of the prompts. */
+static int put_rates(strbuf *b, store *st, int64_t run, double threshold, const char *kind, const cell *key, err *e)
+{
+    const cell bind[] = {cell_int(run), cell_real(threshold), cell_text(kind), *key};
+    table *t = NULL;
+    stats rate;
+    int rc = store_query(st, &t, "SELECT avg(value > ?2) FROM head_value WHERE run = ?1 AND metric = 'sink' AND kind = ?3"
+                         " AND position = ?4 GROUP BY prompt ORDER BY prompt", bind, 4, e);
+    double *x = rc ? NULL : mem_array((size_t)t->n_row + 1, sizeof *x, e);
+    for (int64_t i = 0; x && i < t->n_row; i++)
+        x[i] = cell_number(table_cell(t, i, 0));
+    if (!rc)
+        rc = x ? stats_of(&rate, x, t->n_row, 0, e) : ERR_RESOURCE;
+    if (!rc)
+        strbuf_printf(b, "%" PRId64 " prompts, %.1f to %.1f (95 %%)\n", rate.n, 100 * rate.low, 100 * rate.high);
+    free(x);
+    table_free(t);
+    return rc;
+}
+
 int sink_rate(session *s, store *st, int64_t run, double threshold, err *e)
 {
     enum { MAX_KEYS = 4 };
@@ -338,7 +397,7 @@ int sink_rate(session *s, store *st, int64_t run, double threshold, err *e)
         if (table_cell(t, i, 3)->u.i == 1)
             strbuf_printf(&b, "T = %.0f\n", cell_number(table_cell(t, i, 6)));
         else
-            strbuf_printf(&b, "%" PRId64 " prompts\n", table_cell(t, i, 3)->u.i);
+            rc = put_rates(&b, st, run, threshold, kind, table_cell(t, i, 0), e);
     }
     table_free(t);
     if (!rc)

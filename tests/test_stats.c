@@ -129,6 +129,36 @@ static void test_stats(void **state)
     assert_true(again.low != s.low);
 }
 
+/* Draws that are kept, and a draw at a time for many values, give the same numbers. */
+static void test_draws(void **state)
+{
+    (void)state;
+    err e = {0};
+    enum { MANY = 2100 };
+    double *x = malloc(MANY * sizeof *x);
+    rng r;
+    stats_draws *d;
+    stats a, b;
+    assert_non_null(x);
+    rng_seed(&r, 2, 0);
+    for (int i = 0; i < MANY; i++)
+        x[i] = rng_uniform(&r);
+    static const int64_t sizes[] = {2, 61, MANY};
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(stats_of(&a, x, sizes[i], 4, &e), 0);
+        assert_int_equal(stats_draws_new(&d, sizes[i], 4, &e), 0);
+        assert_int_equal(stats_draws_n(d), sizes[i]);
+        assert_int_equal(stats_of_draws(&b, x, d, &e), 0);
+        stats_draws_free(d);
+        assert_true(a.mean == b.mean && a.sd == b.sd && a.low == b.low && a.high == b.high);
+        assert_true(a.low < a.mean && a.mean < a.high);
+    }
+    /* two values: a quarter of the draws has the smaller twice, so both ends are the values themselves */
+    assert_int_equal(stats_of(&a, x, 2, 4, &e), 0);
+    assert_true(a.low == fmin(x[0], x[1]) && a.high == fmax(x[0], x[1]));
+    free(x);
+}
+
 static void test_correlation(void **state)
 {
     (void)state;
@@ -150,7 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_generator), cmocka_unit_test(test_streams), cmocka_unit_test(test_uniform),
         cmocka_unit_test(test_shuffle), cmocka_unit_test(test_percentiles), cmocka_unit_test(test_stats),
-        cmocka_unit_test(test_correlation),
+        cmocka_unit_test(test_draws), cmocka_unit_test(test_correlation),
     };
     return cmocka_run_group_tests_name("stats", tests, NULL, NULL);
 }

@@ -1,7 +1,11 @@
 /* top: the strongest heads of a run by one metric. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include "analysis/metric.h"
+#include "base/mem.h"
+#include "base/stats.h"
+#include "cli/experiment.h"
 #include "cli/output.h"
 
 /* Several prompts of a run are averaged; with one, avg is the value itself. */
@@ -16,6 +20,84 @@
     " v.position, t.id AS token_id, t.text AS token, v.value FROM value_list v LEFT JOIN prompt_token t" \
     " ON t.run = v.run AND t.prompt = v.prompt AND t.sequence = v.kind AND t.position = v.position" \
     " WHERE v.run = ?1 AND v.metric = ?2 AND (?3 IS NULL OR v.position = ?3) ORDER BY rank LIMIT ?4"
+
+/* What is ranked: a metric, or a value that an experiment stored under a name of its own. */
+typedef struct subject {
+    const char *name, *unit, *summary;
+    bool heads;
+} subject;
+
+/* A name that no metric has must be one that the run has. */
+static int choose_subject(subject *out, store *st, int64_t run, const char *name, err *e)
+{
+    const metric *m = metric_find(name);
+    const cell bind[] = {cell_int(run), cell_text(name)};
+    table *t = NULL;
+    if (m) {
+        *out = (subject){m->name, m->unit, m->summary, m->scope == METRIC_HEAD || m->scope == METRIC_WEIGHTS};
+        return 0;
+    }
+    int rc = store_query(st, &t, "SELECT count(*), count(head) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
+    bool known = !rc && table_cell(t, 0, 0)->u.i > 0;
+    if (known)
+        *out = (subject){name, "", "a value of the experiment", table_cell(t, 0, 1)->u.i > 0};
+    table_free(t);
+    return rc || known ? rc : require_metric(&m, name, e);
+}
+
+/* The values of one row over the prompts, as n, mean, sd and interval. */
+static int row_stats(stats *out, store *st, int64_t run, const char *name, const cell *head, const cell *position, err *e)
+{
+    const cell bind[] = {cell_int(run), cell_text(name), *head, *position};
+    table *t = NULL;
+    int rc = store_query(st, &t, "SELECT value FROM head_value WHERE run = ?1 AND metric = ?2 AND head_name = ?3"
+                         " AND position IS ?4 ORDER BY prompt", bind, 4, e);
+    double *x = rc ? NULL : mem_array((size_t)t->n_row + 1, sizeof *x, e);
+    for (int64_t i = 0; x && i < t->n_row; i++)
+        x[i] = cell_number(table_cell(t, i, 0));
+    if (!rc)
+        rc = x ? stats_of(out, x, t->n_row, 0, e) : ERR_RESOURCE;
+    free(x);
+    table_free(t);
+    return rc;
+}
+
+/* Over several prompts: the same rows with n, mean, standard deviation and interval in place of the value. */
+static int add_stats(table **t, store *st, int64_t run, const char *name, err *e)
+{
+    static const char *const columns[] = {"rank", "head", "position", "n", "mean", "sd", "low", "high"};
+    table *in = *t, *out = NULL;
+    int rc = table_new(&out, 8, columns, e);
+    for (int64_t i = 0; i < in->n_row && !rc; i++) {
+        const cell *head = table_cell(in, i, 1);
+        cell *row = table_row(out, e);
+        stats s;
+        rc = row ? row_stats(&s, st, run, name, head, table_cell(in, i, 2), e) : ERR_RESOURCE;
+        if (rc)
+            break;
+        row[0] = *table_cell(in, i, 0);
+        row[2] = *table_cell(in, i, 2);
+        stats_cells(row, 3, &s);
+        rc = table_text(out, &row[1], cell_string(head), strlen(cell_string(head)), e);
+    }
+    if (rc) {
+        table_free(out);
+        return rc;
+    }
+    table_free(in);
+    *t = out;
+    return 0;
+}
+
+static int several_prompts(bool *yes, store *st, int64_t run, const char *name, err *e)
+{
+    const cell bind[] = {cell_int(run), cell_text(name)};
+    table *t = NULL;
+    int rc = store_query(st, &t, "SELECT count(DISTINCT prompt) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
+    *yes = !rc && table_cell(t, 0, 0)->u.i > 1;
+    table_free(t);
+    return rc;
+}
 
 /* A column that says the same in each row says nothing. */
 static int drop_column(table **t, int drop, err *e)
@@ -59,7 +141,7 @@ static bool all_null(const table *t, int col)
 }
 
 /* No row came: say why. */
-static int nothing(store *st, int64_t run, const metric *m, bool position, err *e)
+static int nothing(store *st, int64_t run, const subject *m, bool position, err *e)
 {
     const cell bind[] = {cell_int(run), cell_text(m->name)};
     table *t = NULL;
@@ -86,7 +168,7 @@ static int nothing(store *st, int64_t run, const metric *m, bool position, err *
     return rc;
 }
 
-static int heading(session *s, store *st, int64_t run, const metric *m, err *e)
+static int heading(session *s, store *st, int64_t run, const subject *m, err *e)
 {
     const cell bind[] = {cell_int(run)};
     table *t = NULL;
@@ -110,17 +192,20 @@ static int run(session *s, const command_args *a, err *e)
 {
     store *st;
     table *t = NULL;
-    const metric *m;
+    subject about, *m = &about;
     int64_t id = 0;
-    int rc = require_metric(&m, a->word[0], e);
-    if (!rc)
-        rc = store_to_read(s, &st, e);
+    bool several;
+    int rc = store_to_read(s, &st, e);
     if (!rc)
         rc = choose_run(s, a, st, NULL, &id, e);
+    if (!rc)
+        rc = choose_subject(m, st, id, a->word[0], e);
+    if (!rc)
+        rc = several_prompts(&several, st, id, m->name, e);
     if (rc)
         return rc;
     bool lowest = params_bool(a->p, "lowest"), position = params_given(a->p, "position");
-    bool heads = m->scope == METRIC_HEAD;
+    bool heads = m->heads;
     int64_t n = params_int(a->p, "n");
     const cell bind[] = {
         cell_int(id),
@@ -133,14 +218,16 @@ static int run(session *s, const command_args *a, err *e)
     rc = store_query(st, &t, sql, bind, 4, e);
     if (!rc && t->n_row == 0)
         rc = nothing(st, id, m, position, e);
+    if (!rc && heads && several)
+        rc = add_stats(&t, st, id, m->name, e);
     if (!rc && heads && command_format(s, a) == FORMAT_TABLE && all_null(t, 2))
         rc = drop_column(&t, 2, e);
     if (!rc)
-        rc = table_set_unit(t, t->n_col - 1, *m->unit ? m->unit : NULL, e);
+        rc = table_set_unit(t, table_column(t, heads && several ? "mean" : "value"), *m->unit ? m->unit : NULL, e);
     if (!rc)
         rc = heading(s, st, id, m, e);
     if (!rc)
-        rc = print_table(s, a, t, "attnscope.top/1", e);
+        rc = print_table(s, a, t, heads && several ? "attnscope.top_stats/1" : "attnscope.top/1", e);
     table_free(t);
     return rc;
 }
@@ -166,7 +253,8 @@ static const char *const complete[] = {"metrics", NULL};
 const command command_top = {
     .name = "top", .group = "store", .usage = "METRIC",
     .summary = "rank the heads of a run by a metric",
-    .help = "Heads with the highest (or --lowest) values, of the last run unless --run names another. A run "
-            "over several prompts is averaged. A metric of tokens (nll) ranks positions instead.",
+    .help = "Heads with the highest (or --lowest) values, of the last run unless --run names another. Over "
+            "several prompts heads are ranked by their mean, and n, standard deviation and a bootstrap 95 % interval stand "
+            "beside it. Values that an experiment stored have their own names (retrieval, success, ...). A metric of tokens (nll) ranks positions instead.",
     .examples = examples, .params = own, .min_args = 1, .max_args = 1, .complete = complete, .run = run,
 };
