@@ -42,7 +42,11 @@ static bool put_entry(strbuf *list, strbuf *entry, const space *sp)
 }
 
 /* What a line is about: one kind of attention, and a position (NO_INDEX: the value over all queries). */
-typedef struct line_key { const char *kind; int64_t position; } line_key;
+typedef struct line_key {
+    const char *kind;
+    int64_t position;
+    bool places;   /* values of layers, or of pairs of heads: all positions in one line */
+} line_key;
 
 /* Name and value of heads, "L1H3 0.932  L2H5 0.931": up to n of the strongest (or weakest) heads of one
  * metric, the mean over the prompts of each. */
@@ -123,17 +127,94 @@ static int strongest_tokens(strbuf *out, store *st, int64_t run, const char *nam
     return out->failed ? err_nomem(e, "summary") : 0;
 }
 
+/* The head that a position of AXIS_HEAD counts, "L1H3": the so-maniest of those with values in the run. */
+static int put_counted_head(strbuf *b, store *st, int64_t run, const char *kind, int64_t index, err *e)
+{
+    const cell bind[] = {cell_int(run), cell_text(kind), cell_int(index)};
+    table *t = NULL;
+    int rc = store_query(st, &t, "SELECT head_name FROM (SELECT DISTINCT layer, head, head_name FROM head_value WHERE"
+                         " run = ?1 AND kind = ?2) ORDER BY layer, head LIMIT 1 OFFSET ?3", bind, 3, e);
+    if (!rc && t->n_row)
+        strbuf_puts(b, cell_string(table_cell(t, 0, 0)));
+    else if (!rc)
+        strbuf_printf(b, "%" PRId64, index);
+    table_free(t);
+    return rc;
+}
+
+/* What a position says beside a layer or a head. */
+static int put_position(strbuf *b, store *st, int64_t run, const metric *m, const char *kind, const cell *position,
+                        const char *text, int columns, err *e)
+{
+    if (position->kind != CELL_INT)
+        return 0;
+    switch (m->axis) {
+    case AXIS_HEAD:
+        strbuf_putc(b, '-');
+        return put_counted_head(b, st, run, kind, position->u.i, e);
+    case AXIS_LAYER:
+        strbuf_printf(b, "-L%" PRId64, position->u.i);
+        return 0;
+    case AXIS_QUERY:
+    case AXIS_KEY:
+        strbuf_printf(b, " %" PRId64, position->u.i);
+        if (*text && columns > 0)
+            put_token(b, text, columns);
+        return 0;
+    case AXIS_RANK:
+    case AXIS_CHANNEL:
+    case AXIS_DISTANCE:
+        strbuf_printf(b, "#%" PRId64, position->u.i);
+        return 0;
+    }
+    return 0;
+}
+
+/* Values of layers, or of pairs of heads, with their places: "L3 12.31", "L0H1-L0H4 0.63", "L2 0:\"<s>\" 14.9", "L2#0 9.1". */
+static int strongest_places(strbuf *out, store *st, int64_t run, const metric *m, const char *kind, int n, bool lowest,
+                            const space *sp, err *e)
+{
+    const cell bind[] = {cell_int(run), cell_text(m->name), cell_text(kind), cell_int(n)};
+    table *t = NULL;
+    strbuf sql = {0}, entry = {0};
+    /* the token there, of the first prompt */
+    strbuf_printf(&sql, "SELECT g.layer, g.head_name, g.position, g.x, (SELECT k.text FROM prompt_token k WHERE k.run = ?1"
+                  " AND k.prompt = g.first AND k.sequence = ?3 AND k.position = g.position) FROM (SELECT layer, head,"
+                  " head_name, position, avg(value) AS x, min(prompt) AS first FROM value_list WHERE run = ?1 AND metric = ?2"
+                  " AND kind = ?3 GROUP BY layer, head, position ORDER BY x %s, layer, head, position LIMIT ?4) g",
+                  lowest ? "ASC" : "DESC");
+    int rc = sql.failed ? err_nomem(e, "summary") : store_query(st, &t, strbuf_str(&sql), bind, 4, e);
+    bool room = true;
+    for (int64_t i = 0; !rc && i < t->n_row && room; i++) {
+        const char *head = cell_string(table_cell(t, i, 1));
+        if (*head)
+            strbuf_puts(&entry, head);
+        else
+            strbuf_printf(&entry, "L%.0f", cell_number(table_cell(t, i, 0)));
+        rc = put_position(&entry, st, run, m, kind, table_cell(t, i, 2), cell_string(table_cell(t, i, 4)),
+                          lowest ? sp->low_text : sp->text, e);
+        strbuf_putc(&entry, ' ');
+        put_value(&entry, cell_number(table_cell(t, i, 3)));
+        room = put_entry(out, &entry, sp);
+    }
+    strbuf_free(&sql);
+    strbuf_free(&entry);
+    table_free(t);
+    return rc ? rc : out->failed ? err_nomem(e, "summary") : 0;
+}
+
 static int put_text(table *t, cell *c, const char *s, err *e)
 {
     return table_text(t, c, s, strlen(s), e);
 }
 
 /* The mean over heads (or tokens), prompt by prompt, as statistics over the prompts. */
-static int prompt_stats(stats *out, store *st, int64_t run, const char *name, const line_key *key, bool heads, err *e)
+static int prompt_stats(stats *out, store *st, int64_t run, const char *name, const line_key *key, bool one_position,
+                        err *e)
 {
     const cell bind[] = {cell_int(run), cell_text(name), cell_text(key->kind), cell_index(key->position)};
     table *t = NULL;
-    int rc = store_query(st, &t, heads
+    int rc = store_query(st, &t, one_position
         ? "SELECT avg(value) FROM head_value WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND position IS ?4 GROUP BY prompt"
           " ORDER BY prompt"
         : "SELECT avg(value) FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND ?4 IS NULL GROUP BY prompt"
@@ -146,6 +227,16 @@ static int prompt_stats(stats *out, store *st, int64_t run, const char *name, co
     free(x);
     table_free(t);
     return rc;
+}
+
+/* The heads, places or tokens that stand out. */
+static int strongest(strbuf *out, store *st, int64_t run, const metric *m, const line_key *key, bool heads, bool lowest,
+                     const space *sp, err *e)
+{
+    if (key->places)
+        return strongest_places(out, st, run, m, key->kind, lowest ? 1 : 3, lowest, sp, e);
+    return heads ? strongest_heads(out, st, run, m->name, key, lowest ? 1 : 3, lowest, sp, e)
+                 : strongest_tokens(out, st, run, m->name, lowest ? 1 : 2, lowest, sp, e);
 }
 
 /* One line for a metric of one kind of attention at one position; named: the kind is in its label, unless it is
@@ -166,7 +257,7 @@ static int add_line(table *t, store *st, int64_t run, const metric *m, const lin
     row[2] = cell_real(mean);
     if (last > 3) {
         stats s = {0};
-        rc = prompt_stats(&s, st, run, m->name, key, n_head > 0, e);
+        rc = prompt_stats(&s, st, run, m->name, key, n_head > 0 && !key->places, e);
         row[3] = cell_int(s.n);
         row[4] = cell_real(s.sd);
         row[5] = cell_real(s.low);
@@ -177,11 +268,9 @@ static int add_line(table *t, store *st, int64_t run, const metric *m, const lin
     if (!rc)
         rc = put_text(t, &row[1], m->unit, e);
     if (!rc)
-        rc = n_head > 0 ? strongest_heads(&high, st, run, m->name, key, 3, false, sp, e)
-                        : strongest_tokens(&high, st, run, m->name, 2, false, sp, e);
+        rc = strongest(&high, st, run, m, key, n_head > 0, false, sp, e);
     if (!rc)
-        rc = n_head > 0 ? strongest_heads(&low, st, run, m->name, key, 1, true, sp, e)
-                        : strongest_tokens(&low, st, run, m->name, 1, true, sp, e);
+        rc = strongest(&low, st, run, m, key, n_head > 0, true, sp, e);
     if (!rc)
         rc = put_text(t, &row[last], strbuf_str(&high), e);
     if (!rc)
@@ -203,19 +292,20 @@ typedef struct remarks {
 static int add_metric(table *t, store *st, int64_t run, const metric *m, const space *sp, remarks *r, err *e)
 {
     enum { MAX_LINES = 4 };
-    const cell bind[] = {cell_int(run), cell_text(m->name)};
+    const cell bind[] = {cell_int(run), cell_text(m->name), cell_int(m->axis == AXIS_HEAD)};
     table *q = NULL;
     int rc = store_query(st, &q,
-        "SELECT CASE WHEN head IS NULL THEN NULL ELSE position END AS p, avg(value), count(head), kind,"
-        " (SELECT count(DISTINCT kind) FROM head_value WHERE run = ?1) > 1 "
-        "FROM value_list WHERE run = ?1 AND metric = ?2 GROUP BY kind, p ORDER BY kind = 'self' DESC, kind, p", bind, 2, e);
+        "SELECT CASE WHEN head IS NULL OR ?3 THEN NULL ELSE position END AS p, avg(value), count(head), kind,"
+        " (SELECT count(DISTINCT kind) FROM head_value WHERE run = ?1) > 1, count(layer) > count(head) "
+        "FROM value_list WHERE run = ?1 AND metric = ?2 GROUP BY kind, p ORDER BY kind = 'self' DESC, kind, p", bind, 3, e);
     if (rc)
         return rc;
     int64_t shown = 0, left = 0;
     const char *kind = "";
     for (int64_t i = 0; i < q->n_row && !rc; i++) {
         const cell *p = table_cell(q, i, 0);
-        const line_key key = {cell_string(table_cell(q, i, 3)), p->kind == CELL_INT ? p->u.i : NO_INDEX};
+        const line_key key = {cell_string(table_cell(q, i, 3)), p->kind == CELL_INT ? p->u.i : NO_INDEX,
+                              m->axis == AXIS_HEAD || table_cell(q, i, 5)->u.i != 0};
         if (strcmp(kind, key.kind) != 0)
             shown = 0;
         kind = key.kind;

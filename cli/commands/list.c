@@ -9,7 +9,7 @@ typedef struct kind {
     const char *name;      /* what the user types */
     const char *schema;
     int n_column, shown;   /* the aligned table shows the first ones */
-    const char *columns[9];
+    const char *columns[13];
     int (*rows)(table *t, err *e);
 } kind;
 
@@ -37,17 +37,34 @@ static void put_options(strbuf *b, const param *rows)
     }
 }
 
+static const char *scope_name(metric_scope scope)
+{
+    static const char *const names[] = {"head", "logits", "layer", "weights"};
+    return names[scope];
+}
+
+/* "self enc cross vis" */
+static void put_kinds(strbuf *b, const metric *m)
+{
+    for (int k = 0; k <= ATTN_VISION; k++)
+        if (m->scope != METRIC_WEIGHTS && m->kinds & 1u << k)
+            strbuf_printf(b, "%s%s", b->len ? " " : "", attn_kind_name((attn_kind)k));
+}
+
 static int metric_rows(table *t, err *e)
 {
     int rc = 0;
     for (int i = 0; metrics[i] && !rc; i++) {
         const metric *m = metrics[i];
-        strbuf options = {0};
+        strbuf options = {0}, on = {0};
         put_options(&options, m->params);
-        const char *row[] = {m->name, m->unit, m->range, m->summary, m->definition, m->source,
-                             m->missing_mass, m->cost, strbuf_str(&options)};
+        put_kinds(&on, m);
+        const char *row[] = {m->name, m->unit, m->range, m->summary, m->definition, m->source, m->missing_mass, m->cost,
+                             strbuf_str(&options), scope_name(m->scope), metric_axis_names[m->axis], strbuf_str(&on),
+                             m->validated};
         rc = add_row(t, row, e);
         strbuf_free(&options);
+        strbuf_free(&on);
     }
     return rc;
 }
@@ -123,8 +140,9 @@ static int isa_rows(table *t, err *e)
 }
 
 static const kind kinds[] = {
-    {"metrics", "attnscope.metric/1", 9, 4,
-     {"metric", "unit", "range", "summary", "definition", "source", "missing_mass", "cost", "options"},
+    {"metrics", "attnscope.metric/1", 13, 4,
+     {"metric", "unit", "range", "summary", "definition", "source", "missing_mass", "cost", "options", "values_of",
+      "position_is", "attention", "validated"},
      metric_rows},
     {"figures", "attnscope.figure/1", 4, 3, {"figure", "needs", "summary", "options"}, figure_rows},
     {"commands", "attnscope.command/1", 4, 3, {"command", "group", "summary", "usage"}, command_rows},

@@ -24,7 +24,7 @@
 /* What is ranked: a metric, or a value that an experiment stored under a name of its own. */
 typedef struct subject {
     const char *name, *unit, *summary;
-    bool heads;
+    bool heads, layers;   /* values belong to heads, to layers; neither: to positions */
 } subject;
 
 /* A name that no metric has must be one that the run has. */
@@ -33,14 +33,16 @@ static int choose_subject(subject *out, store *st, int64_t run, const char *name
     const metric *m = metric_find(name);
     const cell bind[] = {cell_int(run), cell_text(name)};
     table *t = NULL;
-    if (m) {
-        *out = (subject){m->name, m->unit, m->summary, m->scope == METRIC_HEAD || m->scope == METRIC_WEIGHTS};
-        return 0;
+    if (m)
+        *out = (subject){.name = m->name, .unit = m->unit, .summary = m->summary};
+    int rc = store_query(st, &t, "SELECT count(*), count(head), count(layer) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
+    bool known = !rc && (m || table_cell(t, 0, 0)->u.i > 0);
+    if (known && !m)
+        *out = (subject){.name = name, .unit = "", .summary = "a value of the experiment"};
+    if (known) {
+        out->heads = table_cell(t, 0, 1)->u.i > 0;
+        out->layers = !out->heads && table_cell(t, 0, 2)->u.i > 0;
     }
-    int rc = store_query(st, &t, "SELECT count(*), count(head) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
-    bool known = !rc && table_cell(t, 0, 0)->u.i > 0;
-    if (known)
-        *out = (subject){name, "", "a value of the experiment", table_cell(t, 0, 1)->u.i > 0};
     table_free(t);
     return rc || known ? rc : require_metric(&m, name, e);
 }
@@ -98,6 +100,13 @@ static int several_prompts(bool *yes, store *st, int64_t run, const char *name, 
     table_free(t);
     return rc;
 }
+
+/* Values of layers. */
+#define LAYERS_SQL(order) \
+    "SELECT row_number() OVER (ORDER BY avg(value) " order ", kind, layer, position) AS rank, kind," \
+    " layer, position, avg(value) AS value FROM value_list" \
+    " WHERE run = ?1 AND metric = ?2 AND (?3 IS NULL OR position = ?3)" \
+    " GROUP BY kind, layer, position ORDER BY rank LIMIT ?4"
 
 /* A column that says the same in each row says nothing. */
 static int drop_column(table **t, int drop, err *e)
@@ -214,6 +223,7 @@ static int run(session *s, const command_args *a, err *e)
         cell_int(n > 0 ? n : INT64_MAX),
     };
     const char *sql = heads ? (lowest ? HEADS_SQL("ASC") : HEADS_SQL("DESC"))
+                : m->layers ? (lowest ? LAYERS_SQL("ASC") : LAYERS_SQL("DESC"))
                             : (lowest ? POSITIONS_SQL("ASC") : POSITIONS_SQL("DESC"));
     rc = store_query(st, &t, sql, bind, 4, e);
     if (!rc && t->n_row == 0)
