@@ -7,13 +7,14 @@ const char *const census_part_names[] = {"text", "random", "needle"};
 const char *const census_metrics =
     "sink,hidden_sink,entropy,entropy_normalised,effective_keys,max,self,prev_token,distance,median_distance,local_mass,"
     "first_k_mass,same_token,mass_special,mass_punctuation,mass_delimiter,induction,duplicate_token,prefix_matching,"
-    "learned_sink";
+    "learned_sink,dormant";
 
 const census_score census_scores[] = {
     {"sink_rate", "sink", PART_TEXT, 0, true, true},
     {"sink", "sink", PART_TEXT, 0, false, true},
     {"hidden_sink", "hidden_sink", PART_TEXT, NO_INDEX, false, false},
     {"learned_sink", "learned_sink", PART_TEXT, NO_INDEX, false, false},
+    {"dormant", "dormant", PART_TEXT, NO_INDEX, false, true},
     {"entropy", "entropy", PART_TEXT, NO_INDEX, false, true},
     {"entropy_normalised", "entropy_normalised", PART_TEXT, NO_INDEX, false, false},
     {"effective_keys", "effective_keys", PART_TEXT, NO_INDEX, false, false},

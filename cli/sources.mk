@@ -1,16 +1,22 @@
 # Commands: one file and one line each.
 command_sources = \
+	cli/commands/ablate.c \
 	cli/commands/bench.c \
 	cli/commands/census.c \
 	cli/commands/convert.c \
+	cli/commands/copy.c \
 	cli/commands/dump.c \
 	cli/commands/export.c \
 	cli/commands/generate.c \
 	cli/commands/help.c \
 	cli/commands/history.c \
+	cli/commands/induction.c \
 	cli/commands/info.c \
 	cli/commands/list.c \
 	cli/commands/load.c \
+	cli/commands/mqar.c \
+	cli/commands/needle.c \
+	cli/commands/patch.c \
 	cli/commands/plot.c \
 	cli/commands/quit.c \
 	cli/commands/run.c \
@@ -36,12 +42,17 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/complete_sources.c \
 	cli/dispatch.c \
 	cli/edit_select.c \
+	cli/effect_input.c \
+	cli/effect_table.c \
+	cli/end_tokens.c \
 	cli/experiment.c \
 	cli/experiment_tables.c \
 	cli/export_npz.c \
 	cli/figure_data.c \
 	cli/figure_map.c \
+	cli/figure_trials.c \
 	cli/figure_values.c \
+	cli/head_rule.c \
 	cli/head_select.c \
 	cli/help.c \
 	cli/help_bash.c \
@@ -53,9 +64,15 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/line_context.c \
 	cli/metric_select.c \
 	cli/model_card.c \
+	cli/needle_plan.c \
+	cli/needle_tables.c \
+	cli/number_list.c \
 	cli/output.c \
 	cli/output_aligned.c \
 	cli/parse.c \
+	cli/patch_pairs.c \
+	cli/patch_pairs_read.c \
+	cli/patch_table.c \
 	cli/progress_bar.c \
 	cli/prompt_input.c \
 	cli/prompt_lines.c \
@@ -72,19 +89,26 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/shell.c \
 	cli/shell_history.c \
 	cli/signals.c \
+	cli/sink_rate.c \
 	cli/standard_out.c \
+	cli/task_run.c \
 	cli/tensor_stats.c \
 	cli/terminal.c \
 	cli/text_width.c \
 	cli/token_ids.c \
 	cli/tokenize_cases.c
+libattnscope_a_SOURCES += cli/head_rule.h
+libattnscope_a_SOURCES += cli/effect_table.h
+libattnscope_a_SOURCES += cli/effect_input.h
 libattnscope_a_SOURCES += cli/edit_select.h
-libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/command_util.h cli/complete.h cli/dispatch.h cli/export_npz.h \
+libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/end_tokens.h cli/needle_plan.h cli/needle_tables.h cli/number_list.h \
+	cli/task_run.h cli/command_util.h cli/complete.h cli/dispatch.h cli/export_npz.h \
 	cli/builtin_prompts.h cli/census_set.h cli/census_table.h cli/experiment.h cli/figure_data.h cli/figure_parts.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
 	cli/line_context.h cli/metric_select.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
 	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/run_sink.h cli/run_summary.h cli/sampler.h cli/session.h cli/tokenize_cases.h \
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \
 	cli/text_width.h cli/token_ids.h
+libattnscope_a_SOURCES += cli/patch_pairs.h cli/patch_table.h
 
 registry/commands.inc: Makefile build-aux/registry.sh
 	$(REGISTRY) COMMAND $(command_sources) > $@

@@ -2,9 +2,11 @@
 LDADD = $(LIBS_ALL) $(CMOCKA_LIBS)
 
 cmocka_tests = \
+	tests/test_activation_metrics \
 	tests/test_analyse \
 	tests/test_attention \
 	tests/test_attention_kinds \
+	tests/test_attention_panels \
 	tests/test_audio \
 	tests/test_base_core \
 	tests/test_base_files \
@@ -20,7 +22,10 @@ cmocka_tests = \
 	tests/test_config_gguf \
 	tests/test_convert \
 	tests/test_decoding \
+	tests/test_divergence \
 	tests/test_dtype \
+	tests/test_edit_runs \
+	tests/test_edits \
 	tests/test_families \
 	tests/test_families_llava \
 	tests/test_families_moe \
@@ -35,14 +40,20 @@ cmocka_tests = \
 	tests/test_kernels \
 	tests/test_kinds \
 	tests/test_llama2c \
+	tests/test_loss \
 	tests/test_metric_identities \
 	tests/test_metrics \
 	tests/test_model \
 	tests/test_output \
+	tests/test_pair_kernels \
+	tests/test_pattern_metrics \
+	tests/test_pattern_texts \
+	tests/test_patch \
 	tests/test_pickle \
 	tests/test_plot_files \
 	tests/test_plots \
 	tests/test_prompt_input \
+	tests/test_quantize \
 	tests/test_quants \
 	tests/test_readers \
 	tests/test_reference \
@@ -54,6 +65,9 @@ cmocka_tests = \
 	tests/test_store_faults \
 	tests/test_store_open \
 	tests/test_store_sql \
+	tests/test_stream_metrics \
+	tests/test_tile_metrics \
+	tests/test_tile_models \
 	tests/test_tokenizer \
 	tests/test_tokenizer_files \
 	tests/test_tokenizer_golden \
@@ -96,12 +110,15 @@ tests_fuzz_wav_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 shell_tests = \
 	tests/cli_bad_input.sh \
 	tests/cli_batch.sh \
+	tests/cli_census.sh \
 	tests/cli_convert.sh \
 	tests/cli_figure.sh \
 	tests/cli_generate.sh \
 	tests/cli_inputs.sh \
 	tests/cli_memory.sh \
 	tests/cli_model.sh \
+	tests/cli_pattern.sh \
+	tests/cli_quantize.sh \
 	tests/cli_run.sh \
 	tests/cli_shell.sh \
 	tests/cli_store.sh \
@@ -126,8 +143,10 @@ AM_TESTS_ENVIRONMENT = \
 	ATTNSCOPE='$(abs_top_builddir)/attnscope'; export ATTNSCOPE; \
 	CC='$(CC)'; export CC;
 EXTRA_DIST += tests/chat_cases.json tests/make_chat_cases.py
+EXTRA_DIST += tests/make_quantize_cases.py tests/quantize_cases.h
 EXTRA_DIST += tests/cli_lib.sh tests/cli_shell.py tests/tap.sh
 EXTRA_DIST += \
+	tests/activation_capture.h \
 	tests/attention_reference.h \
 	tests/checkpoint_bytes.h \
 	tests/config_edit.h \
@@ -142,10 +161,12 @@ EXTRA_DIST += \
 	tests/llama2c_bytes.h \
 	tests/metric_feed.h \
 	tests/model_run.h \
+	tests/pattern_reference.h \
 	tests/spm_bytes.h \
 	tests/store_fixture.h \
 	tests/test_base_folder.h \
 	tests/test_base_npz_samples.h \
+	tests/tile_expect.h \
 	tests/tiny_checkpoint.h \
 	tests/tiny_model.h \
 	tests/tiny_model.h \

@@ -24,6 +24,7 @@
 /* What is ranked: a metric, or a value that an experiment stored under a name of its own. */
 typedef struct subject {
     const char *name, *unit, *summary;
+    bool pairs;           /* positions count heads */
     bool heads, layers;   /* values belong to heads, to layers; neither: to positions */
 } subject;
 
@@ -34,7 +35,7 @@ static int choose_subject(subject *out, store *st, int64_t run, const char *name
     const cell bind[] = {cell_int(run), cell_text(name)};
     table *t = NULL;
     if (m)
-        *out = (subject){.name = m->name, .unit = m->unit, .summary = m->summary};
+        *out = (subject){.name = m->name, .unit = m->unit, .summary = m->summary, .pairs = m->axis == AXIS_HEAD};
     int rc = store_query(st, &t, "SELECT count(*), count(head), count(layer) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
     bool known = !rc && (m || table_cell(t, 0, 0)->u.i > 0);
     if (known && !m)
@@ -45,6 +46,44 @@ static int choose_subject(subject *out, store *st, int64_t run, const char *name
     }
     table_free(t);
     return rc || known ? rc : require_metric(&m, name, e);
+}
+
+/* Positions that count heads become their names: the so-maniest of those with values in the run (of one kind of
+ * attention; with several the numbers stay). */
+static int name_heads(table **t, store *st, int64_t run, err *e)
+{
+    table *in = *t, *out = NULL, *names = NULL;
+    const cell bind[] = {cell_int(run)};
+    const char *columns[16];
+    int at = table_column(in, "position");
+    for (int c = 0; c < in->n_col; c++)
+        columns[c] = c == at ? "other" : in->column[c];
+    int rc = table_new(&out, in->n_col, columns, e);
+    if (!rc)
+        rc = store_query(st, &names, "SELECT head_name FROM (SELECT DISTINCT kind, layer, head, head_name FROM head_value"
+                         " WHERE run = ?1 AND (SELECT count(DISTINCT kind) FROM head_value WHERE run = ?1) = 1) ORDER BY"
+                         " layer, head", bind, 1, e);
+    for (int64_t i = 0; i < in->n_row && !rc; i++) {
+        cell *row = table_row(out, e);
+        rc = row ? 0 : ERR_RESOURCE;
+        for (int c = 0; c < in->n_col && !rc; c++) {
+            const cell *from = table_cell(in, i, c);
+            bool known = c == at && from->kind == CELL_INT && from->u.i < names->n_row;
+            const cell *use = known ? table_cell(names, from->u.i, 0) : from;
+            if (use->kind == CELL_TEXT)
+                rc = table_text(out, &row[c], use->u.s, strlen(use->u.s), e);
+            else
+                row[c] = *use;
+        }
+    }
+    table_free(names);
+    if (rc) {
+        table_free(out);
+        return rc;
+    }
+    table_free(in);
+    *t = out;
+    return 0;
 }
 
 /* The values of one row over the prompts, as n, mean, sd and interval. */
@@ -232,6 +271,8 @@ static int run(session *s, const command_args *a, err *e)
         rc = add_stats(&t, st, id, m->name, e);
     if (!rc && heads && command_format(s, a) == FORMAT_TABLE && all_null(t, 2))
         rc = drop_column(&t, 2, e);
+    if (!rc && heads && m->pairs)
+        rc = name_heads(&t, st, id, e);
     if (!rc)
         rc = table_set_unit(t, table_column(t, heads && several ? "mean" : "value"), *m->unit ? m->unit : NULL, e);
     if (!rc)

@@ -1,0 +1,77 @@
+/* The sink rate of a run. */
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/stats.h"
+#include "cli/output.h"
+#include "cli/run_summary.h"
+
+/* The share of all heads of a kind whose alpha at a key is above the threshold; over several prompts, of all heads
+ * of all prompts, which is the mean of the prompts' rates.  Text of the key where all prompts have the same. */
+static const char sink_sql[] =
+    "SELECT v.position, sum(v.value > ?2), count(*), count(DISTINCT v.prompt), v.kind,"
+    " (SELECT count(DISTINCT kind) FROM head_value WHERE run = ?1 AND metric = 'sink') > 1,"
+    " (SELECT count(*) FROM prompt_token k WHERE k.run = ?1 AND k.prompt = min(v.prompt)"
+    "  AND k.sequence = CASE v.kind WHEN 'cross' THEN 'enc' ELSE v.kind END),"
+    " (SELECT CASE WHEN count(DISTINCT k.text) = 1 THEN min(k.text) END FROM prompt_token k WHERE k.run = ?1"
+    "  AND k.sequence = CASE v.kind WHEN 'cross' THEN 'enc' ELSE v.kind END AND k.position = v.position)"
+    " FROM head_value v WHERE v.run = ?1 AND v.metric = 'sink' GROUP BY v.kind, v.position"
+    " ORDER BY v.kind = 'self' DESC, v.kind, v.position";
+
+/* "5 prompts, 10.2 to 22.1 (95 %)": the rates of the prompts. */
+static int put_rates(strbuf *b, store *st, int64_t run, double threshold, const char *kind, const cell *key, err *e)
+{
+    const cell bind[] = {cell_int(run), cell_real(threshold), cell_text(kind), *key};
+    table *t = NULL;
+    stats rate;
+    int rc = store_query(st, &t, "SELECT avg(value > ?2) FROM head_value WHERE run = ?1 AND metric = 'sink' AND kind = ?3"
+                         " AND position = ?4 GROUP BY prompt ORDER BY prompt", bind, 4, e);
+    double *x = rc ? NULL : mem_array((size_t)t->n_row + 1, sizeof *x, e);
+    for (int64_t i = 0; x && i < t->n_row; i++)
+        x[i] = cell_number(table_cell(t, i, 0));
+    if (!rc)
+        rc = x ? stats_of(&rate, x, t->n_row, 0, e) : ERR_RESOURCE;
+    if (!rc)
+        strbuf_printf(b, "%" PRId64 " prompts, %.1f to %.1f (95 %%)\n", rate.n, 100 * rate.low, 100 * rate.high);
+    free(x);
+    table_free(t);
+    return rc;
+}
+
+int sink_rate(session *s, store *st, int64_t run, double threshold, err *e)
+{
+    enum { MAX_KEYS = 4 };
+    const cell bind[] = {cell_int(run), cell_real(threshold)};
+    table *t = NULL;
+    int rc = store_query(st, &t, sink_sql, bind, 2, e), shown = 0;
+    const char *last = "";
+    strbuf b = {0};
+    for (int64_t i = 0; !rc && i < t->n_row; i++) {
+        double sinks = cell_number(table_cell(t, i, 1)), heads = cell_number(table_cell(t, i, 2));
+        const char *kind = cell_string(table_cell(t, i, 4)), *text = cell_string(table_cell(t, i, 7));
+        bool named = table_cell(t, i, 5)->u.i && strcmp(kind, "self") != 0;
+        shown = strcmp(kind, last) == 0 ? shown + 1 : 1;
+        last = kind;
+        if (shown > MAX_KEYS)
+            continue;
+        strbuf_printf(&b, "sink rate: %.0f of %.0f %s%sheads above %g at key %.0f", sinks, heads,
+                      named ? kind : "", named ? " " : "", threshold,
+                      cell_number(table_cell(t, i, 0)));
+        if (*text) {
+            strbuf_puts(&b, " (");
+            strbuf_put_visible(&b, text, strlen(text));
+            strbuf_puts(&b, ")");
+        }
+        strbuf_printf(&b, ", %.1f %%, ", 100 * sinks / heads);
+        if (table_cell(t, i, 3)->u.i == 1)
+            strbuf_printf(&b, "T = %.0f\n", cell_number(table_cell(t, i, 6)));
+        else
+            rc = put_rates(&b, st, run, threshold, kind, table_cell(t, i, 0), e);
+    }
+    table_free(t);
+    if (!rc)
+        rc = output_flush(s->out, &b, e);
+    strbuf_free(&b);
+    return rc;
+}
