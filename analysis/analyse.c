@@ -37,12 +37,13 @@ typedef struct analysis {
 
 bool metric_applies(const metric *measure, const model *m, attn_kind kind)
 {
-    if (measure->scope == METRIC_LOGITS)
-        return kind == m->main->kind && m->vocab > 0 && (measure->kinds & 1u << kind);
     const stack *s = model_stack(m, kind);
-    if (!s || !(measure->kinds & 1u << kind))
+    if (measure->scope == METRIC_LOGITS && (kind != m->main->kind || m->vocab <= 0))
         return false;
-    return measure->scope != METRIC_WEIGHTS && (!measure->by_token || s->embed.kind == EMBED_TOKENS);
+    if (measure->scope == METRIC_WEIGHTS || !s || !(measure->kinds & 1u << kind))
+        return false;
+    bool readable = measure->scope == METRIC_LOGITS || !measure->by_token || s->embed.kind == EMBED_TOKENS;
+    return readable && (!measure->unfit || !measure->unfit(m, kind));
 }
 
 bool metric_applies_somewhere(const metric *measure, const model *m)
@@ -50,6 +51,17 @@ bool metric_applies_somewhere(const metric *measure, const model *m)
     for (int kind = 0; kind < N_KIND; kind++)
         if (metric_applies(measure, m, (attn_kind)kind))
             return true;
+    return false;
+}
+
+bool metric_weighs(const metric *measure, const model *m, attn_kind kind)
+{
+    const stack *s = model_stack(m, kind);
+    if (measure->scope != METRIC_WEIGHTS || !s || !(measure->kinds & 1u << kind))
+        return false;
+    for (int l = 0; l < s->n_layer; l++)
+        if (model_attention(m, kind, l))
+            return !measure->unfit || !measure->unfit(m, kind);
     return false;
 }
 
@@ -270,7 +282,8 @@ static metric_ctx context_of(const analysis *a, const metric *measure, attn_kind
     return (metric_ctx){
         .m = measure, .p = a->req->p, .ids = stack_ids(a->m, s, in), .n = input_queries(n, a->m, kind),
         .key_ids = stack_ids(a->m, keys, in), .n_key = input_keys(n, a->m, kind), .most_key = longest, .n_layer = s->n_layer,
-        .kind = kind, .model = a->m, .tok = a->req->tok, .placeholder = a->m->vision && s == a->m->main ? a->m->image_token : -1,
+        .kind = kind, .image_height = in->height, .image_width = in->width,
+        .model = a->m, .tok = a->req->tok, .placeholder = a->m->vision && s == a->m->main ? a->m->image_token : -1,
     };
 }
 

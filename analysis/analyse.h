@@ -19,6 +19,8 @@ typedef struct analysis_request {
 /* Does a metric say anything about this kind of attention of the model; about any? */
 bool metric_applies(const metric *measure, const model *m, attn_kind kind);
 bool metric_applies_somewhere(const metric *measure, const model *m);
+/* The same of a metric of weights, which `weights` measures and analyse does not. */
+bool metric_weighs(const metric *measure, const model *m, attn_kind kind);
 
 /* Values go to out in a fixed order: stack as they run (vision, encoder, main), layer, self before cross
  * attention, head, metric in request order, position; then the metrics of logits.  Nothing is emitted for a

@@ -57,6 +57,7 @@ typedef struct metric_ctx {
     int64_t n_key;
     int64_t most_key;           /* of all kinds of attention that are measured; 0: n_key */
     int32_t placeholder;        /* id that stands for a piece of an image in ids; -1: none */
+    int64_t image_height, image_width; /* pixels of the image that the model reads; 0: none */
     int n_layer;                /* of the stack */
     attn_kind kind;             /* metrics of logits: of the stack that the logits come from */
     void *shared;               /* what prepare() made; read-only in worker threads; freed by release() */
@@ -83,6 +84,11 @@ struct metric {
     unsigned kinds;             /* KIND_*: where it makes sense; elsewhere it is not prepared nor fed.  A metric of
                                  * logits: kinds of the stack that the logits come from */
     bool by_token;              /* reads ids: not for patches and frames either */
+    bool by_text;               /* reads texts of tokens: without ctx.tok it has no value */
+    const char *const *asks;    /* NULL-terminated: options of which one must be given, else it has no value; NULL: none */
+    /* Why it makes no sense for this model (static text: "its blocks end in a norm"), NULL where it does.  NULL: it
+     * always does where kinds and by_token let it. */
+    const char *(*unfit)(const model *m, attn_kind kind);
     metric_axis axis;           /* of the positions that it emits, if it emits any */
     const char *validated;      /* what the definition was held against, or NULL */
     const param *params;        /* NULL or a table; option names carry the metric's name: "sink-keys" */
@@ -94,7 +100,7 @@ struct metric {
     void (*release)(metric_ctx *c);
 
     /* METRIC_HEAD: a zeroed state of this many bytes for each (head, chunk).  rows, when set, sees each
-     * block of queries once; tile sees every visible cell once and is called when need has
+     * block of queries once; tile sees every visible cell once, whole rows at a time, and is called when need has
      * ATTN_NEED_PROBS.  merge adds the next chunk to the chunks before it.  finish emits in increasing
      * position, or nothing when the prompt gave no value. */
     size_t (*state_size)(const metric_ctx *c);

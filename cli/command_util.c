@@ -7,6 +7,7 @@
 #include "analysis/metric.h"
 #include "cli/parse.h"
 #include "cli/progress_bar.h"
+#include "model/quantize.h"
 
 static const char *const precision_names[] = {"f32", "f32-strict", "bf16", NULL};
 
@@ -19,6 +20,10 @@ const param precision_params[] = {
 const param config_params[] = {
     {.name = "config", .kind = PARAM_PATH, .value = "FILE",
      .help = "configuration of MODEL, where no config.json lies beside its weights"},
+    {.name = "quantize", .kind = PARAM_ENUM, .value = "FORM", .choices = quantize_names,
+     .help = "round the weights of the layers through this form, to see what quantisation changes"},
+    {.name = "quantize-embeddings", .kind = PARAM_BOOL,
+     .help = "with --quantize: the token embeddings and the unembedding too"},
     {.name = NULL},
 };
 
@@ -82,19 +87,25 @@ void say(const session *s, const char *fmt, ...)
     fputc('\n', stderr);
 }
 
-static const char *option_config(const command_args *a)
+static const char *option_text(const command_args *a, const char *name)
 {
-    return params_row(a->p, "config") ? params_str(a->p, "config") : NULL;
-}
-
-static const char *option_tokenizer(const command_args *a)
-{
-    return params_row(a->p, "tokenizer") ? params_str(a->p, "tokenizer") : NULL;
+    return params_row(a->p, name) ? params_str(a->p, name) : NULL;
 }
 
 int choose_model(session *s, const command_args *a, bool run, loaded_model **out, err *e)
 {
-    int rc = session_model_with(s, a->n > 0 ? a->word[0] : NULL, option_config(a), option_tokenizer(a), out, e);
+    const load_options o = {
+        .config = option_text(a, "config"),
+        .tokenizer = option_text(a, "tokenizer"),
+        .quantize = option_text(a, "quantize"),
+        .quantize_embeddings = params_row(a->p, "quantize-embeddings") && params_bool(a->p, "quantize-embeddings"),
+        .threads = (int)option_threads(s, a),
+    };
+    if (o.quantize_embeddings && !o.quantize) {
+        err_set(e, ERR_USAGE, "--quantize-embeddings without --quantize");
+        return err_hint(e, "name the form, for example --quantize q4_0");
+    }
+    int rc = session_model_with(s, a->n > 0 ? a->word[0] : NULL, &o, out, e);
     if (!rc && run)
         rc = session_runtime(s, *out, (int)option_threads(s, a), option_precision(s, a), e);
     return rc;
@@ -103,7 +114,7 @@ int choose_model(session *s, const command_args *a, bool run, loaded_model **out
 int choose_checkpoint(session *s, const command_args *a, bool weights_only, const checkpoint **out,
                       checkpoint **opened, err *e)
 {
-    const checkpoint_options o = {.config = option_config(a), .weights_only = weights_only};
+    const checkpoint_options o = {.config = option_text(a, "config"), .weights_only = weights_only};
     loaded_model *lm;
     int rc;
     *opened = NULL;
@@ -111,7 +122,7 @@ int choose_checkpoint(session *s, const command_args *a, bool weights_only, cons
         rc = checkpoint_open_with(opened, a->word[0], &o, e);
         *out = *opened;
     } else {
-        rc = session_model_with(s, NULL, o.config, NULL, &lm, e);
+        rc = session_model_with(s, NULL, &(load_options){.config = o.config}, &lm, e);
         *out = rc ? NULL : lm->m->ckpt;
     }
     return rc;
@@ -286,6 +297,9 @@ char *repeatable_command(const command_args *a, const repeat_facts *facts, err *
         }
         put_option(&b, "config", f->config);
         put_option(&b, "tokenizer", f->tokenizer);
+        put_option(&b, "quantize", f->quantize);
+        if (f->quantize && f->quantize_embeddings)
+            strbuf_puts(&b, " --quantize-embeddings");
         put_option(&b, "precision", f->precision);
         put_words(&b, a, &p.command[0], f);
     }

@@ -13,7 +13,7 @@ void say(const session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* --precision; threads and the rest are common options. */
 extern const param precision_params[];
-/* --config: of every command that takes a MODEL and opens it with choose_model. */
+/* --config, --quantize, --quantize-embeddings: of every command that takes a MODEL and opens it with choose_model. */
 extern const param config_params[];
 /* --tokenizer: of those among them that need text. */
 extern const param tokenizer_params[];
@@ -25,8 +25,8 @@ precision option_precision(const session *s, const command_args *a);
 /* The model named by the first word, or the loaded one, with its runtime when `run` is set. */
 int choose_model(session *s, const command_args *a, bool run, loaded_model **out, err *e);
 
-/* The checkpoint named by the first word, opened with --config, or that of the loaded model; its family need not be
- * supported.  weights_only: nor need there be a configuration.  *opened: to close, NULL for the loaded model's. */
+/* The checkpoint named by the first word, opened with --config, or that of the loaded model, as stored; its family need
+ * not be supported.  weights_only: nor need there be a configuration.  *opened: to close, NULL for the loaded model's. */
 int choose_checkpoint(session *s, const command_args *a, bool weights_only, const checkpoint **out,
                       checkpoint **opened, err *e);
 
@@ -46,6 +46,8 @@ typedef struct repeat_facts {
     const char *config;       /* with which the loaded model was opened */
     const char *tokenizer;    /* likewise */
     const char *precision;    /* from a setting */
+    const char *quantize;     /* form that the weights of the loaded model were rounded to */
+    bool quantize_embeddings;
     const char *isa;          /* from a setting: an option before the verb */
     const char *stdin_text;   /* what --prompt-file - read: put as --prompt in its place */
 } repeat_facts;

@@ -160,8 +160,9 @@ int figure_source_load(figure_source *out, session *s, const command_args *a, st
     if (!rc)
         rc = read_facts(&fa, out, st, params_int(a->p, "prompt"), e);
     if (!rc)
-        rc = strcmp(f->needs, "map") == 0 ? figure_load_map(out, s, a, st, &fa, e)
-                                          : figure_load_values(out, a, st, &fa, e);
+        rc = strcmp(f->needs, "map") == 0      ? figure_load_map(out, s, a, st, &fa, e)
+             : strcmp(f->needs, "trials") == 0 ? figure_load_trials(out, a, st, &fa, e)
+                                               : figure_load_values(out, a, st, &fa, e);
     if (!rc)
         rc = put_provenance(out, &fa, figure_command, e);
     if (rc)

@@ -20,5 +20,7 @@ const char *figure_text(figure_source *src, err *e, const char *fmt, ...) PRINTF
 int figure_load_map(figure_source *src, session *s, const command_args *a, store *st, const figure_facts *f,
                     err *e);
 int figure_load_values(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e);
+/* figure_trials.c: from the trials of a run of `needle`, all of them. */
+int figure_load_trials(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e);
 
 #endif

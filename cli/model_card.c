@@ -69,8 +69,9 @@ static char *describe_plan(const model *m, err *e)
     return strbuf_take(&all, e);
 }
 
-static char *describe_dtypes(const checkpoint *c, err *e)
+static char *describe_dtypes(const model *m, err *e)
 {
+    const checkpoint *c = m->ckpt;
     double count[DT_COUNT] = {0}, total = 0;
     for (int i = 0; i < c->n_tensor; i++) {
         const tensor *t = &c->tensors[i].t;
@@ -81,7 +82,11 @@ static char *describe_dtypes(const checkpoint *c, err *e)
         total += n;
     }
     strbuf b = {0};
+    size_t begin;
+    if (m->quantized)
+        strbuf_printf(&b, "%s (quantised from ", m->quantized);
     strbuf_puts(&b, "");
+    begin = b.len;
     for (;;) {
         int best = 0;
         for (int d = 1; d < DT_COUNT; d++)
@@ -89,7 +94,7 @@ static char *describe_dtypes(const checkpoint *c, err *e)
                 best = d;
         if (count[best] <= 0)
             break;
-        if (b.len)
+        if (b.len > begin)
             strbuf_puts(&b, ", ");
         strbuf_puts(&b, dtypes[best].name);
         double share = 100 * count[best] / total;
@@ -97,6 +102,8 @@ static char *describe_dtypes(const checkpoint *c, err *e)
             strbuf_printf(&b, share >= 10 ? " %.1f %%" : " %.2g %%", share);
         count[best] = 0;
     }
+    if (m->quantized)
+        strbuf_putc(&b, ')');
     return strbuf_take(&b, e);
 }
 
@@ -108,7 +115,7 @@ int model_card_make(model_card *out, const loaded_model *lm, bool hash, const pr
     for (int i = 0; i < c->n_file; i++)
         out->file_bytes += c->files[i].size;
     out->plan = describe_plan(m, e);
-    out->dtype = out->plan ? describe_dtypes(c, e) : NULL;
+    out->dtype = out->plan ? describe_dtypes(m, e) : NULL;
     int rc = out->dtype ? 0 : ERR_RESOURCE;
     if (!rc && hash)
         rc = checkpoint_hash(c, out->weights, p, e);

@@ -9,7 +9,8 @@ typedef struct model_card {
     store_model m;             /* views into the members below and into the loaded model */
     sha256_hex weights, tokenizer;
     char *plan;                /* a line for each group of equal layers, "0-29: ..." */
-    char *dtype;               /* "bf16" or "q4_1 94 %, f32 6 %": share of the elements, largest first */
+    char *dtype;               /* "bf16" or "q4_1 94 %, f32 6 %": share of the elements stored, largest first; "q4_0
+                                * (quantised from bf16)" with --quantize */
     uint64_t file_bytes;       /* of all weight files */
 } model_card;
 

@@ -7,6 +7,7 @@
 #include "cli/progress_bar.h"
 #include "cli/settings.h"
 #include "cli/standard_out.h"
+#include "model/quantize.h"
 
 #ifdef HAVE_CONFIG_H
 #include "config.h"
@@ -16,13 +17,14 @@
 
 const char program_version[] = PACKAGE_VERSION;
 
-static void loaded_model_free(loaded_model *lm)
+void loaded_model_free(loaded_model *lm)
 {
     if (!lm)
         return;
     runtime_free(lm->rt);
     tokenizer_free(lm->tok);
     model_free(lm->m);
+    free(lm->quantize);
     free(lm->tokenizer);
     free(lm->config);
     free(lm->path);
@@ -125,24 +127,28 @@ static int open_tokenizer(loaded_model *lm, err *e)
     return rc;
 }
 
-static int open_model(loaded_model *lm, const char *path, const char *config, const char *tokenizer_path, err *e)
+static int open_model(loaded_model *lm, const char *path, const load_options *o, const progress *prog, err *e)
 {
-    const checkpoint_options o = {.config = config};
+    const checkpoint_options how = {.config = o->config};
     checkpoint *c;
     lm->path = mem_strdup(path, e);
-    if (!lm->path || (config && !(lm->config = mem_strdup(config, e))) ||
-        (tokenizer_path && !(lm->tokenizer = mem_strdup(tokenizer_path, e))))
+    if (!lm->path || (o->config && !(lm->config = mem_strdup(o->config, e))) ||
+        (o->tokenizer && !(lm->tokenizer = mem_strdup(o->tokenizer, e))) ||
+        (o->quantize && !(lm->quantize = mem_strdup(o->quantize, e))))
         return ERR_RESOURCE;
-    int rc = checkpoint_open_with(&c, path, &o, e);
-    return rc ? rc : model_from_checkpoint(&lm->m, c, e);
+    int rc = checkpoint_open_with(&c, path, &how, e);
+    if (!rc)
+        rc = model_from_checkpoint(&lm->m, c, e);
+    lm->quantize_embeddings = o->quantize_embeddings;
+    return rc || !o->quantize ? rc : model_quantize(lm->m, o->quantize, o->quantize_embeddings, o->threads, prog, e);
 }
 
-static int load(loaded_model **out, const char *path, const char *config, const char *tokenizer_path, err *e)
+static int load(loaded_model **out, const char *path, const load_options *o, const progress *prog, err *e)
 {
     loaded_model *lm = mem_array(1, sizeof *lm, e);
     if (!lm)
         return ERR_RESOURCE;
-    int rc = open_model(lm, path, config, tokenizer_path, e);
+    int rc = open_model(lm, path, o, prog, e);
     if (!rc && open_tokenizer(lm, &lm->tok_err) != 0) {
         lm->tok = NULL; /* raw ids still work: who needs text reports tok_err */
         bool fatal = lm->tokenizer || lm->tok_err.code == ERR_RESOURCE || lm->tok_err.code == ERR_CANCELLED;
@@ -158,34 +164,43 @@ static int load(loaded_model **out, const char *path, const char *config, const 
     return 0;
 }
 
-int session_model_with(session *s, const char *path, const char *config, const char *tokenizer_path,
-                       loaded_model **out, err *e)
+static bool same_text(const char *a, const char *b)
 {
-    if (!path && config) {
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
+int session_model_with(session *s, const char *path, const load_options *options, loaded_model **out, err *e)
+{
+    load_options o = *options;
+    if (!path && o.config) {
         err_set(e, ERR_USAGE, "--config without a model");
         return err_hint(e, "name the weights that it describes after the verb");
     }
-    if (!path) {
-        if (!s->current) {
-            err_set(e, ERR_USAGE, "no model is loaded");
-            return err_hint(e, "name one (a directory or a model file) after the verb, or `load` it first");
-        }
-        path = s->current->path;
+    if (!path && !s->current) {
+        err_set(e, ERR_USAGE, "no model is loaded");
+        return err_hint(e, "name one (a directory or a model file) after the verb, or `load` it first");
     }
+    if (!path && !o.quantize) {
+        o.quantize = s->current->quantize;
+        o.quantize_embeddings = s->current->quantize_embeddings;
+    }
+    if (o.quantize && strcmp(o.quantize, quantize_names[0]) == 0)
+        o.quantize = NULL;
+    path = path ? path : s->current->path;
     bool same = s->current && !strcmp(path, s->current->path);
     if (same) { /* what is not named stays */
-        const char *old_config = s->current->config, *old_tokenizer = s->current->tokenizer;
-        same = (!config || (old_config && !strcmp(config, old_config))) &&
-               (!tokenizer_path || (old_tokenizer && !strcmp(tokenizer_path, old_tokenizer)));
-        config = config ? config : old_config;
-        tokenizer_path = tokenizer_path ? tokenizer_path : old_tokenizer;
+        const loaded_model *now = s->current;
+        o.config = o.config ? o.config : now->config;
+        o.tokenizer = o.tokenizer ? o.tokenizer : now->tokenizer;
+        same = same_text(o.config, now->config) && same_text(o.tokenizer, now->tokenizer) &&
+               same_text(o.quantize, now->quantize) && (!o.quantize || o.quantize_embeddings == now->quantize_embeddings);
     }
     if (same && !changed_on_disk(s->current)) {
         *out = s->current;
         return 0;
     }
     loaded_model *lm = NULL;
-    int rc = load(&lm, path, config, tokenizer_path, e);
+    int rc = load(&lm, path, &o, &s->prog, e);
     if (rc)
         return rc;
     loaded_model_free(s->current);
@@ -194,9 +209,17 @@ int session_model_with(session *s, const char *path, const char *config, const c
     return 0;
 }
 
+int session_model_beside(session *s, const char *path, const load_options *options, loaded_model **out, err *e)
+{
+    load_options o = *options;
+    if (o.quantize && strcmp(o.quantize, quantize_names[0]) == 0)
+        o.quantize = NULL;
+    return load(out, path, &o, &s->prog, e);
+}
+
 int session_model(session *s, const char *path, loaded_model **out, err *e)
 {
-    return session_model_with(s, path, NULL, NULL, out, e);
+    return session_model_with(s, path, &(load_options){0}, out, e);
 }
 
 int session_runtime(session *s, loaded_model *lm, int threads, precision prec, err *e)

@@ -19,6 +19,8 @@ typedef struct loaded_model {
     char *config;         /* the configuration that the user named; NULL when none was */
     model *m;
     char *tokenizer;      /* the tokenizer that the user named; NULL when none was */
+    char *quantize;       /* the form that its weights were rounded to, one of quantize_names; NULL: as stored */
+    bool quantize_embeddings;
     tokenizer *tok;       /* NULL when the checkpoint has none */
     err tok_err;          /* why there is none */
     runtime *rt;          /* made when first needed, for the session's threads and precision */
@@ -53,10 +55,18 @@ int session_use_store(session *s, const char *path, err *e);
 /* Load a model, or the one already loaded when path is the same (or NULL: the current one; none: an error
  * with a hint).  Its tokenizer is opened with it. */
 int session_model(session *s, const char *path, loaded_model **out, err *e);
-/* The same with a configuration for weights that lie without one (checkpoint_options.config), and a tokenizer
- * (a path for tokenizer_open).  NULL: the model's own, or the one that it is loaded with already. */
-int session_model_with(session *s, const char *path, const char *config, const char *tokenizer_path,
-                       loaded_model **out, err *e);
+/* How a model is to be loaded.  NULL: the model's own, or what it is loaded with already. */
+typedef struct load_options {
+    const char *config;        /* for weights that lie without one (checkpoint_options.config) */
+    const char *tokenizer;     /* a path for tokenizer_open */
+    const char *quantize;      /* one of quantize_names.  NULL for a model that is named: as stored, however it is loaded */
+    bool quantize_embeddings;
+    int threads;               /* for quantising, as in pool_new */
+} load_options;
+int session_model_with(session *s, const char *path, const load_options *options, loaded_model **out, err *e);
+/* Another model beside the session's, which stays as it is; loaded_model_free() it. */
+int session_model_beside(session *s, const char *path, const load_options *options, loaded_model **out, err *e);
+void loaded_model_free(loaded_model *lm);
 /* Pool and scratch for a loaded model. */
 int session_runtime(session *s, loaded_model *lm, int threads, precision prec, err *e);
 

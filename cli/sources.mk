@@ -2,16 +2,21 @@
 command_sources = \
 	cli/commands/ablate.c \
 	cli/commands/bench.c \
+	cli/commands/calibrate.c \
 	cli/commands/census.c \
 	cli/commands/convert.c \
 	cli/commands/copy.c \
+	cli/commands/divergence.c \
+	cli/commands/drop.c \
 	cli/commands/dump.c \
 	cli/commands/export.c \
 	cli/commands/generate.c \
 	cli/commands/help.c \
 	cli/commands/history.c \
 	cli/commands/induction.c \
+	cli/commands/influence.c \
 	cli/commands/info.c \
+	cli/commands/lens.c \
 	cli/commands/list.c \
 	cli/commands/load.c \
 	cli/commands/mqar.c \
@@ -21,6 +26,7 @@ command_sources = \
 	cli/commands/quit.c \
 	cli/commands/run.c \
 	cli/commands/runs.c \
+	cli/commands/scale.c \
 	cli/commands/selftest.c \
 	cli/commands/set.c \
 	cli/commands/show.c \
@@ -30,6 +36,7 @@ command_sources = \
 	cli/commands/tokenize.c \
 	cli/commands/top.c \
 	cli/commands/verify.c \
+	cli/commands/vhd.c \
 	cli/commands/view.c \
 	cli/commands/weights.c
 libattnscope_a_SOURCES += $(command_sources) \
@@ -41,6 +48,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/complete.c \
 	cli/complete_sources.c \
 	cli/dispatch.c \
+	cli/divergence_table.c \
 	cli/edit_select.c \
 	cli/effect_input.c \
 	cli/effect_table.c \
@@ -52,6 +60,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/figure_map.c \
 	cli/figure_trials.c \
 	cli/figure_values.c \
+	cli/head_changes.c \
 	cli/head_rule.c \
 	cli/head_select.c \
 	cli/help.c \
@@ -97,12 +106,13 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/text_width.c \
 	cli/token_ids.c \
 	cli/tokenize_cases.c
+libattnscope_a_SOURCES += cli/head_changes.h
 libattnscope_a_SOURCES += cli/head_rule.h
 libattnscope_a_SOURCES += cli/effect_table.h
 libattnscope_a_SOURCES += cli/effect_input.h
 libattnscope_a_SOURCES += cli/edit_select.h
 libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/end_tokens.h cli/needle_plan.h cli/needle_tables.h cli/number_list.h \
-	cli/task_run.h cli/command_util.h cli/complete.h cli/dispatch.h cli/export_npz.h \
+	cli/task_run.h cli/command_util.h cli/complete.h cli/dispatch.h cli/divergence_table.h cli/export_npz.h \
 	cli/builtin_prompts.h cli/census_set.h cli/census_table.h cli/experiment.h cli/figure_data.h cli/figure_parts.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
 	cli/line_context.h cli/metric_select.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
 	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/run_sink.h cli/run_summary.h cli/sampler.h cli/session.h cli/tokenize_cases.h \

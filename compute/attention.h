@@ -48,7 +48,7 @@ typedef struct attn_rows {
     const float *sink;       /* [n_query] weight of the learned sink; NULL when there is none */
 } attn_rows;
 
-/* Probabilities of queries q0 .. q0 + n_query - 1 for keys k0 .. k0 + n_key - 1.
+/* Probabilities of queries q0 .. q0 + n_query - 1 for keys k0 .. k0 + n_key - 1: all keys that any of them sees.
  * Masked cells are 0; visible_lo/hi tell them from true zeros. */
 typedef struct attn_tile {
     attn_kind kind;
@@ -132,6 +132,9 @@ void attn_scratch_free(attn_scratch *s);
  * tap may be NULL.  Stops with ERR_CANCELLED or with what heads_done returned. */
 int attention(attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e);
 
+/* Columns of a row of a panel, on every machine. */
+enum { ATTN_PANEL_COLUMNS = 32 };
+
 /* Weights of the same queries in many heads at once, for what compares heads: heads of one attention, or of several
  * layers over the same queries and keys. */
 typedef struct attn_panels {
@@ -142,7 +145,7 @@ typedef struct attn_panels {
     int n_head;                 /* heads of all attentions, in order */
     const float *probs;         /* head h, key k, query q0 + i at probs[h * h_stride + k * k_stride + i], rows aligned to
                                  * 64 bytes; cells that are masked and columns i >= n_query are 0 */
-    int64_t h_stride, k_stride; /* k_stride: columns of a row */
+    int64_t h_stride, k_stride; /* k_stride: ATTN_PANEL_COLUMNS */
     const int64_t *const *visible_lo, *const *visible_hi; /* [n_attention][n_query] */
     const int *attention_of;    /* [n_head] index into the above */
 } attn_panels;

@@ -9,6 +9,27 @@ float f16_to_f32(uint16_t h)
     return half_scale(h);
 }
 
+uint16_t f32_to_f16(float x, bool *overflow)
+{
+    union { float f; uint32_t u; } v = {x};
+    uint16_t sign = (uint16_t)(v.u >> 16 & 0x8000);
+    uint32_t a = v.u & 0x7fffffff;
+
+    if (a >= 0x7f800000) /* infinity; NaN keeps what fits of its payload */
+        return (uint16_t)(sign | 0x7c00 | (a > 0x7f800000 ? 0x200 | (a >> 13 & 0x3ff) : 0));
+    if (a >= 0x477ff000) { /* 65520 rounds to 2^16 */
+        *overflow = true;
+        return (uint16_t)(sign | 0x7c00);
+    }
+    if (a < 0x38800000) { /* a subnormal half counts units of 2^-24: let the addition round */
+        v.u = a;
+        v.f += 0.5f;
+        return (uint16_t)(sign | (v.u - 0x3f000000));
+    }
+    a += 0xfff + (a >> 13 & 1);
+    return (uint16_t)(sign | (a - 0x38000000) >> 13);
+}
+
 uint16_t f32_to_bf16(float x)
 {
     uint32_t u = bits_of_float(x);

@@ -2,6 +2,7 @@
 #ifndef ATTNSCOPE_COMPUTE_DTYPE_H
 #define ATTNSCOPE_COMPUTE_DTYPE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -30,6 +31,8 @@ typedef struct dtype_info {
 extern const dtype_info dtypes[DT_COUNT];
 
 float f16_to_f32(uint16_t h);
+/* To the nearest half, ties to even.  *overflow is set when a finite x is beyond the largest half. */
+uint16_t f32_to_f16(float x, bool *overflow);
 uint16_t f32_to_bf16(float x); /* round to nearest even; NaN stays NaN */
 static inline float bf16_to_f32(uint16_t h)
 {

@@ -116,7 +116,22 @@ typedef struct kernels {
     /* gelu_tanh as "gelu_new" and as "gelu_fast" write it: other roundings. */
     void (*gelu_new)(float *x, int64_t n);
     void (*gelu_fast)(float *x, int64_t n);
+
+    /* Sums over keys that compare a panel of weights x [n_key, columns] with n_y others, y + j y_stride; rows of all are
+     * `stride` apart, columns is a multiple of 16:
+     *   out[j * columns + c] = sum over k of f(x[k][c], y_j[k][c]), keys in increasing order.
+     * product: f = x y.  mixture: f = u (log2 u + MIXTURE_SHIFT) with u = x + y >= 0, log2 to 2.6e-6, and 0 for u = 0.
+     * With M_ab the mixture sum of rows a and b the Jensen-Shannon divergence of the rows is, in bits,
+     *   (M_aa + M_bb - 2 M_ab) / 4:
+     * the entropy of the mean less the mean entropy, where sums of u, and so the shift, cancel; equal rows give 0.
+     * Every instruction set gives the same bits. */
+    void (*product_sums)(float *out, const float *x, const float *y, int64_t y_stride, int n_y, int64_t n_key,
+                         int64_t stride, int columns);
+    void (*mixture_sums)(float *out, const float *x, const float *y, int64_t y_stride, int n_y, int64_t n_key,
+                         int64_t stride, int columns);
 } kernels;
+
+#define MIXTURE_SHIFT 1.06681612
 
 /* The table in use: the best this machine can run, capped by ATTNSCOPE_ISA or kernels_select. */
 const kernels *kernels_get(void);

@@ -403,4 +403,6 @@ const kernels kernels_c = {
     .swiglu_oai = kernel_c_swiglu_oai,
     .gelu_new = kernel_c_gelu_new,
     .gelu_fast = kernel_c_gelu_fast,
+    .product_sums = kernel_c_product_sums,
+    .mixture_sums = kernel_c_mixture_sums,
 };

@@ -28,6 +28,10 @@ void kernel_c_clamp(float *x, float lo, float hi, int64_t n);
 void kernel_c_scale(float *x, float a, int64_t n);
 void kernel_c_add_scaled(float *x, const float *y, float a, int64_t n);
 void kernel_c_swiglu_oai(float *gate, const float *up, int64_t n, float alpha, float limit);
+void kernel_c_product_sums(float *out, const float *x, const float *y, int64_t y_stride, int n_y, int64_t n_key,
+                           int64_t stride, int columns);
+void kernel_c_mixture_sums(float *out, const float *x, const float *y, int64_t y_stride, int n_y, int64_t n_key,
+                           int64_t stride, int columns);
 
 /* isa/avx2.c; every wider x86 table uses it too. */
 void kernel_avx2_interleave(float *dst, int stride, const float *src, int64_t ld, int n_row, int64_t n_col);
@@ -46,6 +50,14 @@ void kernel_avx2_interleave(float *dst, int stride, const float *src, int64_t ld
 #define TANH_P2 -5.37397155531e-2f
 #define TANH_P3 1.33314422036e-1f
 #define TANH_P4 -3.33332819422e-1f
+
+/* kernels.mixture_sums: log2 m in [1, 2) is INVERSE / m - MIXTURE_SHIFT + C1 m + C2 m^2 + C3 m^3 + C4 m^4 to 2.54e-6
+ * (minimax). */
+#define MIXTURE_INVERSE -0.404510123380301f
+#define MIXTURE_C1 2.033489058535567f
+#define MIXTURE_C2 -0.7079862018710262f
+#define MIXTURE_C3 0.16238728620103798f
+#define MIXTURE_C4 -0.016566434534662028f
 
 /* Sum of the partial sums of a softmax: halves onto halves, or one after another when there are fewer keys
  * than partial sums. */

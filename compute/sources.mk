@@ -1,6 +1,7 @@
 libcompute_a_SOURCES += \
 	compute/attention.c \
 	compute/attention_panels.c \
+	compute/attention_parts.c \
 	compute/cpu.c \
 	compute/dtype.c \
 	compute/dtype_grids.c \
@@ -12,7 +13,9 @@ libcompute_a_SOURCES += \
 	compute/gemm.c \
 	compute/kernels.c \
 	compute/kernels_c.c \
+	compute/kernels_pair.c \
+	compute/quantize.c \
 	compute/weight.c \
 	compute/isa/avx2.c \
 	compute/isa/avx512.c
-libcompute_a_SOURCES += compute/attention.h compute/cpu.h compute/isa/simd_body.h compute/kernels_c.h compute/gelu.h compute/layer_norm.h compute/dtype.h compute/dtype_grids.h compute/dtype_rows.h compute/gemm.h compute/kernels.h compute/tensor.h compute/weight.h
+libcompute_a_SOURCES += compute/attention.h compute/attention_parts.h compute/cpu.h compute/isa/pair_body.h compute/isa/simd_body.h compute/kernels_c.h compute/gelu.h compute/layer_norm.h compute/dtype.h compute/dtype_grids.h compute/dtype_rows.h compute/gemm.h compute/kernels.h compute/quantize.h compute/tensor.h compute/weight.h

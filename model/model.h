@@ -244,6 +244,7 @@ struct model {
     int n_assumed;               /* what the file does not say and the family takes for granted, for `info` and `run` */
     const char *assumed[4];      /* static texts */
     int tile_rows, tile_cols;    /* elements that share a scale in FP8 weights; 128 x 128 */
+    const char *quantized;       /* what model_quantize did, for users; NULL: weights are as stored */
     bool *used;                  /* [ckpt->n_tensor] bound by the family */
     void *arena_;
 };

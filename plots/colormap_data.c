@@ -24,6 +24,9 @@ static const uint32_t rdbu_rgb[] = {
     0x053061,
 };
 
+/* Red, yellow, green: what grids of needles in haystacks are drawn with everywhere.  Not safe for colour-blind readers. */
+static const uint32_t needle_rgb[] = {0xf0496e, 0xebb839, 0x0cd79f};
+
 static const uint32_t cividis_rgb[256] = {
     0x00224e, 0x00234f, 0x002451, 0x002553, 0x002554, 0x002656, 0x002758, 0x002859, 0x00285b, 0x00295d,
     0x002a5f, 0x002a61, 0x002b62, 0x002c64, 0x002c66, 0x002d68, 0x002e6a, 0x002e6c, 0x002f6d, 0x00306f,
@@ -120,10 +123,11 @@ const colormap colormaps[] = {
     {"Blues", false, TABLE(blues_rgb)},
     {"YlGnBu", false, TABLE(ylgnbu_rgb)},
     {"RdBu", true, TABLE(rdbu_rgb)},
+    {"needle", false, TABLE(needle_rgb)},
     {NULL, false, 0, NULL},
 };
 
 const char *const colormap_names[] = {
-    "viridis",   "magma",   "cividis",   "Blues",   "YlGnBu",   "RdBu",
-    "viridis_r", "magma_r", "cividis_r", "Blues_r", "YlGnBu_r", "RdBu_r", NULL,
+    "viridis",   "magma",   "cividis",   "Blues",   "YlGnBu",   "RdBu",   "needle",
+    "viridis_r", "magma_r", "cividis_r", "Blues_r", "YlGnBu_r", "RdBu_r", "needle_r", NULL,
 };

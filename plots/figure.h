@@ -24,6 +24,7 @@ typedef struct figure_data {
     const char *quantity;             /* "attention weight" */
     const char *unit;                 /* "" or "nats" */
     double lo, hi;                    /* natural limits of the colour scale; NaN: from the data */
+    const char *cmap;                 /* colour map where the user names none; NULL: that of figure_params */
     int64_t pool;                     /* cells were pooled over pool x pool before; 0 or 1 = not */
     const char *pooling;              /* how: "mean" or "max"; NULL: mean */
     const char *const *provenance;    /* key, value, key, value, ..., NULL: text chunks of the PNG,
@@ -40,7 +41,7 @@ struct strbuf;
 typedef struct figure {
     const char *name;                 /* "head_map" */
     const char *summary;
-    const char *needs;                /* what must be stored: "map" or "values" */
+    const char *needs;                /* what must be stored: "map", "values" or "trials" */
     const param *params;              /* own options, NULL when none; shared ones come from figure_params */
     /* The page as a scene (plots/scene.h), scene_free() it. */
     int (*build)(struct scene **out, const figure_data *d, const params *p, err *e);

@@ -12,6 +12,7 @@ typedef struct heatmap_style {
     bool square;          /* cells as high as wide: both axes count the same thing */
     bool annotate;        /* write the values into the cells where they fit */
     bool separate;        /* thin white lines between large cells */
+    bool name_columns;    /* in a terminal: the labels of columns, which are short, rather than positions */
     const char *missing;  /* what a NaN means: "not visible" */
     double max_w, max_h;  /* largest cell, points */
 } heatmap_style;

@@ -266,14 +266,19 @@ static void put_ruler(view *v)
 {
     double pitch = (double)v->cell_columns / (double)(v->g.pool_cols * span(v));
     int64_t n = v->d->m.cols * span(v);
-    double step = (digits(n - 1) + 1) / pitch;
+    bool named = v->style->name_columns && v->d->m.col_labels && span(v) == 1;
+    int widest = digits(n - 1);
+    for (int64_t i = 0; named && i < n; i++)
+        widest = label_columns(v->d->m.col_labels[i]) > widest ? label_columns(v->d->m.col_labels[i]) : widest;
+    double step = (widest + 1) / pitch;
     int64_t every = step <= 1 ? 1 : (int64_t)nice_step(step);
     int left = v->label_columns + 1;
 
     for (int64_t i = 0; i < n; i += every) {
         char number[24];
         int at = left + (int)floor((double)i * pitch);
-        int len = snprintf(number, sizeof number, "%lld", (long long)i);
+        int len = named ? snprintf(number, sizeof number, "%s", v->d->m.col_labels[i])
+                        : snprintf(number, sizeof number, "%lld", (long long)i);
         if (v->values && len < VALUE_COLUMNS) /* numbers end where values end */
             at += VALUE_COLUMNS - 1 - len;
         if (at + len > v->size.columns)

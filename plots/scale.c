@@ -127,7 +127,7 @@ int scale_init(scale *out, const figure_data *d, const grid *g, const params *p,
     scale s = {.p_lo = NAN, .p_hi = NAN};
     const char *limits = params_str(p, "limits");
 
-    if (palette_find(&s.palette, params_str(p, "cmap"), e))
+    if (palette_find(&s.palette, d->cmap && !params_given(p, "cmap") ? d->cmap : params_str(p, "cmap"), e))
         return ERR_USAGE;
     s.norm = strcmp(params_str(p, "norm"), "log") == 0 ? NORM_LOG : NORM_LINEAR;
     if (limits && read_limits(&s, limits, e))

@@ -1,6 +1,7 @@
 # Figures: one file and one line each.
 figure_sources = \
 	plots/figures/head_map.c \
+	plots/figures/needle_grid.c \
 	plots/figures/score_grid.c
 # Writers, one per file format.
 writer_sources = \

@@ -223,7 +223,7 @@ static void destroy(attn_args *a)
     free((void *)a->sinks);
 }
 
-static void check(attn_args a, double tolerance)
+static inline void check(attn_args a, double tolerance)
 {
     record *rec = run(&a, 2);
     compare(&a, rec, tolerance);

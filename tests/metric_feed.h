@@ -14,22 +14,44 @@
 #include <cmocka.h>
 #include "analysis/metric.h"
 
-/* Attention of one head: query i sees keys lo[i] <= k < hi[i]; a [n, n] is 0 elsewhere. */
+/* Attention of one head: query i sees keys lo[i] <= k < hi[i]; a [n, n_key] is 0 elsewhere. */
 typedef struct dense {
     int64_t n;
     float *a;
     int64_t *lo, *hi;
+    int64_t n_key;
+    float *sink;       /* [n] weight of a learned sink; NULL: none */
 } dense;
+
+/* Every query sees every key.  All weights 0. */
+static inline dense dense_new_rectangle(int64_t n, int64_t n_key)
+{
+    dense d = {n, calloc((size_t)(n * n_key), sizeof(float)), calloc((size_t)n, sizeof(int64_t)),
+               calloc((size_t)n, sizeof(int64_t)), n_key, NULL};
+    assert_true(d.a && d.lo && d.hi);
+    for (int64_t i = 0; i < n; i++)
+        d.hi[i] = n_key;
+    return d;
+}
 
 /* Causal, window > 0: the last `window` keys only.  All weights 0. */
 static inline dense dense_new(int64_t n, int64_t window)
 {
-    dense d = {n, calloc((size_t)(n * n), sizeof(float)), calloc((size_t)n, sizeof(int64_t)),
-               calloc((size_t)n, sizeof(int64_t))};
-    assert_true(d.a && d.lo && d.hi);
+    dense d = dense_new_rectangle(n, n);
     for (int64_t i = 0; i < n; i++) {
         d.hi[i] = i + 1;
         d.lo[i] = window > 0 && i + 1 > window ? i + 1 - window : 0;
+    }
+    return d;
+}
+
+/* Both sides, window > 0: keys with |i - k| < window only.  All weights 0. */
+static inline dense dense_new_two_sided(int64_t n, int64_t window)
+{
+    dense d = dense_new_rectangle(n, n);
+    for (int64_t i = 0; i < n && window > 0; i++) {
+        d.lo[i] = i + 1 > window ? i + 1 - window : 0;
+        d.hi[i] = i + window < n ? i + window : n;
     }
     return d;
 }
@@ -39,6 +61,7 @@ static inline void dense_free(dense *d)
     free(d->a);
     free(d->lo);
     free(d->hi);
+    free(d->sink);
 }
 
 static inline uint64_t feed_random(uint64_t *seed) /* splitmix64 */
@@ -80,7 +103,8 @@ static inline void emitted_free(emitted *out)
     *out = (emitted){0};
 }
 
-/* How attention is cut: n_chunk chunks of queries, blocks of queries in a chunk, tiles of keys in a block. */
+/* How attention is cut: n_chunk chunks of queries, blocks of queries in a chunk.  The tile of a block has all keys that
+ * its queries see; it begins with the multiple of `tile` before the first of them. */
 typedef struct cut {
     const char *name;
     int n_chunk;
@@ -98,29 +122,29 @@ static inline void feed_rows(const metric_ctx *c, void *state, const dense *d, i
     for (int s = 0; s < 6; s++)
         assert_non_null(stat[s] = calloc((size_t)n, sizeof(float)));
     for (int64_t q = q0; q < q1; q++) {
-        const float *row = d->a + q * d->n;
+        const float *row = d->a + q * d->n_key;
         double entropy = 0, distance = 0, largest = 0;
         for (int64_t k = d->lo[q]; k < d->hi[q]; k++) {
             double p = (double)row[k];
-            entropy -= p > 0 ? p * log(p) : 0;
+            entropy -= p == 0 ? 0 : p * log(p);
             distance += p * (double)llabs(q - k);
-            largest = p > largest ? p : largest;
+            largest = p <= largest ? largest : p;
         }
         stat[0][q - q0] = 0;
         stat[1][q - q0] = (float)entropy;
         stat[2][q - q0] = (float)largest;
-        stat[3][q - q0] = row[q];
-        stat[4][q - q0] = q > 0 ? row[q - 1] : 0;
+        stat[3][q - q0] = q < d->n_key ? row[q] : 0;
+        stat[4][q - q0] = q > 0 && q <= d->n_key ? row[q - 1] : 0;
         stat[5][q - q0] = (float)distance;
     }
     unsigned need = c->m->need;
     attn_rows r = {
-        .chunk = chunk, .q0 = q0, .n_query = n, .n_key = d->n, .visible_lo = d->lo + q0,
+        .kind = c->kind, .chunk = chunk, .q0 = q0, .n_query = n, .n_key = d->n_key, .visible_lo = d->lo + q0,
         .visible_hi = d->hi + q0,
         .lse = need & ATTN_NEED_LSE ? stat[0] : NULL, .entropy = need & ATTN_NEED_ENTROPY ? stat[1] : NULL,
         .maximum = need & ATTN_NEED_MAX ? stat[2] : NULL, .self = need & ATTN_NEED_SELF ? stat[3] : NULL,
         .prev = need & ATTN_NEED_PREV ? stat[4] : NULL,
-        .distance = need & ATTN_NEED_DISTANCE ? stat[5] : NULL,
+        .distance = need & ATTN_NEED_DISTANCE ? stat[5] : NULL, .sink = d->sink ? d->sink + q0 : NULL,
     };
     c->m->rows(state, c, &r);
     for (int s = 0; s < 6; s++)
@@ -139,18 +163,18 @@ static inline void feed_tile(const metric_ctx *c, void *state, const dense *d, c
         probs[i] = NAN; /* padding must not be read */
     for (int64_t q = q0; q < q1; q++)
         for (int64_t k = k0; k < k1; k++)
-            probs[(q - q0) * q_stride + (k - k0) * k_stride] = d->a[q * d->n + k];
+            probs[(q - q0) * q_stride + (k - k0) * k_stride] = d->a[q * d->n_key + k];
     attn_tile t = {
-        .chunk = chunk, .q0 = q0, .n_query = nq, .k0 = k0, .n_key = nk, .visible_lo = d->lo + q0,
+        .kind = c->kind, .chunk = chunk, .q0 = q0, .n_query = nq, .k0 = k0, .n_key = nk, .visible_lo = d->lo + q0,
         .visible_hi = d->hi + q0, .probs = probs, .q_stride = q_stride, .k_stride = k_stride,
     };
     c->m->tile(state, c, &t);
     free(probs);
 }
 
-/* Feed head metric c (prepared) with d and collect what it emits.  Chunks are fed last to first: their
- * order must not matter, only that of merging. */
-static inline void feed_attention(const metric_ctx *c, const dense *d, const cut *how, emitted *out)
+/* Feed head metric c (prepared) with d and collect what it emits; the code of finish.  Chunks are fed last to first:
+ * their order must not matter, only that of merging. */
+static inline int feed_attention_code(const metric_ctx *c, const dense *d, const cut *how, emitted *out)
 {
     const metric *m = c->m;
     size_t size = m->state_size(c);
@@ -164,23 +188,27 @@ static inline void feed_attention(const metric_ctx *c, const dense *d, const cut
             int64_t q1 = q0 + how->block < end ? q0 + how->block : end;
             if (m->rows)
                 feed_rows(c, states[chunk], d, chunk, q0, q1);
-            for (int64_t k0 = 0; m->tile && k0 < d->hi[q1 - 1]; k0 += how->tile) {
-                int64_t k1 = k0 + how->tile < d->n ? k0 + how->tile : d->n;
-                feed_tile(c, states[chunk], d, how, chunk, q0, q1, k0, k1);
-            }
+            if (m->tile)
+                feed_tile(c, states[chunk], d, how, chunk, q0, q1, d->lo[q0] / how->tile * how->tile, d->hi[q1 - 1]);
         }
     }
     for (int chunk = 1; chunk < n_chunk; chunk++)
         m->merge(states[0], states[chunk], c);
     result_sink sink = {emitted_add, NULL, out};
     err e = {0};
-    assert_int_equal(m->finish(states[0], c, 0, 0, &sink, &e), 0);
+    int code = m->finish(states[0], c, 0, 0, &sink, &e);
     for (int chunk = 0; chunk < n_chunk; chunk++)
         free(states[chunk]);
     free(states);
+    return code;
 }
 
-/* Parameters of one metric; set is "name=value" or NULL. */
+static inline void feed_attention(const metric_ctx *c, const dense *d, const cut *how, emitted *out)
+{
+    assert_int_equal(feed_attention_code(c, d, how, out), 0);
+}
+
+/* Parameters of one metric; set is "name=value" ("name" for a flag), several of them one a line, or NULL. */
 static inline params *feed_params(const metric *m, const char *set)
 {
     params *p;
@@ -188,14 +216,16 @@ static inline params *feed_params(const metric *m, const char *set)
     assert_int_equal(params_new(&p, &e), 0);
     if (m->params)
         assert_int_equal(params_use(p, m->params, &e), 0);
-    if (set) {
-        char name[64];
-        const char *eq = strchr(set, '=');
-        assert_true(eq && (size_t)(eq - set) < sizeof(name));
-        memcpy(name, set, (size_t)(eq - set));
-        name[eq - set] = '\0';
-        if (params_set(p, name, eq + 1, &e))
+    while (set && *set) {
+        char name[64], value[512] = "";
+        size_t line = strcspn(set, "\n"), len = strcspn(set, "=\n");
+        assert_true(len < sizeof(name) && line < sizeof(value));
+        snprintf(name, sizeof(name), "%.*s", (int)len, set);
+        if (len < line)
+            snprintf(value, sizeof(value), "%.*s", (int)(line - len - 1), set + len + 1);
+        if (params_set(p, name, len < line ? value : NULL, &e))
             fail_msg("%s: %s", set, e.msg);
+        set += line + (set[line] != '\0');
     }
     return p;
 }
@@ -205,7 +235,7 @@ static inline void feed_metric(const metric *m, const char *set, const int32_t *
                                const cut *how, emitted *out)
 {
     params *p = feed_params(m, set);
-    metric_ctx c = {.m = m, .p = p, .ids = ids, .n = d->n, .key_ids = ids, .n_key = d->n, .placeholder = -1, .n_layer = 1};
+    metric_ctx c = {.m = m, .p = p, .ids = ids, .n = d->n, .key_ids = ids, .n_key = d->n_key, .placeholder = -1, .n_layer = 1};
     err e = {0};
     if (m->prepare && m->prepare(&c, &e))
         fail_msg("%s: %s", m->name, e.msg);

@@ -18,6 +18,7 @@ cmocka_tests = \
 	tests/test_checkpoint_files \
 	tests/test_cli_helpers \
 	tests/test_cli_parse \
+	tests/test_cluster \
 	tests/test_config \
 	tests/test_config_gguf \
 	tests/test_convert \
@@ -26,37 +27,44 @@ cmocka_tests = \
 	tests/test_dtype \
 	tests/test_edit_runs \
 	tests/test_edits \
+	tests/test_effects \
 	tests/test_families \
 	tests/test_families_llava \
 	tests/test_families_moe \
 	tests/test_families_vision \
 	tests/test_families_vision_files \
+	tests/test_flow \
 	tests/test_gemm_layouts \
 	tests/test_gguf \
 	tests/test_gguf_defects \
 	tests/test_golden_metrics \
+	tests/test_haystack \
 	tests/test_image \
 	tests/test_image_plan \
 	tests/test_kernels \
 	tests/test_kinds \
+	tests/test_linalg \
 	tests/test_llama2c \
 	tests/test_loss \
 	tests/test_metric_identities \
+	tests/test_metric_registry \
 	tests/test_metrics \
 	tests/test_model \
 	tests/test_output \
 	tests/test_pair_kernels \
+	tests/test_patch \
 	tests/test_pattern_metrics \
 	tests/test_pattern_texts \
-	tests/test_patch \
 	tests/test_pickle \
 	tests/test_plot_files \
 	tests/test_plots \
 	tests/test_prompt_input \
+	tests/test_prompt_pairs \
 	tests/test_quantize \
 	tests/test_quants \
 	tests/test_readers \
 	tests/test_reference \
+	tests/test_retrieval \
 	tests/test_safetensors \
 	tests/test_safetensors_rules \
 	tests/test_spellings \
@@ -66,6 +74,7 @@ cmocka_tests = \
 	tests/test_store_open \
 	tests/test_store_sql \
 	tests/test_stream_metrics \
+	tests/test_tasks \
 	tests/test_tile_metrics \
 	tests/test_tile_models \
 	tests/test_tokenizer \
@@ -77,7 +86,10 @@ cmocka_tests = \
 	tests/test_tokenizer_spm \
 	tests/test_torch \
 	tests/test_torch_files \
-	tests/test_view
+	tests/test_trials \
+	tests/test_vhd \
+	tests/test_view \
+	tests/test_weights_metrics
 
 # Fuzz targets, here with a driver that mutates seeds a fixed number of times; the same files build with
 # clang -fsanitize=fuzzer.
@@ -112,11 +124,14 @@ shell_tests = \
 	tests/cli_batch.sh \
 	tests/cli_census.sh \
 	tests/cli_convert.sh \
+	tests/cli_divergence.sh \
 	tests/cli_figure.sh \
 	tests/cli_generate.sh \
 	tests/cli_inputs.sh \
 	tests/cli_memory.sh \
 	tests/cli_model.sh \
+	tests/cli_needle.sh \
+	tests/cli_patch.sh \
 	tests/cli_pattern.sh \
 	tests/cli_quantize.sh \
 	tests/cli_run.sh \
@@ -168,6 +183,7 @@ EXTRA_DIST += \
 	tests/test_base_npz_samples.h \
 	tests/tile_expect.h \
 	tests/tiny_checkpoint.h \
+	tests/weights_numpy.h \
 	tests/tiny_model.h \
 	tests/tiny_model.h \
 	tests/tiny_vision.h \

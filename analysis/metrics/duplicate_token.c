@@ -1,11 +1,12 @@
 #include <string.h>
 #include "analysis/repeats.h"
 
-static const char *const match_choices[] = {"any", "last", NULL};
+static const char *const match_choices[] = {"any", "last", "period", NULL};
 
 static const param duplicate_params[] = {
     {"duplicate-match", PARAM_ENUM, "any", "RULE",
-     "earlier occurrences that count: any, or the last one", 0, 0, match_choices, NULL},
+     "earlier occurrences that count: any, the last one, or that one period back in a repeated prompt", 0, 0,
+     match_choices, NULL},
     {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
 };
 
@@ -15,10 +16,19 @@ static int prepare(metric_ctx *c, err *e)
     int rc = repeats_new(&r, c->ids, c->n, c->placeholder, e);
     if (rc != 0)
         return rc;
-    r->match = !strcmp(params_str(c->p, "duplicate-match"), "last") ? REPEAT_LAST : REPEAT_ANY;
+    const char *match = params_str(c->p, "duplicate-match");
+    r->match = !strcmp(match, "last") ? REPEAT_LAST : !strcmp(match, "period") ? REPEAT_PERIOD : REPEAT_ANY;
     r->shift = 0;
     c->shared = r;
     return 0;
+}
+
+static void tile(void *state, const metric_ctx *c, const attn_tile *t)
+{
+    const repeats *r = c->shared;
+    if (r->match == REPEAT_PERIOD && r->period == 0)
+        return;
+    repeats_tile(state, c, t);
 }
 
 const metric metric_duplicate_token = {
@@ -28,10 +38,13 @@ const metric metric_duplicate_token = {
         "any: mean, over the queries i whose token occurred before, of the sum of A[i][j] over all earlier "
         "occurrences j.  last: the same for the last earlier occurrence alone.  The query itself is no "
         "occurrence.  With a window, queries that see none of their keys are left out.  No value when no "
-        "token occurs twice",
+        "token occurs twice.  period: for a prompt that is a segment of P tokens repeated (one leading token "
+        "such as BOS put aside), the mean of A[i][i - P] over the queries i = P .. n - 1; no value for other "
+        "prompts",
     .unit = "",
     .range = "0 .. 1",
-    .source = "TransformerLens: the duplicate-token pattern of detect_head",
+    .source = "TransformerLens: any is the duplicate-token pattern of detect_head, period the diagonal score "
+              "of its demos",
     .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
     .cost = "tiles, chosen cells only",
     .scope = METRIC_HEAD,
@@ -42,7 +55,7 @@ const metric metric_duplicate_token = {
     .prepare = prepare,
     .release = repeats_release,
     .state_size = query_mean_size,
-    .tile = repeats_tile,
+    .tile = tile,
     .merge = query_mean_merge,
     .finish = query_mean_finish,
 };

@@ -51,6 +51,10 @@ static int run(session *s, const command_args *a, err *e)
         err_set(e, ERR_USAGE, "no output directory given");
         return err_hint(e, "add -o DIR");
     }
+    if (params_given(a->p, "quantize") || params_given(a->p, "quantize-embeddings")) {
+        err_set(e, ERR_USAGE, "convert does not quantise: --quantize is for runs");
+        return err_hint(e, "--dtype f16 or bf16 writes smaller files");
+    }
     int rc = read_size(&o.shard_bytes, params_str(a->p, "shard-size"), e);
     if (rc)
         return rc;

@@ -5,6 +5,7 @@
 #include "analysis/reference.h"
 #include "cli/chat_input.h"
 #include "cli/command_util.h"
+#include "cli/edit_select.h"
 #include "cli/prompt_input.h"
 
 /* "hidden_0 .. hidden_12, attention of each layer": what the file holds. */
@@ -35,6 +36,7 @@ static int run(session *s, const command_args *a, err *e)
     loaded_model *lm;
     prompt_input in = {0};
     reference_input ref = {0};
+    edit_choice changed = {0};
     if (!path) {
         err_set(e, ERR_USAGE, "no output file given");
         return err_hint(e, "add -o FILE.npz");
@@ -57,6 +59,8 @@ static int run(session *s, const command_args *a, err *e)
     }
     const model_input *use = inputs ? &ref.in : &in.in;
     if (!rc)
+        rc = edit_choose(&changed, s, a, lm, e);
+    if (!rc)
         rc = dump_run(lm->rt, lm->m, use, attention, path, &s->prog, e);
     if (!rc) {
         strbuf b = {0};
@@ -64,6 +68,7 @@ static int run(session *s, const command_args *a, err *e)
         say(s, "wrote %s: %s", path, strbuf_str(&b));
         strbuf_free(&b);
     }
+    edit_choice_free(&changed);
     prompt_free(&in);
     reference_input_free(&ref);
     return rc;
@@ -80,7 +85,7 @@ static const param own[] = {
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {prompt_params, chat_params, precision_params, config_params, tokenizer_params,
+    static const param *const tables[] = {prompt_params, chat_params, edit_option_params, precision_params, config_params, tokenizer_params,
                                           NULL};
     return tables;
 }

@@ -2,24 +2,16 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "cli/chat_input.h"
+#include "cli/edit_select.h"
+#include "cli/end_tokens.h"
 #include "cli/json_line.h"
 #include "cli/output.h"
 #include "cli/prompt_input.h"
 #include "cli/sampler.h"
 #include "cli/terminal.h"
-#include "model/gguf.h"
-
-enum { MAX_EOS = 64 };
-
-/* Tokens that end a text, each once. */
-typedef struct eos_set {
-    int32_t id[MAX_EOS];
-    int n;
-} eos_set;
 
 typedef struct generation {
     const loaded_model *lm;
@@ -30,91 +22,9 @@ typedef struct generation {
     int32_t *ids;        /* generated so far */
     int64_t n;
     const char *stopped; /* "eos", "length" or "context" */
-    eos_set eos;
+    end_tokens eos;
     int32_t eos_id;      /* the one that ended the text */
 } generation;
-
-static bool is_eos(const eos_set *set, int32_t id)
-{
-    for (int i = 0; i < set->n; i++)
-        if (set->id[i] == id)
-            return true;
-    return false;
-}
-
-static int add_eos(eos_set *set, int64_t id, const char *where, err *e)
-{
-    if (id < 0 || id > INT32_MAX || is_eos(set, (int32_t)id)) /* -1 is written for none */
-        return 0;
-    if (set->n == MAX_EOS) {
-        err_set(e, ERR_INPUT, "%s: eos_token_id names more than %d tokens", where, MAX_EOS);
-        return err_hint(e, "shorten the list");
-    }
-    set->id[set->n++] = (int32_t)id;
-    return 0;
-}
-
-/* "eos_token_id": 2, [2, 3] or null; *found: the key is there, and not null. */
-static int add_eos_of(eos_set *set, bool *found, const json *config, const char *where, err *e)
-{
-    const json *v = json_get(config, "eos_token_id");
-    int64_t id;
-    int rc = 0;
-    *found = v && json_kind_of(v) != JSON_NULL_;
-    if (!*found)
-        return 0;
-    if (json_int(&id, v))
-        return add_eos(set, id, where, e);
-    bool list = json_kind_of(v) == JSON_LIST;
-    for (size_t i = 0; list && i < json_count(v) && !rc; i++)
-        rc = (list = json_int(&id, json_at(v, i))) ? add_eos(set, id, where, e) : 0;
-    if (rc || list)
-        return rc;
-    err_set(e, ERR_INPUT, "%s: \"eos_token_id\" is neither an integer nor a list of integers", where);
-    return err_hint(e, "write it as 2 or [2, 3], or leave it out");
-}
-
-/* Of the configuration: generation_config.json where it names any, else config.json. */
-static int eos_of_config(eos_set *set, const checkpoint *c, err *e)
-{
-    bool found = false;
-    int rc = 0;
-    if (c->directory) {
-        json *own = NULL;
-        strbuf path = {0};
-        strbuf_printf(&path, "%s/generation_config.json", c->directory);
-        if (path.failed)
-            rc = err_nomem(e, "path");
-        else if (access(strbuf_str(&path), F_OK) == 0)
-            rc = json_load(&own, strbuf_str(&path), 16 << 20, e);
-        if (!rc)
-            rc = add_eos_of(set, &found, own, "generation_config.json", e);
-        json_free(own);
-        strbuf_free(&path);
-    }
-    if (!rc && !found)
-        rc = add_eos_of(set, &found, c->config, "config.json", e);
-    if (!rc && !found)
-        rc = add_eos_of(set, &found, json_get(c->config, "text_config"), "config.json, text_config", e);
-    return rc;
-}
-
-/* Any token that the tokenizer or the configuration says ends a text. */
-static int find_eos(eos_set *set, const loaded_model *lm, err *e)
-{
-    const checkpoint *c = lm->m->ckpt;
-    int64_t id;
-    int rc = lm->tok ? add_eos(set, tokenizer_eos(lm->tok), lm->path, e) : 0;
-    if (rc || !c->gguf)
-        return rc ? rc : eos_of_config(set, c, e);
-    static const char *const keys[] = {"tokenizer.ggml.eos_token_id", "tokenizer.ggml.eot_token_id"};
-    for (int i = 0; i < 2 && !rc; i++) {
-        const gguf_kv *kv = gguf_find(c->gguf, keys[i]);
-        if (kv && gguf_int(&id, kv, 0))
-            rc = add_eos(set, id, lm->path, e);
-    }
-    return rc;
-}
 
 /* Write what is complete of the held bytes; a byte that can never become a character goes out as U+FFFD. */
 static int stream_text(generation *g, const char *bytes, size_t n, bool last, err *e)
@@ -178,7 +88,7 @@ static int loop(generation *g, decoder *d, const prompt_input *in, sampler *smp,
         rc = sampler_next(smp, &id, logits, e);
         if (rc)
             break;
-        if (is_eos(&g->eos, id)) {
+        if (is_end_token(&g->eos, id)) {
             g->stopped = "eos";
             g->eos_id = id;
             break;
@@ -261,6 +171,7 @@ static int run(session *s, const command_args *a, err *e)
         .lm = lm, .s = s, .stream = command_format(s, a) != FORMAT_JSON, .terminal = terminal_output(s)};
     sampler smp = {0};
     decoder *d = NULL;
+    edit_choice changed = {0};
     int64_t room = lm->m->main->context - in.in.n, max_tokens = params_int(a->p, "max-tokens");
     if (room <= 0) {
         err_set(e, ERR_USAGE, "the prompt fills the context of %s (%" PRId64 " tokens): no room to generate",
@@ -269,12 +180,14 @@ static int run(session *s, const command_args *a, err *e)
     }
     int64_t most = max_tokens < room ? max_tokens : room;
     if (!rc)
-        rc = find_eos(&g.eos, lm, e);
+        rc = end_tokens_find(&g.eos, lm, e);
     if (!rc && !(g.ids = mem_array((size_t)most, sizeof *g.ids, e)))
         rc = ERR_RESOURCE;
     if (!rc)
         rc = sampler_init(&smp, params_real(a->p, "temperature"), params_int(a->p, "top-k"),
                           params_real(a->p, "top-p"), (uint64_t)params_int(a->p, "seed"), lm->m->vocab, e);
+    if (!rc)
+        rc = edit_choose(&changed, s, a, lm, e);
     if (!rc)
         rc = decoder_new(&d, lm->rt, &in.in, in.in.n + most, e);
     if (!rc)
@@ -284,6 +197,7 @@ static int run(session *s, const command_args *a, err *e)
     if (!rc && strcmp(g.stopped, "context") == 0)
         say(s, "stopped: the context of %" PRId64 " tokens is full", lm->m->main->context);
     decoder_free(d);
+    edit_choice_free(&changed);
     sampler_free(&smp);
     strbuf_free(&g.held);
     free(g.ids);
@@ -306,7 +220,7 @@ static const param own[] = {
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {prompt_params, chat_params, precision_params, config_params, tokenizer_params,
+    static const param *const tables[] = {prompt_params, chat_params, edit_option_params, precision_params, config_params, tokenizer_params,
                                           NULL};
     return tables;
 }

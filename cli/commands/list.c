@@ -1,5 +1,6 @@
 /* list: what the registries hold. */
 #include <string.h>
+#include "analysis/edit.h"
 #include "cli/command_util.h"
 #include "cli/help.h"
 #include "cli/settings.h"
@@ -65,6 +66,22 @@ static int metric_rows(table *t, err *e)
         rc = add_row(t, row, e);
         strbuf_free(&options);
         strbuf_free(&on);
+    }
+    return rc;
+}
+
+static int edit_rows(table *t, err *e)
+{
+    int rc = 0;
+    for (int i = 0; edits[i] && !rc; i++) {
+        const edit *x = edits[i];
+        strbuf options = {0};
+        for (const param *r = x->params; r && r->name; r++)
+            strbuf_printf(&options, "%s%s=%s", r == x->params ? "" : " ", r->name, r->def ? r->def : r->value);
+        const char *row[] = {x->name, x->target == EDIT_HEADS ? "heads" : "layers", strbuf_str(&options), x->summary,
+                             x->definition, x->decoding, x->source};
+        rc = options.failed ? err_nomem(e, "options") : add_row(t, row, e);
+        strbuf_free(&options);
     }
     return rc;
 }
@@ -144,6 +161,8 @@ static const kind kinds[] = {
      {"metric", "unit", "range", "summary", "definition", "source", "missing_mass", "cost", "options", "values_of",
       "position_is", "attention", "validated"},
      metric_rows},
+    {"edits", "attnscope.edit/1", 7, 4,
+     {"edit", "of", "values", "summary", "definition", "decoding", "source"}, edit_rows},
     {"figures", "attnscope.figure/1", 4, 3, {"figure", "needs", "summary", "options"}, figure_rows},
     {"commands", "attnscope.command/1", 4, 3, {"command", "group", "summary", "usage"}, command_rows},
     {"readers", "attnscope.reader/1", 2, 2, {"reader", "summary"}, reader_rows},
@@ -167,7 +186,7 @@ static const kind *find_kind(const char *name, err *e)
     if (near)
         err_hint(e, "did you mean \"%s\"?", near);
     else
-        err_hint(e, "one of metrics, figures, commands, readers, families, isas, settings");
+        err_hint(e, "one of metrics, edits, figures, commands, readers, families, isas, settings");
     return NULL;
 }
 
@@ -199,7 +218,7 @@ static const char *const complete[] = {"lists", NULL};
 
 const command command_list = {
     .name = "list", .group = "shell",
-    .usage = "metrics | figures | commands | readers | families | isas | settings",
+    .usage = "metrics | edits | figures | commands | readers | families | isas | settings",
     .summary = "list what there is to choose from",
     .help = "The aligned table is brief; --json, --csv and --tsv give all that is known. `help NAME` tells "
             "more about one metric, figure or command.",

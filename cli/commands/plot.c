@@ -86,6 +86,7 @@ static const char *const examples[] = {
     "plot score_grid --metric induction --store heads.db -o induction.png",
     "a square for each head, layer by layer",
     "plot head_map --head L1H3 --store heads.db -o L1H3.png", "the attention of one head, token by token",
+    "plot needle_grid --store needles.db -o needles.pdf", "recall by context length and depth",
     NULL,
 };
 static const char *const complete[] = {"figures", NULL};
@@ -95,7 +96,8 @@ const command command_plot = {
     .summary = "draw a figure of stored rows into a file",
     .help = "Draws from the store alone: the model is not needed any more. `list figures` shows the "
             "recipes. head_map needs a stored map (`run ... --maps L1H3`), score_grid the values of a "
-            "metric. Prints the name of the file; without -o it is made of recipe, head or metric, and run. "
+            "metric, needle_grid a run of `needle` (--metric recall, success, rouge1 or token_recall; with --head "
+            "the retrieval score of that head). Prints the name of the file; without -o it is made of recipe, head or metric, and run. "
             "The file says inside which commands made it and the SHA-256 of the model.",
     .examples = examples, .params = own, .min_args = 1, .max_args = 1,
     .complete = complete, .extra_params = extra,

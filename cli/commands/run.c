@@ -62,9 +62,12 @@ static char *settings_json(const job *j, err *e)
         strbuf_put_json(&b, j->metrics.list[i]->name, strlen(j->metrics.list[i]->name));
     }
     strbuf_putc(&b, ']');
+    param rows[METRIC_PARAMS_MAX + 1]; /* metrics may share some */
+    int n = 0;
     for (int i = 0; i < j->metrics.n; i++)
-        for (const param *row = j->metrics.list[i]->params; row && row->name; row++)
-            metric_put_param(&b, p, row);
+        n = append_params(rows, n, METRIC_PARAMS_MAX, j->metrics.list[i]->params);
+    for (int i = 0; i < n; i++)
+        metric_put_param(&b, p, &rows[i]);
     json_line_bool(&b, "special", params_bool(p, "special"));
     if (params_given(p, "truncate"))
         json_line_int(&b, "truncate", params_int(p, "truncate"));
@@ -99,7 +102,7 @@ static analysis_request request_of(const job *j)
 {
     return (analysis_request){
         .metrics = j->metrics.list, .n_metric = j->metrics.n, .p = j->a->p, .maps = j->maps, .n_map = j->n_map,
-        .map_limit = params_int(j->a->p, "map-limit"),
+        .map_limit = params_int(j->a->p, "map-limit"), .tok = j->lm->tok,
     };
 }
 
@@ -156,6 +159,8 @@ static int prepare(job *j, err *e)
         rc = read_requests(j, e);
     if (!rc)
         rc = metric_fit(&j->metrics, j->lm->m, e);
+    if (!rc)
+        rc = metric_need(&j->metrics, j->a->p, j->lm->tok, e);
     if (!rc && maps && *maps)
         rc = head_select(&j->maps, &j->n_map, j->lm->m, maps, e);
     if (!rc && j->metrics.n == 0 && j->n_map == 0) {
@@ -169,7 +174,8 @@ static int prepare(job *j, err *e)
     if (!rc)
         rc = model_card_make(&j->card, j->lm, true, &j->s->prog, e);
     if (!rc && j->metrics.left.len)
-        say(j->s, "not measured, as it makes no sense for %s: %s", j->lm->m->name, strbuf_str(&j->metrics.left));
+        say(j->s, "not measured, as it makes no sense for %s or nothing was named for it: %s", j->lm->m->name,
+            strbuf_str(&j->metrics.left));
     return rc;
 }
 
@@ -184,6 +190,8 @@ static char *exact_command(const job *j, err *e)
         .model_path = j->a->n ? NULL : j->lm->path,
         .config = params_given(p, "config") ? NULL : j->lm->config,
         .tokenizer = params_given(p, "tokenizer") ? NULL : j->lm->tokenizer,
+        .quantize = params_given(p, "quantize") ? NULL : j->lm->quantize,
+        .quantize_embeddings = j->lm->quantize_embeddings,
         .precision = params_given(p, "precision") || j->lm->rt_precision == PRECISION_F32
                          ? NULL : precision_name(j->lm->rt_precision),
         .isa = isa && strcmp(isa, "best") != 0 ? kernels_get()->isa : NULL,

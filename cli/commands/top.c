@@ -240,7 +240,7 @@ static int run(session *s, const command_args *a, err *e)
 {
     store *st;
     table *t = NULL;
-    subject about, *m = &about;
+    subject about = {0}, *m = &about;
     int64_t id = 0;
     bool several;
     int rc = store_to_read(s, &st, e);

@@ -4,6 +4,7 @@
 #include "analysis/analyse.h"
 #include "base/mem.h"
 #include "cli/command_util.h"
+#include "cli/edit_select.h"
 
 typedef struct tally {
     int n_array, n_fail, n_file;
@@ -74,10 +75,13 @@ static int run(session *s, const command_args *a, err *e)
     loaded_model *lm;
     table *t = NULL;
     tally sum = {0};
+    edit_choice changed = {0};
     char *copy = mem_strdup(list ? list : "", e), *save = NULL;
     int rc = copy ? table_new(&t, 8, columns, e) : ERR_RESOURCE;
     if (!rc)
         rc = choose_model(s, a, true, &lm, e);
+    if (!rc)
+        rc = edit_choose(&changed, s, a, lm, e);
     for (char *w = rc ? NULL : strtok_r(copy, ",", &save); w && !rc; w = strtok_r(NULL, ",", &save))
         rc = one(s, lm, w, t, &sum, e);
     for (int i = 1; i < a->n && !rc; i++)
@@ -92,6 +96,7 @@ static int run(session *s, const command_args *a, err *e)
         say(s, "verified: %d arrays of %d file%s within the gates", sum.n_array, sum.n_file,
             sum.n_file == 1 ? "" : "s");
     }
+    edit_choice_free(&changed);
     table_free(t);
     free(copy);
     return rc;
@@ -104,7 +109,7 @@ static const param own[] = {
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {precision_params, config_params, NULL};
+    static const param *const tables[] = {edit_option_params, precision_params, config_params, NULL};
     return tables;
 }
 static const char *const examples[] = {

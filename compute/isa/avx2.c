@@ -2,6 +2,7 @@
 #include "compute/kernels_c.h"
 
 #if defined(__x86_64__)
+#include <float.h>
 #include <immintrin.h>
 #include <math.h>
 #include <string.h>
@@ -48,10 +49,21 @@ static inline M m_and_range(int64_t k, const int64_t *lo, const int64_t *hi)
         lane[l] = k >= lo[l] && k < hi[l] ? -1 : 0;
     return _mm256_castsi256_ps(_mm256_loadu_si256((const __m256i *)lane));
 }
+static inline V v_mantissa(V x)
+{
+    V kept = _mm256_and_ps(x, _mm256_castsi256_ps(_mm256_set1_epi32(0x007fffff)));
+    return _mm256_or_ps(kept, _mm256_set1_ps(1));
+}
+static inline V v_exponent(V x)
+{
+    return _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_srli_epi32(_mm256_castps_si256(x), 23), _mm256_set1_epi32(127)));
+}
+static inline V v_power(V x) { return _mm256_and_ps(x, _mm256_castsi256_ps(_mm256_set1_epi32(0x7f800000))); }
 
 #include "compute/gelu.h"
 #include "compute/layer_norm.h"
 #include "compute/isa/simd_body.h"
+#include "compute/isa/pair_body.h"
 
 /* 8 x 8 transpose in registers. */
 static inline void transpose8(float *dst, int64_t stride, const float *src, int64_t ld)

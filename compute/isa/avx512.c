@@ -2,6 +2,7 @@
 #include "compute/kernels_c.h"
 
 #if defined(__x86_64__)
+#include <float.h>
 #include <immintrin.h>
 #include <math.h>
 
@@ -46,10 +47,17 @@ static inline M m_and_range(int64_t k, const int64_t *lo, const int64_t *hi)
     }
     return m;
 }
+static inline V v_mantissa(V x) { return _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src); }
+static inline V v_exponent(V x) { return _mm512_getexp_ps(x); }
+static inline V v_power(V x)
+{
+    return _mm512_castsi512_ps(_mm512_and_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x7f800000)));
+}
 
 #include "compute/gelu.h"
 #include "compute/layer_norm.h"
 #include "compute/isa/simd_body.h"
+#include "compute/isa/pair_body.h"
 
 #if defined(__clang__)
 #pragma clang attribute pop

@@ -405,4 +405,6 @@ static void simd_layer_norm(float *y, const float *x, const float *w, const floa
     .swiglu_oai = simd_swiglu_oai, \
     .gelu_new = simd_gelu_new, \
     .gelu_fast = simd_gelu_fast, \
+    .product_sums = simd_product_sums, \
+    .mixture_sums = simd_mixture_sums, \
 }

@@ -1,0 +1,72 @@
+#include "analysis/edit.h"
+
+#include <stdlib.h>
+#include "base/mem.h"
+
+typedef struct scaling { double gamma; int64_t lo, hi; } scaling;
+
+static int prepare(edit_use *u, const model *m, err *e)
+{
+    const char *keys = params_str(u->values, "keys");
+    scaling s = {.gamma = params_real(u->values, "gamma")};
+    (void)m;
+    if (!params_given(u->values, "gamma")) {
+        err_set(e, ERR_USAGE, "edit scale_first has no gamma");
+        return err_hint(e, "write scale_first 0.5 L3, or scale_first gamma=2 L3H1");
+    }
+    if (!edit_read_span(&s.lo, &s.hi, keys)) {
+        err_set(e, ERR_USAGE, "edit scale_first: keys=%s is no range of tokens", keys);
+        return err_hint(e, "write keys=0 or keys=3-7, counted from 0");
+    }
+    if (!(u->state = mem_array(1, sizeof s, e)))
+        return ERR_RESOURCE;
+    *(scaling *)u->state = s;
+    return 0;
+}
+
+static void release(edit_use *u)
+{
+    free(u->state);
+}
+
+/* The share of a learned sink is part of the sum that is kept: a row of weights and sink stays 1. */
+static void scale_row(const scaling *s, const attn_tile *t, float *probs, int64_t i)
+{
+    int64_t lo = t->visible_lo[i], hi = t->visible_hi[i], q = t->q0 + i;
+    int64_t from = s->lo > lo ? s->lo : lo, to = s->hi + 1 < hi ? s->hi + 1 : hi;
+    double mass = 0;
+    for (int64_t k = from; k < to; k++)
+        mass += (double)*edit_cell(t, probs, q, k);
+    double sum = 1 + (s->gamma - 1) * mass;
+    if (from >= to || sum <= 0) /* gamma 0 of a row that has nothing else stays as it is */
+        return;
+    for (int64_t k = lo; k < hi; k++) {
+        float *p = edit_cell(t, probs, q, k);
+        *p = (float)((double)*p * (k >= from && k < to ? s->gamma : 1) / sum);
+    }
+}
+
+static void weights(const edit_use *u, const attn_tile *t, float *probs)
+{
+    const scaling *s = u->state;
+    for (int64_t i = 0; i < t->n_query && s->gamma != 1; i++)
+        scale_row(s, t, probs, i);
+}
+
+static const param own[] = {
+    {.name = "gamma", .kind = PARAM_REAL, .value = "G", .min = 0, .max = 1e6,
+     .help = "what the weight of the first token is multiplied by"},
+    {.name = "keys", .kind = PARAM_STR, .def = "0", .value = "RANGE", .help = "other keys in its place: 3, or 3-7"},
+    {.name = NULL},
+};
+
+const edit edit_scale_first = {
+    .name = "scale_first",
+    .summary = "attention to the first token is scaled, the row renormalised",
+    .definition = "a_0 = gamma a_0 / D, a_j = a_j / D with D = 1 + (gamma - 1) a_0, where a is the row of weights (a learned "
+                  "sink included); the same as adding ln gamma to the score of key 0.  With keys=A-B those keys together.  Rows "
+                  "that do not see the key stay, as do rows that have no other weight when gamma is 0",
+    .source = "ZeroTuning, ZeroTuning_Attention of FeijiangHan/ZeroTuning",
+    .decoding = "the same at every step",
+    .params = own, .prepare = prepare, .release = release, .weights = weights,
+};

@@ -1,0 +1,41 @@
+#include "analysis/outlier_tokens.h"
+
+static const param activation_outlier_params[] = {
+    {"activation-outlier-form", PARAM_ENUM, "count", "FORM",
+     "number of outlier tokens, max/mean at each of them, or max/mean at every token", 0, 0, outlier_token_forms, NULL},
+    {"activation-outlier-threshold", PARAM_REAL, "1000", "R", "an outlier is above this many times the mean", 0, 0, NULL, NULL},
+    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+};
+
+static int prepare(metric_ctx *c, err *e)
+{
+    return outlier_tokens_prepare(c, "activation-outlier-form", "activation-outlier-threshold", e);
+}
+
+static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t width, const result_sink *out, err *e)
+{
+    outlier_tokens_add(c, x, 0, n, width);
+    return outlier_tokens_emit(c, layer, out, e);
+}
+
+const metric metric_activation_outlier = {
+    .name = "activation_outlier",
+    .summary = "tokens with an outlier among the activations of the residual stream",
+    .definition =
+        "token t is an outlier when max over channels of |X[t][c]| > activation-outlier-threshold times the "
+        "mean of |X| over all tokens and channels, outliers included (strictly).  X is the stream that "
+        "layer l reads; the last block's output counts as one more layer.  count: number of outlier "
+        "tokens.  tokens: max / mean of each outlier token, at its position.  each: the same of every token",
+    .unit = "",
+    .range = "0 ..",
+    .source = "An et al. 2025 (arXiv 2502.06415), pos_activation_outliers_layer.py",
+    .missing_mass = "does not apply",
+    .cost = "one pass over the residual stream",
+    .scope = METRIC_LAYER,
+    .kinds = KINDS_OWN,
+    .axis = AXIS_QUERY,
+    .params = activation_outlier_params,
+    .prepare = prepare,
+    .release = outlier_tokens_release,
+    .hidden = hidden,
+};

@@ -1,0 +1,29 @@
+#include "analysis/attribution.h"
+
+static int end(metric_ctx *c, const result_sink *out, err *e)
+{
+    return attribution_end(c, ATTRIBUTION_CROSS, out, e);
+}
+
+const metric metric_attribution_cross = {
+    .name = "attribution_cross",
+    .summary = "what the cross attention of each layer adds to the logit of a token",
+    .definition = "The cross attention of a layer, all heads together and without its bias, as a part of the logit. " ATTRIBUTION_RULES,
+    .unit = "logits",
+    .range = "any",
+    .source = ATTRIBUTION_SOURCE,
+    .missing_mass = "does not apply: outputs of heads as they are",
+    .cost = ATTRIBUTION_COST,
+    .scope = METRIC_LAYER,
+    .kinds = KIND_SELF,
+    .by_token = true,
+    .unfit = attribution_unfit,
+    .validated = "the sum of all parts is the model's logit, families of all shapes",
+    .params = attribution_params,
+    .prepare = attribution_prepare,
+    .release = attribution_release,
+    .heads = attribution_heads,
+    .hidden = attribution_hidden,
+    .added = attribution_added,
+    .end = end,
+};

@@ -1,0 +1,29 @@
+#include "analysis/attribution.h"
+
+static int end(metric_ctx *c, const result_sink *out, err *e)
+{
+    return attribution_end(c, ATTRIBUTION_MLP, out, e);
+}
+
+const metric metric_attribution_mlp = {
+    .name = "attribution_mlp",
+    .summary = "what each MLP adds to the logit of a token",
+    .definition = "The MLP of a layer without its bias (with it, where a norm stands behind it or experts are mixed), as a part of the logit. " ATTRIBUTION_RULES,
+    .unit = "logits",
+    .range = "any",
+    .source = ATTRIBUTION_SOURCE,
+    .missing_mass = "does not apply: outputs of heads as they are",
+    .cost = ATTRIBUTION_COST,
+    .scope = METRIC_LAYER,
+    .kinds = KIND_SELF,
+    .by_token = true,
+    .unfit = attribution_unfit,
+    .validated = "the sum of all parts is the model's logit, families of all shapes",
+    .params = attribution_params,
+    .prepare = attribution_prepare,
+    .release = attribution_release,
+    .heads = attribution_heads,
+    .hidden = attribution_hidden,
+    .added = attribution_added,
+    .end = end,
+};

@@ -1,0 +1,25 @@
+#include "analysis/similarity.h"
+
+static int prepare(metric_ctx *c, err *e)
+{
+    return similarity_prepare(c, SIMILAR_BLOCK, NULL, e);
+}
+
+const metric metric_block_similarity = {
+    .name = "block_similarity",
+    .summary = "cosine of the residual stream before and after a block",
+    .definition =
+        "mean over tokens t of cos(x_t, y_t), x the stream that the block reads and y what it leaves.  1 "
+        "minus it is the block's importance: blocks of high similarity are dropped first.  Every token "
+        "counts once, the first one with its large norm too.  A token whose stream is 0 does not count",
+    .unit = "",
+    .range = "-1 .. 1",
+    .source = "He et al. 2024 (arXiv 2406.15786), LLM-Drop, block_drop.py",
+    .missing_mass = "does not apply",
+    .cost = "a copy of the residual stream",
+    .scope = METRIC_LAYER,
+    .kinds = KINDS_OWN,
+    .prepare = prepare,
+    .release = similarity_release,
+    .hidden = similarity_hidden,
+};

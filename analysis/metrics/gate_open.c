@@ -1,0 +1,28 @@
+#include "analysis/gate.h"
+
+static double of(double gate)
+{
+    return gate > 0.9;
+}
+
+static int heads(metric_ctx *c, const head_outputs *h, const result_sink *out, err *e)
+{
+    return gate_emit(c, h, of, out, e);
+}
+
+const metric metric_gate_open = {
+    .name = "gate_open",
+    .summary = "share of nearly open gates on the output of a head",
+    .definition =
+        "share of g > 0.9 over all tokens and channels of the head, g = sigmoid(gate logit), taken as "
+        "output after the gate / before it; cells whose output before the gate is exactly 0 do not count",
+    .unit = "",
+    .range = "0 .. 1",
+    .source = "Qiu et al. 2025 (arXiv 2505.06708), table 4",
+    .missing_mass = "does not apply",
+    .cost = "one pass over the head outputs",
+    .scope = METRIC_HEAD,
+    .kinds = KINDS_OWN,
+    .unfit = gate_unfit,
+    .heads = heads,
+};

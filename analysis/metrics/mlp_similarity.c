@@ -1,0 +1,36 @@
+#include "analysis/similarity.h"
+
+static const param mlp_similarity_params[] = {
+    {"mlp-similarity-form", PARAM_ENUM, "residual", "FORM",
+     "residual: stream before and after; added: what the sublayer reads and what it adds", 0, 0, similarity_forms, NULL},
+    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+};
+
+static int prepare(metric_ctx *c, err *e)
+{
+    return similarity_prepare(c, SIMILAR_MLP, "mlp-similarity-form", e);
+}
+
+const metric metric_mlp_similarity = {
+    .name = "mlp_similarity",
+    .summary = "cosine of the residual stream before and after the MLP of a layer",
+    .definition =
+        "residual (drop-norm on, what the published settings use): mean over tokens of cos(x, x + "
+        "f(norm(x))), x the stream that the MLP reads before its norm; with norms behind the sum what they "
+        "make of it.  added (drop-norm off): mean of cos(norm(x), f(norm(x))), without the residual.  f "
+        "includes a norm, gain or scale of its own output.  Where attention and MLP are parallel x is what "
+        "the block reads; experts count as the MLP.  Tokens of length 0 do not count.  1 minus it is the "
+        "importance by which sublayers are dropped",
+    .unit = "",
+    .range = "-1 .. 1",
+    .source = "He et al. 2024 (arXiv 2406.15786), LLM-Drop, layer_drop.py get_layer_similarities",
+    .missing_mass = "does not apply",
+    .cost = "a copy of the residual stream",
+    .scope = METRIC_LAYER,
+    .kinds = KINDS_OWN,
+    .params = mlp_similarity_params,
+    .prepare = prepare,
+    .release = similarity_release,
+    .hidden = similarity_hidden,
+    .added = similarity_added,
+};

@@ -1,0 +1,37 @@
+#include "analysis/activation.h"
+
+static const param query_norm_params[] = {
+    {"query-norm-positions", PARAM_ENUM, "mean", "WHICH", token_pick_help, 0, 0, token_pick_choices, NULL},
+    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+};
+
+static int prepare(metric_ctx *c, err *e)
+{
+    return token_values_prepare(c, "query-norm-positions", c->n, e);
+}
+
+static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err *e)
+{
+    return head_norms_emit(c, a->layer, a->q, a->ldq, a->n_query, a->n_head, a->n_head, a->d_qk, out, e);
+}
+
+const metric metric_query_norm = {
+    .name = "query_norm",
+    .summary = "length of the queries of a head",
+    .definition =
+        "||q_i||, Euclidean, of the queries that the attention reads: after their norm, clipping and RoPE, "
+        "before the scale.  mean: over all queries.  first: of token 0, at its position.  rest: mean of all "
+        "others.  ratio: first / rest.  each: at its position",
+    .unit = "",
+    .range = "0 ..",
+    .source = "Gu et al. 2024 (arXiv 2410.10781), eval_activations_open_source.py",
+    .missing_mass = "does not apply",
+    .cost = "one pass over the queries",
+    .scope = METRIC_HEAD,
+    .kinds = KINDS_ALL,
+    .axis = AXIS_QUERY,
+    .params = query_norm_params,
+    .prepare = prepare,
+    .release = token_values_release,
+    .inputs = inputs,
+};

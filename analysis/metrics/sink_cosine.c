@@ -1,0 +1,43 @@
+#include "analysis/sink_column.h"
+
+static const param sink_cosine_params[] = {
+    {"sink-cosine-key", PARAM_INT, "0", "POSITION", "key of the sink column; negative counts from the end", 0, 0, NULL, NULL},
+    {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
+};
+
+static int prepare(metric_ctx *c, err *e)
+{
+    return sink_column_prepare(c, "sink-cosine-key", e);
+}
+
+static bool value(double *out, const float *q, const float *k, int d)
+{
+    return row_cosine(out, q, k, d);
+}
+
+static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err *e)
+{
+    return sink_column_emit(c, a, value, out, e);
+}
+
+const metric metric_sink_cosine = {
+    .name = "sink_cosine",
+    .summary = "cosine of the queries with the key of the sink",
+    .definition =
+        "mean over the queries i that see key s of cos(q_i, k_s), both after norm, clipping and RoPE, at "
+        "position s; sink-cosine-key says which s.  In sinks the lengths are small and the cosine is large: "
+        "see sink_logit_norms",
+    .unit = "",
+    .range = "-1 .. 1",
+    .source = "Gu et al. 2024 (arXiv 2410.10781), section on key biases: q_i . k_j = ||q_i|| ||k_j|| "
+              "cos(q_i, k_j)",
+    .missing_mass = "does not apply",
+    .cost = "one pass over the queries",
+    .scope = METRIC_HEAD,
+    .kinds = KINDS_ALL,
+    .axis = AXIS_KEY,
+    .params = sink_cosine_params,
+    .prepare = prepare,
+    .release = sink_column_release,
+    .inputs = inputs,
+};

@@ -1,0 +1,310 @@
+#include "cli/edit_select.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/rng.h"
+#include "cli/head_select.h"
+#include "cli/prompt_input.h"
+
+const param edit_option_params[] = {
+    {.name = "edit", .kind = PARAM_STR, .value = "EDITS",
+     .help = "change the run: \"zero L1H3; scale 2 L0H1\"; `list edits` explains each"},
+    {.name = NULL},
+};
+
+int require_edit(const edit **out, const char *name, err *e)
+{
+    enum { MANY = 64 };
+    const char *names[MANY + 1] = {NULL};
+    if ((*out = edit_find(name)))
+        return 0;
+    for (int i = 0; edits[i] && i < MANY; i++)
+        names[i] = edits[i]->name;
+    const char *near = nearest_word(name, names);
+    err_set(e, ERR_USAGE, "no edit is called \"%s\"", name);
+    return near ? err_hint(e, "did you mean \"%s\"?", near) : err_hint(e, "`list edits` names them all");
+}
+
+/* ---- layers ---- */
+
+/* "L2", "2", "L2-5", "all"; false when the word is none of these. */
+static bool read_layers(int64_t *lo, int64_t *hi, const char *word, int n_layer)
+{
+    if (!strcmp(word, "all") || !strcmp(word, "*")) {
+        *lo = 0;
+        *hi = n_layer - 1;
+        return true;
+    }
+    return edit_read_span(lo, hi, *word == 'L' || *word == 'l' ? word + 1 : word);
+}
+
+static int add_layers(head_id **list, int *n, const model *m, const char *word, err *e)
+{
+    attn_kind kind = m->main->kind;
+    const char *rest = word;
+    for (int k = ATTN_SELF; k <= ATTN_VISION; k++) {
+        size_t len = strlen(attn_kind_name((attn_kind)k));
+        if (!strncmp(word, attn_kind_name((attn_kind)k), len) && word[len] == '.') {
+            kind = (attn_kind)k;
+            rest = word + len + 1;
+        }
+    }
+    const stack *s = kind == ATTN_CROSS ? NULL : model_stack(m, kind);
+    int64_t lo, hi;
+    if (!s) {
+        err_set(e, ERR_USAGE, "'%s': %s has no such layers", word, m->name);
+        return err_hint(e, "`info` prints the layers of each stack");
+    }
+    if (!read_layers(&lo, &hi, rest, s->n_run)) {
+        err_set(e, ERR_USAGE, "'%s' names no layer", word);
+        return err_hint(e, "write L2, L2-5 or all; separate several with commas");
+    }
+    if (hi >= s->n_run) {
+        err_set(e, ERR_USAGE, "layer %lld out of range (model has %d layers)", (long long)hi, s->n_run);
+        return err_hint(e, "layers count from 0");
+    }
+    head_id *more = mem_grow(*list, (size_t)(*n + hi - lo + 1), sizeof *more, e);
+    if (!more)
+        return ERR_RESOURCE;
+    *list = more;
+    for (int64_t l = lo; l <= hi; l++) {
+        bool again = false;
+        for (int i = 0; i < *n; i++)
+            again |= more[i].kind == kind && more[i].layer == l;
+        if (!again)
+            more[(*n)++] = (head_id){kind, (int)l, NO_INDEX};
+    }
+    return 0;
+}
+
+int layer_select(head_id **out, int *n, const model *m, const char *text, err *e)
+{
+    char *copy = mem_strdup(text, e), *save = NULL;
+    int rc = copy ? 0 : ERR_RESOURCE;
+    *out = NULL;
+    *n = 0;
+    for (char *w = rc ? NULL : strtok_r(copy, ", \t", &save); w && !rc; w = strtok_r(NULL, ", \t", &save))
+        rc = add_layers(out, n, m, w, e);
+    if (!rc && *n == 0) {
+        err_set(e, ERR_USAGE, "no layer is named");
+        rc = err_hint(e, "write L2, L2-5 or all");
+    }
+    free(copy);
+    if (rc) {
+        free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+/* ---- references ---- */
+
+static int add_reference(head_reference *ref, session *s, loaded_model *lm, const prompt_request *q, err *e)
+{
+    /* What is behind the context is of no use here. */
+    const prompt_rules rules = {.special = true, .truncate = lm->m->main->context};
+    prompt_input in;
+    int rc = prompt_make(&in, lm, q, &rules, e);
+    if (!rc) {
+        rc = head_reference_add(ref, lm->rt, &in.in, &s->prog, e);
+        prompt_free(&in);
+    }
+    return rc && q->where[0] ? err_prefix(e, "%s", q->where) : rc;
+}
+
+int edit_reference_make(head_reference **out, session *s, loaded_model *lm, const head_id *heads, int n_head,
+                        const prompt_request *requests, int64_t n, bool by_position, bool one, uint64_t seed, err *e)
+{
+    head_reference *ref;
+    rng draw;
+    rng_seed(&draw, seed, 0);
+    int64_t only = one ? rng_below(&draw, n) : -1;
+    int rc = head_reference_new(&ref, lm->m, heads, n_head, by_position, e);
+    if (rc)
+        return rc;
+    for (int64_t i = 0; i < n && !rc; i++)
+        if (only < 0 || i == only)
+            rc = add_reference(ref, s, lm, &requests[i], e);
+    if (rc)
+        head_reference_free(ref);
+    else
+        *out = ref;
+    return rc;
+}
+
+static int reference_of(edit_choice *c, const head_reference **out, session *s, loaded_model *lm, const edit *kind,
+                        const params *values, const head_id *heads, int n_head, err *e)
+{
+    const char *file = params_str(values, "prompts");
+    prompt_request *requests;
+    int64_t n;
+    *out = NULL;
+    if (!file) /* the plan says what is missing */
+        return 0;
+    head_reference **more = mem_grow(c->ref, (size_t)c->n_ref + 1, sizeof *more, e);
+    if (!more)
+        return ERR_RESOURCE;
+    c->ref = more;
+    int rc = prompt_requests_load(&requests, &n, file, e);
+    if (rc)
+        return rc;
+    bool one = params_row(values, "seed") != NULL;
+    bool apart = one || !strcmp(params_str(values, "position"), "each");
+    rc = edit_reference_make(&c->ref[c->n_ref], s, lm, heads, n_head, requests, n, apart, one,
+                             one ? (uint64_t)params_int(values, "seed") : 0, e);
+    prompt_requests_free(requests, n);
+    if (rc)
+        return err_prefix(e, "edit %s", kind->name);
+    *out = c->ref[c->n_ref++];
+    return 0;
+}
+
+/* ---- the words ---- */
+
+/* The next word of *s in place, quotes taken off; NULL at the end.  *ends: a ';' (or the end) came behind it. */
+static char *next_word(char **s, bool *ends, bool *broken)
+{
+    char *in = *s, *out, *word;
+    while (isspace((unsigned char)*in))
+        in++;
+    word = out = in;
+    char quote = '\0';
+    for (; *in && (quote || (*in != ';' && !isspace((unsigned char)*in))); in++) {
+        if (quote ? *in == quote : *in == '"' || *in == '\'')
+            quote = quote ? '\0' : *in;
+        else
+            *out++ = *in;
+    }
+    *broken |= quote != '\0';
+    bool any = in > word;
+    while (isspace((unsigned char)*in))
+        in++;
+    *ends = *in == ';' || *in == '\0';
+    *s = *in == ';' ? in + 1 : in;
+    *out = '\0';
+    return any ? word : NULL;
+}
+
+static bool is_value(const edit *kind, const char *word)
+{
+    double number;
+    int64_t lo, hi;
+    if (!kind->params || kind->params[0].kind == PARAM_PATH)
+        return false;
+    return parse_real(&number, word) || (kind->params[0].kind == PARAM_STR && edit_read_span(&lo, &hi, word));
+}
+
+enum { MAX_VALUES = 16 };
+typedef struct spoken { const edit *kind; const char *value[MAX_VALUES + 1]; int n; strbuf heads; } spoken;
+
+static int read_word(spoken *x, char *word, bool first, err *e)
+{
+    if (!strchr(word, '=') && !(first && is_value(x->kind, word))) {
+        strbuf_puts(&x->heads, x->heads.len ? "," : "");
+        strbuf_puts(&x->heads, word);
+        return 0;
+    }
+    if (x->n == MAX_VALUES)
+        return err_set(e, ERR_USAGE, "edit %s has too many values", x->kind->name);
+    x->value[x->n++] = word;
+    return 0;
+}
+
+static int add_edit(edit_choice *c, session *s, loaded_model *lm, spoken *x, err *e)
+{
+    params *values = NULL;
+    head_id *heads = NULL;
+    const head_reference *ref = NULL;
+    int n = 0, rc = edit_params(&values, x->kind, x->value, e);
+    if (!rc && x->heads.failed)
+        rc = err_nomem(e, "heads");
+    if (!rc && x->heads.len) {
+        rc = (x->kind->target == EDIT_LAYERS ? layer_select : head_select)(&heads, &n, lm->m, strbuf_str(&x->heads), e);
+        if (rc)
+            err_prefix(e, "edit %s", x->kind->name);
+    }
+    if (!rc && n && x->kind->needs_reference)
+        rc = reference_of(c, &ref, s, lm, x->kind, values, heads, n, e);
+    if (rc)
+        params_free(values);
+    else
+        rc = edit_plan_add(c->plan, x->kind, heads, n, values, ref, e);
+    free(heads);
+    return rc;
+}
+
+/* One edit from *s up to its ';'. */
+static int read_edit(edit_choice *c, session *s, loaded_model *lm, char **text, err *e)
+{
+    spoken x = {0};
+    bool ends = false, broken = false, first = true;
+    char *word = next_word(text, &ends, &broken);
+    if (!word)
+        return 0;
+    /* Words lie behind each other in the text, and a word's end is the blank that was: none is overwritten. */
+    int rc = broken ? 0 : require_edit(&x.kind, word, e);
+    while (!rc && !ends && !broken && (word = next_word(text, &ends, &broken))) {
+        rc = broken ? 0 : read_word(&x, word, first, e);
+        first = false;
+    }
+    if (broken) {
+        err_set(e, ERR_USAGE, "a quote in --edit has no end");
+        rc = err_hint(e, "write prompts='a file.jsonl'");
+    }
+    if (!rc)
+        rc = add_edit(c, s, lm, &x, e);
+    strbuf_free(&x.heads);
+    return rc;
+}
+
+static int make_json(edit_choice *c, err *e)
+{
+    strbuf b = {0};
+    edit_plan_put_json(&b, c->plan);
+    c->json = strbuf_take(&b, e);
+    return c->json ? 0 : ERR_RESOURCE;
+}
+
+int edit_choose_text(edit_choice *out, session *s, loaded_model *lm, const char *text, err *e)
+{
+    *out = (edit_choice){0};
+    if (!text)
+        return 0;
+    char *copy = mem_strdup(text, e), *at = copy;
+    int rc = copy ? edit_plan_new(&out->plan, lm->m, e) : ERR_RESOURCE;
+    while (!rc && *at)
+        rc = read_edit(out, s, lm, &at, e);
+    free(copy);
+    if (!rc && edit_plan_count(out->plan) == 0) {
+        err_set(e, ERR_USAGE, "--edit names no edit");
+        rc = err_hint(e, "write --edit \"zero L1H3\"; `list edits` explains each");
+    }
+    if (!rc)
+        rc = make_json(out, e);
+    if (rc) {
+        edit_choice_free(out);
+        return rc;
+    }
+    out->r = lm->rt;
+    runtime_set_edits(lm->rt, edit_plan_edits(out->plan));
+    return 0;
+}
+
+int edit_choose(edit_choice *out, session *s, const command_args *a, loaded_model *lm, err *e)
+{
+    return edit_choose_text(out, s, lm, params_str(a->p, "edit"), e);
+}
+
+void edit_choice_free(edit_choice *c)
+{
+    if (c->r)
+        runtime_set_edits(c->r, NULL);
+    edit_plan_free(c->plan);
+    for (int i = 0; i < c->n_ref; i++)
+        head_reference_free(c->ref[i]);
+    free(c->ref);
+    free(c->json);
+    *c = (edit_choice){0};
+}

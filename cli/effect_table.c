@@ -1,0 +1,143 @@
+#include "cli/effect_table.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "cli/output.h"
+
+const measure effect_measures[] = {
+    {"nll", "nll", false, 0},
+    {"accuracy", "accuracy", false, 0},
+    {"recall", "recall", false, 0},
+    {"recall above .5", "recall", true, .5},
+    {NULL, NULL, false, 0},
+};
+
+const measure *measure_find(const char *name)
+{
+    for (const measure *m = effect_measures; m->name; m++)
+        if (!strcmp(m->name, name))
+            return m;
+    return NULL;
+}
+
+void series_free(series *s)
+{
+    free(s->unit);
+    free(s->x);
+    *s = (series){0};
+}
+
+/* Rows by unit; positions of one unit are averaged, after each was made 0 or 1 where that is asked for. */
+int series_load(series *out, store *st, int64_t run, const measure *what, const condition *c, err *e)
+{
+    char metric[64];
+    snprintf(metric, sizeof metric, "%s%s", what->metric, c->suffix);
+    const cell bind[] = {cell_int(run), cell_text(metric), cell_text(attn_kind_name(c->kind)), cell_index(c->layer),
+                         cell_index(c->head), cell_index(c->position == ANY_POSITION ? NO_INDEX : c->position)};
+    table *t = NULL;
+    *out = (series){0};
+    int rc = store_query(st, &t, c->position == ANY_POSITION
+        ? "SELECT prompt, value FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND layer IS ?4 AND head IS ?5"
+          " AND ?6 IS NULL ORDER BY prompt, position"
+        : "SELECT prompt, value FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND layer IS ?4 AND head IS ?5"
+          " AND position IS ?6 ORDER BY prompt", bind, 6, e);
+    if (rc)
+        return rc;
+    out->unit = mem_array((size_t)t->n_row + 1, sizeof *out->unit, e);
+    out->x = out->unit ? mem_array((size_t)t->n_row + 1, sizeof *out->x, e) : NULL;
+    rc = out->x ? 0 : ERR_RESOURCE;
+    for (int64_t row = 0, end; row < t->n_row && !rc; row = end) {
+        double sum = 0;
+        for (end = row; end < t->n_row && table_cell(t, end, 0)->u.i == table_cell(t, row, 0)->u.i; end++) {
+            double v = cell_number(table_cell(t, end, 1));
+            sum += what->rate ? v > what->bound : v;
+        }
+        out->unit[out->n] = table_cell(t, row, 0)->u.i;
+        out->x[out->n++] = sum / (double)(end - row);
+    }
+    table_free(t);
+    if (rc)
+        series_free(out);
+    return rc;
+}
+
+int series_difference(stats *out, const series *b, const series *a, uint64_t seed, err *e)
+{
+    double *d = mem_array((size_t)(a->n < b->n ? a->n : b->n) + 1, sizeof *d, e);
+    int64_t n = 0, i = 0;
+    *out = (stats){0};
+    if (!d)
+        return ERR_RESOURCE;
+    for (int64_t j = 0; j < b->n; j++) {
+        while (i < a->n && a->unit[i] < b->unit[j])
+            i++;
+        if (i < a->n && a->unit[i] == b->unit[j])
+            d[n++] = b->x[j] - a->x[i];
+    }
+    int rc = n ? stats_of(out, d, n, seed, e) : 0;
+    free(d);
+    return rc;
+}
+
+static const char *const columns[] = {"measure", "condition", "n", "mean", "sd", "low", "high", "change", "change_low",
+                                      "change_high"};
+
+static int add_row(table *t, const effect_view *v, const measure *what, const condition *c, const series *base, bool first,
+                   err *e)
+{
+    series s;
+    stats st, change;
+    int rc = series_load(&s, v->st, v->run, what, c, e);
+    if (!rc && s.n) {
+        cell *row = table_row(t, e);
+        rc = row ? stats_of(&st, s.x, s.n, v->seed, e) : ERR_RESOURCE;
+        if (!rc)
+            rc = table_text(t, &row[0], what->name, strlen(what->name), e);
+        if (!rc)
+            rc = table_text(t, &row[1], c->name, strlen(c->name), e);
+        if (!rc && !first)
+            rc = series_difference(&change, &s, base, v->seed, e);
+        if (!rc)
+            stats_cells(row, 2, &st);
+        if (!rc && !first && change.n) {
+            row[7] = cell_real(change.mean);
+            row[8] = cell_real(change.low);
+            row[9] = cell_real(change.high);
+        }
+    }
+    series_free(&s);
+    return rc;
+}
+
+int effect_table(table **out, const effect_view *v, const condition *conditions, int n, err *e)
+{
+    int rc = table_new(out, 10, columns, e);
+    for (const measure *what = effect_measures; what->name && !rc; what++) {
+        series base;
+        rc = series_load(&base, v->st, v->run, what, &conditions[0], e);
+        if (rc)
+            break;
+        for (int i = 0; i < n && base.n && !rc; i++)
+            rc = add_row(*out, v, what, &conditions[i], &base, i == 0, e);
+        series_free(&base);
+    }
+    if (rc) {
+        table_free(*out);
+        *out = NULL;
+    }
+    return rc;
+}
+
+int effect_heading(session *s, const effect_view *v, err *e)
+{
+    strbuf b = {0};
+    strbuf_printf(&b, "run %" PRId64 ": ", v->run);
+    int rc = experiment_conditions(&b, v->st, v->run, e);
+    strbuf_putc(&b, '\n');
+    if (!rc)
+        rc = output_flush(s->out, &b, e);
+    strbuf_free(&b);
+    return rc;
+}

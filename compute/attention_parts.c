@@ -1,0 +1,254 @@
+/* Scores and weights of a block of queries: row panels, lanes = queries.
+ *
+ * The panel S^T [n_key, nr] is K Q^T by the GEMM's inner kernel (keys packed as rows, the queries as the columns);
+ * softmax and its statistics run down the columns. */
+#include "compute/attention_parts.h"
+
+#include <math.h>
+#include <string.h>
+
+#include "base/mem.h"
+
+/* Up to this many queries behind a cache, or across many keys (decoding), read keys and values where they
+ * are: packing them would cost more than it saves. */
+enum { FEW_QUERIES = 4, MANY_KEYS = 256 };
+
+int64_t attn_chunk_length(int64_t n_query)
+{
+    int64_t len = (n_query + ATTN_MAX_CHUNK - 1) / ATTN_MAX_CHUNK;
+    return (len + GEMM_MAX_NR - 1) / GEMM_MAX_NR * GEMM_MAX_NR;
+}
+
+int attn_grow(float **buffer, size_t *have, int64_t rows, int64_t cols, int copies, err *e)
+{
+    size_t want, bytes;
+    if (!size_mul(&want, (size_t)rows, (size_t)cols) || !size_mul(&bytes, want, sizeof(float)) ||
+        !size_mul(&bytes, bytes, (size_t)copies))
+        return err_nomem(e, "attention panels");
+    if (want <= *have)
+        return 0;
+    float *fresh = mem_large(bytes, e);
+    if (!fresh)
+        return ERR_RESOURCE;
+    mem_free_large(*buffer);
+    *buffer = fresh;
+    *have = want;
+    return 0;
+}
+
+void attn_parts_begin(attn_parts *p, const attn_args *a)
+{
+    *p = (attn_parts){
+        .a = a, .k = kernels_get(),
+        .packed = a->n_query > FEW_QUERIES || (a->pos0 == 0 && a->n_key < MANY_KEYS) || a->prec == PRECISION_BF16,
+    };
+}
+
+static int64_t panels_of(int64_t n, int width)
+{
+    return (n + width - 1) / width;
+}
+
+static int64_t rel_bias_row(const attn_parts *p)
+{
+    return p->a->n_query + p->a->n_key - 1 + p->k->nr;
+}
+
+int64_t attn_parts_keys(const attn_parts *p)
+{
+    return p->packed ? panels_of(p->a->n_key, p->k->mr) * p->k->mr * p->a->n_kv_head * p->a->d_qk : 0;
+}
+
+int64_t attn_parts_values(const attn_parts *p)
+{
+    return p->packed && p->a->out && p->a->v ? p->a->n_key * p->a->n_kv_head * panels_of(p->a->d_v, p->k->mr) * p->k->mr : 0;
+}
+
+int64_t attn_parts_bias(const attn_parts *p)
+{
+    return p->a->rel_bias ? rel_bias_row(p) * p->a->n_head : 0;
+}
+
+/* Item: one panel of mr keys, and the same keys' values, of one key/value head. */
+static void pack_keys_values(void *ud, int64_t item, int thread)
+{
+    const attn_parts *j = ud;
+    const attn_args *a = j->a;
+    int mr = j->k->mr;
+    int64_t panels = panels_of(a->n_key, mr), kv = item / panels, p = item % panels;
+    int64_t key = p * mr, v_panels = panels_of(a->d_v, mr);
+    int n = (int)(a->n_key - key < mr ? a->n_key - key : mr);
+    (void)thread;
+
+    float *keys = j->keys + (kv * panels + p) * a->d_qk * mr;
+    j->k->interleave(keys, mr, a->k + key * a->ldk + kv * a->d_qk, a->ldk, n, a->d_qk);
+    if (a->prec == PRECISION_BF16)
+        j->k->round_bf16(keys, (int64_t)a->d_qk * mr);
+
+    for (int64_t vp = 0; vp < v_panels && j->values; vp++) {
+        int64_t first = vp * mr, width = a->d_v - first < mr ? a->d_v - first : mr;
+        float *dst = j->values + ((kv * v_panels + vp) * a->n_key + key) * mr;
+        for (int i = 0; i < n; i++, dst += mr) {
+            memcpy(dst, a->v + (key + i) * a->ldv + kv * a->d_v + first, (size_t)width * sizeof *dst);
+            for (int64_t c = width; c < mr; c++)
+                dst[c] = 0;
+            if (a->prec == PRECISION_BF16)
+                j->k->round_bf16(dst, width);
+        }
+    }
+}
+
+/* Lanes are queries, and the bias falls with the query: turned round, one load has it for a whole block.
+ * Element n_key - 1 - key + query of a head's row; zeros behind it for the columns that hold no query. */
+static void turn_rel_bias(const attn_parts *p)
+{
+    const attn_args *a = p->a;
+    int64_t n = a->n_query + a->n_key - 1, row = rel_bias_row(p);
+    for (int head = 0; head < a->n_head; head++) {
+        const float *from = a->rel_bias + head * n;
+        float *to = p->rel_bias + head * row;
+        for (int64_t i = 0; i < n; i++)
+            to[i] = from[n - 1 - i];
+        memset(to + n, 0, (size_t)p->k->nr * sizeof *to);
+    }
+}
+
+void attn_parts_pack(const attn_parts *p, pool *threads)
+{
+    attn_parts copy = *p;
+    if (p->rel_bias)
+        turn_rel_bias(p);
+    if (p->packed)
+        pool_run(threads, panels_of(p->a->n_key, p->k->mr) * p->a->n_kv_head, pack_keys_values, &copy);
+}
+
+void attn_block_begin(attn_block *b, const attn_parts *p, int64_t q0, int nq)
+{
+    const attn_args *a = p->a;
+    b->q0 = q0;
+    b->n_query = nq;
+    for (int i = 0; i < p->k->nr; i++) {
+        int64_t pos = a->pos0 + q0 + i;
+        b->qpos[i] = pos;
+        b->lo[i] = 0;
+        b->hi[i] = a->n_key;
+        if (i >= nq) {
+            b->hi[i] = 0;
+            continue;
+        }
+        if (a->causal && pos + 1 < b->hi[i])
+            b->hi[i] = pos + 1;
+        if (a->window > 0 && pos - a->window + 1 > 0)
+            b->lo[i] = pos - a->window + 1;
+        if (a->window > 0 && !a->causal && pos + a->window < b->hi[i])
+            b->hi[i] = pos + a->window;
+        if (b->lo[i] > b->hi[i])
+            b->lo[i] = b->hi[i];
+    }
+    /* Bounds move up with the query. */
+    b->k0 = b->lo[0] / p->k->mr * p->k->mr;
+    b->k1 = b->hi[nq - 1];
+}
+
+static void form_scores(const attn_block *b, const attn_parts *j, int head, float *scores, float *query)
+{
+    const attn_args *a = j->a;
+    int nr = j->k->nr, mr = j->k->mr;
+    int64_t kv = head / (a->n_head / a->n_kv_head);
+    const float *q = a->q + b->q0 * a->ldq + (int64_t)head * a->d_qk;
+
+    if (!j->packed) {
+        for (int64_t key = b->k0; key < b->k1; key++)
+            for (int i = 0; i < nr; i++)
+                scores[key * nr + i] = i < b->n_query ? j->k->dot(q + i * a->ldq, a->k + key * a->ldk + kv * a->d_qk,
+                                                                  a->d_qk) : 0;
+        return;
+    }
+    j->k->interleave(query, nr, q, a->ldq, b->n_query, a->d_qk);
+    if (a->prec == PRECISION_BF16)
+        j->k->round_bf16(query, (int64_t)a->d_qk * nr);
+    int64_t panels = panels_of(a->n_key, mr);
+    for (int64_t p = b->k0 / mr; p * mr < b->k1; p++) {
+        int m = (int)(a->n_key - p * mr < mr ? a->n_key - p * mr : mr);
+        j->k->gemm_micro(a->d_qk, j->keys + (kv * panels + p) * a->d_qk * mr, query, scores + p * mr * nr, nr, m, nr);
+    }
+}
+
+static bool has_extras(const attn_args *a)
+{
+    return a->softcap > 0 || a->key_bias || a->rel_bias;
+}
+
+/* Soft-cap and biases of the same rows of the panel; the scale is in them afterwards. */
+static void finish_scores(const attn_block *b, const attn_parts *j, int head, float *scores)
+{
+    const attn_args *a = j->a;
+    score_block sb = {
+        .s = scores + b->k0 * j->k->nr, .scale = a->scale, .n_key = b->k1 - b->k0, .n_query = b->n_query,
+        .softcap = a->softcap,
+    };
+    if (a->key_bias)
+        sb.key_bias = a->key_bias + head * a->n_key + b->k0;
+    if (a->rel_bias)
+        sb.rel_bias = j->rel_bias + head * rel_bias_row(j) + a->n_key - 1 - b->k0 + b->q0;
+    j->k->score_columns(&sb);
+}
+
+/* Statistics of weights that an edit has changed, query by query, keys in increasing order. */
+static void restate(const attn_tile *t, const int64_t *qpos, const softmax_block *sm)
+{
+    for (int i = 0; i < (int)t->n_query; i++) {
+        double entropy = 0, distance = 0;
+        float most = 0;
+        for (int64_t key = t->visible_lo[i]; key < t->visible_hi[i]; key++) {
+            float p = attn_tile_at(t, t->q0 + i, key);
+            int64_t d = qpos[i] - key;
+            entropy -= p > 0 ? (double)p * log((double)p) : 0;
+            distance += (double)p * (double)(d < 0 ? -d : d);
+            most = p > most ? p : most;
+        }
+        if (sm->entropy)
+            sm->entropy[i] = (float)entropy;
+        if (sm->distance)
+            sm->distance[i] = (float)distance;
+        if (sm->maximum)
+            sm->maximum[i] = most;
+    }
+}
+
+void attn_block_weights(attn_block *b, const attn_parts *p, int head, int chunk, float *scores, float *query)
+{
+    const attn_args *a = p->a;
+    int nr = p->k->nr;
+    bool extras = has_extras(a);
+    form_scores(b, p, head, scores, query);
+    if (extras)
+        finish_scores(b, p, head, scores);
+
+    int64_t lo_rel[GEMM_MAX_NR], hi_rel[GEMM_MAX_NR], qpos_rel[GEMM_MAX_NR];
+    for (int i = 0; i < nr; i++) {
+        bool empty = b->lo[i] >= b->hi[i];
+        lo_rel[i] = empty ? 0 : b->lo[i] - b->k0;
+        hi_rel[i] = empty ? 0 : b->hi[i] - b->k0;
+        qpos_rel[i] = b->qpos[i] - b->k0;
+    }
+    float *from = scores + b->k0 * nr;
+    softmax_block sm = {
+        .s = from, .scale = extras ? 1 : a->scale, .n_key = b->k1 - b->k0, .key0 = b->k0, .n_total = a->n_key,
+        .lo = lo_rel, .hi = hi_rel, .qpos = qpos_rel, .sink = a->sinks ? a->sinks + head : NULL, .sink_weight = b->sink,
+        .lse = b->lse,
+        .entropy = b->need & ATTN_NEED_ENTROPY ? b->entropy : NULL,
+        .maximum = b->need & ATTN_NEED_MAX ? b->maximum : NULL,
+        .distance = b->need & ATTN_NEED_DISTANCE ? b->distance : NULL,
+    };
+    p->k->softmax_columns(&sm);
+    if (!a->edit || !a->edit->heads[head])
+        return;
+    const attn_tile t = {
+        .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = b->q0, .n_query = b->n_query,
+        .k0 = b->k0, .n_key = b->k1 - b->k0, .pos0 = a->pos0, .visible_lo = b->lo, .visible_hi = b->hi, .probs = from,
+        .q_stride = 1, .k_stride = nr,
+    };
+    a->edit->weights(a->edit->ud, &t, from);
+    restate(&t, b->qpos, &sm);
+}

@@ -1,0 +1,58 @@
+/* What attention() and attention_panels() share: packed keys, scores and softmax of a block of queries. */
+#ifndef ATTNSCOPE_COMPUTE_ATTENTION_PARTS_H
+#define ATTNSCOPE_COMPUTE_ATTENTION_PARTS_H
+
+#include "compute/attention.h"
+#include "compute/kernels.h"
+
+struct attn_scratch {
+    pool *pool;
+    float *keys, *values;   /* packed: [n_kv_head][panels][d_qk][mr], [n_kv_head][panels][n_key][mr] */
+    size_t keys_len, values_len;
+    float *panels;          /* of the threads */
+    size_t panel_len;
+    float *rel_bias;        /* see attn_turn_rel_bias */
+    size_t rel_bias_len;
+};
+
+/* One attention with its operands as the inner kernels read them; the buffers belong to the scratch memory. */
+typedef struct attn_parts {
+    const attn_args *a;
+    const kernels *k;
+    bool packed;            /* false: few queries read keys and values where they are */
+    float *keys, *values;   /* NULL when not packed; values NULL where they are not wanted */
+    float *rel_bias;        /* NULL when the attention has none */
+} attn_parts;
+
+/* A block of at most nr queries.  Statistics are there when they were needed. */
+typedef struct attn_block {
+    int64_t q0, k0, k1;     /* keys k0 .. k1 - 1: those that any of the queries sees, k0 a multiple of mr */
+    int n_query;
+    unsigned need;          /* ATTN_NEED_* */
+    int64_t lo[GEMM_MAX_NR], hi[GEMM_MAX_NR], qpos[GEMM_MAX_NR];
+    float lse[GEMM_MAX_NR], entropy[GEMM_MAX_NR], maximum[GEMM_MAX_NR], distance[GEMM_MAX_NR], sink[GEMM_MAX_NR];
+} attn_block;
+
+/* Queries of a chunk (but the last): a multiple of GEMM_MAX_NR. */
+int64_t attn_chunk_length(int64_t n_query);
+
+/* Make *buffer hold copies * rows * cols floats at least; *have counts rows * cols.  What was in it is lost. */
+int attn_grow(float **buffer, size_t *have, int64_t rows, int64_t cols, int copies, err *e);
+
+/* p->a, p->k and p->packed. */
+void attn_parts_begin(attn_parts *p, const attn_args *a);
+/* Floats of the buffers that p needs; 0 where it needs none (values: for an output only). */
+int64_t attn_parts_keys(const attn_parts *p);
+int64_t attn_parts_values(const attn_parts *p);
+int64_t attn_parts_bias(const attn_parts *p);
+/* Fill the buffers that are set. */
+void attn_parts_pack(const attn_parts *p, pool *threads);
+
+/* What the queries q0 .. q0 + nq - 1 may see: the block's geometry. */
+void attn_block_begin(attn_block *b, const attn_parts *p, int64_t q0, int nq);
+/* Their weights in one head, into rows k0 .. k1 - 1 of scores [n_key, nr] (rows up to the next multiple of mr are
+ * written too), an edit applied; cells that are masked and columns without a query become 0.  query: room for
+ * [d_qk, nr]. */
+void attn_block_weights(attn_block *b, const attn_parts *p, int head, int chunk, float *scores, float *query);
+
+#endif
