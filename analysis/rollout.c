@@ -134,25 +134,29 @@ int rollout_step(runtime *run, const attn_args *a, bool residual, double *r, err
 
 int rollout_uniform_step(const attn_args *a, bool residual, double *r, err *e)
 {
-    int64_t n = a->n_query, lo, hi;
+    int64_t n = a->n_query, lo, hi, rows = 0;
     double *change = mem_array((size_t)n + 1, sizeof *change, e), sum = 0;
-    if (!change)
-        return ERR_RESOURCE;
-    for (int64_t i = 0; i < n; i++) {
+    int64_t *opened = mem_array((size_t)n + 1, sizeof *opened, e);
+    int rc = change && opened ? 0 : ERR_RESOURCE;
+    for (int64_t i = 0; i < n && !rc; i++) {
         attn_visible(a, i, &lo, &hi);
-        if (lo >= hi)
+        if (lo >= hi || r[i] == 0)
             continue;
         double part = r[i] / (residual ? 2 : 1) / (double)(hi - lo);
         change[lo] += part;
         change[hi] -= part;
+        opened[lo]++;
+        opened[hi]--;
     }
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < n && !rc; i++) {
         attn_visible(a, i, &lo, &hi);
-        sum += change[i];
+        rows += opened[i];
+        sum = rows ? sum + change[i] : 0; /* a key that no row sees gets nothing, not what rounding leaves */
         r[i] = sum + (residual ? r[i] / (lo < hi ? 2 : 1) : 0);
     }
     free(change);
-    return 0;
+    free(opened);
+    return rc;
 }
 
 /* ---- the matrix ---- */

@@ -4,6 +4,7 @@ command_sources = \
 	cli/commands/bench.c \
 	cli/commands/calibrate.c \
 	cli/commands/census.c \
+	cli/commands/compare.c \
 	cli/commands/convert.c \
 	cli/commands/copy.c \
 	cli/commands/divergence.c \
@@ -35,6 +36,7 @@ command_sources = \
 	cli/commands/tensors.c \
 	cli/commands/tokenize.c \
 	cli/commands/top.c \
+	cli/commands/track.c \
 	cli/commands/verify.c \
 	cli/commands/vhd.c \
 	cli/commands/view.c \
@@ -45,6 +47,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/chat_input.c \
 	cli/command.c \
 	cli/command_util.c \
+	cli/compare_table.c \
 	cli/complete.c \
 	cli/complete_sources.c \
 	cli/dispatch.c \
@@ -93,6 +96,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/run_summary.c \
 	cli/sampler.c \
 	cli/script.c \
+	cli/second_model.c \
 	cli/session.c \
 	cli/settings.c \
 	cli/shell.c \
@@ -118,7 +122,7 @@ libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/end_tokens.h cli/ne
 	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/run_sink.h cli/run_summary.h cli/sampler.h cli/session.h cli/tokenize_cases.h \
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \
 	cli/text_width.h cli/token_ids.h
-libattnscope_a_SOURCES += cli/patch_pairs.h cli/patch_table.h
+libattnscope_a_SOURCES += cli/compare_table.h cli/patch_pairs.h cli/patch_table.h cli/second_model.h
 
 registry/commands.inc: Makefile build-aux/registry.sh
 	$(REGISTRY) COMMAND $(command_sources) > $@

@@ -7,6 +7,7 @@ cmocka_tests = \
 	tests/test_attention \
 	tests/test_attention_kinds \
 	tests/test_attention_panels \
+	tests/test_attribution \
 	tests/test_audio \
 	tests/test_base_core \
 	tests/test_base_files \

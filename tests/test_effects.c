@@ -148,10 +148,10 @@ static void text_done(void *ud)
 /* Cosines of what an observer sees, in double. */
 typedef struct following { double x[N_TEXT * 512]; double sum[2][LAYERS]; int64_t width; } following;
 
-static int see_hidden(void *ud, attn_kind stack, int layer, const float *x, int64_t n, int64_t width, err *e)
+static int see_hidden(void *ud, attn_kind kind, int layer, const float *x, int64_t n, int64_t width, err *e)
 {
     following *f = ud;
-    (void)stack;
+    (void)kind;
     (void)layer;
     (void)e;
     assert_true(n * width <= N_TEXT * 512);

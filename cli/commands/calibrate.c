@@ -72,6 +72,17 @@ static int make_settings(calibration *c, err *e)
     return rc;
 }
 
+/* A measure that nothing will give a value to. */
+static int check_keep_by(const calibration *c, err *e)
+{
+    const char *name = params_str(c->a->p, "keep-by");
+    bool of_trials = name && !strcmp(name, "recall");
+    if (!name || (of_trials ? c->in.trials.n : c->in.n_text))
+        return 0;
+    err_set(e, ERR_USAGE, "there is no %s to decide by", name);
+    return err_hint(e, of_trials ? "give needle trials with --trials" : "give texts with --prompts or --builtin");
+}
+
 static int prepare(calibration *c, err *e)
 {
     const params *p = c->a->p;
@@ -85,6 +96,8 @@ static int prepare(calibration *c, err *e)
         rc = head_choose(&c->heads, &c->n_head, c->s, c->a, c->lm->m, true, e);
     if (!rc)
         rc = effect_input_read(&c->in, c->s, c->a, c->lm, e);
+    if (!rc)
+        rc = check_keep_by(c, e);
     if (!rc)
         rc = edit_plan_new(&c->plan, c->lm->m, e);
     return rc ? rc : make_settings(c, e);
@@ -115,18 +128,13 @@ static int unit(void *ud, experiment *x, int64_t i, err *e)
 /* ---- what it prints ---- */
 
 /* Which measure decides: --keep-by, else accuracy, or recall where there are only trials. */
-static int deciding(const calibration *c, const bool any[N_MEASURE], int *out, err *e)
+static int deciding(const calibration *c)
 {
     const char *name = params_str(c->a->p, "keep-by");
-    for (*out = 0; name && *out < N_MEASURE; (*out)++)
-        if (!strcmp(effect_measures[*out].name, name))
-            break;
-    if (!name)
-        *out = any[1] ? 1 : 2;
-    if (any[*out])
-        return 0;
-    err_set(e, ERR_USAGE, "the run has no %s to decide by", effect_measures[*out].name);
-    return err_hint(e, *out == 2 ? "give needle trials with --trials" : "give texts with --prompts or --builtin");
+    int by = 0;
+    while (name && strcmp(effect_measures[by].name, name) != 0)
+        by++;
+    return name ? by : c->in.n_text ? 1 : 2;
 }
 
 static int say_kept(const calibration *c, const head_change *rows, int by, err *e)
@@ -160,9 +168,7 @@ static int report_each(const calibration *c, const effect_view *v, err *e)
     head_change *rows = NULL;
     bool any[N_MEASURE] = {false};
     table *t = NULL;
-    int by = 0, rc = head_changes_load(&rows, any, v, c->lm->m->main->kind, c->heads, c->n_head, NO_INDEX, e);
-    if (!rc)
-        rc = deciding(c, any, &by, e);
+    int by = deciding(c), rc = head_changes_load(&rows, any, v, c->lm->m->main->kind, c->heads, c->n_head, NO_INDEX, e);
     for (int i = 0; i < c->n_head && !rc; i++)
         rows[i].order = by == 0 ? -rows[i].change[0].mean : rows[i].change[by].mean;
     if (!rc) {
