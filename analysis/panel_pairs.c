@@ -6,16 +6,24 @@
  * those over tiles double, and their order depends on neither threads nor the number of heads. */
 enum { TILE = 64, GROUP = 32, COLUMNS = ATTN_PANEL_COLUMNS };
 
+/* Columns without a query hold next to nothing (less than 1e-35). */
+static double column_sum(const float *out, int first)
+{
+    enum { WAYS = 8 }; /* one after another the additions would wait for each other */
+    double part[WAYS] = {first ? -(double)out[0] : 0};
+    for (int c = 0; c < COLUMNS; c += WAYS)
+        for (int i = 0; i < WAYS; i++)
+            part[i] += (double)out[c + i];
+    return ((part[0] + part[4]) + (part[1] + part[5])) + ((part[2] + part[6]) + (part[3] + part[7]));
+}
+
 /* out [n_b][COLUMNS]: sums of head a with heads b .. b + n_b - 1. */
 static void add(double *total, double *rows, const attn_panels *p, const float *out, int a, int b, int n_b, int first)
 {
     int64_t at = pair_index(p->n_head, a, b);
     for (int j = 0; j < n_b; j++, at++, out += COLUMNS) {
-        double sum = 0;
-        for (int c = first; c < p->n_query && total; c++)
-            sum += (double)out[c];
         if (total)
-            total[at] += sum;
+            total[at] += column_sum(out, first);
         for (int c = 0; c < COLUMNS && rows; c++)
             rows[at * COLUMNS + c] += (double)out[c];
     }

@@ -30,6 +30,7 @@ metric_sources = \
 	analysis/metrics/entropy_normalised.c \
 	analysis/metrics/first_k_mass.c \
 	analysis/metrics/flow.c \
+	analysis/metrics/flexprefill.c \
 	analysis/metrics/gate_closed.c \
 	analysis/metrics/gate_mean.c \
 	analysis/metrics/gate_norm.c \
@@ -184,7 +185,8 @@ libattnscope_a_SOURCES += analysis/experiments/task.h analysis/experiments/task_
 	analysis/porter.h analysis/retrieval.h analysis/rouge.h analysis/trials.h
 
 # Heads against heads.
-libattnscope_a_SOURCES += analysis/cluster.c analysis/cluster.h analysis/cluster_plane.c analysis/head_jsd.c analysis/head_jsd.h analysis/layer_panels.c analysis/layer_panels.h \
+libattnscope_a_SOURCES += analysis/cluster.c analysis/cluster.h analysis/cluster_plane.c analysis/head_jsd.c analysis/head_jsd.h analysis/head_rows.c \
+	analysis/head_rows.h analysis/layer_panels.c analysis/layer_panels.h \
 	analysis/panel_pairs.c analysis/panel_pairs.h analysis/vhd.c analysis/vhd.h
 
 registry/metrics.inc: Makefile build-aux/registry.sh

@@ -238,6 +238,30 @@ static int print_jsd(const compare_report *r, const shown *v, int64_t top, err *
     return rc;
 }
 
+/* Changes of a metric of tokens, their mean in each prompt. */
+static int token_changes(stats *out, const compare_report *r, const char *name, attn_kind kind, err *e)
+{
+    const cell bind[] = {cell_int(r->first), cell_int(r->second), cell_text(name), cell_text(r->suffix),
+                         cell_text(attn_kind_name(kind))};
+    table *t = NULL;
+    int rc = store_query(r->st, &t,
+        "SELECT avg(b.value - a.value) FROM unit u JOIN unit w ON w.run_id = ?2 AND w.prompt_index = u.prompt_index"
+        " AND w.prompt_id = u.prompt_id JOIN metric m ON m.name = ?3 JOIN metric k ON k.name = ?3 || ?4"
+        " JOIN site s ON s.kind = ?5 AND s.layer IS NULL JOIN value a ON a.unit_id = u.id AND a.metric_id = m.id AND"
+        " a.site_id = s.id JOIN value b ON b.unit_id = w.id AND b.metric_id = k.id AND b.site_id = a.site_id"
+        " AND b.position = a.position WHERE u.run_id = ?1 AND u.status = 'done' AND w.status = 'done'"
+        " GROUP BY u.id ORDER BY u.prompt_index", bind, 5, e);
+    if (rc)
+        return rc;
+    double *x = mem_array((size_t)t->n_row + 1, sizeof *x, e);
+    for (int64_t i = 0; x && i < t->n_row; i++)
+        x[i] = cell_number(table_cell(t, i, 0));
+    rc = x && t->n_row ? stats_of(out, x, t->n_row, r->seed, e) : x ? 0 : ERR_RESOURCE;
+    free(x);
+    table_free(t);
+    return rc;
+}
+
 /* One line a metric and kind: places from i to end. */
 static int put_metric(table *t, const compare_report *r, const paired *p, int64_t n, err *e)
 {
@@ -253,13 +277,16 @@ static int put_metric(table *t, const compare_report *r, const paired *p, int64_
         if (fabs(p[i].mean) > fabs(most->mean))
             most = &p[i];
     }
-    int rc = stats_of(&st, most->change, most->n, r->seed, e);
+    bool of_tokens = p->head.layer == NO_INDEX && n > 1;
+    int rc = of_tokens ? token_changes(&st, r, p->metric, p->head.kind, e) : stats_of(&st, most->change, most->n, r->seed, e);
     cell *row = rc ? NULL : table_row(t, e);
     if (!row)
         return rc ? rc : ERR_RESOURCE;
     place_name(name, most->head);
     strbuf_puts(&at, name);
-    if (most->position != NO_INDEX)
+    if (of_tokens)
+        strbuf_puts(&at, ", mean");
+    else if (most->position != NO_INDEX)
         strbuf_printf(&at, " %" PRId64, most->position);
     row[1] = cell_int(n);
     row[2] = cell_real(first / (double)n);
@@ -292,7 +319,8 @@ static int print_metrics(const compare_report *r, const shown *v, err *e)
         rc = put_metric(t, r, &s->p[i], end - i, e);
     }
     strbuf b = {0};
-    strbuf_puts(&b, "metrics: second less first, mean over the prompts; the place where it is largest, with its 95 % interval:\n");
+    strbuf_puts(&b, "metrics: second less first, mean over the prompts; the place where it is largest (of tokens: their mean), "
+                    "with its 95 % interval:\n");
     if (!rc)
         rc = output_flush(r->s->out, &b, e);
     if (!rc)

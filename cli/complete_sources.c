@@ -65,6 +65,8 @@ static void add_topics(word_list *out)
 {
     add_commands(out);
     add_metrics(out);
+    for (int i = 0; edits[i]; i++)
+        word_list_add(out, edits[i]->name);
     add_figures(out);
     for (const help_topic *t = help_topics; t->name; t++)
         word_list_add(out, t->name);
@@ -140,7 +142,7 @@ static void add_isas(word_list *out)
 /* False: file names. */
 static bool add_source(word_list *out, const session *s, const char *source)
 {
-    static const char *const lists[] = {"metrics", "figures", "commands", "readers", "families", "isas",
+    static const char *const lists[] = {"metrics", "edits", "figures", "commands", "readers", "families", "isas",
                                         "settings", NULL};
     if (!strcmp(source, "models") || !strcmp(source, "files"))
         return false;

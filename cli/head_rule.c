@@ -156,6 +156,7 @@ static int load(scored **out, int *n, const rule *r, const model *m, store *st, 
     const cell bind[] = {cell_int(run), cell_text(r->metric), cell_index(position)};
     table *t = NULL;
     rc = store_query(st, &t, "SELECT head_name, avg(value) FROM head_value WHERE run = ?1 AND metric = ?2 AND position IS ?3"
+                     " AND prompt NOT IN (SELECT prompt FROM value_list WHERE run = ?1 AND metric = 'success' AND value = 0)"
                      " GROUP BY kind, layer, head ORDER BY kind, layer, head", bind, 3, e);
     if (rc)
         return rc;
@@ -173,8 +174,11 @@ static int load(scored **out, int *n, const rule *r, const model *m, store *st, 
     *n = (int)t->n_row;
     table_free(t);
     if (!rc && *n == 0) {
-        err_set(e, ERR_USAGE, "run %" PRId64 " has no %s at position %" PRId64, run, r->metric, position);
-        rc = err_hint(e, "`sql` shows: select distinct position from head_value where metric = '%s'", r->metric);
+        bool anywhere = position == NO_INDEX;
+        err_set(e, ERR_USAGE, anywhere ? "no trial of run %" PRId64 " succeeded: its %s does not count"
+                                       : "run %" PRId64 " has no %s at that position", run, r->metric);
+        rc = err_hint(e, anywhere ? "choose heads by name, or by another run with --run"
+                                  : "`sql` shows: select distinct position from head_value");
     }
     if (rc)
         free(s);

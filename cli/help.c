@@ -141,6 +141,30 @@ int help_metric(FILE *f, const metric *m, err *e)
     return finish(f, &b, e);
 }
 
+int help_edit(FILE *f, const edit *x, err *e)
+{
+    int width = page_width();
+    strbuf b = {0};
+    put_field(&b, "edit", x->name, width);
+    put_field(&b, "of", x->target == EDIT_HEADS ? "heads" : "layers", width);
+    put_field(&b, "what", x->summary, width);
+    put_field(&b, "definition", x->definition, width);
+    put_field(&b, "decoding", x->decoding, width);
+    put_field(&b, "source", x->source, width);
+    if (x->params)
+        strbuf_puts(&b, "\nValues\n");
+    for (const param *r = x->params; r && r->name; r++) {
+        strbuf label = {0}, text = {0};
+        strbuf_printf(&label, "%s=%s", r->name, r->value);
+        help_option_text(&text, r);
+        help_entry(&b, strbuf_str(&label), strbuf_str(&text), 2, 26, width);
+        b.failed = b.failed || label.failed || text.failed;
+        strbuf_free(&label);
+        strbuf_free(&text);
+    }
+    return finish(f, &b, e);
+}
+
 int help_figure(FILE *f, const figure *fig, err *e)
 {
     int width = page_width();

@@ -1,9 +1,10 @@
-/* Help: the overview, one command, one metric or figure, the man page and completion for bash, all from the
+/* Help: the overview, one command, one metric, edit or figure, the man page and completion for bash, all from the
  * tables that the program runs on. */
 #ifndef ATTNSCOPE_CLI_HELP_H
 #define ATTNSCOPE_CLI_HELP_H
 
 #include <stdio.h>
+#include "analysis/edit.h"
 #include "analysis/metric.h"
 #include "base/strbuf.h"
 #include "cli/command.h"
@@ -12,6 +13,7 @@
 int help_overview(FILE *f, err *e);
 int help_command(FILE *f, const command *c, err *e);
 int help_metric(FILE *f, const metric *m, err *e);
+int help_edit(FILE *f, const edit *x, err *e);
 int help_figure(FILE *f, const figure *fig, err *e);
 int help_topic_text(FILE *f, const char *title, const char *text, err *e);
 /* attnscope(1) in man(7). */

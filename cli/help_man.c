@@ -130,6 +130,25 @@ static void put_commands(strbuf *b)
     }
 }
 
+static void put_edits(strbuf *b)
+{
+    strbuf_puts(b, ".SH EDITS\n");
+    for (int i = 0; edits[i]; i++) {
+        const edit *x = edits[i];
+        strbuf_puts(b, ".TP\n.B ");
+        put_string(b, x->name);
+        strbuf_putc(b, '\n');
+        put_string(b, x->summary);
+        strbuf_puts(b, ".\n");
+        put_string(b, x->definition);
+        strbuf_puts(b, ".\nDecoding: ");
+        put_string(b, x->decoding);
+        strbuf_puts(b, ".\nSource: ");
+        put_string(b, x->source);
+        strbuf_puts(b, ".\n");
+    }
+}
+
 static void put_metrics(strbuf *b)
 {
     strbuf_puts(b, ".SH METRICS\n");
@@ -206,6 +225,7 @@ int help_man(FILE *f, err *e)
         strbuf_free(&text);
     }
     put_metrics(&b);
+    put_edits(&b);
     put_figures(&b);
     for (const help_topic *t = help_topics; t->name; t++) {
         put_heading(&b, ".SH", t->title);

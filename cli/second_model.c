@@ -56,3 +56,12 @@ int second_model_tokens(const loaded_model *second, const loaded_model *first, c
     prompt_free(&own);
     return rc;
 }
+
+prompt_rules comparing_rules(const params *p)
+{
+    prompt_rules rules = prompt_rules_of(p);
+    bool builtin = !params_str(p, "prompts") && !prompt_options_given(p);
+    if (builtin && !params_given(p, "truncate"))
+        rules.truncate = 64;
+    return rules;
+}

@@ -14,4 +14,8 @@ int second_model_open(loaded_model **out, session *s, const command_args *a, con
 int second_model_tokens(const loaded_model *second, const loaded_model *first, const prompt_request *q, const prompt_rules *rules,
                         const prompt_input *in, err *e);
 
+/* The rules of the options, of the built-in prompts the first 64 tokens unless --truncate says otherwise: each has as many,
+ * and values of different lengths do not compare. */
+prompt_rules comparing_rules(const params *p);
+
 #endif

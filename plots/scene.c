@@ -76,6 +76,100 @@ void scene_raster(scene *s, const rgb *pixels, int64_t rows, int64_t cols, doubl
     it->at = (box){x, y, (double)cols * cell_w * s->page.px, (double)rows * cell_h * s->page.px};
 }
 
+/* A path or an area with its points and the box around them; NULL when there is nothing to add. */
+static scene_item *new_shape(scene *s, scene_kind kind, const scene_point *points, int64_t n)
+{
+    scene_point *copy = n > 1 ? scene_alloc(s, (size_t)n, sizeof *copy) : NULL;
+    scene_item *it = copy ? new_item(s, kind) : NULL;
+
+    if (!it)
+        return NULL;
+    memcpy(copy, points, (size_t)n * sizeof *copy);
+    it->points = copy;
+    it->n_points = n;
+    double x0 = copy[0].x, x1 = x0, y0 = copy[0].y, y1 = y0;
+    for (int64_t i = 1; i < n; i++) {
+        x0 = fmin(x0, copy[i].x);
+        x1 = fmax(x1, copy[i].x);
+        y0 = fmin(y0, copy[i].y);
+        y1 = fmax(y1, copy[i].y);
+    }
+    it->at = (box){x0, y0, x1 - x0, y1 - y0};
+    return it;
+}
+
+void scene_path(scene *s, const scene_point *points, int64_t n, line_style style)
+{
+    scene_item *it = new_shape(s, SCENE_PATH, points, n);
+
+    if (it)
+        it->line = style;
+}
+
+void scene_area(scene *s, const scene_point *points, int64_t n, rgb colour, double opacity)
+{
+    scene_item *it = n > 2 ? new_shape(s, SCENE_AREA, points, n) : NULL;
+
+    if (it) {
+        it->colour = colour;
+        it->opacity = opacity;
+    }
+}
+
+/* Outlines in units of half a marker, of about equal area. */
+static int marker_outline(scene_point *out, marker shape)
+{
+    static const scene_point square[] = {{-.86, -.86}, {.86, -.86}, {.86, .86}, {-.86, .86}};
+    static const scene_point triangle[] = {{0, -1.16}, {1.08, .72}, {-1.08, .72}};
+    static const scene_point diamond[] = {{0, -1.2}, {1.2, 0}, {0, 1.2}, {-1.2, 0}};
+    enum { ROUND = 24 };
+
+    switch (shape) {
+    case MARKER_SQUARE:
+        memcpy(out, square, sizeof square);
+        return 4;
+    case MARKER_DIAMOND:
+        memcpy(out, diamond, sizeof diamond);
+        return 4;
+    case MARKER_TRIANGLE:
+    case MARKER_DOWN:
+        memcpy(out, triangle, sizeof triangle);
+        for (int i = 0; i < 3 && shape == MARKER_DOWN; i++)
+            out[i].y = -out[i].y;
+        return 3;
+    case MARKER_CIRCLE:
+        for (int i = 0; i < ROUND; i++)
+            out[i] = (scene_point){cos(2 * M_PI * i / ROUND), sin(2 * M_PI * i / ROUND)};
+        return ROUND;
+    case MARKER_CROSS:
+    case MARKER_PLUS:
+    case MARKER_COUNT:
+        break;
+    }
+    return 0;
+}
+
+void scene_marker(scene *s, marker shape, scene_point at, double size, rgb colour, rgb fill)
+{
+    scene_point p[24];
+    double half = size / 2;
+    line_style outline = {.width = 0.2 * size, .colour = colour, .closed = true};
+    int n = marker_outline(p, shape);
+
+    for (int i = 0; i < n; i++)
+        p[i] = (scene_point){at.x + half * p[i].x, at.y + half * p[i].y};
+    if (n) {
+        scene_area(s, p, n, fill, 1);
+        scene_path(s, p, n, outline);
+        return;
+    }
+    double a = shape == MARKER_PLUS ? 1.1 * half : 0.85 * half, b = shape == MARKER_PLUS ? 0 : a;
+    outline.closed = false;
+    outline.width = 0.26 * size;
+    scene_path(s, (scene_point[]){{at.x - a, at.y - b}, {at.x + a, at.y + b}}, 2, outline);
+    scene_path(s, (scene_point[]){{at.x - b, at.y + a}, {at.x + b, at.y - a}}, 2, outline);
+}
+
 static double aligned(double at, double extent, align a)
 {
     return a == ALIGN_LOW ? at : a == ALIGN_MIDDLE ? at - extent / 2 : at - extent;

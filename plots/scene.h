@@ -1,5 +1,5 @@
-/* A scene: what is on the page, as a flat list of filled boxes, lines of text and rasters.  Recipes build
- * it; writers (PNG, SVG, PDF) draw it; tests look into it.  Lengths are points from the page's top left
+/* A scene: what is on the page, as a flat list of filled boxes, lines of text, rasters, stroked lines and
+ * filled polygons.  Recipes build it; writers (PNG, SVG, PDF) draw it; tests look into it.  Lengths are points from the page's top left
  * corner, y downwards. */
 #ifndef ATTNSCOPE_PLOTS_SCENE_H
 #define ATTNSCOPE_PLOTS_SCENE_H
@@ -23,12 +23,31 @@ typedef struct text_style {
 /* Which point of the text's box a position means. */
 typedef enum align { ALIGN_LOW, ALIGN_MIDDLE, ALIGN_HIGH } align; /* left / centre / right, top / ... */
 
-typedef enum scene_kind { SCENE_FILL, SCENE_TEXT, SCENE_RASTER } scene_kind;
+typedef struct scene_point { double x, y; } scene_point;
+
+/* How a line is stroked: joins are round, ends and dashes are cut square. */
+enum { SCENE_DASHES = 4 };
+typedef struct line_style {
+    double width;                 /* points */
+    rgb colour;
+    double dash[SCENE_DASHES];    /* [n_dash] points: on, off, on, off */
+    int n_dash;                   /* 0: solid; else even */
+    bool closed;                  /* the last point is joined to the first */
+} line_style;
+
+/* Shapes of about equal weight that stay apart in grey. */
+typedef enum marker {
+    MARKER_CIRCLE, MARKER_SQUARE, MARKER_TRIANGLE, MARKER_DIAMOND, MARKER_DOWN, MARKER_CROSS, MARKER_PLUS, MARKER_COUNT
+} marker;
+
+/* A PNG is drawn in three sweeps, each in the order of the items: boxes and rasters, then lines and polygons, then
+ * text.  SVG and PDF know one order alone: recipes add items in the order of the sweeps. */
+typedef enum scene_kind { SCENE_FILL, SCENE_TEXT, SCENE_RASTER, SCENE_PATH, SCENE_AREA } scene_kind;
 
 typedef struct scene_item {
     scene_kind kind;
     box at;
-    rgb colour;            /* FILL */
+    rgb colour;            /* FILL, AREA */
     text_style style;      /* TEXT */
     const char *text;      /* TEXT: UTF-8, owned by the scene */
     double ascent;         /* TEXT: from the box's top (turned: its left) to the base line */
@@ -37,6 +56,10 @@ typedef struct scene_item {
     const rgb *pixels;     /* RASTER: [rows, cols], owned by the scene; */
     int64_t rows, cols;    /* each drawn as cell_w x cell_h device pixels, unsmoothed */
     int cell_w, cell_h;
+    const scene_point *points; /* PATH, AREA: [n_points] owned by the scene; `at` is the box around them */
+    int64_t n_points;
+    line_style line;       /* PATH */
+    double opacity;        /* AREA: within (0, 1] */
 } scene_item;
 
 typedef struct scene {
@@ -78,6 +101,11 @@ void scene_frame(scene *s, box at, double t, rgb colour);
 /* pixels [rows, cols] are copied.  x and y must lie on device pixels. */
 void scene_raster(scene *s, const rgb *pixels, int64_t rows, int64_t cols, double x, double y, int cell_w,
                   int cell_h);
+/* points [n] are copied, n >= 2 (path) or 3 (area); fewer add nothing.  Coordinates are finite. */
+void scene_path(scene *s, const scene_point *points, int64_t n, line_style style);
+void scene_area(scene *s, const scene_point *points, int64_t n, rgb colour, double opacity);
+/* A marker with its centre at `at`, about `size` wide; filled with `fill` where its shape has an inside. */
+void scene_marker(scene *s, marker shape, scene_point at, double size, rgb colour, rgb fill);
 /* Memory that lives as long as the scene; NULL (and the scene marked failed) when there is none. */
 void *scene_alloc(scene *s, size_t count, size_t size);
 /* Close the page at this height.  Reports what failed since scene_new; ERR_USAGE for a page too large. */
@@ -86,5 +114,7 @@ int scene_finish(scene *s, double height, err *e);
 /* For the writers: draw one text item on a cairo context whose unit is the point. */
 struct _cairo;
 void scene_draw_text(const scene *s, struct _cairo *cr, const scene_item *it);
+/* Likewise one path or area. */
+void scene_draw_shape(struct _cairo *cr, const scene_item *it);
 
 #endif

@@ -124,6 +124,11 @@ refuses 2 "run 1 has no values of retrieval for heads" "a metric that the run ha
 run ablate "$model" --rule "where sink > 2" --run 1 $texts --store "$tmp/rule.db"
 refuses 2 "no head of run 1 passes" "nobody passes"
 
+run needle "$model" --trials "$tmp/trials.jsonl" --store "$tmp/rule.db" --quiet
+run ablate "$model" --rule "top 1 by retrieval" --run 2 --random 0 --trials "$tmp/trials.jsonl" --store "$tmp/rule.db" --quiet
+exits 0 "the head that retrieves best, of trials that succeeded"
+out_has "recall above .5" "and what recall loses without it"
+
 run ablate "$model" $texts
 refuses 2 "no heads are named to ablate" "no heads"
 run ablate "$model" --heads L1 $texts

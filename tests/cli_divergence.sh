@@ -53,7 +53,7 @@ check "ten heads are shown" test "$(grep -c '^L' "$tmp/out")" -eq 10
 out_has 'T-VHD, the 8 largest of each layer summed: ' "and the total"
 run --store "$tmp/v.db" vhd "$model" --prompt "$key" --without-tokens 1-6 --csv
 check "all heads as CSV" test "$(grep -c '' "$tmp/out")" -eq 33
-run --store "$tmp/v.db" sql "SELECT a.value - b.value AS d FROM value a JOIN value b USING (layer, head, metric)
+run --store "$tmp/v.db" sql "SELECT a.value - b.value AS d FROM head_value a JOIN head_value b USING (layer, head, metric)
     WHERE a.run = 1 AND b.run = 2 AND metric = 'vhd' ORDER BY abs(d) DESC LIMIT 1" --csv
 check "the text and its tokens are one span" test "$(tail -n 1 "$tmp/out")" = 0
 run --store "$tmp/v.db" vhd "$model" --prompt "$key" --without-text blue --positions all

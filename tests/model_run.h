@@ -146,7 +146,7 @@ static inline int run_analysis_of(collected *c, const opened *o, const model_inp
         snprintf(name, sizeof(name), "%.*s", (int)(eq - settings[i]), settings[i]);
         assert_int_equal(params_set(p, name, eq + 1, &c->e), 0);
     }
-    analysis_request req = {list, n_metric, p, maps, n_map, map_limit};
+    analysis_request req = {.metrics = list, .n_metric = n_metric, .p = p, .maps = maps, .n_map = n_map, .map_limit = map_limit};
     result_sink sink = {collect_value, collect_map, c};
     int r = analyse(o->r, o->m, in, &req, &sink, NULL, &c->e);
     params_free(p);

@@ -25,6 +25,7 @@ cmocka_tests = \
 	tests/test_convert \
 	tests/test_decoding \
 	tests/test_divergence \
+	tests/test_drift \
 	tests/test_dtype \
 	tests/test_edit_runs \
 	tests/test_edits \
@@ -40,6 +41,7 @@ cmocka_tests = \
 	tests/test_gguf_defects \
 	tests/test_golden_metrics \
 	tests/test_haystack \
+	tests/test_head_rows \
 	tests/test_image \
 	tests/test_image_plan \
 	tests/test_kernels \
@@ -51,6 +53,7 @@ cmocka_tests = \
 	tests/test_metric_registry \
 	tests/test_metrics \
 	tests/test_model \
+	tests/test_needle_grid \
 	tests/test_output \
 	tests/test_pair_kernels \
 	tests/test_patch \
@@ -121,9 +124,11 @@ tests_fuzz_tokenizer_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 tests_fuzz_wav_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 
 shell_tests = \
+	tests/cli_ablate.sh \
 	tests/cli_bad_input.sh \
 	tests/cli_batch.sh \
 	tests/cli_census.sh \
+	tests/cli_compare.sh \
 	tests/cli_convert.sh \
 	tests/cli_divergence.sh \
 	tests/cli_figure.sh \
@@ -140,6 +145,7 @@ shell_tests = \
 	tests/cli_store.sh \
 	tests/cli_tokenize.sh \
 	tests/cli_verify.sh \
+	tests/cli_weights.sh \
 	tests/layers.sh
 
 dist_check_SCRIPTS += $(shell_tests)
@@ -167,6 +173,7 @@ EXTRA_DIST += \
 	tests/checkpoint_bytes.h \
 	tests/config_edit.h \
 	tests/families \
+	tests/dense_maps.h \
 	tests/family_cases.h \
 	tests/figure_sample.h \
 	tests/fuzz_driver.h \

@@ -4,52 +4,10 @@
 #include <glob.h>
 #include "analysis/linalg.h"
 #include "base/json.h"
+#include "tests/dense_maps.h"
 #include "tests/tiny_model.h"
 
-enum { MOST = 64 };
-
-/* All maps of one kind as doubles, masked cells 0; heads of all layers in order. */
-typedef struct maps {
-    int n, layer[MOST], head[MOST];
-    int64_t rows, cols;
-    double *p[MOST];
-} maps;
-
-static maps maps_of(const collected *c, attn_kind kind)
-{
-    maps m = {0};
-    for (int i = 0; i < c->n_map; i++) {
-        if (c->map[i].kind != kind)
-            continue;
-        m.layer[m.n] = c->map[i].layer;
-        m.head[m.n] = c->map[i].head;
-        m.rows = c->map[i].n_query;
-        m.cols = c->map[i].n_key;
-        double *p = m.p[m.n++] = malloc((size_t)(m.rows * m.cols) * sizeof *p);
-        for (int64_t k = 0; k < m.rows * m.cols; k++)
-            p[k] = isnan(c->map[i].cells[k]) ? 0 : (double)c->map[i].cells[k];
-    }
-    return m;
-}
-
-static void maps_free(maps *m)
-{
-    for (int i = 0; i < m->n; i++)
-        free(m->p[i]);
-}
-
 typedef struct form { bool bits, first_row, first_key; int root; double smoothing; } form;
-
-static double plogp(double p)
-{
-    return p > 0 ? p * log(p) : 0;
-}
-
-/* Term of one key. */
-static double term(double p, double q)
-{
-    return (plogp(p) + plogp(q)) / 2 - plogp((p + q) / 2);
-}
 
 /* Clark's smoothing is over the keys that a query sees: all whose map is a number, here those up to `seen`. */
 static double dense_jsd(const maps *m, int a, int b, const form *f, const int64_t *lo, const int64_t *hi)
@@ -150,12 +108,6 @@ static double value_at(const collected *c, attn_kind kind, const char *name, int
     if (isnan(found))
         fail_msg("no %s of layer %d, head %d at %d", name, layer, head, (int)position);
     return found;
-}
-
-static void close_to(double ours, double want, double gate, const char *what)
-{
-    if (!(fabs(ours - want) <= gate))
-        fail_msg("%s: %.9g, wanted %.9g", what, ours, want);
 }
 
 /* What the queries of an attention see. */

@@ -1,6 +1,6 @@
 #include <stdlib.h>
 #include <string.h>
-#include "analysis/metric.h"
+#include "analysis/head_rows.h"
 #include "base/mem.h"
 #include "compute/gemm.h"
 
@@ -26,20 +26,8 @@ static void on_block(void *ud, const attn_panels *p)
 /* Rows first .. first + n - 1 of a head. */
 static int form_rows(float *to, const attn_args *a, runtime *r, int head, int64_t first, int64_t n, err *e)
 {
-    attn_args s = *a;
+    const attn_args s = attn_rows_of_head(a, head, first, n);
     rows_of rows = {to, a->n_key};
-    int64_t kv = head / (a->n_head / a->n_kv_head);
-    s.n_head = s.n_kv_head = 1;
-    s.n_query = n;
-    s.pos0 = a->pos0 + first;
-    s.q = a->q + first * a->ldq + (int64_t)head * a->d_qk;
-    s.k = a->k + kv * a->d_qk;
-    s.v = NULL;
-    s.out = NULL;
-    s.key_bias = a->key_bias ? a->key_bias + head * a->n_key : NULL;
-    /* Counted from the last query. */
-    s.rel_bias = a->rel_bias ? a->rel_bias + head * (a->n_query + a->n_key - 1) + a->n_query - first - n : NULL;
-    s.sinks = a->sinks ? a->sinks + head : NULL;
     return runtime_attention_panels(r, &s, 1, on_block, &rows, e);
 }
 
@@ -85,10 +73,8 @@ static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err
     room m = {0};
     size_t block, bytes;
     int rc = 0;
-    if (a->edit) {
-        err_set(e, ERR_USAGE, "participation does not see interventions on attention weights");
-        return err_hint(e, "leave it out, or edit something else than weights");
-    }
+    if ((rc = attn_rows_unedited(a, "participation", e)))
+        return rc;
     if (!size_mul(&block, BLOCK * sizeof(float), (size_t)a->n_key) || !size_mul(&bytes, block, 2))
         return err_nomem(e, "blocks of the attention matrix");
     rc = gemm_scratch_new(&m.gemm, runtime_pool(c->run), e);

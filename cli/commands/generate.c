@@ -118,7 +118,7 @@ static int loop(generation *g, decoder *d, const prompt_input *in, sampler *smp,
     return rc;
 }
 
-static int put_json(generation *g, const command_args *a, const prompt_input *in, err *e)
+static int put_json(generation *g, const command_args *a, const prompt_input *in, const edit_choice *changed, err *e)
 {
     strbuf b = {0}, text = {0};
     int rc = g->lm->tok ? tokenizer_decode(g->lm->tok, g->ids, g->n, true, &text, e) : 0;
@@ -135,6 +135,8 @@ static int put_json(generation *g, const command_args *a, const prompt_input *in
     json_line_real(&b, "temperature", params_real(a->p, "temperature"));
     if (params_real(a->p, "temperature") > 0)
         json_line_int(&b, "seed", params_int(a->p, "seed"));
+    json_line_key(&b, "edits");
+    strbuf_puts(&b, edit_choice_json(changed));
     json_line_end(&b);
     if (!rc)
         rc = output_flush(g->s->out, &b, e);
@@ -193,7 +195,7 @@ static int run(session *s, const command_args *a, err *e)
     if (!rc)
         rc = loop(&g, d, &in, &smp, max_tokens, e);
     if (!rc && !g.stream)
-        rc = put_json(&g, a, &in, e);
+        rc = put_json(&g, a, &in, &changed, e);
     if (!rc && strcmp(g.stopped, "context") == 0)
         say(s, "stopped: the context of %" PRId64 " tokens is full", lm->m->main->context);
     decoder_free(d);

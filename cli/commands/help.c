@@ -11,6 +11,8 @@ static int unknown_topic(const char *name, err *e)
         names[n++] = commands[i]->name;
     for (int i = 0; metrics[i] && n < 255; i++)
         names[n++] = metrics[i]->name;
+    for (int i = 0; edits[i] && n < 255; i++)
+        names[n++] = edits[i]->name;
     for (int i = 0; figures[i] && n < 255; i++)
         names[n++] = figures[i]->name;
     for (const help_topic *t = help_topics; t->name && n < 255; t++)
@@ -39,6 +41,9 @@ static int run(session *s, const command_args *a, err *e)
     const metric *m = metric_find(name);
     if (m)
         return help_metric(s->out, m, e);
+    const edit *x = edit_find(name);
+    if (x)
+        return help_edit(s->out, x, e);
     const figure *f = figure_find(name);
     if (f)
         return help_figure(s->out, f, e);
@@ -61,7 +66,7 @@ static const char *const examples[] = {
 static const char *const complete[] = {"topics", NULL};
 
 const command command_help = {
-    .name = "help", .group = "shell", .usage = "[VERB | METRIC | FIGURE | TOPIC]",
+    .name = "help", .group = "shell", .usage = "[VERB | METRIC | EDIT | FIGURE | TOPIC]",
     .summary = "explain a command, a metric, a figure or a topic",
     .help = "Without a word, lists the commands. The manual page and the completion for bash come from the\n"
             "same tables.",

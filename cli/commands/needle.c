@@ -168,6 +168,8 @@ static int put_conditions(job *j, store *st, int64_t run, const needle_counts *n
 {
     strbuf b = {0};
     int rc = experiment_conditions(&b, st, run, e);
+    if (j->plan.trial.render)
+        strbuf_puts(&b, ", prompts in the chat template");
     strbuf_printf(&b, "\n%" PRId64 " of %" PRId64 " trials count (%s recall above %g), %" PRId64 " answers are exact; run %"
                   PRId64 "\n", n->counted, n->all, j->plan.score.success == SUCCESS_ROUGE1 ? "ROUGE-1" : "token",
                   j->plan.score.recall, n->exact, run);

@@ -55,18 +55,18 @@ static int make_input(prompt_input *in, const job *j, int64_t i, err *e)
 }
 
 /* The checkpoint of this number, with its runtime: one beside the first at a time. */
-static int turn_to(job *j, int checkpoint, const loaded_model **out, err *e)
+static int turn_to(job *j, int number, const loaded_model **out, err *e)
 {
-    if (checkpoint && checkpoint != j->at) {
+    if (number && number != j->at) {
         loaded_model_free(j->other);
         j->other = NULL;
         j->at = 0;
-        int rc = second_model_open(&j->other, j->s, j->a, j->a->word[checkpoint], params_str(j->a->p, "quantize"), j->first, e);
+        int rc = second_model_open(&j->other, j->s, j->a, j->a->word[number], params_str(j->a->p, "quantize"), j->first, e);
         if (rc)
             return rc;
-        j->at = checkpoint;
+        j->at = number;
     }
-    *out = checkpoint ? j->other : j->first;
+    *out = number ? j->other : j->first;
     return 0;
 }
 
@@ -139,7 +139,7 @@ static int prepare(job *j, err *e)
 {
     const params *p = j->a->p;
     int rc = metric_choose(&j->metrics, params_str(p, "metrics"), e);
-    j->rules = prompt_rules_of(p);
+    j->rules = comparing_rules(p);
     if (!rc)
         rc = metric_check_params(&j->metrics, p, e);
     if (!rc)
@@ -157,12 +157,12 @@ static int prepare(job *j, err *e)
 static int unit(void *ud, experiment *x, int64_t i, err *e)
 {
     job *j = ud;
-    int checkpoint = (int)(i / j->n_request);
+    int number = (int)(i / j->n_request);
     const analysis_request req = request_of(j);
-    const char *name = j->a->word[checkpoint];
+    const char *name = j->a->word[number];
     const loaded_model *lm;
     prompt_input in;
-    int rc = turn_to(j, checkpoint, &lm, e);
+    int rc = turn_to(j, number, &lm, e);
     if (!rc)
         rc = make_input(&in, j, i % j->n_request, e);
     if (rc)
@@ -181,19 +181,19 @@ static int unit(void *ud, experiment *x, int64_t i, err *e)
 enum { COL_NUMBER, COL_CHECKPOINT, COL_METRIC, COL_PLACE, COL_POSITION, COL_N, COL_MEAN, COL_SD, COL_LOW, COL_HIGH, COLS };
 static const char *const columns[] = {"number", "checkpoint", "metric", "place", "position", "n", "mean", "sd", "low", "high"};
 
-static int put_row(table *t, const job *j, int checkpoint, const char *metric, const char *place, int64_t position,
+static int put_row(table *t, const job *j, int number, const char *measure, const char *place, int64_t position,
                    const stats *st, err *e)
 {
     cell *row = table_row(t, e);
-    const char *name = j->a->word[checkpoint];
+    const char *name = j->a->word[number];
     if (!row)
         return ERR_RESOURCE;
-    row[COL_NUMBER] = cell_int(checkpoint);
+    row[COL_NUMBER] = cell_int(number);
     row[COL_POSITION] = cell_index(position);
     stats_cells(row, COL_N, st);
     int rc = table_text(t, &row[COL_CHECKPOINT], name, strlen(name), e);
     if (!rc)
-        rc = table_text(t, &row[COL_METRIC], metric, strlen(metric), e);
+        rc = table_text(t, &row[COL_METRIC], measure, strlen(measure), e);
     if (!rc && place)
         rc = table_text(t, &row[COL_PLACE], place, strlen(place), e);
     return rc;
@@ -201,10 +201,10 @@ static int put_row(table *t, const job *j, int checkpoint, const char *metric, c
 
 /* A metric of a checkpoint as one number a prompt: the mean over heads (and tokens).  Values of few key positions, as of
  * `sink`, stay apart. */
-static int put_means(table *t, const job *j, store *st, int checkpoint, const metric *m, err *e)
+static int put_means(table *t, const job *j, store *st, int number, const metric *m, err *e)
 {
-    const cell bind[] = {cell_int(j->run), cell_text(m->name), cell_int(checkpoint * j->n_request),
-                         cell_int((checkpoint + 1) * j->n_request), cell_int(m->axis == AXIS_KEY ? 8 : 0)};
+    const cell bind[] = {cell_int(j->run), cell_text(m->name), cell_int(number * j->n_request),
+                         cell_int((number + 1) * j->n_request), cell_int(m->axis == AXIS_KEY ? 8 : 0)};
     table *rows = NULL;
     stats s;
     int rc = store_query(st, &rows,
@@ -226,19 +226,19 @@ static int put_means(table *t, const job *j, store *st, int checkpoint, const me
         }
         rc = stats_of(&s, x, end - i, (uint64_t)params_int(j->a->p, "seed"), e);
         if (!rc)
-            rc = put_row(t, j, checkpoint, m->name, NULL, position, &s, e);
+            rc = put_row(t, j, number, m->name, NULL, position, &s, e);
     }
     free(x);
     table_free(rows);
     return rc;
 }
 
-static int put_heads(table *t, const job *j, store *st, int checkpoint, const metric *m, err *e)
+static int put_heads(table *t, const job *j, store *st, int number, const metric *m, err *e)
 {
     char units[96];
     value_groups g;
-    snprintf(units, sizeof units, "prompt >= %" PRId64 " AND prompt < %" PRId64, checkpoint * j->n_request,
-             (checkpoint + 1) * j->n_request);
+    snprintf(units, sizeof units, "prompt >= %" PRId64 " AND prompt < %" PRId64, number * j->n_request,
+             (number + 1) * j->n_request);
     int rc = experiment_groups(&g, st, j->run, m->name, units, NULL, (uint64_t)params_int(j->a->p, "seed"), e);
     for (int64_t i = 0; i < g.n && !rc; i++) {
         head_text name = "";
@@ -246,7 +246,7 @@ static int put_heads(table *t, const job *j, store *st, int checkpoint, const me
             head_format(name, g.g[i].head);
         else if (g.g[i].head.layer != NO_INDEX)
             snprintf(name, sizeof name, "L%d", g.g[i].head.layer);
-        rc = put_row(t, j, checkpoint, m->name, name[0] ? name : NULL, g.g[i].position, &g.g[i].st, e);
+        rc = put_row(t, j, number, m->name, name[0] ? name : NULL, g.g[i].position, &g.g[i].st, e);
     }
     free(g.g);
     return rc;
@@ -357,7 +357,8 @@ static const char *const complete[] = {"models", "models", "models", NULL};
 const command command_track = {
     .name = "track", .group = "measure", .usage = "MODEL MODEL ...",
     .summary = "the same prompts and metrics through many checkpoints",
-    .help = "A row for each checkpoint and metric: the mean over heads (and tokens, where a metric has a value for each) of a "
+    .help = "All read the same prompts (--prompts, --prompt, or the first 64 tokens of the built-in ones). A row for each checkpoint "
+            "and metric: the mean over heads (and tokens, where a metric has a value for each) of a "
             "prompt, then mean, sd and bootstrap 95 % interval over the prompts; --heads: a row for each head and position. "
             "All must have the same layers, heads, vocabulary and tokenizer. One run of the store holds them all: a unit is a "
             "prompt of a checkpoint, named by its fact `checkpoint`; the run's model is the first. --quantize rounds all of "

@@ -84,6 +84,10 @@ static int write_pdf(strbuf *out, const scene *s, const char *const *about, err 
         case SCENE_TEXT:
             scene_draw_text(s, cr, it);
             break;
+        case SCENE_PATH:
+        case SCENE_AREA:
+            scene_draw_shape(cr, it);
+            break;
         }
     }
     if (rc == 0)

@@ -1,5 +1,5 @@
 /* PNG: the page as pixels.  Boxes and rasters are set pixel by pixel, so that a cell has exactly its
- * colour; text is drawn by cairo. */
+ * colour; then lines and polygons, then text, are drawn by cairo. */
 #include <cairo.h>
 #include <math.h>
 
@@ -80,7 +80,11 @@ static int write_png(strbuf *out, const scene *s, const char *const *about, err 
             put_raster(&b, &s->items[i], px);
     }
     cairo_surface_mark_dirty(surface);
-    /* all text is on top of all boxes */
+    for (int64_t i = 0; i < s->n && !cancel_requested(); i++) {
+        if (s->items[i].kind == SCENE_PATH || s->items[i].kind == SCENE_AREA)
+            scene_draw_shape(cr, &s->items[i]);
+    }
+    /* all text is on top of all else */
     for (int64_t i = 0; i < s->n && !cancel_requested(); i++) {
         if (s->items[i].kind == SCENE_TEXT)
             scene_draw_text(s, cr, &s->items[i]);
@@ -90,7 +94,7 @@ static int write_png(strbuf *out, const scene *s, const char *const *about, err 
     if (rc)
         goto out;
     if (cairo_status(cr))
-        rc = err_set(e, ERR_FAILED, "text cannot be drawn: %s", cairo_status_to_string(cairo_status(cr)));
+        rc = err_set(e, ERR_FAILED, "the page cannot be drawn: %s", cairo_status_to_string(cairo_status(cr)));
     else
         rc = png_encode(out, b.w, b.h, bitmap_row, &b, s->page.dpi, about, e);
 out:

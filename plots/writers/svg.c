@@ -118,6 +118,43 @@ static void put_text(strbuf *out, const scene_item *it)
     strbuf_puts(out, "</text>\n");
 }
 
+static void put_points(strbuf *out, const char *element, const scene_item *it)
+{
+    strbuf_printf(out, "<%s points=\"", element);
+    for (int64_t i = 0; i < it->n_points; i++) {
+        if (i)
+            strbuf_putc(out, ' ');
+        put_number(out, it->points[i].x);
+        strbuf_putc(out, ',');
+        put_number(out, it->points[i].y);
+    }
+    strbuf_putc(out, '"');
+}
+
+static void put_area(strbuf *out, const scene_item *it)
+{
+    put_points(out, "polygon", it);
+    put_colour(out, it->colour);
+    if (it->opacity < 1)
+        put_attribute(out, "fill-opacity", it->opacity);
+    strbuf_puts(out, "/>\n");
+}
+
+static void put_path(strbuf *out, const scene_item *it)
+{
+    const line_style *l = &it->line;
+
+    put_points(out, l->closed ? "polygon" : "polyline", it);
+    strbuf_printf(out, " fill=\"none\" stroke=\"#%02x%02x%02x\"", l->colour.r, l->colour.g, l->colour.b);
+    put_attribute(out, "stroke-width", l->width);
+    strbuf_puts(out, " stroke-linejoin=\"round\"");
+    for (int i = 0; i < l->n_dash; i++) {
+        strbuf_puts(out, i ? " " : " stroke-dasharray=\"");
+        put_number(out, l->dash[i]);
+    }
+    strbuf_puts(out, l->n_dash ? "\"/>\n" : "/>\n");
+}
+
 static void put_head(strbuf *out, const scene *s, const char *const *about)
 {
     const char *title = about_get(about, "Title");
@@ -163,6 +200,10 @@ static int write_svg(strbuf *out, const scene *s, const char *const *about, err 
             return rc;
         if (it->kind == SCENE_TEXT)
             put_text(out, it);
+        if (it->kind == SCENE_PATH)
+            put_path(out, it);
+        if (it->kind == SCENE_AREA)
+            put_area(out, it);
         if (it->kind == SCENE_FILL) {
             strbuf_puts(out, "<rect");
             put_box(out, it->at);
