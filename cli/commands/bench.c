@@ -107,6 +107,8 @@ static int named(bench *b, const char *name, const char *names, err *e)
     if (!rc)
         rc = metric_fit(&c, b->lm->m, e);
     if (!rc)
+        rc = metric_need(&c, b->a->p, b->lm->tok, e);
+    if (!rc)
         rc = measure(b, name, c.list, c.n, e);
     strbuf_free(&c.left);
     return rc;
@@ -126,6 +128,8 @@ static int measure_all(bench *b, err *e)
     int rc = metric_choose(&c, params_str(b->a->p, "metrics") ? params_str(b->a->p, "metrics") : "all", e);
     if (!rc)
         rc = metric_fit(&c, b->lm->m, e);
+    if (!rc)
+        rc = metric_need(&c, b->a->p, b->lm->tok, e);
     b->n_all = c.n + 2;
     if (!rc)
         rc = named(b, "(the defaults of run)", metric_defaults, e);

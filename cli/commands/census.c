@@ -174,6 +174,8 @@ static int prepare(census *c, err *e)
         rc = require_text_model(c, e);
     if (!rc)
         rc = metric_fit(&c->metrics, c->lm->m, e);
+    if (!rc)
+        rc = metric_need(&c->metrics, p, c->lm->tok, e);
     if (rc)
         return rc;
     int64_t context = c->lm->m->main->context;
