@@ -26,7 +26,9 @@ int read_token_option(int32_t *out, const metric_ctx *c, const char *option, err
     if (parse_int(&id, text)) {
         if (id < 0 || (c->model && id >= c->model->vocab)) {
             err_set(e, ERR_USAGE, "%s: id %s is outside the vocabulary", option, text);
-            return c->model ? err_hint(e, "ids go from 0 to %lld", (long long)c->model->vocab - 1) : e ? e->code : ERR_USAGE;
+            if (c->model)
+                err_hint(e, "ids go from 0 to %lld", (long long)c->model->vocab - 1);
+            return ERR_USAGE;
         }
         *out = (int32_t)id;
         return 0;

@@ -220,7 +220,8 @@ static int emit_layer(const metric_ctx *c, attribution_state *s, attribution_par
 }
 
 /* What the embedding of the position gives; *there false: it cannot be told from the token. */
-static int position_part(double *value, bool *there, const metric_ctx *c, const attribution_state *s, const double *u, err *e)
+static int position_part(double *value, bool *there, const metric_ctx *c, const attribution_state *s, const double *u,
+                         err *e)
 {
     const embedding *b = &c->model->main->embed;
     *value = 0;
@@ -237,8 +238,8 @@ static int position_part(double *value, bool *there, const metric_ctx *c, const 
     return 0;
 }
 
-static int emit_ends(const metric_ctx *c, const attribution_state *s, attribution_part part, const double *u, double constant,
-                     const result_sink *out, err *e)
+static int emit_ends(const metric_ctx *c, const attribution_state *s, attribution_part part, const double *u,
+                     double constant, const result_sink *out, err *e)
 {
     double position, value = 0;
     bool there;

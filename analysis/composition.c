@@ -114,7 +114,7 @@ static int emit_layer(const metric_ctx *c, const layer_factors *ov, int l, const
         for (int l1 = 0; l1 < l && !rc; l1++)
             for (int h1 = 0; h1 < ov[l1].n_head && !rc; h1++, index++) {
                 double size = ov[l1].norm[h1] * later->norm[h2];
-                if (size > 0)
+                if (size != 0) /* a head that writes or reads nothing has no score; NaN goes on to be refused */
                     rc = metric_emit(c, out, l, h2, index, scores[h2 * before + index] / size - baseline, e);
             }
     }

@@ -9,7 +9,8 @@
 #include "base/mem.h"
 
 const param copying_params[] = {
-    {.name = "copying-fold", .kind = PARAM_BOOL, .def = "true", .help = "multiply the gains of the norms into the weights"},
+    {.name = "copying-fold", .kind = PARAM_BOOL, .def = "true",
+     .help = "multiply the gains of the norms into the weights"},
     {.name = "copying-center", .kind = PARAM_BOOL, .def = "true",
      .help = "take the mean out of weights beside a LayerNorm, and out of the logits"},
     {.name = NULL},
@@ -64,7 +65,8 @@ static int score_head(void *ud, const circuit_factors *f, int head, err *e)
     return rc;
 }
 
-static int one_layer(const metric_ctx *c, const vocabulary_map *map, head_fold fold, int layer, const result_sink *out, err *e)
+static int one_layer(const metric_ctx *c, const vocabulary_map *map, head_fold fold, int layer, const result_sink *out,
+                     err *e)
 {
     circuit_factors f;
     int rc = circuit_load(&f, c->model, c->kind, layer, CIRCUIT_OV, fold, e);

@@ -84,6 +84,7 @@ struct metric {
     unsigned kinds;             /* KIND_*: where it makes sense; elsewhere it is not prepared nor fed.  A metric of
                                  * logits: kinds of the stack that the logits come from */
     bool by_token;              /* reads ids: not for patches and frames either */
+    bool by_name;               /* no part of `--metrics all`: refuses prompts of ordinary length */
     bool by_text;               /* reads texts of tokens: without ctx.tok it has no value */
     const char *const *asks;    /* NULL-terminated: options of which one must be given, else it has no value; NULL: none */
     /* Why it makes no sense for this model (static text: "its blocks end in a norm"), NULL where it does.  NULL: it

@@ -207,7 +207,8 @@ static int add_position(double *out, const char *word, size_t len, const metric_
     if (at < -c->n || at >= c->n) {
         err_set(e, ERR_USAGE, "%s: position %s is outside the prompt (%lld token%s)", option, text, (long long)c->n,
                 c->n == 1 ? "" : "s");
-        return err_hint(e, "positions go from 0 to %lld, or from -1 (the last) to -%lld", (long long)(c->n - 1), (long long)c->n);
+        return err_hint(e, "positions go from 0 to %lld, or from -1 (the last) to -%lld", (long long)(c->n - 1),
+                        (long long)c->n);
     }
     out[at < 0 ? at + c->n : at] = 1;
     return 0;

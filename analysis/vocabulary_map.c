@@ -82,7 +82,8 @@ static int project(double **a, int64_t n, const weight *w, bool transposed, err 
     if (rc)
         return rc;
     size_t count = (size_t)(w->n_out * w->n_in);
-    double *b = mem_array(count, sizeof *b, e), *y = mem_array((size_t)(n * (transposed ? w->n_out : w->n_in)), sizeof *y, e);
+    double *b = mem_array(count, sizeof *b, e);
+    double *y = mem_array((size_t)(n * (transposed ? w->n_out : w->n_in)), sizeof *y, e);
     rc = b && y ? 0 : ERR_RESOURCE;
     for (size_t i = 0; i < count && !rc; i++)
         b[i] = (double)f[i];

@@ -19,9 +19,9 @@ typedef struct effect_input {
     sha256_hex texts_hash;    /* of all tokens of texts and trials: part of the settings */
 } effect_input;
 
-/* Texts from --prompts, --builtin or the options of one prompt, trials from --trials where the command has it; the built-in
- * texts, cut to the context, when neither is given.  All are read and checked: a text of one token, a trial without room for its answer, a model
- * without loss (ERR_USAGE or ERR_INPUT, naming the line). */
+/* Texts from --prompts, --builtin or the options of one prompt, trials from --trials where the command has it; the
+ * built-in texts, cut to the context, when neither is given.  All are read and checked.  ERR_USAGE or ERR_INPUT, naming the
+ * line: a text of one token, a trial without room for its answer, a model without loss. */
 int effect_input_read(effect_input *out, session *s, const command_args *a, loaded_model *lm, err *e);
 void effect_input_free(effect_input *in);
 static inline int64_t effect_units(const effect_input *in)

@@ -81,6 +81,13 @@ int series_difference(stats *out, const series *b, const series *a, uint64_t see
     return rc;
 }
 
+void change_cells(cell *row, const stats *st)
+{
+    row[0] = cell_real(st->mean);
+    row[1] = st->n > 1 ? cell_real(st->low) : cell_index(NO_INDEX);
+    row[2] = st->n > 1 ? cell_real(st->high) : cell_index(NO_INDEX);
+}
+
 static const char *const columns[] = {"measure", "condition", "n", "mean", "sd", "low", "high", "change", "change_low",
                                       "change_high"};
 
@@ -99,13 +106,17 @@ static int add_row(table *t, const effect_view *v, const measure *what, const co
             rc = table_text(t, &row[1], c->name, strlen(c->name), e);
         if (!rc && !first)
             rc = series_difference(&change, &s, base, v->seed, e);
-        if (!rc)
-            stats_cells(row, 2, &st);
-        if (!rc && !first && change.n) {
-            row[7] = cell_real(change.mean);
-            row[8] = cell_real(change.low);
-            row[9] = cell_real(change.high);
+        if (!rc) {
+            row[2] = cell_int(st.n);
+            row[4] = st.n > 1 ? cell_real(st.sd) : cell_index(NO_INDEX);
+            cell spread[3];
+            change_cells(spread, &st);
+            row[3] = spread[0];
+            row[5] = spread[1];
+            row[6] = spread[2];
         }
+        if (!rc && !first && change.n)
+            change_cells(&row[7], &change);
     }
     series_free(&s);
     return rc;
@@ -133,11 +144,18 @@ int effect_table(table **out, const effect_view *v, const condition *conditions,
 int effect_heading(session *s, const effect_view *v, err *e)
 {
     strbuf b = {0};
+    const cell bind[] = {cell_int(v->run)};
+    table *t = NULL;
     strbuf_printf(&b, "run %" PRId64 ": ", v->run);
     int rc = experiment_conditions(&b, v->st, v->run, e);
     strbuf_putc(&b, '\n');
     if (!rc)
         rc = output_flush(s->out, &b, e);
     strbuf_free(&b);
+    if (!rc)
+        rc = store_query(v->st, &t, "SELECT count(*) FROM unit WHERE run_id = ?1", bind, 1, e);
+    if (!rc && table_cell(t, 0, 0)->u.i == 1)
+        say(s, "one text or trial: there is no interval; give more for that");
+    table_free(t);
     return rc;
 }

@@ -67,9 +67,8 @@ static int fill(table *t, const head_change *rows, int n, const bool any[N_MEASU
             if (!any[k])
                 continue;
             row[col++] = cell_int(c->n);
-            row[col++] = cell_real(c->mean);
-            row[col++] = cell_real(c->low);
-            row[col++] = cell_real(c->high);
+            change_cells(&row[col], c);
+            col += 3;
         }
     }
     return 0;

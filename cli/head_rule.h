@@ -8,7 +8,8 @@
 /* --heads LIST, --rule RULE, --run RUN. */
 extern const param head_choice_params[];
 
-/* Heads by a rule over the values of a run, its prompts averaged (not those that the run itself calls no success); ties are kept in the order of layers and heads:
+/* Heads by a rule over the values of a run, averaged over its prompts (but those that it says were no success); ties are
+ * kept in the order of layers and heads:
  *     top 20 by retrieval        bottom 5 by entropy       top 5% by retrieval      where sink[0] > 0.3
  * A metric with values at several positions needs one in brackets.  free(*out).  ERR_USAGE: not a rule, no such values, a
  * run of another model, no head passes. */

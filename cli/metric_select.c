@@ -53,7 +53,7 @@ static void choose_all(metric_choice *c, bool weights)
     c->n = 0;
     c->named = false;
     for (int i = 0; metrics[i] && c->n < METRIC_CHOICE_MAX; i++)
-        if (of_weights(metrics[i]) == weights)
+        if (of_weights(metrics[i]) == weights && !metrics[i]->by_name)
             c->list[c->n++] = metrics[i];
 }
 

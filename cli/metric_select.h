@@ -17,8 +17,8 @@ typedef struct metric_choice {
 /* All options of all metrics that a prompt is measured with as one table, made once; of all metrics of weights. */
 const param *metric_choice_params(void);
 const param *metric_weights_params(void);
-/* list: names separated by commas, or "all"; NULL: the defaults.  Metrics of weights are refused with a hint, and no
- * part of "all". */
+/* list: names separated by commas, or "all"; NULL: the defaults.  Metrics of weights are refused with a hint; they
+ * and those that must be named (metric.by_name) are no part of "all". */
 int metric_choose(metric_choice *c, const char *list, err *e);
 /* The same for `weights`: metrics of weights alone; NULL: all. */
 int metric_choose_weights(metric_choice *c, const char *list, err *e);

@@ -120,10 +120,14 @@ static int reserve_operands(attn_scratch *s, panels_job *j, err *e)
     float *key_room = s->keys, *bias_room = s->rel_bias;
     for (int i = 0; i < j->n; i++) {
         attn_parts *p = &j->parts[i];
-        p->keys = p->packed ? key_room : NULL;
-        p->rel_bias = p->a->rel_bias ? bias_room : NULL;
-        key_room += attn_parts_keys(p);
-        bias_room += attn_parts_bias(p);
+        if (p->packed) {
+            p->keys = key_room;
+            key_room += attn_parts_keys(p);
+        }
+        if (p->a->rel_bias) {
+            p->rel_bias = bias_room;
+            bias_room += attn_parts_bias(p);
+        }
     }
     return 0;
 }

@@ -40,6 +40,13 @@ const param figure_params[] = {
     {"font", PARAM_STR, "DejaVu Sans", "FAMILY", "font family", 0, 0, NULL, NULL},
     {"font-size", PARAM_REAL, NULL, "PT", "type size of axis names [8, on slides 14]", 7, 72, NULL, NULL},
     {"title", PARAM_BOOL, "true", NULL, "title and subtitle above the figure", 0, 0, NULL, NULL},
+    {"caption", PARAM_BOOL, "false", NULL, "a line below a heat map: model, tokens, prompts, aggregation, colours", 0, 0,
+     NULL, NULL},
+    {"ink", PARAM_STR, "#1a1a1a", "#RRGGBB", "colour of text", 0, 0, NULL, NULL},
+    {"ink-quiet", PARAM_STR, "#555555", "#RRGGBB", "colour of the subtitle, the keys and the caption", 0, 0, NULL, NULL},
+    {"ink-line", PARAM_STR, "#555555", "#RRGGBB", "colour of frames and ticks", 0, 0, NULL, NULL},
+    {"ink-missing", PARAM_STR, "#dcdcdc", "#RRGGBB", "colour of cells without a value", 0, 0, NULL, NULL},
+    {"theme", PARAM_PATH, NULL, "FILE", "a file of lines `option = value` for these options", 0, 0, NULL, NULL},
     {0},
 };
 

@@ -16,8 +16,36 @@ typedef struct figure_matrix {
     const char *const *col_labels;    /* [cols] */
 } figure_matrix;
 
+/* Lines between the entries of an axis: a group begins at each start, the first group excepted. */
+typedef struct figure_groups {
+    const int64_t *row_starts, *col_starts; /* [n_row], [n_col] ascending */
+    int64_t n_row, n_col;
+    const char *meaning;              /* for the key: "lines: heads that share keys and values" */
+} figure_groups;
+
+/* One of several matrices with one colour scale. */
+typedef struct figure_panel {
+    figure_matrix m;                  /* cells NULL: there is none, its place stays empty */
+    const char *title;                /* above it; NULL in a grid with named rows and columns */
+    figure_groups groups;
+} figure_panel;
+
+/* Panels in order, row by row.  columns 0: side by side as the page allows, each with its title and labels;
+ * else a grid of that many columns, whose rows and columns are named and whose panels are thumbnails. */
+typedef struct figure_panels {
+    const figure_panel *panel;        /* [n] */
+    int n, columns;
+    const char *const *row_names, *const *col_names; /* [n / columns], [columns] of a grid */
+    const char *row_axis, *col_axis;  /* of a grid: "layer", "head" */
+    const char *empty;                /* of a grid: what a place without panel means */
+} figure_panels;
+
 typedef struct figure_data {
-    figure_matrix m;
+    figure_matrix m;                  /* of recipes that draw a map */
+    const struct figure_chart *chart; /* of recipes that draw series (plots/chart.h), NULL otherwise */
+    figure_groups groups;             /* lines in m */
+    const figure_panels *panels;      /* instead of m, NULL otherwise */
+    const char *caption;              /* for --caption: "lantern-3m; 74 tokens; 1 prompt", or NULL */
     const char *title;                /* "L1H3 · lantern-3m" */
     const char *subtitle;             /* "run 3, 74 tokens, ..." or NULL */
     const char *row_axis, *col_axis;  /* "query token", "key token" */
@@ -54,8 +82,12 @@ extern const figure *const figures[]; /* NULL-terminated, sorted by name */
 const figure *figure_find(const char *name);
 
 /* Options of every recipe: --width MM or single|double|slide, --dpi, --cmap, --norm linear|log, --floor,
- * --limits LO,HI or pLO,pHI (percentiles), --pooling mean|max, --font, --font-size, --no-title. */
+ * --limits LO,HI or pLO,pHI (percentiles), --pooling mean|max, --font, --font-size, --no-title,
+ * --caption, inks, and --theme FILE: lines `option = value` for these. */
 extern const param figure_params[];
+/* Read the file that --theme names and set from it what is not given already; nothing without --theme.  ERR_INPUT for a
+ * file that cannot be read, ERR_USAGE with file and line for one that is wrong. */
+int figure_theme(params *p, err *e);
 
 /* Below, p must describe figure_params and the recipe's own table (params_use).
  *

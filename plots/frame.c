@@ -10,7 +10,7 @@ const rgb ink_quiet = {0x55, 0x55, 0x55};
 const rgb ink_line = {0x55, 0x55, 0x55};
 const rgb ink_missing = {0xdc, 0xdc, 0xdc};
 
-enum { TITLE_LINES = 2, SUBTITLE_LINES = 3, LABEL_LINES = 3 };
+enum { TITLE_LINES = 2, SUBTITLE_LINES = 3, LABEL_LINES = 3, CAPTION_LINES = 6 };
 /* units */
 static const double bar_thickness = 7, tick_length = 2, bar_gap = 8, number_gap = 1.5, name_gap = 4;
 
@@ -66,7 +66,7 @@ static double put_lines(scene *s, const char *text, text_style style, int most, 
 
 double frame_head(scene *s, const figure_data *d, double centre)
 {
-    text_style title = frame_style(s->page.large, ink_text);
+    text_style title = frame_style(s->page.large, s->page.text);
     double y = s->page.margin;
 
     if (!s->page.show_title)
@@ -75,8 +75,24 @@ double frame_head(scene *s, const figure_data *d, double centre)
     if (d->title && *d->title)
         y = put_lines(s, d->title, title, TITLE_LINES, centre, y);
     if (d->subtitle && *d->subtitle)
-        y = put_lines(s, d->subtitle, frame_style(s->page.small, ink_quiet), SUBTITLE_LINES, centre, y);
+        y = put_lines(s, d->subtitle, frame_style(s->page.small, s->page.quiet), SUBTITLE_LINES, centre, y);
     return y > s->page.margin ? y + 0.4 * s->page.body : y;
+}
+
+double frame_foot(scene *s, const figure_data *d, const char *colours, double y)
+{
+    strbuf b = {0};
+
+    if (!s->page.show_caption)
+        return y;
+    if (d->caption && *d->caption)
+        strbuf_printf(&b, "%s; ", d->caption);
+    strbuf_printf(&b, "colours: %s", colours);
+    s->failed |= b.failed;
+    y = put_lines(s, strbuf_str(&b), frame_style(s->page.small, s->page.quiet), CAPTION_LINES, s->page.width / 2,
+                  y + 0.5 * s->page.body);
+    strbuf_free(&b);
+    return y;
 }
 
 /* --- colour bar --- */
@@ -89,7 +105,7 @@ static void put_gradient(scene *s, const scale *sc, double x, double y, int leng
 
     for (int i = 0; colours && i < length; i++) {
         double t = length > 1 ? (double)i / (length - 1) : 0;
-        colours[i] = palette_at(sc->palette, vertical ? 1 - t : t);
+        colours[i] = scale_shade(sc, vertical ? 1 - t : t);
     }
     if (!colours)
         return;
@@ -99,13 +115,13 @@ static void put_gradient(scene *s, const scale *sc, double x, double y, int leng
         scene_raster(s, colours, 1, length, x, y, 1, thickness);
     box at = {x, y, (vertical ? thickness : length) * s->page.px,
               (vertical ? length : thickness) * s->page.px};
-    scene_frame(s, at, frame_hairline(s), ink_line);
+    scene_frame(s, at, frame_hairline(s), s->page.line);
 }
 
 /* The most ticks whose labels stand apart on a bar of this length. */
 static int choose_ticks(scene *s, scale_tick *ticks, const scale *sc, double length, bool vertical)
 {
-    text_style style = frame_style(s->page.small, ink_text);
+    text_style style = frame_style(s->page.small, s->page.text);
     int n = 0;
 
     for (int most = vertical ? 8 : 7; most >= 2; most--) {
@@ -126,7 +142,7 @@ static int choose_ticks(scene *s, scale_tick *ticks, const scale *sc, double len
 
 double frame_bar_below(scene *s, const scale *sc, const char *label, double x, double y, double w)
 {
-    text_style style = frame_style(s->page.small, ink_text);
+    text_style style = frame_style(s->page.small, s->page.text);
     const page *pg = &s->page;
     double t = frame_hairline(s), left = pg->margin, tick = tick_length * pg->unit,
            gap = tick + number_gap * pg->unit;
@@ -141,7 +157,7 @@ double frame_bar_below(scene *s, const scale *sc, const char *label, double x, d
     y += thickness * pg->px;
     for (int i = 0; i < n; i++) {
         double at = x + ticks[i].at * w, tw = scene_text_width(s, ticks[i].text, style);
-        scene_fill(s, (box){at - t / 2, y, t, tick + t}, ink_line);
+        scene_fill(s, (box){at - t / 2, y, t, tick + t}, s->page.line);
         scene_text(s, ticks[i].text, style, clamp(at - tw / 2, left, pg->width - left - tw) + tw / 2,
                    ALIGN_MIDDLE, y + gap, ALIGN_LOW);
     }
@@ -154,7 +170,7 @@ static double tick_text_width(scene *s, const scale_tick *ticks, int n)
     double most = 0;
 
     for (int i = 0; i < n; i++)
-        most = fmax(most, scene_text_width(s, ticks[i].text, frame_style(s->page.small, ink_text)));
+        most = fmax(most, scene_text_width(s, ticks[i].text, frame_style(s->page.small, s->page.text)));
     return most;
 }
 
@@ -162,12 +178,12 @@ static double tick_text_width(scene *s, const scale_tick *ticks, int n)
 static double beside_width(scene *s, double tick_width)
 {
     return (bar_gap + bar_thickness + tick_length + number_gap + name_gap) * s->page.unit + tick_width +
-           scene_line_height(s, frame_style(s->page.small, ink_text));
+           scene_line_height(s, frame_style(s->page.small, s->page.text));
 }
 
 double frame_bar_reserve(scene *s)
 {
-    return beside_width(s, scene_text_width(s, "0.000", frame_style(s->page.small, ink_text)));
+    return beside_width(s, scene_text_width(s, "0.000", frame_style(s->page.small, s->page.text)));
 }
 
 bool frame_bar_width(double *w, scene *s, const scale *sc, const char *label, double h)
@@ -176,12 +192,12 @@ bool frame_bar_width(double *w, scene *s, const scale *sc, const char *label, do
     int n = choose_ticks(s, ticks, sc, h, true);
 
     *w = beside_width(s, tick_text_width(s, ticks, n));
-    return scene_text_width(s, label, frame_style(s->page.small, ink_text)) <= h;
+    return scene_text_width(s, label, frame_style(s->page.small, s->page.text)) <= h;
 }
 
 void frame_bar_beside(scene *s, const scale *sc, const char *label, double x, double y, double h)
 {
-    text_style style = frame_style(s->page.small, ink_text);
+    text_style style = frame_style(s->page.small, s->page.text);
     const page *pg = &s->page;
     double t = frame_hairline(s), line = scene_line_height(s, style), tick = tick_length * pg->unit;
     double gap = tick + number_gap * pg->unit;
@@ -196,7 +212,7 @@ void frame_bar_beside(scene *s, const scale *sc, const char *label, double x, do
     x += thickness * pg->px;
     for (int i = 0; i < n; i++) {
         double at = y + (1 - ticks[i].at) * h;
-        scene_fill(s, (box){x, at - t / 2, tick + t, t}, ink_line);
+        scene_fill(s, (box){x, at - t / 2, tick + t, t}, s->page.line);
         /* the outermost numbers stay beside the bar */
         scene_text(s, ticks[i].text, style, x + gap, ALIGN_LOW,
                    clamp(at - line / 2 + frame_digit_drop(s), y - 1, y + h - line + 1), ALIGN_LOW);
@@ -209,20 +225,53 @@ void frame_bar_beside(scene *s, const scale *sc, const char *label, double x, do
 
 double frame_key_width(scene *s, const char *meaning)
 {
-    text_style style = frame_style(s->page.small, ink_quiet);
+    text_style style = frame_style(s->page.small, s->page.quiet);
     double w = 1.7 * scene_line_height(s, style) + scene_text_width(s, meaning, style);
     return fmin(w, s->page.width - 2 * s->page.margin);
 }
 
-void frame_key(scene *s, const char *meaning, double x, double y)
+/* What lies in a key's swatch. */
+static void put_key(scene *s, const char *meaning, double x, double y, frame_swatch look)
 {
-    text_style style = frame_style(s->page.small, ink_quiet);
+    text_style style = frame_style(s->page.small, s->page.quiet);
     double side = scene_line_height(s, style), t = frame_hairline(s), text_x = x + 1.7 * side;
     box swatch = {x + t, y + t, 1.2 * side - 2 * t, side - 2 * t};
 
-    scene_frame(s, swatch, t, ink_line);
-    scene_fill(s, swatch, ink_missing);
+    if (look != SWATCH_LINE)
+        scene_frame(s, swatch, t, s->page.line);
+    if (look == SWATCH_MISSING)
+        scene_fill(s, swatch, s->page.missing);
+    if (look == SWATCH_LINE)
+        scene_fill(s, (box){x + 0.6 * side - t / 2, y, t, side}, s->page.text);
     /* half a point: what was measured to fit must not be elided */
     scene_text(s, scene_elide(s, meaning, style, s->page.width - s->page.margin - text_x + 0.5), style,
                text_x, ALIGN_LOW, y, ALIGN_LOW);
+}
+
+void frame_key(scene *s, const char *meaning, double x, double y)
+{
+    put_key(s, meaning, x, y, SWATCH_MISSING);
+}
+
+double frame_keys(scene *s, const frame_meaning *keys, int n, double name_end, double right, double y, double line)
+{
+    const page *pg = &s->page;
+    double drop = (line - scene_line_height(s, frame_style(pg->small, pg->quiet))) / 2, end = name_end;
+
+    for (int i = 0; i < n; i++) {
+        double w = frame_key_width(s, keys[i].text), x = fmax(right - w, pg->margin);
+        /* beside the name where there is room, else below */
+        if (end > pg->margin && x < end + pg->body) {
+            x = end + pg->body;
+            if (x + w > pg->width - pg->margin || (i > 0 && n > 1)) {
+                x = fmax(right - w, pg->margin);
+                y += 1.4 * line;
+            }
+        } else if (i > 0) {
+            y += 1.4 * line;
+        }
+        put_key(s, keys[i].text, x, y + drop, keys[i].look);
+        end = x + w;
+    }
+    return y;
 }

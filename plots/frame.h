@@ -5,7 +5,7 @@
 #include "plots/scale.h"
 #include "plots/scene.h"
 
-/* Inks of a white page. */
+/* Inks of a white page where no theme says otherwise: heat maps take theirs from the page. */
 extern const rgb ink_text, ink_quiet, ink_line, ink_missing;
 
 text_style frame_style(double size, rgb colour);
@@ -30,8 +30,17 @@ bool frame_bar_width(double *w, scene *s, const scale *sc, const char *label, do
 /* Upper bound of that width before the scale is known. */
 double frame_bar_reserve(scene *s);
 
+/* What a caption says, with --caption: below y; returns the lower end.  colours: label of the colour bar. */
+double frame_foot(scene *s, const figure_data *d, const char *colours, double y);
+
 /* A swatch and what a missing value means; the swatch's left end at x.  frame_key_width: how wide. */
 void frame_key(scene *s, const char *meaning, double x, double y);
 double frame_key_width(scene *s, const char *meaning);
+
+/* Several keys: the first beside a name that ends at name_end (the margin: there is none) where there is room, each other
+ * on a line of its own; they end at `right`.  y: top of a line of height `line`; returns the top of the last. */
+typedef enum frame_swatch { SWATCH_MISSING, SWATCH_EMPTY, SWATCH_LINE } frame_swatch;
+typedef struct frame_meaning { frame_swatch look; const char *text; } frame_meaning;
+double frame_keys(scene *s, const frame_meaning *keys, int n, double name_end, double right, double y, double line);
 
 #endif

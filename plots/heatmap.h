@@ -4,6 +4,7 @@
 #define ATTNSCOPE_PLOTS_HEATMAP_H
 
 #include "plots/figure.h"
+#include "plots/frame.h"
 #include "plots/grid.h"
 #include "plots/scale.h"
 #include "plots/scene.h"
@@ -31,6 +32,7 @@ typedef struct heatmap_axis {
     label_mode mode;
     bool turned;                /* labels run along the other axis (columns only) */
     int64_t step;               /* every step-th position is labelled */
+    double most;                /* largest room for the labels, across the axis */
     double extent;              /* room for the labels, across the axis */
 } heatmap_axis;
 
@@ -41,14 +43,42 @@ typedef struct heatmap_plan {
     bool complete;              /* every label and, where wanted, every value is shown */
 } heatmap_plan;
 
-/* Choose cell sizes, pooling and labels for a page.  ERR_USAGE when the page leaves no room for a map. */
+/* Where one map may lie, points. */
+typedef struct heatmap_room {
+    double width;        /* of map, labels of rows and a bar beside the map */
+    double height;       /* of the map */
+    double least;        /* a map narrower than this is refused */
+    double label_most;   /* largest room for the labels of an axis */
+    int64_t pool_rows, pool_cols; /* cells are pooled at least so; 0: as they fit */
+    double row_labels;   /* room that labels of rows take at least */
+    bool bar_beside;
+} heatmap_room;
+/* For one map on a page. */
+heatmap_room heatmap_page_room(const scene *s, const figure_data *d, bool bar_beside);
+
+/* Choose cell sizes, pooling and labels.  ERR_USAGE when the page leaves no room for a map. */
 int heatmap_plan_axes(heatmap_plan *out, scene *s, const figure_data *d, const heatmap_style *style,
-                      bool bar_beside, err *e);
+                      const heatmap_room *room, err *e);
 /* Points per position of an axis. */
 double heatmap_pitch(const heatmap_axis *a, const scene *s);
 /* Label of position i as drawn, elided to the axis's extent; owned by the scene. */
 const char *heatmap_label(scene *s, const heatmap_axis *a, int64_t i);
 
+/* --- parts of a page (heatmap_draw.c); after Ctrl-C some of it is missing: the caller looks --- */
+
+/* Cells, frame, lines of groups and, where wanted, values. */
+void heatmap_put_map(scene *s, const heatmap_plan *plan, const figure_groups *groups, const heatmap_style *style,
+                     const grid *g, const scale *sc, box map);
+/* Labels and, where some are left out, ticks.  Returns the lower end of the column labels. */
+double heatmap_put_labels(scene *s, const heatmap_plan *plan, box map);
+/* Names of the axes around a map or a block of maps, and the keys of what is in them; row_end: where the name of the rows
+ * ends.  y: lower end of the column labels.  Returns the lower end. */
+double heatmap_put_names(scene *s, const char *row_axis, const char *col_axis, const frame_meaning *keys, int n_keys,
+                         double row_end, box map, double y);
+/* Keys of one map: room for 3; returns how many. */
+int heatmap_keys(frame_meaning *keys, const figure_groups *groups, const heatmap_style *style, bool missing);
+
+/* One map, or panels (plots/panels.c) where d has them. */
 int heatmap_build(scene **out, const figure_data *d, const params *p, const heatmap_style *style, err *e);
 int heatmap_view(strbuf *out, const figure_data *d, const params *p, const heatmap_style *style,
                  term_colour colour, view_size size, err *e);

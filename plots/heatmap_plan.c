@@ -15,7 +15,7 @@ static const double min_side = 8 * POINTS_PER_MM; /* a map of one row is still a
 
 static text_style label_style(const scene *s)
 {
-    return frame_style(s->page.small, ink_text);
+    return frame_style(s->page.small, s->page.text);
 }
 
 double heatmap_pitch(const heatmap_axis *a, const scene *s)
@@ -61,7 +61,7 @@ static double widest_label(scene *s, const heatmap_axis *a)
             *c = '0'; /* the widest digits are as wide as any */
         most = scene_text_width(s, strbuf_str(&b), style);
     } else {
-        double enough = label_share * s->page.width;
+        double enough = a->most;
         for (int64_t i = 0; i < a->n && most < enough; i++) {
             strbuf_clear(&b);
             put_label(&b, a, i);
@@ -74,16 +74,21 @@ static double widest_label(scene *s, const heatmap_axis *a)
     return most;
 }
 
-static void init_axis(heatmap_axis *a, int64_t n, const char *const *labels, int64_t span)
+static void init_axis(heatmap_axis *a, int64_t n, const char *const *labels, int64_t span, double most)
 {
     *a = (heatmap_axis){
-        .n = n, .labels = labels, .span = span < 1 ? 1 : span, .pool = 1, .cells = n, .step = 1};
+        .n = n, .labels = labels, .span = span < 1 ? 1 : span, .pool = 1, .cells = n, .step = 1, .most = most};
     a->mode = labels && span <= 1 && n <= MOST_TEXT_LABELS ? LABEL_TEXT : LABEL_NUMBER;
 }
 
 static int64_t ceil_div(int64_t a, int64_t b)
 {
     return (a - 1) / b + 1;
+}
+
+static int64_t larger(int64_t a, int64_t b)
+{
+    return a > b ? a : b;
 }
 
 static void set_pool(heatmap_axis *a, int64_t pool, int64_t budget, int64_t most)
@@ -106,7 +111,8 @@ static int64_t least_side(scene *s, const heatmap_axis *a, int64_t most)
 }
 
 /* Whole pixels per cell within [w, h] pixels; pooling when there are fewer pixels than cells. */
-static void fit_cells(heatmap_plan *plan, scene *s, const heatmap_style *style, int64_t w, int64_t h)
+static void fit_cells(heatmap_plan *plan, scene *s, const heatmap_style *style, const heatmap_room *room, int64_t w,
+                      int64_t h)
 {
     heatmap_axis *row = &plan->row, *col = &plan->col;
     int64_t most_w = (int64_t)fmax(style->max_w / s->page.px, 1),
@@ -114,16 +120,15 @@ static void fit_cells(heatmap_plan *plan, scene *s, const heatmap_style *style, 
 
     if (!style->square) {
         int64_t line = (int64_t)ceil(line_pitch * scene_line_height(s, label_style(s)) / s->page.px);
-        set_pool(col, ceil_div(col->n, w), w, most_w);
+        set_pool(col, larger(ceil_div(col->n, w), room->pool_cols), w, most_w);
         /* cells lie rather than stand, as far as their text allows */
         int64_t lying = col->cell_px > line ? col->cell_px : line;
-        set_pool(row, ceil_div(row->n, h), h, lying < most_h ? lying : most_h);
+        set_pool(row, larger(ceil_div(row->n, h), room->pool_rows), h, lying < most_h ? lying : most_h);
         return;
     }
-    int64_t pool_w = ceil_div(col->n, w), pool_h = ceil_div(row->n, h),
-            pool = pool_w > pool_h ? pool_w : pool_h;
-    set_pool(row, pool, h, most_h);
-    set_pool(col, pool, w, most_w);
+    int64_t pool = larger(ceil_div(col->n, w), ceil_div(row->n, h));
+    set_pool(row, larger(pool, room->pool_rows), h, most_h);
+    set_pool(col, larger(pool, room->pool_cols), w, most_w);
     if (row->cell_px < col->cell_px)
         col->cell_px = row->cell_px;
     row->cell_px = col->cell_px;
@@ -151,7 +156,7 @@ static void fit_labels(heatmap_axis *a, scene *s, bool column)
     a->step = step <= 1 ? 1 : (int64_t)ceil(step - 1e-9);
     if (a->step < a->span)
         a->step = a->span;
-    a->extent = fmin(widest, label_share * s->page.width);
+    a->extent = fmin(widest, a->most);
 }
 
 /* Cells written with values: is there room? */
@@ -169,32 +174,39 @@ static void match_steps(heatmap_axis *a, heatmap_axis *b)
         a->step = b->step = a->step > b->step ? a->step : b->step;
 }
 
-int heatmap_plan_axes(heatmap_plan *out, scene *s, const figure_data *d, const heatmap_style *style,
-                      bool bar_beside, err *e)
+heatmap_room heatmap_page_room(const scene *s, const figure_data *d, bool bar_beside)
 {
-    heatmap_plan plan = {.bar_beside = bar_beside};
     double content = s->page.width - 2 * s->page.margin;
-    double axis_line = d->row_axis ? 1.3 * scene_line_height(s, frame_style(s->page.body, ink_text)) : 0;
+    double axis_line = d->row_axis ? 1.3 * scene_line_height(s, frame_style(s->page.body, s->page.text)) : 0;
+
+    return (heatmap_room){.width = content - axis_line, .height = (bar_beside ? 0.95 : 1.15) * content,
+                          .least = content / 4, .label_most = label_share * s->page.width, .bar_beside = bar_beside};
+}
+
+int heatmap_plan_axes(heatmap_plan *out, scene *s, const figure_data *d, const heatmap_style *style,
+                      const heatmap_room *room, err *e)
+{
+    heatmap_plan plan = {.bar_beside = room->bar_beside};
 
     /* the last number of a bar below the map is centred on the map's edge, that of the columns near it */
     double last_tick = scene_text_width(s, "1.0", label_style(s)) / 2, overhang;
 
-    init_axis(&plan.row, d->m.rows, d->m.row_labels, d->pool);
-    init_axis(&plan.col, d->m.cols, d->m.col_labels, d->pool);
+    init_axis(&plan.row, d->m.rows, d->m.row_labels, d->pool, room->label_most);
+    init_axis(&plan.col, d->m.cols, d->m.col_labels, d->pool, room->label_most);
     for (;;) {
-        plan.row.extent = fmin(widest_label(s, &plan.row), label_share * s->page.width);
+        plan.row.extent = fmax(fmin(widest_label(s, &plan.row), room->label_most), room->row_labels);
         overhang =
             plan.col.mode == LABEL_NUMBER ? fmax(last_tick, widest_label(s, &plan.col) / 2) : last_tick;
-        plan.room_w = content - axis_line - plan.row.extent - label_gap * s->page.unit -
-                      2 * frame_hairline(s) - (bar_beside ? frame_bar_reserve(s) : overhang);
-        plan.room_h = (bar_beside ? 0.95 : 1.15) * content;
+        plan.room_w = room->width - plan.row.extent - label_gap * s->page.unit - 2 * frame_hairline(s) -
+                      (room->bar_beside ? frame_bar_reserve(s) : overhang);
+        plan.room_h = room->height;
         int64_t w = (int64_t)floor(plan.room_w / s->page.px), h = (int64_t)floor(plan.room_h / s->page.px);
-        if (w < 8 || h < 8 || plan.room_w < content / 4) {
+        if (w < 8 || h < 8 || plan.room_w < room->least) {
             err_set(e, ERR_USAGE, "a page of %.0f mm has no room for a map beside labels of %g points",
                     s->page.width / POINTS_PER_MM, s->page.small);
             return err_hint(e, "raise --width or lower --font-size");
         }
-        fit_cells(&plan, s, style, w, h);
+        fit_cells(&plan, s, style, room, w, h);
         fit_labels(&plan.row, s, false);
         fit_labels(&plan.col, s, true);
         if (style->square && plan.row.mode == LABEL_NUMBER && plan.col.mode == LABEL_NUMBER)

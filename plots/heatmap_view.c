@@ -358,7 +358,7 @@ static void put_legend(view *v)
         if (ascii) {
             strbuf_putc(v->out, ramp[i * ((int)sizeof ramp - 1) / n]);
         } else {
-            put_sgr(v, true, palette_at(v->sc.palette, (double)i / (n - 1)));
+            put_sgr(v, true, scale_shade(&v->sc, (double)i / (n - 1)));
             strbuf_putc(v->out, ' ');
         }
     }

@@ -1,6 +1,7 @@
 #include "plots/page.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,12 +27,38 @@ static int read_width(double *mm, const char *text, err *e)
     return 0;
 }
 
+bool page_read_ink(rgb *out, const char *text)
+{
+    unsigned v = 0;
+
+    if (text[0] != '#' || strlen(text) != 7 || strspn(text + 1, "0123456789abcdefABCDEF") != 6)
+        return false;
+    sscanf(text + 1, "%x", &v);
+    *out = (rgb){(uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
+    return true;
+}
+
+static int read_inks(page *pg, const params *p, err *e)
+{
+    static const char *const names[] = {"ink", "ink-quiet", "ink-line", "ink-missing"};
+    rgb *const inks[] = {&pg->text, &pg->quiet, &pg->line, &pg->missing};
+
+    for (int i = 0; i < 4; i++) {
+        const char *value = params_str(p, names[i]);
+        if (!page_read_ink(inks[i], value)) {
+            err_set(e, ERR_USAGE, "option --%s: '%s' is not a colour", names[i], value);
+            return err_hint(e, "write red, green and blue in hexadecimal: '#1a1a1a'");
+        }
+    }
+    return 0;
+}
+
 int page_init(page *out, const params *p, double width_mm, err *e)
 {
     page pg = {0};
     const char *width = params_str(p, "width");
 
-    if (width && read_width(&width_mm, width, e))
+    if ((width && read_width(&width_mm, width, e)) || read_inks(&pg, p, e))
         return ERR_USAGE;
     pg.dpi = (double)params_int(p, "dpi");
     pg.px = 72 / pg.dpi;
@@ -39,6 +66,7 @@ int page_init(page *out, const params *p, double width_mm, err *e)
     pg.family = params_str(p, "font");
     pg.family_given = params_given(p, "font");
     pg.show_title = params_bool(p, "title");
+    pg.show_caption = params_bool(p, "caption");
     /* a slide is read from further away */
     pg.body = params_given(p, "font-size") ? params_real(p, "font-size") : width_mm > 200 ? 14 : 8;
     pg.small = fmax(0.875 * pg.body, PAGE_MIN_FONT);

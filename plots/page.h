@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include "base/param.h"
+#include "plots/colormap.h"
 
 #define POINTS_PER_MM (72 / 25.4)
 
@@ -21,9 +22,12 @@ typedef struct page {
     bool family_given;
     double small, body, large; /* type sizes: tick labels; axis labels; title */
     double unit;         /* gaps and ticks are multiples of this: 1 point beside text of 8 points */
-    bool show_title;
+    bool show_title, show_caption;
+    rgb text, quiet, line, missing; /* inks */
 } page;
 
+/* "#RRGGBB". */
+bool page_read_ink(rgb *out, const char *text);
 /* width_mm: the width to use when --width was not given.  ERR_USAGE for a width that is no width. */
 int page_init(page *out, const params *p, double width_mm, err *e);
 /* The nearest device pixel edge. */

@@ -122,14 +122,36 @@ static int log_limits(scale *s, double floor_value, err *e)
     return 0;
 }
 
+static const char *choose_map(const figure_data *d, const grid *g, const params *p, norm norm)
+{
+    if (params_given(p, "cmap"))
+        return params_str(p, "cmap");
+    if (d->cmap)
+        return d->cmap;
+    return norm == NORM_LINEAR && g->min < 0 && g->max > 0 ? SCALE_SIGNED : params_str(p, "cmap");
+}
+
+/* Limits that are not alike on both sides of 0: 0 keeps the middle colour, the same distance the same strength. */
+static void centre(scale *s)
+{
+    double m = fmax(fabs(s->lo), fabs(s->hi));
+
+    s->from = 0;
+    s->to = 1;
+    if (s->palette.map->diverging && s->norm == NORM_LINEAR && s->lo < 0 && s->hi > 0) {
+        s->from = 0.5 + s->lo / (2 * m);
+        s->to = 0.5 + s->hi / (2 * m);
+    }
+}
+
 int scale_init(scale *out, const figure_data *d, const grid *g, const params *p, err *e)
 {
     scale s = {.p_lo = NAN, .p_hi = NAN};
     const char *limits = params_str(p, "limits");
 
-    if (palette_find(&s.palette, d->cmap && !params_given(p, "cmap") ? d->cmap : params_str(p, "cmap"), e))
-        return ERR_USAGE;
     s.norm = strcmp(params_str(p, "norm"), "log") == 0 ? NORM_LOG : NORM_LINEAR;
+    if (palette_find(&s.palette, choose_map(d, g, p, s.norm), e))
+        return ERR_USAGE;
     if (limits && read_limits(&s, limits, e))
         return ERR_USAGE;
     if (s.limits_given && !isnan(s.p_lo)) {
@@ -148,6 +170,7 @@ int scale_init(scale *out, const figure_data *d, const grid *g, const params *p,
         s.hi = s.lo + half;
         s.lo -= half;
     }
+    centre(&s);
     /* a value that differs from the limit by rounding alone is not outside */
     double slack = 1e-6 * (fabs(s.lo) + fabs(s.hi));
     s.clips_low = g->min < s.lo - (s.norm == NORM_LOG ? 0 : slack);

@@ -15,13 +15,19 @@ typedef struct scale {
     bool limits_given;          /* by the user, so that the bar states them */
     double p_lo, p_hi;          /* percentiles that the limits are, NaN when they are values */
     palette palette;
+    double from, to;            /* the part of the palette between lo and hi; all of it: 0 and 1.  In a diverging map 0 keeps
+                                 * the middle when the limits are not alike */
 } scale;
 
+/* The default map of signed values, drawn with 0 in its middle. */
+#define SCALE_SIGNED "RdBu_r"
 /* From the options --cmap --norm --limits --floor, the data's natural limits and the cells drawn. */
 int scale_init(scale *out, const figure_data *d, const grid *g, const params *p, err *e);
 /* Position of v between the limits, within [0, 1]; v must be finite. */
 double scale_unit(const scale *s, double v);
-static inline rgb scale_colour(const scale *s, double v) { return palette_at(s->palette, scale_unit(s, v)); }
+/* Colour at a place between the limits: 0 = lo, 1 = hi. */
+static inline rgb scale_shade(const scale *s, double t) { return palette_at(s->palette, s->from + t * (s->to - s->from)); }
+static inline rgb scale_colour(const scale *s, double v) { return scale_shade(s, scale_unit(s, v)); }
 
 /* A number on a colour bar: "0.25", "1e-4"; pretty: "10⁻⁴" and a true minus sign.  decimals -1: as many as
  * four digits need. */

@@ -1,14 +1,24 @@
 # Figures: one file and one line each.
 figure_sources = \
+	plots/figures/ablation_bars.c \
 	plots/figures/head_map.c \
+	plots/figures/layer_curve.c \
 	plots/figures/needle_grid.c \
-	plots/figures/score_grid.c
+	plots/figures/norm_profile.c \
+	plots/figures/position_curve.c \
+	plots/figures/score_curve.c \
+	plots/figures/score_grid.c \
+	plots/figures/sparsity_curve.c
 # Writers, one per file format.
 writer_sources = \
 	plots/writers/pdf.c \
 	plots/writers/png.c \
 	plots/writers/svg.c
 libattnscope_a_SOURCES += $(figure_sources) $(writer_sources) \
+	plots/chart.c \
+	plots/chart_axis.c \
+	plots/chart_series.c \
+	plots/chart_view.c \
 	plots/colormap.c \
 	plots/colormap_data.c \
 	plots/figure.c \
@@ -22,9 +32,10 @@ libattnscope_a_SOURCES += $(figure_sources) $(writer_sources) \
 	plots/png_encode.c \
 	plots/scale.c \
 	plots/scene.c \
+	plots/scene_shape.c \
 	plots/scene_text.c \
 	plots/writer.c
-libattnscope_a_SOURCES += plots/colormap.h plots/figure.h plots/frame.h plots/grid.h plots/heatmap.h \
+libattnscope_a_SOURCES += plots/chart.h plots/colormap.h plots/figure.h plots/frame.h plots/grid.h plots/heatmap.h \
 	plots/label.h plots/page.h plots/scale.h plots/scene.h plots/writer.h
 
 registry/figures.inc: Makefile build-aux/registry.sh

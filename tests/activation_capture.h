@@ -117,6 +117,27 @@ static inline void capture_free(capture *c)
     free(c);
 }
 
+static inline double product(const float *a, const float *b, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)a[i] * b[i];
+    return sum;
+}
+
+static inline void normalise(double *y, const norm *n, const double *x, int64_t width)
+{
+    double mean = 0, square = 0;
+    for (int64_t i = 0; i < width && n->kind == NORM_LAYER; i++)
+        mean += x[i] / (double)width;
+    for (int64_t i = 0; i < width; i++)
+        square += (x[i] - mean) * (x[i] - mean) / (double)width;
+    for (int64_t i = 0; i < width; i++) {
+        y[i] = n->kind == NORM_NONE ? x[i] : (x[i] - mean) / sqrt(square + n->eps) * (n->w ? n->w[i] : 1);
+        y[i] += n->kind == NORM_LAYER && n->b ? n->b[i] : 0;
+    }
+}
+
 /* ---- values that should come ---- */
 
 typedef struct wanted { int64_t n, cap; result_value *v; } wanted;

@@ -47,6 +47,16 @@ exits 0 "verify under the same edit"
 run verify "$model" --reference "$tmp/edited.npz"
 check "and it differs without" test "$status" -eq 4
 
+run run "$model" --prompt "The old man lit the lantern." --metrics entropy,prev_token --json --edit "first L0H1; uniform L1" \
+    --store "$tmp/e.db" --quiet
+exits 0 "run under an edit"
+between 0 "$(value entropy 0 1)" 0 "a head that looks at the first key only has no entropy"
+between 0 "$(value entropy 0 0)" 3 "others are as they are"
+check "heads of layer 1 look at all alike: the mean of ln 1 .. ln n" awk -v h="$(value entropy 1 4)" -v n="$(grep -c . "$tmp/out")" \
+    'BEGIN {exit !(h > 0.5)}'
+run sql "select edits from run" --store "$tmp/e.db" --csv
+out_has '{""edit"":""first"",""heads"":""L0H1""},{""edit"":""uniform"",""heads"":""L1H0,' "the edits are recorded with the run"
+
 refused_edit()
 {
     run generate "$model" --prompt "A" --max-tokens 2 --edit "$1"
@@ -125,7 +135,7 @@ run ablate "$model" --rule "where sink > 2" --run 1 $texts --store "$tmp/rule.db
 refuses 2 "no head of run 1 passes" "nobody passes"
 
 run needle "$model" --trials "$tmp/trials.jsonl" --store "$tmp/rule.db" --quiet
-run ablate "$model" --rule "top 1 by retrieval" --run 2 --random 0 --trials "$tmp/trials.jsonl" --store "$tmp/rule.db" --quiet
+run ablate "$model" --rule "top 1 by retrieval" --random 0 --trials "$tmp/trials.jsonl" --store "$tmp/rule.db" --quiet
 exits 0 "the head that retrieves best, of trials that succeeded"
 out_has "recall above .5" "and what recall loses without it"
 

@@ -43,6 +43,7 @@ else
     ok "and leaves metrics of weights out silently"
 fi
 
+check "nor flow, which must be named" test "$(grep -c ',flow,' "$tmp/out")" -eq 0
 run lens "$model" --prompt "It was a dark night and" --last 2
 exits 0 "lens"
 between 6 "$(grep -c '' "$tmp/out")" 7 "a row for the embedding and for each layer"

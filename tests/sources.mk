@@ -57,6 +57,7 @@ cmocka_tests = \
 	tests/test_output \
 	tests/test_pair_kernels \
 	tests/test_patch \
+	tests/test_patch_double \
 	tests/test_pattern_metrics \
 	tests/test_pattern_texts \
 	tests/test_pickle \
@@ -93,6 +94,7 @@ cmocka_tests = \
 	tests/test_trials \
 	tests/test_vhd \
 	tests/test_view \
+	tests/test_weight_bounds \
 	tests/test_weights_metrics
 
 # Fuzz targets, here with a driver that mutates seeds a fixed number of times; the same files build with
@@ -184,6 +186,7 @@ EXTRA_DIST += \
 	tests/llama2c_bytes.h \
 	tests/metric_feed.h \
 	tests/model_run.h \
+	tests/patch_double.h \
 	tests/pattern_reference.h \
 	tests/spm_bytes.h \
 	tests/store_fixture.h \

@@ -14,14 +14,6 @@ static double length_of(const float *x, int64_t n)
     return sqrt(sum);
 }
 
-static double product(const float *a, const float *b, int64_t n)
-{
-    double sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        sum += (double)a[i] * b[i];
-    return sum;
-}
-
 static const float *query(const attn_args *a, int h, int64_t i)
 {
     return a->q + i * a->ldq + (int64_t)h * a->d_qk;

@@ -353,6 +353,41 @@ static void test_lens_is_the_softmax_of_each_stream(void **state)
     tiny_free(&t);
 }
 
+static void test_no_memory_leaves_nothing(void **state)
+{
+    (void)state;
+    tiny_model t;
+    err e = {0};
+    opened o = {0};
+    int failures = 0, rc = ERR_RESOURCE;
+    tiny_new(&t, TINY_DECODER);
+    o.m = &t.m;
+    assert_int_equal(runtime_new(&o.r, &t.m, 1, PRECISION_F32, &e), 0);
+    model_input in = tiny_input(&t, 5, 0);
+    const metric *list[] = {metric_find("attribution"), metric_find("attribution_bias"), metric_find("logit_lens_kl")};
+    enum { N = sizeof list / sizeof *list };
+    params *p;
+    assert_int_equal(params_new(&p, &e), 0);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(params_use(p, list[i]->params, &e), 0);
+    const analysis_request req = {.metrics = list, .n_metric = N, .p = p};
+    for (long nth = 1; rc != 0 && nth < 2000; nth++) {
+        collected c = {0};
+        const result_sink sink = {collect_value, collect_map, &c};
+        mem_fail_at(nth);
+        rc = analyse(o.r, o.m, &in, &req, &sink, NULL, &e);
+        mem_fail_at(0);
+        collected_free(&c);
+        failures += rc != 0;
+        assert_true(rc == 0 || rc == ERR_RESOURCE);
+    }
+    assert_int_equal(rc, 0);
+    assert_in_range(failures, 10, 1998);
+    params_free(p);
+    runtime_free(o.r);
+    tiny_free(&t);
+}
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
@@ -364,6 +399,7 @@ int main(void)
         cmocka_unit_test(test_streams_that_are_no_sum),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_lens_is_the_softmax_of_each_stream),
+        cmocka_unit_test(test_no_memory_leaves_nothing),
     };
     return cmocka_run_group_tests_name("attribution", tests, NULL, NULL);
 }

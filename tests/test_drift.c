@@ -218,7 +218,8 @@ static void test_rounded(void **state)
     (void)state;
     static const char *const names[] = {"llama", "gpt_oss", "bloom", "gemma3", "t5", "qwen3_next", "bert"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        path_text path, name;
+        path_text path;
+        char name[64];
         int32_t ids[16], source[11];
         err e = {0};
         snprintf(name, sizeof name, "tests/families/%.40s", names[i]);

@@ -98,7 +98,8 @@ static void test_flow_on_random_graphs(void **state)
             layers[l] = cells[l];
         }
         for (int sink = 0; sink < n; sink++)
-            assert_near(flow_of(n_layer, n, layers, round % n, sink), edmonds_karp(n_layer, n, layers, round % n, sink), 1e-9);
+            assert_near(flow_of(n_layer, n, layers, round % n, sink), edmonds_karp(n_layer, n, layers, round % n, sink),
+                        1e-9);
     }
 }
 
@@ -107,7 +108,11 @@ static void test_flow_on_random_graphs(void **state)
 enum { MOST = 8, LAYERS = 4 };
 
 /* B_l of a stack from the maps of all its heads. */
-typedef struct dense_layers { int n_layer; int64_t n; double b[LAYERS][MOST * MOST]; double uniform[LAYERS][MOST * MOST]; } dense_layers;
+typedef struct dense_layers {
+    int n_layer;
+    int64_t n;
+    double b[LAYERS][MOST * MOST], uniform[LAYERS][MOST * MOST];
+} dense_layers;
 
 static void dense_of(dense_layers *d, const collected *c, attn_kind kind, bool residual)
 {
@@ -285,7 +290,8 @@ static void test_flow_is_that_of_the_dense_graph(void **state)
 {
     (void)state;
     static const tiny_kind kinds[] = {TINY_DECODER, TINY_ENCODER, TINY_TOWER};
-    static const char *const settings[] = {"flow-output=3", "flow-normalise=false", NULL}, *const shares[] = {"flow-output=3", NULL};
+    static const char *const settings[] = {"flow-output=3", "flow-normalise=false", NULL};
+    static const char *const shares[] = {"flow-output=3", NULL};
     for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         tiny_model t;
         head_id heads[32];
@@ -408,6 +414,41 @@ static void test_refusals(void **state)
     tiny_free(&t);
 }
 
+static void test_no_memory_leaves_nothing(void **state)
+{
+    (void)state;
+    tiny_model t;
+    err e = {0};
+    opened o = {0};
+    int failures = 0, rc = ERR_RESOURCE;
+    tiny_new(&t, TINY_DECODER);
+    o.m = &t.m;
+    assert_int_equal(runtime_new(&o.r, &t.m, 1, PRECISION_F32, &e), 0);
+    model_input in = tiny_input(&t, 5, 0);
+    const metric *list[] = {metric_find("flow"), metric_find("rollout")};
+    enum { N = sizeof list / sizeof *list };
+    params *p;
+    assert_int_equal(params_new(&p, &e), 0);
+    for (int i = 0; i < N; i++)
+        assert_int_equal(params_use(p, list[i]->params, &e), 0);
+    const analysis_request req = {.metrics = list, .n_metric = N, .p = p};
+    for (long nth = 1; rc != 0 && nth < 2000; nth++) {
+        collected c = {0};
+        const result_sink sink = {collect_value, collect_map, &c};
+        mem_fail_at(nth);
+        rc = analyse(o.r, o.m, &in, &req, &sink, NULL, &e);
+        mem_fail_at(0);
+        collected_free(&c);
+        failures += rc != 0;
+        assert_true(rc == 0 || rc == ERR_RESOURCE);
+    }
+    assert_int_equal(rc, 0);
+    assert_in_range(failures, 10, 1998);
+    params_free(p);
+    runtime_free(o.r);
+    tiny_free(&t);
+}
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
@@ -420,6 +461,7 @@ int main(void)
         cmocka_unit_test(test_uniform_heads_by_hand),
         cmocka_unit_test(test_bits_do_not_depend_on_threads),
         cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_no_memory_leaves_nothing),
     };
     return cmocka_run_group_tests_name("flow", tests, NULL, NULL);
 }

@@ -382,6 +382,64 @@ static void test_bundled_model_as_numpy_has_it(void **state)
     close_model(&many);
 }
 
+static void test_no_memory_leaves_nothing(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"composition_q", "copying_full", "ov_spectrum"};
+    tiny_model t;
+    err e = {0};
+    runtime *r;
+    grouped(&t);
+    assert_int_equal(runtime_new(&r, &t.m, 1, PRECISION_F32, &e), 0);
+    for (int i = 0; i < 3; i++) {
+        const metric *x = metric_find(names[i]);
+        params *p = feed_params(x, NULL);
+        int failures = 0, rc = ERR_RESOURCE;
+        for (long nth = 1; rc != 0 && nth < 1000; nth++) {
+            metric_ctx c = {.m = x, .p = p, .n_layer = 2, .kind = ATTN_SELF, .model = &t.m, .run = r, .placeholder = -1};
+            emitted out = {0};
+            const result_sink sink = {emitted_add, NULL, &out};
+            mem_fail_at(nth);
+            rc = x->weights(&c, &sink, NULL, &e);
+            mem_fail_at(0);
+            emitted_free(&out);
+            failures += rc != 0;
+            assert_true(rc == 0 || rc == ERR_RESOURCE);
+        }
+        assert_int_equal(rc, 0);
+        assert_in_range(failures, 5, 998);
+        params_free(p);
+    }
+    runtime_free(r);
+    tiny_free(&t);
+}
+
+static void test_weights_that_are_not_finite(void **state)
+{
+    (void)state;
+    static const char *const names[] = {"composition_q", "copying", "qk_spectrum"};
+    tiny_model t;
+    err e = {0};
+    runtime *r;
+    grouped(&t);
+    *(float *)(uintptr_t)t.layers[0][1].self.q.data = NAN;
+    *(float *)(uintptr_t)t.layers[0][1].self.v.data = NAN;
+    assert_int_equal(runtime_new(&r, &t.m, 1, PRECISION_F32, &e), 0);
+    for (int i = 0; i < 3; i++) {
+        const metric *x = metric_find(names[i]);
+        params *p = feed_params(x, NULL);
+        metric_ctx c = {.m = x, .p = p, .n_layer = 2, .kind = ATTN_SELF, .model = &t.m, .run = r, .placeholder = -1};
+        emitted out = {0};
+        const result_sink sink = {emitted_add, NULL, &out};
+        assert_int_equal(x->weights(&c, &sink, NULL, &e), ERR_FAILED);
+        assert_non_null(strstr(e.msg, "not finite"));
+        emitted_free(&out);
+        params_free(p);
+    }
+    runtime_free(r);
+    tiny_free(&t);
+}
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
@@ -394,6 +452,8 @@ int main(void)
         cmocka_unit_test(test_effective_rank),
         cmocka_unit_test(test_latent_heads),
         cmocka_unit_test(test_bundled_model_as_numpy_has_it),
+        cmocka_unit_test(test_no_memory_leaves_nothing),
+        cmocka_unit_test(test_weights_that_are_not_finite),
     };
     return cmocka_run_group_tests_name("weights", tests, NULL, NULL);
 }

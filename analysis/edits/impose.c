@@ -66,7 +66,8 @@ static const param own[] = {
     {.name = "keys", .kind = PARAM_STR, .value = "RANGE", .help = "keys that get the weight: 3, or 3-7"},
     {.name = "weight", .kind = PARAM_REAL, .def = "1", .value = "W", .min = 0, .max = 1,
      .help = "what they get together"},
-    {.name = "queries", .kind = PARAM_STR, .def = "all", .value = "RANGE", .help = "queries whose rows are changed: all, 12, 3-7"},
+    {.name = "queries", .kind = PARAM_STR, .def = "all", .value = "RANGE",
+     .help = "queries whose rows are changed: all, 12, 3-7"},
     {.name = NULL},
 };
 

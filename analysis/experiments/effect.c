@@ -82,8 +82,8 @@ int matched_heads(head_id *out, const model *m, const head_id *heads, int n, uin
                 out[j] = (head_id){heads[j].kind, heads[j].layer, (int)other[k++]};
         free(other);
         if (want > n_other) {
-            err_set(e, ERR_USAGE, "layer %d has %d other head%s, and %d random one%s are wanted to match", heads[i].layer, n_other,
-                    n_other == 1 ? "" : "s", want, want == 1 ? "" : "s");
+            err_set(e, ERR_USAGE, "layer %d has %d other head%s, and %d random one%s are wanted to match", heads[i].layer,
+                    n_other, n_other == 1 ? "" : "s", want, want == 1 ? "" : "s");
             return err_hint(e, "name fewer heads of a layer, or leave the comparison out with --random 0");
         }
     }

@@ -80,6 +80,7 @@ const metric metric_attention_outlier = {
     .source = "An et al. 2025 (arXiv 2502.06415), pos_attention_outliers.py",
     .missing_mass = "rows are taken as they are: a learned sink is no key, its share lowers every sum",
     .cost = "tiles",
+    .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",
     .scope = METRIC_LAYER,
     .need = ATTN_NEED_PROBS,
     .kinds = KINDS_ALL,

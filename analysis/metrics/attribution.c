@@ -8,7 +8,9 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_attribution = {
     .name = "attribution",
     .summary = "what each head adds to the logit of a token",
-    .definition = "The output of a head through its rows of W_O, as a part of the logit; without biases. " ATTRIBUTION_RULES,
+    .definition =
+        "The output of a head through its rows of W_O, as a part of the logit; without biases. "
+        ATTRIBUTION_RULES,
     .unit = "logits",
     .range = "any",
     .source = ATTRIBUTION_SOURCE,

@@ -8,7 +8,10 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_attribution_bias = {
     .name = "attribution_bias",
     .summary = "what the biases of each layer add to the logit of a token",
-    .definition = "The biases of output projections, of the norms behind them and of the MLP of a layer as a part of the logit; the value without a layer: biases of the final norm and of the unembedding. " ATTRIBUTION_RULES,
+    .definition =
+        "The biases of output projections, of the norms behind them and of the MLP of a layer as a part of "
+        "the logit; the value without a layer: biases of the final norm and of the unembedding. "
+        ATTRIBUTION_RULES,
     .unit = "logits",
     .range = "any",
     .source = ATTRIBUTION_SOURCE,

@@ -8,7 +8,9 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_attribution_cross = {
     .name = "attribution_cross",
     .summary = "what the cross attention of each layer adds to the logit of a token",
-    .definition = "The cross attention of a layer, all heads together and without its bias, as a part of the logit. " ATTRIBUTION_RULES,
+    .definition =
+        "The cross attention of a layer, all heads together and without its bias, as a part of the logit. "
+        ATTRIBUTION_RULES,
     .unit = "logits",
     .range = "any",
     .source = ATTRIBUTION_SOURCE,

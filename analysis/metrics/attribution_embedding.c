@@ -8,7 +8,9 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_attribution_embedding = {
     .name = "attribution_embedding",
     .summary = "what the token's own embedding adds to the logit of a token",
-    .definition = "What the first block reads, without the embedding of the position where that is added as it is, as a part of the logit. " ATTRIBUTION_RULES,
+    .definition =
+        "What the first block reads, without the embedding of the position where that is added as it is, "
+        "as a part of the logit. " ATTRIBUTION_RULES,
     .unit = "logits",
     .range = "any",
     .source = ATTRIBUTION_SOURCE,

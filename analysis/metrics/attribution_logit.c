@@ -8,7 +8,9 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_attribution_logit = {
     .name = "attribution_logit",
     .summary = "the logit that the parts add up to",
-    .definition = "The logit of the token at the position, before a softcap: the whole stream through the final norm and the unembedding. " ATTRIBUTION_RULES,
+    .definition =
+        "The logit of the token at the position, before a softcap: the whole stream through the final norm "
+        "and the unembedding. " ATTRIBUTION_RULES,
     .unit = "logits",
     .range = "any",
     .source = ATTRIBUTION_SOURCE,

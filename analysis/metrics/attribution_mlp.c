@@ -8,7 +8,9 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_attribution_mlp = {
     .name = "attribution_mlp",
     .summary = "what each MLP adds to the logit of a token",
-    .definition = "The MLP of a layer without its bias (with it, where a norm stands behind it or experts are mixed), as a part of the logit. " ATTRIBUTION_RULES,
+    .definition =
+        "The MLP of a layer without its bias (with it, where a norm stands behind it or experts are "
+        "mixed), as a part of the logit. " ATTRIBUTION_RULES,
     .unit = "logits",
     .range = "any",
     .source = ATTRIBUTION_SOURCE,

@@ -8,7 +8,9 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_attribution_position = {
     .name = "attribution_position",
     .summary = "what the embedding of the position adds to the logit of a token",
-    .definition = "The learned embedding of the position as a part of the logit, where it is added to the token's as it is. " ATTRIBUTION_RULES,
+    .definition =
+        "The learned embedding of the position as a part of the logit, where it is added to the token's as "
+        "it is. " ATTRIBUTION_RULES,
     .unit = "logits",
     .range = "any",
     .source = ATTRIBUTION_SOURCE,

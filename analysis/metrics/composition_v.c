@@ -9,12 +9,14 @@ const metric metric_composition_v = {
     .name = "composition_v",
     .summary = "how much a head's values read of what an earlier head writes",
     .definition =
-        "|W_OV W|_F / (|W_OV|_F |W|_F) with W_OV = W_V W_O of a head of an earlier layer (the position: heads counted over "
-        "all layers) and W = W_OV = W_V W_O of the head of the site. " COMPOSITION_RULES,
+        "|W_OV W|_F / (|W_OV|_F |W|_F) with W_OV = W_V W_O of a head of an earlier layer (the position: "
+        "heads counted over all layers) and W = W_OV = W_V W_O of the head of the site. " COMPOSITION_RULES,
     .unit = "",
     .range = "0 .. 1",
-    .source = "Elhage et al. 2021, A Mathematical Framework for Transformer Circuits; TransformerLens "
-              "all_composition_scores(\"V\"), which leaves 0 where the layers are not in order and subtracts nothing",
+    .source =
+        "Elhage et al. 2021, A Mathematical Framework for Transformer Circuits; TransformerLens "
+        "all_composition_scores(\"V\"), which leaves 0 where the layers are not in order and subtracts "
+        "nothing",
     .missing_mass = "does not apply: weights alone",
     .cost = COMPOSITION_COST,
     .scope = METRIC_WEIGHTS,

@@ -9,15 +9,17 @@ const metric metric_copying = {
     .name = "copying",
     .summary = "how much a head copies what it reads (eigenvalues of W_OV)",
     .definition =
-        "Re(sum lambda) / sum |lambda| over the eigenvalues of W_OV = W_V W_O, computed from W_O W_V [d, d], whose eigenvalues are those that are not 0. "
-        "1: all eigenvalues are positive; -1: all are negative. Grouped heads read the values of their key/value head, latent "
-        "attention is multiplied out, biases are left out. With copying-fold (default) the gains of the norms are multiplied "
-        "in, with copying-center (default) the mean is taken out of weights beside a LayerNorm and, for the full circuit, out "
-        "of the logits, as TransformerLens has the weights after loading",
+        "Re(sum lambda) / sum |lambda| over the eigenvalues of W_OV = W_V W_O, computed from W_O W_V [d, "
+        "d], whose eigenvalues are those that are not 0. 1: all eigenvalues are positive; -1: all are "
+        "negative. Grouped heads read the values of their key/value head, latent attention is multiplied "
+        "out, biases are left out. With copying-fold (default) the gains of the norms are multiplied in, "
+        "with copying-center (default) the mean is taken out of weights beside a LayerNorm and, for the "
+        "full circuit, out of the logits, as TransformerLens has the weights after loading",
     .unit = "",
     .range = "-1 .. 1",
-    .source = "Elhage et al. 2021, A Mathematical Framework for Transformer Circuits; TransformerLens "
-              "FactoredMatrix.eigenvalues and its main demo",
+    .source =
+        "Elhage et al. 2021, A Mathematical Framework for Transformer Circuits; TransformerLens "
+        "FactoredMatrix.eigenvalues and its main demo",
     .missing_mass = "does not apply: weights alone",
     .cost = "one product [d, C] x [C, d] and one eigenvalue decomposition [d, d] for each head",
     .scope = METRIC_WEIGHTS,

@@ -86,7 +86,9 @@ const metric metric_entropy_bound = {
     .source = "Zhai et al. 2023 (arXiv 2303.06296), theorem 3.1 for the norm of the actual row; "
               "entropy_bound_weights is the theorem's own",
     .missing_mass = "as entropy: a row whose weights sum to m has bound m (F - ln m)",
-    .cost = "tiles, a logarithm for each weight",
+    .cost = "tiles, a logarithm for each weight; a state of n rows",
+    .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m; "
+                 "three values of the theorem (sigma 2, T 16: 2.41871)",
     .scope = METRIC_HEAD,
     .need = ATTN_NEED_PROBS,
     .kinds = KINDS_ALL,

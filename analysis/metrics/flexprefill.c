@@ -81,7 +81,7 @@ static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err
     const size_t blocks = (size_t)((a->n_key + block - 1) / block);
     size_t cells;
     int rc = attn_rows_unedited(a, "flexprefill", e);
-    if (rc)
+    if (rc || blocks < 2)
         return rc;
     if (!size_mul(&cells, (size_t)attn_chunks(rows), (size_t)a->n_key))
         return err_nomem(e, "sums of weights");
@@ -113,7 +113,7 @@ const metric metric_flexprefill = {
         "over these queries of the weights, summed over each block; the square root of the Jensen-Shannon divergence of p "
         "and t, natural logarithm.  A head is query-aware when it is below tau (0.1 in the published example, 0 by default "
         "in the code), else vertical-slash.  0 log 0 is 0: the code has NaN there, which counts as vertical-slash.  "
-        "The estimate knows neither mask, cap nor bias; with one block it is always right",
+        "The estimate knows neither mask, cap nor bias.  No value for a prompt of one block",
     .unit = "",
     .range = "0 .. sqrt(ln 2)",
     .source = "Lai et al. 2025, FlexPrefill (arXiv 2502.20766), and its code",

@@ -143,20 +143,26 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 
 const metric metric_flow = {
     .name = "flow",
-    .summary = "how much can flow from an output position to each input position through the attention of all layers",
+    .summary =
+        "how much can flow from an output position to each input position through the attention of all "
+        "layers",
     .definition =
-        "Maximum flow from the output position above the last layer to input position j, where the edge from (l + 1, i) to "
-        "(l, j) has capacity B_l[i][j], B_l as for rollout. Flows of one output position are divided by their sum over j "
-        "(--no-flow-normalise: not); several output positions are averaged. The value's layer is 0, the input. Not for models "
-        "with layers that mix tokens without attention weights",
+        "Maximum flow from the output position above the last layer to input position j, where the edge "
+        "from (l + 1, i) to (l, j) has capacity B_l[i][j], B_l as for rollout. Flows of one output "
+        "position are divided by their sum over j (--no-flow-normalise: not); several output positions are "
+        "averaged. The value's layer is 0, the input. Not for models with layers that mix tokens without "
+        "attention weights",
     .unit = "",
     .range = "0 .. 1",
     .source = "Abnar and Zuidema 2020 (arXiv 2005.00928), attention flow; Dinic's algorithm in double",
-    .missing_mass = "rows are divided by their sums: the share of a learned sink goes to keys and residual alike",
-    .cost = "one maximum flow for each input position over L n^2 edges; L n^2 floats, and a double for each edge and thread; "
-            "refused above flow-limit tokens",
+    .missing_mass =
+        "rows are divided by their sums: the share of a learned sink goes to keys and residual alike",
+    .cost =
+        "one maximum flow for each input position over L n^2 edges; L n^2 floats, and a double for each "
+        "edge and thread; refused above flow-limit tokens, and no part of --metrics all",
     .scope = METRIC_LAYER,
     .kinds = KINDS_OWN,
+    .by_name = true,
     .unfit = kept_attention_unfit,
     .axis = AXIS_KEY,
     .validated = "graphs solved by hand, augmenting paths on random graphs",

@@ -31,6 +31,7 @@ const metric metric_gate_norm = {
     .source = "Qiu et al. 2025 (arXiv 2505.06708); the ratio of norms is our choice",
     .missing_mass = "does not apply",
     .cost = "one pass over the head outputs",
+    .validated = "the gate weights themselves on a small Qwen3-Next model",
     .scope = METRIC_HEAD,
     .kinds = KINDS_OWN,
     .unfit = gate_unfit,

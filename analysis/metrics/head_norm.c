@@ -49,6 +49,7 @@ const metric metric_head_norm = {
               "the Gram matrix of W_O^h",
     .missing_mass = "does not apply: a learned sink makes the output smaller, as it does in the model",
     .cost = "heads x width x (head width)^2 / 2 for each layer, and (head width)^2 / 2 for each head output",
+    .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",
     .scope = METRIC_HEAD,
     .kinds = KINDS_ALL,
     .axis = AXIS_QUERY,

@@ -31,6 +31,7 @@ const metric metric_inner_outlier = {
     .source = "An et al. 2025 (arXiv 2502.06415), pos_activation_outliers_layer.py",
     .missing_mass = "does not apply",
     .cost = "one pass over the inner activations",
+    .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",
     .scope = METRIC_LAYER,
     .kinds = KINDS_OWN,
     .axis = AXIS_QUERY,

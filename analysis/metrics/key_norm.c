@@ -28,6 +28,7 @@ const metric metric_key_norm = {
     .source = "Gu et al. 2024 (arXiv 2410.10781), eval_activations_open_source.py",
     .missing_mass = "does not apply",
     .cost = "one pass over the keys",
+    .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",
     .scope = METRIC_HEAD,
     .kinds = KINDS_ALL,
     .axis = AXIS_KEY,

@@ -8,7 +8,8 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_logit_lens_kl = {
     .name = "logit_lens_kl",
     .summary = "how far the predictions read between the layers are from the final ones",
-    .definition = "KL(p_final || p_l) = sum p_final (ln p_final - ln p_l) of the softmax of both. " LENS_RULES,
+    .definition =
+        "KL(p_final || p_l) = sum p_final (ln p_final - ln p_l) of the softmax of both. " LENS_RULES,
     .unit = "nats",
     .range = "0 ..",
     .source = LENS_SOURCE,

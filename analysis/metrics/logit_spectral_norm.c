@@ -49,6 +49,7 @@ const metric metric_logit_spectral_norm = {
               "factors' norms",
     .missing_mass = "does not apply",
     .cost = "width x (head width)^2 for each head",
+    .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",
     .scope = METRIC_WEIGHTS,
     .kinds = KINDS_ALL,
     .unfit = unfit,

@@ -34,6 +34,7 @@ const metric metric_massive_count = {
     .source = "Sun et al. 2024 (arXiv 2402.17762): magnitude above 100 and around 1,000 times the median",
     .missing_mass = "does not apply",
     .cost = "three passes over the residual stream",
+    .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",
     .scope = METRIC_LAYER,
     .kinds = KINDS_OWN,
     .params = massive_count_params,

@@ -26,6 +26,7 @@ const metric metric_mlp_similarity = {
     .source = "He et al. 2024 (arXiv 2406.15786), LLM-Drop, layer_drop.py get_layer_similarities",
     .missing_mass = "does not apply",
     .cost = "a copy of the residual stream",
+    .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",
     .scope = METRIC_LAYER,
     .kinds = KINDS_OWN,
     .params = mlp_similarity_params,

@@ -1,7 +1,8 @@
 #include "analysis/spectrum.h"
 
 static const param ov_largest_params[] = {
-    {.name = "ov-fold", .kind = PARAM_BOOL, .def = "true", .help = "multiply the gains of the norms into the weights"},
+    {.name = "ov-fold", .kind = PARAM_BOOL, .def = "true",
+     .help = "multiply the gains of the norms into the weights"},
     {.name = "ov-center", .kind = PARAM_BOOL, .def = "true",
      .help = "take the mean out of weights that read or write beside a LayerNorm"},
     {.name = NULL},
@@ -17,11 +18,11 @@ const metric metric_ov_largest = {
     .name = "ov_largest",
     .summary = "spectral norm of what a head writes (W_OV)",
     .definition =
-        "Largest singular value of W_OV = W_V W_O: its spectral norm. "
-        "The matrices are in the units of the checkpoint: without biases, RoPE and the scale 1 / sqrt(d); grouped heads read "
-        "the weights of their key/value head, latent attention is multiplied out. With ov-fold (default) the gains of the "
-        "norms are multiplied in, with ov-center (default) the mean over the stream is taken out where a LayerNorm is read, as "
-        "TransformerLens has the weights after loading",
+        "Largest singular value of W_OV = W_V W_O: its spectral norm. The matrices are in the units of the "
+        "checkpoint: without biases, RoPE and the scale 1 / sqrt(d); grouped heads read the weights of "
+        "their key/value head, latent attention is multiplied out. With ov-fold (default) the gains of the "
+        "norms are multiplied in, with ov-center (default) the mean over the stream is taken out where a "
+        "LayerNorm is read, as TransformerLens has the weights after loading",
     .unit = "",
     .range = "0 ..",
     .source = "singular values of the circuits of Elhage et al. 2021; TransformerLens FactoredMatrix.svd",

@@ -1,7 +1,8 @@
 #include "analysis/spectrum.h"
 
 static const param ov_rank_params[] = {
-    {.name = "ov-fold", .kind = PARAM_BOOL, .def = "true", .help = "multiply the gains of the norms into the weights"},
+    {.name = "ov-fold", .kind = PARAM_BOOL, .def = "true",
+     .help = "multiply the gains of the norms into the weights"},
     {.name = "ov-center", .kind = PARAM_BOOL, .def = "true",
      .help = "take the mean out of weights that read or write beside a LayerNorm"},
     {.name = NULL},
@@ -17,11 +18,11 @@ const metric metric_ov_rank = {
     .name = "ov_rank",
     .summary = "effective rank of what a head writes (W_OV)",
     .definition =
-        "exp(-sum p_i ln p_i) of the singular values of W_OV = W_V W_O divided by their sum. "
-        "The matrices are in the units of the checkpoint: without biases, RoPE and the scale 1 / sqrt(d); grouped heads read "
-        "the weights of their key/value head, latent attention is multiplied out. With ov-fold (default) the gains of the "
-        "norms are multiplied in, with ov-center (default) the mean over the stream is taken out where a LayerNorm is read, as "
-        "TransformerLens has the weights after loading",
+        "exp(-sum p_i ln p_i) of the singular values of W_OV = W_V W_O divided by their sum. The matrices "
+        "are in the units of the checkpoint: without biases, RoPE and the scale 1 / sqrt(d); grouped heads "
+        "read the weights of their key/value head, latent attention is multiplied out. With ov-fold "
+        "(default) the gains of the norms are multiplied in, with ov-center (default) the mean over the "
+        "stream is taken out where a LayerNorm is read, as TransformerLens has the weights after loading",
     .unit = "",
     .range = "1 .. d",
     .source = "Roy and Vetterli 2007, The effective rank: a measure of effective dimensionality",

@@ -1,7 +1,8 @@
 #include "analysis/spectrum.h"
 
 static const param ov_spectrum_params[] = {
-    {.name = "ov-fold", .kind = PARAM_BOOL, .def = "true", .help = "multiply the gains of the norms into the weights"},
+    {.name = "ov-fold", .kind = PARAM_BOOL, .def = "true",
+     .help = "multiply the gains of the norms into the weights"},
     {.name = "ov-center", .kind = PARAM_BOOL, .def = "true",
      .help = "take the mean out of weights that read or write beside a LayerNorm"},
     {.name = "ov-values", .kind = PARAM_INT, .def = "0", .value = "N", .min = 0, .max = 1e6,
@@ -19,11 +20,12 @@ const metric metric_ov_spectrum = {
     .name = "ov_spectrum",
     .summary = "singular values of what a head writes (W_OV)",
     .definition =
-        "Singular values of W_OV = W_V W_O, largest first; the position is the place in that order, from 0. "
-        "The matrices are in the units of the checkpoint: without biases, RoPE and the scale 1 / sqrt(d); grouped heads read "
-        "the weights of their key/value head, latent attention is multiplied out. With ov-fold (default) the gains of the "
-        "norms are multiplied in, with ov-center (default) the mean over the stream is taken out where a LayerNorm is read, as "
-        "TransformerLens has the weights after loading",
+        "Singular values of W_OV = W_V W_O, largest first; the position is the place in that order, from "
+        "0. The matrices are in the units of the checkpoint: without biases, RoPE and the scale 1 / "
+        "sqrt(d); grouped heads read the weights of their key/value head, latent attention is multiplied "
+        "out. With ov-fold (default) the gains of the norms are multiplied in, with ov-center (default) "
+        "the mean over the stream is taken out where a LayerNorm is read, as TransformerLens has the "
+        "weights after loading",
     .unit = "",
     .range = "0 ..",
     .source = "singular values of the circuits of Elhage et al. 2021; TransformerLens FactoredMatrix.svd",

@@ -1,7 +1,8 @@
 #include "analysis/spectrum.h"
 
 static const param qk_spectrum_params[] = {
-    {.name = "qk-fold", .kind = PARAM_BOOL, .def = "true", .help = "multiply the gains of the norms into the weights"},
+    {.name = "qk-fold", .kind = PARAM_BOOL, .def = "true",
+     .help = "multiply the gains of the norms into the weights"},
     {.name = "qk-center", .kind = PARAM_BOOL, .def = "true",
      .help = "take the mean out of weights that read or write beside a LayerNorm"},
     {.name = "qk-values", .kind = PARAM_INT, .def = "0", .value = "N", .min = 0, .max = 1e6,
@@ -19,11 +20,12 @@ const metric metric_qk_spectrum = {
     .name = "qk_spectrum",
     .summary = "singular values of how a head compares (W_QK)",
     .definition =
-        "Singular values of W_QK = W_Q W_K^T, largest first; the position is the place in that order, from 0. "
-        "The matrices are in the units of the checkpoint: without biases, RoPE and the scale 1 / sqrt(d); grouped heads read "
-        "the weights of their key/value head, latent attention is multiplied out. With qk-fold (default) the gains of the "
-        "norms are multiplied in, with qk-center (default) the mean over the stream is taken out where a LayerNorm is read, as "
-        "TransformerLens has the weights after loading",
+        "Singular values of W_QK = W_Q W_K^T, largest first; the position is the place in that order, from "
+        "0. The matrices are in the units of the checkpoint: without biases, RoPE and the scale 1 / "
+        "sqrt(d); grouped heads read the weights of their key/value head, latent attention is multiplied "
+        "out. With qk-fold (default) the gains of the norms are multiplied in, with qk-center (default) "
+        "the mean over the stream is taken out where a LayerNorm is read, as TransformerLens has the "
+        "weights after loading",
     .unit = "",
     .range = "0 ..",
     .source = "singular values of the circuits of Elhage et al. 2021; TransformerLens FactoredMatrix.svd",

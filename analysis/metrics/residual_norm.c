@@ -32,6 +32,7 @@ const metric metric_residual_norm = {
               "state after the final norm; the paper says before",
     .missing_mass = "does not apply",
     .cost = "one pass over the residual stream",
+    .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",
     .scope = METRIC_LAYER,
     .kinds = KINDS_OWN,
     .axis = AXIS_QUERY,

@@ -43,6 +43,7 @@ const metric metric_residual_peak = {
               "2410.13835)",
     .missing_mass = "does not apply",
     .cost = "one pass over the residual stream",
+    .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",
     .scope = METRIC_LAYER,
     .kinds = KINDS_OWN,
     .params = residual_peak_params,

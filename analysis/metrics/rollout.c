@@ -88,16 +88,18 @@ const metric metric_rollout = {
     .name = "rollout",
     .summary = "what an output position reads of each input position, through all layers",
     .definition =
-        "The row of the output position of B_top ... B_1 B_0, where B_l = M_l + I with rows divided by their sums and M_l is "
-        "the mean of the attention of layer l over its heads; with --no-rollout-residual B_l = M_l, rows divided likewise. "
-        "Several output positions are averaged. The value's layer is the one down to which it was multiplied: 0 is the input. "
-        "Causal rows gather at the first positions with depth even under uniform attention: --rollout-relative divides by "
-        "the same product of uniform rows over the visible keys. Not for models with layers that mix tokens without attention "
-        "weights",
+        "The row of the output position of B_top ... B_1 B_0, where B_l = M_l + I with rows divided by "
+        "their sums and M_l is the mean of the attention of layer l over its heads; with "
+        "--no-rollout-residual B_l = M_l, rows divided likewise. Several output positions are averaged. "
+        "The value's layer is the one down to which it was multiplied: 0 is the input. Causal rows gather "
+        "at the first positions with depth even under uniform attention: --rollout-relative divides by the "
+        "same product of uniform rows over the visible keys. Not for models with layers that mix tokens "
+        "without attention weights",
     .unit = "",
     .range = "0 .. 1; relative: 0 ..",
     .source = "Abnar and Zuidema 2020 (arXiv 2005.00928), attention rollout; their code renormalises as here",
-    .missing_mass = "rows are divided by their sums: the share of a learned sink goes to keys and residual alike",
+    .missing_mass =
+        "rows are divided by their sums: the share of a learned sink goes to keys and residual alike",
     .cost = "the attention of every layer once more; queries and keys of all layers are kept, O(L n H d)",
     .scope = METRIC_LAYER,
     .kinds = KINDS_OWN,

@@ -33,6 +33,7 @@ const metric metric_sink_cosine = {
               "cos(q_i, k_j)",
     .missing_mass = "does not apply",
     .cost = "one pass over the queries",
+    .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",
     .scope = METRIC_HEAD,
     .kinds = KINDS_ALL,
     .axis = AXIS_KEY,

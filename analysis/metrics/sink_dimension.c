@@ -35,6 +35,7 @@ const metric metric_sink_dimension = {
     .source = "Kang et al. 2025 (arXiv 2503.03321), VAR, logic.py DimProspector",
     .missing_mass = "does not apply",
     .cost = "one token of the residual stream",
+    .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",
     .scope = METRIC_LAYER,
     .kinds = KINDS_OWN,
     .axis = AXIS_CHANNEL,

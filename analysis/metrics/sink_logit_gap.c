@@ -183,6 +183,7 @@ const metric metric_sink_logit_gap = {
     .source = "Guo et al. 2024 (arXiv 2410.13835) and its probe_utils.py, which averages by token id instead",
     .missing_mass = "does not apply: logits, not weights",
     .cost = "one pass over queries and keys; as much as attention itself where logits are capped",
+    .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",
     .scope = METRIC_HEAD,
     .kinds = KINDS_ALL,
     .axis = AXIS_QUERY,

@@ -141,6 +141,7 @@ const metric metric_weight_outlier = {
     .source = "An et al. 2025 (arXiv 2502.06415), pos_weight_outliers.py: a ranking, no threshold",
     .missing_mass = "does not apply",
     .cost = "one pass over the weights",
+    .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",
     .scope = METRIC_WEIGHTS,
     .kinds = KINDS_OWN,
     .axis = AXIS_CHANNEL,

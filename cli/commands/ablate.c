@@ -271,7 +271,7 @@ static int compare(const ablation *b, const effect_view *v, const measure *what,
     int rc = 0;
     for (int i = 0; i < 3 && !rc; i++)
         rc = series_load(&s[i], v->st, v->run, what, &c[i], e);
-    bool any = !rc && s[0].n;
+    bool any = !rc && s[0].n > 1;
     if (any)
         rc = series_difference(&own, &s[1], &s[0], v->seed, e);
     if (any && !rc)
@@ -286,7 +286,7 @@ static int compare(const ablation *b, const effect_view *v, const measure *what,
         strbuf_printf(out, "%s: %+.3g without these heads, %+.3g without random heads of the same layers, difference %+.3g "
                       "(%+.3g to %+.3g); %" PRId64 " of %" PRId64 " random sets do at least as much harm (p = %.2g): %s\n",
                       what->name, own.mean, other.mean, gap.mean, gap.low, gap.high, worse, b->n_random, p,
-                      harm && gap.n > 1 && p <= .05 ? "these heads matter more than others"
+                      harm && p <= .05 ? "these heads matter more than others"
                                                     : "not shown to matter more than random heads");
     }
     for (int i = 0; i < 3; i++)
@@ -412,8 +412,9 @@ const command command_ablate = {
             "tokens of the answer in it. The same is done without heads that were drawn at random, as many in each layer and "
             "never the same ones: only what is more than that is about these heads. It is called so where the interval of the "
             "difference over the texts leaves out 0 and no more than one in twenty of the sets (these heads counted) does as "
-            "much harm; fewer than 19 sets cannot show it. Changes are paired, text by text, with bootstrap 95 % intervals. The values are kept as nll, accuracy, recall, with _edited for the heads and _random "
-            "for the random sets (position: the set).",
+            "much harm; fewer than 19 sets cannot show it. Changes are paired, text by text, with bootstrap 95 % intervals. "
+            "The values are kept as nll, accuracy, recall, with _edited for the heads and _random for the random sets "
+            "(position: the set).",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1,
     .complete = complete, .extra_params = extra, .run = run,
 };

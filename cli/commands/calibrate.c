@@ -41,7 +41,8 @@ static int set_plan(calibration *c, const head_id *heads, int n, err *e)
     strbuf_printf(&keep, "keep=%s", params_str(p, "keep"));
     const char *const texts[] = {strbuf_str(&beta), strbuf_str(&bound), strbuf_str(&keep), NULL};
     edit_plan_clear(c->plan);
-    int rc = beta.failed || bound.failed || keep.failed ? err_nomem(e, "values") : edit_params(&values, edit_find("act"), texts, e);
+    int rc = beta.failed || bound.failed || keep.failed ? err_nomem(e, "values")
+                                                        : edit_params(&values, edit_find("act"), texts, e);
     if (!rc)
         rc = edit_plan_add(c->plan, edit_find("act"), heads, n, values, NULL, e);
     strbuf_free(&beta);

@@ -152,11 +152,8 @@ static int add_step(table *t, const dropping *d, const effect_view *v, int k, er
             rc = series_difference(&change, &s, &base, v->seed, e);
         if (there && !rc) {
             row[col] = cell_real(own.mean);
-            if (k > 0) {
-                row[col + 1] = cell_real(change.mean);
-                row[col + 2] = cell_real(change.low);
-                row[col + 3] = cell_real(change.high);
-            }
+            if (k > 0)
+                change_cells(&row[col + 1], &change);
             col += 4;
         }
         series_free(&s);

@@ -51,7 +51,8 @@ static int on_row(void *ud, int layer, int64_t position, const float *z, const f
     int64_t vocab = j->lm->m->vocab, n = 0;
     lens_row *r = &j->rows[j->n_row];
     (void)final;
-    *r = (lens_row){layer, position, mem_array((size_t)j->top, sizeof *r->id, e), mem_array((size_t)j->top, sizeof *r->p, e)};
+    *r = (lens_row){layer, position, mem_array((size_t)j->top, sizeof *r->id, e),
+                    mem_array((size_t)j->top, sizeof *r->p, e)};
     j->n_row++;
     if (!r->id || !r->p)
         return ERR_RESOURCE;

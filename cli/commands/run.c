@@ -7,6 +7,7 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "cli/chat_input.h"
+#include "cli/edit_select.h"
 #include "cli/head_select.h"
 #include "cli/json_line.h"
 #include "cli/metric_select.h"
@@ -32,6 +33,7 @@ typedef struct job {
     head_id *maps;
     int n_map;
     model_card card;
+    edit_choice edits;
     store *st;
     int64_t run;
     double seconds;
@@ -39,7 +41,7 @@ typedef struct job {
 
 static const param *const *extra(void)
 {
-    static const param *tables[8];
+    static const param *tables[9];
     tables[0] = prompt_params;
     tables[1] = prompts_params;
     tables[2] = chat_params;
@@ -47,6 +49,7 @@ static const param *const *extra(void)
     tables[4] = config_params;
     tables[5] = tokenizer_params;
     tables[6] = metric_choice_params();
+    tables[7] = edit_option_params;
     return tables;
 }
 
@@ -170,6 +173,8 @@ static int prepare(job *j, err *e)
     if (!rc)
         rc = choose_model(j->s, j->a, true, &j->lm, e);
     if (!rc)
+        rc = edit_choose(&j->edits, j->s, j->a, j->lm, e);
+    if (!rc)
         rc = check_prompts(j, e);
     if (!rc)
         rc = model_card_make(&j->card, j->lm, true, &j->s->prog, e);
@@ -213,7 +218,7 @@ static int begin(job *j, err *e)
             .isa = kernels_get()->isa,
             .version = program_version,
             .operator_name = "softmax",
-            .edits = "[]",
+            .edits = edit_choice_json(&j->edits),
             .threads = runtime_threads(j->lm->rt),
             .seed = NO_INDEX,
         };
@@ -323,6 +328,8 @@ static int print_summary(const job *j, err *e)
     strbuf_free(&b);
     if (!rc)
         rc = run_summary(j->s, j->a, j->st, j->run, j->metrics.list, j->metrics.n, e);
+    if (!rc && j->edits.plan)
+        say(j->s, "under edits: %s", edit_choice_json(&j->edits));
     if (!rc && params_row(j->a->p, "sink-threshold"))
         rc = sink_rate(j->s, j->st, j->run, params_real(j->a->p, "sink-threshold"), e);
     return rc;
@@ -415,6 +422,7 @@ static int run(session *s, const command_args *a, err *e)
     }
     if (!rc)
         rc = report(&j, e);
+    edit_choice_free(&j.edits);
     model_card_free(&j.card);
     prompt_free(&j.in);
     prompt_requests_free(j.request, j.n_request);
@@ -445,6 +453,8 @@ static const char *const examples[] = {
     "an encoder-decoder, with the maps of its cross attention",
     "run models/vit-base --image cat.jpg --metrics sink,entropy", "an image",
     "run models/gpt2 --prompts stories.jsonl --store stories.db", "many prompts, a JSON object a line",
+    "run examples/models/lantern-3m --prompt \"A lamp.\" --edit \"zero L1H3; scale_first 0.5 L2\"",
+    "under edits: heads taken out, attention to the first token halved",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};

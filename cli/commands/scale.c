@@ -212,9 +212,7 @@ static int curve_table(table **out, const curve *rows, int n, const scaling *c, 
         }
         row[2] = cell_real(c->gamma[rows[i].best]);
         row[3] = cell_int(st->n);
-        row[4] = cell_real(st->mean);
-        row[5] = cell_real(st->low);
-        row[6] = cell_real(st->high);
+        change_cells(&row[4], st);
         for (int g = 0; g < c->n_gamma; g++)
             row[7 + g] = cell_real(rows[i].change[g].mean);
     }

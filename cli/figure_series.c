@@ -1,0 +1,332 @@
+/* Runs, metrics and prompts behind a chart: what all recipes that draw series have in common. */
+#include "cli/figure_series.h"
+
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/stats.h"
+#include "cli/command_util.h"
+
+typedef int load_fn(series_source *ss, err *e);
+static const struct { const char *needs; load_fn *load; } loaders[] = {
+    {"values of heads", figure_load_ranking},
+    {"values of layers or heads", figure_load_layers},
+    {"received", figure_load_positions},
+    {"top_k_mass", figure_load_top},
+    {"norms", figure_load_norms},
+    {"ablation", figure_load_ablation},
+};
+
+static load_fn *loader_of(const figure *f)
+{
+    for (size_t i = 0; i < sizeof loaders / sizeof *loaders; i++)
+        if (strcmp(f->needs, loaders[i].needs) == 0)
+            return loaders[i].load;
+    return NULL;
+}
+
+bool figure_has_series(const figure *f)
+{
+    return loader_of(f) != NULL;
+}
+
+/* ---- runs ---- */
+
+/* Words of a comma-separated text, in the arena. */
+static int split(const char **word, int *n, figure_source *src, const char *text, err *e)
+{
+    *n = 0;
+    for (;;) {
+        size_t len = strcspn(text, ",");
+        if (*n == SERIES_RUNS) {
+            err_set(e, ERR_USAGE, "a chart takes at most %d runs", SERIES_RUNS);
+            return err_hint(e, "draw them in two figures");
+        }
+        if (!(word[*n] = arena_strndup(&src->mem, text, len, e)))
+            return ERR_RESOURCE;
+        ++*n;
+        if (!text[len])
+            return 0;
+        text += len + 1;
+    }
+}
+
+static int choose_runs(series_source *ss, session *s, err *e)
+{
+    const char *text = params_str(ss->a->p, "run"), *word[SERIES_RUNS];
+    if (!text || !strchr(text, ',')) {
+        ss->n_run = 1;
+        return choose_run(s, ss->a, ss->st, NULL, &ss->run[0], e);
+    }
+    int rc = split(word, &ss->n_run, ss->src, text, e);
+    for (int i = 0; i < ss->n_run && !rc; i++) {
+        if (!parse_int(&ss->run[i], word[i]) || ss->run[i] < 1) {
+            err_set(e, ERR_USAGE, "'%s' is no run number", word[i]);
+            return err_hint(e, "give numbers separated by commas, for example --run 3,5; `runs` lists them");
+        }
+        rc = require_run(ss->st, ss->run[i], e);
+        for (int k = 0; k < i && !rc; k++)
+            if (ss->run[k] == ss->run[i])
+                rc = err_set(e, ERR_USAGE, "run %" PRId64 " is named twice", ss->run[i]);
+    }
+    return rc;
+}
+
+static int count_prompts(series_source *ss, int i, err *e)
+{
+    const cell bind[] = {cell_int(ss->run[i])};
+    table *t = NULL;
+    int rc = store_query(ss->st, &t, "SELECT count(*) FROM unit WHERE run_id = ?1 AND status = 'done'", bind, 1, e);
+    if (rc)
+        return rc;
+    ss->n_prompt[i] = ss->one_prompt ? 1 : table_cell(t, 0, 0)->u.i;
+    table_free(t);
+    return 0;
+}
+
+/* What tells the runs apart: the names that were given, the models, the labels of their prompts, or their numbers. */
+static int label_runs(series_source *ss, err *e)
+{
+    const char *given = params_str(ss->a->p, "labels"), *word[SERIES_RUNS];
+    bool models = true, prompts = true;
+    int n = 0;
+    if (given) {
+        int rc = split(word, &n, ss->src, given, e);
+        if (!rc && n != ss->n_run) {
+            err_set(e, ERR_USAGE, "--labels names %d runs, --run %d", n, ss->n_run);
+            rc = err_hint(e, "give a name for each run, separated by commas");
+        }
+        for (int i = 0; i < n && !rc; i++)
+            ss->label[i] = word[i];
+        return rc;
+    }
+    for (int i = 0; i < ss->n_run; i++) {
+        prompts &= *ss->facts[i].label && ss->n_prompt[i] == 1;
+        for (int k = 0; k < i; k++) {
+            models &= strcmp(ss->facts[i].model, ss->facts[k].model) != 0;
+            prompts &= strcmp(ss->facts[i].label, ss->facts[k].label) != 0;
+        }
+    }
+    for (int i = 0; i < ss->n_run; i++) {
+        ss->label[i] = models    ? ss->facts[i].model
+                       : prompts ? ss->facts[i].label
+                                 : figure_text(ss->src, e, "run %" PRId64, ss->run[i]);
+        if (!ss->label[i])
+            return ERR_RESOURCE;
+    }
+    return 0;
+}
+
+int figure_load_series(figure_source *src, session *s, const command_args *a, store *st, const figure *f,
+                       const char *figure_command, err *e)
+{
+    series_source *ss = arena_alloc(&src->mem, 1, sizeof *ss, e);
+    if (!ss)
+        return ERR_RESOURCE;
+    *ss = (series_source){.src = src, .a = a, .st = st, .one_prompt = params_given(a->p, "prompt")};
+    int rc = choose_runs(ss, s, e);
+    for (int i = 0; i < ss->n_run && !rc; i++) {
+        src->run = ss->run[i];
+        rc = figure_read_facts(&ss->facts[i], src, st, ss->one_prompt ? params_int(a->p, "prompt") : 0, e);
+        if (!rc)
+            rc = count_prompts(ss, i, e);
+    }
+    src->run = ss->run[0];
+    src->several = ss->n_run > 1;
+    if (!rc)
+        rc = label_runs(ss, e);
+    if (!rc)
+        rc = loader_of(f)(ss, e);
+    if (!rc && ss->note.len && !(ss->chart.note = arena_strdup(&src->mem, strbuf_str(&ss->note), e)))
+        rc = ERR_RESOURCE;
+    if (!rc && ss->note.failed)
+        rc = err_nomem(e, "figure");
+    strbuf_free(&ss->note);
+    ss->chart.series = ss->series;
+    ss->chart.rules = ss->rules;
+    src->d.chart = &ss->chart;
+    return rc ? rc : figure_put_provenance(src, ss->facts, ss->run, ss->n_run, figure_command, e);
+}
+
+/* ---- metrics and rows ---- */
+
+static int missing_any(const series_source *ss, bool layers, err *e)
+{
+    err_set(e, ERR_FAILED, "run %" PRId64 " holds no values of heads%s", ss->run[0], layers ? " or layers" : "");
+    return err_hint(e, "make them with `run %s --prompt TEXT --metrics %s`", ss->facts[0].path, metric_defaults);
+}
+
+int series_metric(const metric **m, series_source *ss, bool layers, err *e)
+{
+    const char *name = params_str(ss->a->p, "metric");
+    const cell bind[] = {cell_int(ss->run[0])};
+    table *t = NULL;
+    strbuf have = {0};
+    int rc = name ? require_metric(m, name, e) : 0;
+    if (name && !rc && (*m)->scope != METRIC_HEAD && !(layers && (*m)->scope == METRIC_LAYER)) {
+        err_set(e, ERR_USAGE, "%s has no values per %s", name, layers ? "layer" : "head");
+        rc = err_hint(e, "`top %s` ranks its values", name);
+    }
+    if (name || rc)
+        return rc;
+    rc = store_query(ss->st, &t, layers ? "SELECT DISTINCT metric FROM value_list WHERE run = ?1 AND layer IS NOT NULL ORDER BY metric"
+                                        : "SELECT DISTINCT metric FROM head_value WHERE run = ?1 ORDER BY metric",
+                     bind, 1, e);
+    if (rc)
+        return rc;
+    for (int64_t i = 0; i < t->n_row; i++)
+        strbuf_printf(&have, "%s%s", i ? ", " : "", cell_string(table_cell(t, i, 0)));
+    if (t->n_row == 1) {
+        rc = require_metric(m, cell_string(table_cell(t, 0, 0)), e);
+    } else if (t->n_row == 0) {
+        rc = missing_any(ss, layers, e);
+    } else {
+        err_set(e, ERR_USAGE, "run %" PRId64 " holds several metrics: which?", ss->run[0]);
+        rc = err_hint(e, "add --metric, one of %s", strbuf_str(&have));
+    }
+    strbuf_free(&have);
+    table_free(t);
+    return rc;
+}
+
+const char *series_kind_name(const series_source *ss, int run)
+{
+    const char *asked = params_str(ss->a->p, "kind");
+    return asked ? asked : attn_kind_name(ss->facts[run].main);
+}
+
+int series_missing(const series_source *ss, int run, const char *metric, err *e)
+{
+    const cell bind[] = {cell_int(ss->run[run]), cell_text(metric)};
+    table *t = NULL;
+    int rc = store_query(ss->st, &t, "SELECT group_concat(DISTINCT kind) FROM value_list WHERE run = ?1 AND metric = ?2", bind,
+                         2, e);
+    if (rc)
+        return rc;
+    if (table_cell(t, 0, 0)->kind == CELL_TEXT) {
+        err_set(e, ERR_FAILED, "run %" PRId64 " has no such values of %s", ss->run[run], metric);
+        rc = err_hint(e, "it has kinds %s; --position and --prompt choose among them", cell_string(table_cell(t, 0, 0)));
+    } else {
+        err_set(e, ERR_FAILED, "run %" PRId64 " has no values of %s", ss->run[run], metric);
+        rc = err_hint(e, "make them with `run %s --prompt TEXT --metrics %s`", ss->facts[run].path, metric);
+    }
+    table_free(t);
+    return rc;
+}
+
+int series_query(table **out, series_source *ss, int run, const char *metric, const char *select, const char *tail,
+                 const cell more[2], err *e)
+{
+    const cell none = cell_index(NO_INDEX);
+    const cell bind[] = {cell_int(ss->run[run]), cell_text(metric), cell_text(series_kind_name(ss, run)),
+                         cell_index(ss->one_prompt ? params_int(ss->a->p, "prompt") : NO_INDEX),
+                         more ? more[0] : none, more ? more[1] : none};
+    strbuf sql = {0};
+    strbuf_printf(&sql, "SELECT %s FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND (?4 IS NULL OR prompt = ?4)"
+                  " AND (?5 IS NULL OR 1) AND (?6 IS NULL OR 1) %s", select, tail);
+    int rc = sql.failed ? err_nomem(e, "query") : store_query(ss->st, out, strbuf_str(&sql), bind, 6, e);
+    strbuf_free(&sql);
+    if (rc || (*out)->n_row)
+        return rc;
+    table_free(*out);
+    *out = NULL;
+    return series_missing(ss, run, metric, e);
+}
+
+int series_position(int64_t *position, series_source *ss, int run, const char *metric, err *e)
+{
+    table *t = NULL;
+    *position = NO_INDEX;
+    if (params_given(ss->a->p, "position")) {
+        *position = params_int(ss->a->p, "position");
+        return 0;
+    }
+    int rc = series_query(&t, ss, run, metric, "position", "ORDER BY position LIMIT 1", NULL, e); /* NULL comes first */
+    if (!rc && table_cell(t, 0, 0)->kind == CELL_INT)
+        *position = table_cell(t, 0, 0)->u.i;
+    table_free(t);
+    return rc;
+}
+
+/* ---- series ---- */
+
+int series_add(series_room *out, series_source *ss, series_kind kind, const char *label, int look, int64_t n,
+               bool band, err *e)
+{
+    if (ss->chart.n_series == CHART_MAX_SERIES) {
+        err_set(e, ERR_FAILED, "more than %d series are too many for one chart", CHART_MAX_SERIES);
+        return err_hint(e, "name fewer runs");
+    }
+    figure_series *f = &ss->series[ss->chart.n_series];
+    size_t parts = band ? 4 : 2, cells;
+    if (!size_mul(&cells, (size_t)n, parts))
+        return err_nomem(e, "figure");
+    double *x = arena_alloc(&ss->src->mem, cells, sizeof *x, e);
+    if (!x)
+        return ERR_RESOURCE;
+    for (size_t i = 0; i < cells; i++)
+        x[i] = (double)NAN;
+    *out = (series_room){f, x, x + n, band ? x + 2 * n : NULL, band ? x + 3 * n : NULL};
+    *f = (figure_series){kind, label, n, out->x, out->y, out->low, out->high, look};
+    ss->chart.n_series++;
+    return 0;
+}
+
+static int by_value(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+void series_spread(series_room *r, int64_t k, double *values, int64_t n)
+{
+    double sum = 0;
+    if (n < 1)
+        return;
+    for (int64_t i = 0; i < n; i++)
+        sum += values[i];
+    r->y[k] = sum / (double)n;
+    if (!r->low)
+        return;
+    qsort(values, (size_t)n, sizeof *values, by_value);
+    r->low[k] = percentile_of_sorted(values, n, 0.25);
+    r->high[k] = percentile_of_sorted(values, n, 0.75);
+}
+
+const char *series_words(series_source *ss, const char *name, err *e)
+{
+    char *text = arena_strdup(&ss->src->mem, name, e);
+    for (char *c = text; c && *c; c++)
+        *c = *c == '_' ? ' ' : *c;
+    return text;
+}
+
+int series_titles(series_source *ss, const char *what, err *e)
+{
+    figure_source *src = ss->src;
+    const figure_facts *f = ss->facts;
+    bool one_model = true, one_operator = true;
+    strbuf b = {0};
+    for (int i = 1; i < ss->n_run; i++) {
+        one_model &= strcmp(f[i].model, f[0].model) == 0;
+        one_operator &= strcmp(f[i].operator_name, f[0].operator_name) == 0;
+    }
+    src->d.title = one_model ? figure_text(src, e, "%s \xc2\xb7 %s", what, f->model) : arena_strdup(&src->mem, what, e);
+    if (ss->n_run == 1 && ss->n_prompt[0] == 1)
+        strbuf_printf(&b, "%s%s%" PRId64 " tokens, ", f->label, *f->label ? ", " : "", f->n_token);
+    else if (ss->n_run == 1)
+        strbuf_printf(&b, "mean over %" PRId64 " prompts, ", ss->n_prompt[0]);
+    if (one_operator)
+        strbuf_printf(&b, "%s, ", f->operator_name);
+    strbuf_puts(&b, ss->n_run == 1 ? "run " : "runs ");
+    for (int i = 0; i < ss->n_run; i++)
+        strbuf_printf(&b, "%s%" PRId64, i ? ", " : "", ss->run[i]);
+    src->d.subtitle = b.failed ? NULL : arena_strdup(&src->mem, strbuf_str(&b), e);
+    strbuf_free(&b);
+    src->d.lo = src->d.hi = (double)NAN;
+    src->d.pool = 1;
+    return src->d.title && src->d.subtitle ? 0 : err_nomem(e, "figure");
+}

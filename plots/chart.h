@@ -1,0 +1,115 @@
+/* Charts: series of numbers over a numeric axis or over named groups, on a page and in a terminal.  What the recipes
+ * score_curve, layer_curve, position_curve, norm_profile, ablation_bars and sparsity_curve have in common. */
+#ifndef ATTNSCOPE_PLOTS_CHART_H
+#define ATTNSCOPE_PLOTS_CHART_H
+
+#include "plots/figure.h"
+#include "plots/scale.h"
+#include "plots/scene.h"
+
+typedef enum series_kind {
+    SERIES_LINE,    /* a line with markers; low and high are a band */
+    SERIES_POINTS,  /* markers alone; low and high are error bars */
+    SERIES_BAR      /* bars from 0, in named groups, beside those of other series; low and high are error bars */
+} series_kind;
+
+typedef struct figure_series {
+    series_kind kind;
+    const char *label;         /* in the legend; NULL: not there */
+    int64_t n;
+    const double *x;           /* [n] ascending; in named groups the group's number from 0 */
+    const double *y;           /* [n] NaN: no value; a line has a gap there */
+    const double *low, *high;  /* [n] or both NULL; NaN: none at this place */
+    int look;                  /* which colour, marker and dash, from 0; series of one look differ in kind */
+} figure_series;
+
+/* A line across the chart at a value: a threshold. */
+typedef struct figure_rule {
+    double at;
+    bool vertical;             /* at an x, else at a y */
+    const char *label;         /* in the legend */
+} figure_rule;
+
+/* figure_data.chart.  The other members that count: title, subtitle, col_axis (name of the x axis with its unit),
+ * quantity and unit (of the y axis), lo and hi (natural limits of y, NaN: none), provenance. */
+typedef struct figure_chart {
+    const figure_series *series; /* [n_series] 1 .. CHART_MAX_SERIES */
+    int n_series;
+    const figure_rule *rules;    /* [n_rules] */
+    int n_rules;
+    const char *const *groups;   /* [n_groups] names below the x axis, NULL: x is a number */
+    int64_t n_groups;
+    bool whole;                  /* x counts things: ticks at whole numbers alone */
+    const char *note;            /* what bands and bars are, counts: below the legend; NULL: none */
+} figure_chart;
+
+enum { CHART_MAX_SERIES = 14, CHART_MAX_TICKS = 24, CHART_MAX_MINOR = 128 };
+
+/* What a recipe chooses where the user does not. */
+typedef struct chart_style {
+    bool log_x, log_y;
+    bool zero;                 /* the y axis begins at 0 unless it is logarithmic */
+} chart_style;
+
+/* Options of every chart: --log-x --log-y --x-limits --y-limits. */
+#define CHART_PARAMS \
+    {"log-x", PARAM_BOOL, NULL, NULL, "logarithmic x axis (charts)", 0, 0, NULL, NULL}, \
+    {"log-y", PARAM_BOOL, NULL, NULL, "logarithmic y axis (charts)", 0, 0, NULL, NULL}, \
+    {"x-limits", PARAM_STR, NULL, "LO,HI", "ends of the x axis (charts)", 0, 0, NULL, NULL}, \
+    {"y-limits", PARAM_STR, NULL, "LO,HI", "ends of the y axis (charts)", 0, 0, NULL, NULL}
+extern const param chart_params[];
+
+int chart_build(scene **out, const figure_data *d, const params *p, chart_style style, err *e);
+int chart_view(strbuf *out, const figure_data *d, const params *p, chart_style style, term_colour colour,
+               view_size size, err *e);
+
+/* --- axes --- */
+
+typedef struct chart_axis {
+    bool log, whole, fixed;    /* fixed: the user gave the limits */
+    double lo, hi;             /* lo < hi; both positive on a log axis */
+    double shift;              /* added to every value: 1 where a log axis counts from 0 */
+    int64_t off;               /* values that a log axis cannot show */
+    int n_tick, n_minor;
+    scale_tick tick[CHART_MAX_TICKS]; /* at: 0 = lo, 1 = hi */
+    double minor[CHART_MAX_MINOR];    /* positions of unnumbered ticks, on a log axis */
+} chart_axis;
+
+/* Limits of both axes from data, rules and options.  ERR_USAGE for limits that are none, ERR_FAILED where there is
+ * nothing to draw. */
+int chart_axes(chart_axis *x, chart_axis *y, const figure_data *d, const params *p, chart_style style, err *e);
+/* Ticks at round values, at most `most` (2 .. CHART_MAX_TICKS). */
+void chart_axis_ticks(chart_axis *a, int most, bool pretty);
+/* Place of a value: 0 = lo, 1 = hi, beyond them outside; NaN for what the axis cannot show. */
+double chart_axis_at(const chart_axis *a, double v);
+
+/* "sink mass (nats)"; "key position + 1" where the log axis counts from 0.  Owned by b. */
+void chart_put_x_name(strbuf *b, const figure_data *d, const chart_axis *x);
+void chart_put_y_name(strbuf *b, const figure_data *d);
+/* The note, and what the axes leave out. */
+void chart_put_note(strbuf *b, const figure_data *d, const chart_axis *x, const chart_axis *y);
+
+/* --- series --- */
+
+/* Colours of Okabe and Ito (jfly.uni-koeln.de/color), those that stand out on white first. */
+rgb chart_colour(int look);
+marker chart_marker(int look);
+/* Dashes of a line of this look in units; returns how many. */
+int chart_dash(double out[SCENE_DASHES], int look, double unit);
+/* Markers of looks after the first round are hollow. */
+bool chart_hollow(int look);
+
+/* Bar series of a chart, and where the bars of the i-th of n stand: their width and centre relative to the group. */
+int chart_bars(const figure_chart *c);
+double chart_bar_width(int n);
+double chart_bar_offset(int i, int n);
+
+/* Draw all series into the box, in three sweeps (see scene_kind): bars; then bands, lines, error bars and markers. */
+void chart_put_bars(scene *s, const figure_chart *c, const chart_axis *x, const chart_axis *y, box plot);
+void chart_put_series(scene *s, const figure_chart *c, const chart_axis *x, const chart_axis *y, box plot);
+void chart_put_rules(scene *s, const figure_chart *c, const chart_axis *x, const chart_axis *y, box plot);
+
+/* The legend: entries in columns, centred on `centre`.  Returns its height, 0 without one; draw false: measures. */
+double chart_legend(scene *s, const figure_chart *c, double centre, double y, bool draw);
+
+#endif

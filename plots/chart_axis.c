@@ -1,0 +1,300 @@
+/* Axes of charts: limits, ticks at round values, linear and logarithmic. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plots/chart.h"
+
+const param chart_params[] = {CHART_PARAMS, {0}};
+
+/* On a log axis nothing further than this below the highest value is drawn unless limits are given. */
+static const double most_decades = 12;
+
+/* --- what is there --- */
+
+typedef struct extent {
+    double min, max;           /* of the values that the axis can show; min > max: none */
+    int64_t off;               /* of those that it cannot */
+} extent;
+
+static void take(extent *x, const chart_axis *a, double v)
+{
+    if (!isfinite(v))
+        return;
+    v += a->shift;
+    x->min = fmin(x->min, v);
+    x->max = fmax(x->max, v);
+}
+
+/* Values, and then what lies around them. */
+static extent extent_of(const chart_axis *a, const figure_chart *c, bool vertical)
+{
+    extent x = {INFINITY, -INFINITY, 0};
+
+    for (int i = 0; i < c->n_series; i++) {
+        const figure_series *s = &c->series[i];
+        for (int64_t k = 0; k < s->n; k++) {
+            double v = vertical ? s->y[k] : s->x[k];
+            if (!isfinite(s->y[k]) || !isfinite(v))
+                continue;
+            if (a->log && v + a->shift <= 0) {
+                x.off++;
+                continue;
+            }
+            take(&x, a, v);
+            /* the ends of a band below a log axis are cut, they do not stretch it */
+            if (vertical && s->low && (!a->log || s->low[k] > 0))
+                take(&x, a, s->low[k]);
+            if (vertical && s->high && (!a->log || s->high[k] > 0))
+                take(&x, a, s->high[k]);
+        }
+    }
+    for (int i = 0; i < c->n_rules; i++)
+        if (c->rules[i].vertical != vertical && (!a->log || c->rules[i].at + a->shift > 0))
+            take(&x, a, c->rules[i].at);
+    return x;
+}
+
+/* --- limits --- */
+
+static int read_limits(chart_axis *a, const params *p, const char *option, err *e)
+{
+    const char *text = params_str(p, option), *comma = text ? strchr(text, ',') : NULL;
+    char lo[64];
+    size_t n = comma ? (size_t)(comma - text) : 0;
+
+    if (!text)
+        return 0;
+    if (!comma || n >= sizeof lo)
+        goto bad;
+    memcpy(lo, text, n);
+    lo[n] = '\0';
+    if (!parse_real(&a->lo, lo) || !parse_real(&a->hi, comma + 1) || fabs(a->lo) > 1e100 || fabs(a->hi) > 1e100)
+        goto bad;
+    if (a->lo >= a->hi) {
+        err_set(e, ERR_USAGE, "option --%s: the low limit must be below the high one, got '%s'", option, text);
+        return err_hint(e, "give --%s LO,HI", option);
+    }
+    if (a->log && a->lo <= 0) {
+        err_set(e, ERR_USAGE, "option --%s: a logarithmic axis needs positive limits, got '%s'", option, text);
+        return err_hint(e, "raise the low limit, or leave out --log-%c", option[0]);
+    }
+    a->fixed = true;
+    return 0;
+bad:
+    err_set(e, ERR_USAGE, "option --%s: '%s' is not a pair of limits", option, text);
+    return err_hint(e, "give two numbers, for example --%s 0,1", option);
+}
+
+/* Air around the data: a share of the axis at each end. */
+static void pad(chart_axis *a, double share_lo, double share_hi)
+{
+    if (a->log) {
+        double range = log(a->hi / a->lo);
+        a->lo *= exp(-share_lo * range);
+        a->hi *= exp(share_hi * range);
+    } else {
+        double range = a->hi - a->lo;
+        a->lo -= share_lo * range;
+        a->hi += share_hi * range;
+    }
+}
+
+static void widen_single_value(chart_axis *a)
+{
+    if (a->hi > a->lo * (1 + 1e-9) && a->log)
+        return;
+    if (!a->log && a->hi - a->lo > 1e-12 * (fabs(a->hi) + fabs(a->lo)))
+        return;
+    if (a->log) {
+        a->lo /= 2;
+        a->hi *= 2;
+    } else {
+        double half = a->whole ? 0.5 : a->lo != 0 ? fabs(a->lo) / 2 : 0.5;
+        a->lo -= half;
+        a->hi += half;
+    }
+}
+
+static void limits_of_y(chart_axis *a, extent x, const figure_data *d, bool zero)
+{
+    bool lowest = false, highest = false; /* the end is where values end by nature: no air needed */
+
+    a->lo = x.min;
+    a->hi = x.max;
+    if (a->log) {
+        a->lo = fmax(a->lo, a->hi * pow(10, -most_decades));
+    } else {
+        /* an axis that is near 0 anyway begins there */
+        if (a->lo > 0 && (zero || a->lo < 0.4 * a->hi))
+            a->lo = 0;
+        if (a->hi < 0 && (zero || a->hi > 0.4 * a->lo))
+            a->hi = 0;
+        lowest = a->lo == 0 && x.min >= 0;
+        highest = a->hi == 0 && x.max <= 0;
+    }
+    widen_single_value(a);
+    double top = a->hi;
+    pad(a, lowest ? 0 : 0.05, highest ? 0 : 0.05);
+    if (isfinite(d->hi) && top <= d->hi && a->hi > d->hi)
+        a->hi = d->hi > a->lo ? d->hi : a->hi;
+    if (!a->log && isfinite(d->lo) && x.min >= d->lo && a->lo < d->lo)
+        a->lo = d->lo;
+}
+
+static bool option(const params *p, const char *name, bool otherwise)
+{
+    return params_given(p, name) ? params_bool(p, name) : otherwise;
+}
+
+static int nothing(err *e, const extent *x, char axis)
+{
+    if (x->off == 0)
+        return err_set(e, ERR_FAILED, "nothing to draw: no value is finite");
+    err_set(e, ERR_FAILED, "no value is above 0: a logarithmic %c axis shows none", axis);
+    return err_hint(e, "leave out --log-%c", axis);
+}
+
+int chart_axes(chart_axis *x, chart_axis *y, const figure_data *d, const params *p, chart_style style, err *e)
+{
+    const figure_chart *c = d->chart;
+
+    *x = (chart_axis){.whole = c->whole, .log = !c->groups && option(p, "log-x", style.log_x)};
+    *y = (chart_axis){.log = option(p, "log-y", style.log_y)};
+    if (read_limits(x, p, "x-limits", e) || read_limits(y, p, "y-limits", e))
+        return ERR_USAGE;
+    extent ex = extent_of(x, c, false);
+    if (x->log && x->whole && ex.off) { /* positions from 0: the first is the one that matters */
+        x->shift = 1;
+        ex = extent_of(x, c, false);
+    }
+    extent ey = extent_of(y, c, true);
+    x->off = ex.off;
+    y->off = ey.off;
+    if (ex.min > ex.max)
+        return nothing(e, &ex, 'x');
+    if (ey.min > ey.max)
+        return nothing(e, &ey, 'y');
+    if (c->groups) {
+        x->lo = -0.5;
+        x->hi = (double)c->n_groups - 0.5;
+    } else if (!x->fixed) {
+        x->lo = ex.min;
+        x->hi = ex.max;
+        widen_single_value(x);
+        pad(x, 0.025, 0.025);
+    }
+    if (!y->fixed)
+        limits_of_y(y, ey, d, style.zero);
+    return 0;
+}
+
+double chart_axis_at(const chart_axis *a, double v)
+{
+    v += a->shift;
+    if (!isfinite(v) || (a->log && v <= 0))
+        return NAN;
+    return a->log ? log(v / a->lo) / log(a->hi / a->lo) : (v - a->lo) / (a->hi - a->lo);
+}
+
+/* --- ticks --- */
+
+static void add_tick(chart_axis *a, double v, int decimals, bool pretty)
+{
+    scale_tick *t = &a->tick[a->n_tick++];
+
+    t->at = chart_axis_at(a, v - a->shift);
+    number_format(t->text, v, decimals, pretty);
+}
+
+static void linear_ticks(chart_axis *a, int most, bool pretty)
+{
+    double step = nice_step((a->hi - a->lo) / most), first, last;
+
+    if (a->whole && step < 1)
+        step = 1;
+    for (;; step = nice_step(step * 1.5)) {
+        first = ceil(a->lo / step - 1e-6);
+        last = floor(a->hi / step + 1e-6);
+        if (last - first + 1 <= most)
+            break;
+    }
+    int decimals = (int)ceil(-log10(step) - 1e-9);
+    decimals = decimals > 0 ? decimals < 9 ? decimals : 9 : 0;
+    for (double k = first; k <= last && a->n_tick < most; k++)
+        add_tick(a, fabs(k) < 0.5 ? 0 : k * step, decimals, pretty);
+}
+
+/* Whole decades, every kth when they are too many; 1, 2, 5 where there are few. */
+static void log_ticks(chart_axis *a, int most, bool pretty)
+{
+    static const int parts[] = {1, 2, 5};
+    int first = (int)ceil(log10(a->lo) - 1e-9), last = (int)floor(log10(a->hi) + 1e-9);
+    int decades = last - first + 1, every = decades > most ? (decades - 1) / most + 1 : 1;
+
+    for (int k = first - 1; k <= last; k++) {
+        for (int i = 1; i < 10 && every == 1; i++) {
+            double v = i * pow(10, k), at = chart_axis_at(a, v - a->shift);
+            if (at >= 0 && at <= 1 && a->n_minor < CHART_MAX_MINOR)
+                a->minor[a->n_minor++] = at;
+        }
+    }
+    if (decades >= 3 || (decades == 2 && most < 5)) {
+        for (int k = last; k >= first; k -= every)
+            a->n_tick++;
+        int n = a->n_tick;
+        a->n_tick = 0;
+        for (int i = 0; i < n && i < most; i++)
+            add_tick(a, pow(10, last - every * (n - 1 - i)), -1, pretty);
+        return;
+    }
+    for (int k = first - 1; k <= last; k++) {
+        for (int i = 0; i < 3 && a->n_tick < most; i++) {
+            double v = parts[i] * pow(10, k);
+            double at = chart_axis_at(a, v - a->shift);
+            if (at >= -1e-9 && at <= 1 + 1e-9)
+                add_tick(a, v, -1, pretty);
+        }
+    }
+    if (a->n_tick < 2) { /* within a factor of two: round steps */
+        a->n_tick = 0;
+        linear_ticks(a, most, pretty);
+    }
+}
+
+void chart_axis_ticks(chart_axis *a, int most, bool pretty)
+{
+    a->n_tick = a->n_minor = 0;
+    most = most < 2 ? 2 : most > CHART_MAX_TICKS ? CHART_MAX_TICKS : most;
+    if (a->log)
+        log_ticks(a, most, pretty);
+    else
+        linear_ticks(a, most, pretty);
+}
+
+/* --- names --- */
+
+void chart_put_x_name(strbuf *b, const figure_data *d, const chart_axis *x)
+{
+    strbuf_puts(b, d->col_axis ? d->col_axis : "");
+    if (d->col_axis && x->shift > 0)
+        strbuf_puts(b, " + 1");
+}
+
+void chart_put_y_name(strbuf *b, const figure_data *d)
+{
+    strbuf_puts(b, d->quantity && *d->quantity ? d->quantity : "value");
+    if (d->unit && *d->unit)
+        strbuf_printf(b, " (%s)", d->unit);
+}
+
+void chart_put_note(strbuf *b, const figure_data *d, const chart_axis *x, const chart_axis *y)
+{
+    const int64_t off = x->off + y->off;
+
+    strbuf_puts(b, d->chart->note ? d->chart->note : "");
+    if (off)
+        strbuf_printf(b, "%s%lld value%s of 0 or below not shown", b->len ? "; " : "", (long long)off,
+                      off == 1 ? "" : "s");
+}

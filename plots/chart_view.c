@@ -1,0 +1,489 @@
+/* A chart in a terminal: dots of braille characters, one letter for each series where there is no colour; bars as
+ * lines of blocks with their numbers. */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/mem.h"
+#include "plots/chart.h"
+#include "plots/label.h"
+
+enum { MIN_COLUMNS = 24, MIN_LINES = 10, USUAL_ROWS = 16, LEAST_ROWS = 4, MAX_NAME = 28 };
+
+static const char letters[] = "ox+*#@%&$=svwz";
+
+typedef struct canvas_cell {
+    uint8_t dots;              /* of a braille character */
+    int16_t owner;             /* series that drew last, n_series + i: rule i, -1: nobody */
+} canvas_cell;
+
+typedef struct view {
+    strbuf *out;
+    bool ascii, exact;         /* exact: 24-bit colour */
+    view_size size;
+    const figure_data *d;
+    chart_axis x, y;
+    canvas_cell *cells;        /* [rows, columns] */
+    int rows, columns, numbers; /* of the canvas; of the y axis's numbers */
+    int used;
+} view;
+
+/* --- lines --- */
+
+static void begin_colour(view *v, rgb c)
+{
+    if (v->ascii)
+        return;
+    if (v->exact)
+        strbuf_printf(v->out, "\x1b[38;2;%d;%d;%dm", c.r, c.g, c.b);
+    else
+        strbuf_printf(v->out, "\x1b[38;5;%dm", rgb_to_256(c));
+}
+
+static void end_colour(view *v)
+{
+    if (!v->ascii)
+        strbuf_puts(v->out, "\x1b[0m");
+}
+
+static void end_line(view *v)
+{
+    strbuf_putc(v->out, '\n');
+    v->used = 0;
+}
+
+static void put_blanks(view *v, int n)
+{
+    for (int i = 0; i < n && v->used < v->size.columns; i++, v->used++)
+        strbuf_putc(v->out, ' ');
+}
+
+/* Text that a terminal may get, cut to `most` columns and to the line. */
+static void put_text(view *v, const char *text, int most)
+{
+    strbuf safe = {0}, cut = {0};
+
+    if (v->ascii)
+        label_put_ascii(&safe, text);
+    else
+        label_put_visible(&safe, text);
+    most = most < v->size.columns - v->used ? most : v->size.columns - v->used;
+    label_put_cut(&cut, strbuf_str(&safe), most, v->ascii);
+    strbuf_puts(v->out, strbuf_str(&cut));
+    v->used += label_columns(strbuf_str(&cut));
+    v->out->failed |= safe.failed || cut.failed;
+    strbuf_free(&safe);
+    strbuf_free(&cut);
+}
+
+/* Colours for a dark ground or a light one: black is no colour here, and the darkest is made lighter. */
+static rgb view_colour(const view *v, int owner)
+{
+    const figure_chart *c = v->d->chart;
+    rgb black = {0, 0, 0}, grey = {0x90, 0x90, 0x90}, blue = {0x3a, 0x9a, 0xd9};
+    rgb colour = owner < c->n_series ? chart_colour(c->series[owner].look) : grey;
+
+    if (colour.r == black.r && colour.g == black.g && colour.b == black.b)
+        return grey;
+    return colour.r == 0 && colour.g == 0x72 ? blue : colour;
+}
+
+static char view_letter(const view *v, int owner)
+{
+    const figure_chart *c = v->d->chart;
+
+    if (owner < c->n_series)
+        return letters[c->series[owner].look % ((int)sizeof letters - 1)];
+    return c->rules[owner - c->n_series].vertical ? '|' : '-';
+}
+
+/* --- canvas --- */
+
+static int dots_wide(const view *v) { return v->ascii ? v->columns : 2 * v->columns; }
+static int dots_high(const view *v) { return v->ascii ? v->rows : 4 * v->rows; }
+
+static void put_dot(view *v, int x, int y, int owner)
+{
+    static const uint8_t bit[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
+
+    if (x < 0 || y < 0 || x >= dots_wide(v) || y >= dots_high(v))
+        return;
+    int w = v->ascii ? 1 : 2, h = v->ascii ? 1 : 4;
+    canvas_cell *c = &v->cells[y / h * v->columns + x / w];
+    c->dots |= v->ascii ? 1 : bit[y % 4][x % 2];
+    c->owner = (int16_t)owner;
+}
+
+/* A line whose ends may lie far outside. */
+static void put_line(view *v, double x0, double y0, double x1, double y1, int owner)
+{
+    double w = dots_wide(v), h = dots_high(v);
+    double lo = fmax(fmin(x0, x1), -1), hi = fmin(fmax(x0, x1), w);
+    double steep = fabs(x1 - x0) > 0 ? (y1 - y0) / (x1 - x0) : 0;
+
+    for (double x = ceil(lo); x <= hi && fabs(x1 - x0) >= 0.5; x++)
+        put_dot(v, (int)x, (int)round(y0 + (x - x0) * steep), owner);
+    lo = fmax(fmin(y0, y1), -1);
+    hi = fmin(fmax(y0, y1), h);
+    steep = fabs(y1 - y0) > 0 ? (x1 - x0) / (y1 - y0) : 0;
+    for (double y = ceil(lo); y <= hi && fabs(y1 - y0) >= 0.5; y++)
+        put_dot(v, (int)round(x0 + (y - y0) * steep), (int)y, owner);
+}
+
+static void to_dots(const view *v, double vx, double vy, double *x, double *y)
+{
+    *x = chart_axis_at(&v->x, vx) * (dots_wide(v) - 1);
+    *y = (1 - chart_axis_at(&v->y, vy)) * (dots_high(v) - 1);
+}
+
+static void draw_series(view *v, int owner)
+{
+    const figure_series *f = &v->d->chart->series[owner];
+    double lx = NAN, ly = NAN;
+
+    for (int64_t i = 0; i < f->n && !cancel_requested(); i++) {
+        double x, y, a, b;
+        to_dots(v, f->x[i], f->y[i], &x, &y);
+        if (isfinite(x) && isfinite(y)) {
+            if (fabs(x) < 1e6 && fabs(y) < 1e6)
+                put_dot(v, (int)round(x), (int)round(y), owner);
+            if (f->kind == SERIES_LINE && isfinite(lx) && isfinite(ly) && !v->ascii)
+                put_line(v, lx, ly, x, y, owner);
+        }
+        if (f->kind == SERIES_POINTS && f->low && isfinite(f->low[i]) && isfinite(f->high[i])) {
+            to_dots(v, f->x[i], f->low[i], &x, &a);
+            to_dots(v, f->x[i], f->high[i], &x, &b);
+            if (isfinite(a) && isfinite(b))
+                put_line(v, x, b, x, a, owner);
+        }
+        lx = x;
+        ly = y;
+    }
+}
+
+static void draw_rules(view *v)
+{
+    const figure_chart *c = v->d->chart;
+
+    for (int i = 0; i < c->n_rules; i++) {
+        const figure_rule *r = &c->rules[i];
+        double at = chart_axis_at(r->vertical ? &v->x : &v->y, r->at);
+        if (!(at >= 0 && at <= 1))
+            continue;
+        int n = r->vertical ? dots_high(v) : dots_wide(v);
+        for (int k = 0; k < n; k += v->ascii ? 1 : 2) {
+            if (r->vertical)
+                put_dot(v, (int)round(at * (dots_wide(v) - 1)), k, c->n_series + i);
+            else
+                put_dot(v, k, (int)round((1 - at) * (dots_high(v) - 1)), c->n_series + i);
+        }
+    }
+}
+
+static void put_canvas_row(view *v, int row)
+{
+    for (int i = 0; i < v->columns; i++) {
+        const canvas_cell *c = &v->cells[row * v->columns + i];
+        if (c->owner < 0) {
+            strbuf_putc(v->out, ' ');
+        } else if (v->ascii) {
+            strbuf_putc(v->out, view_letter(v, c->owner));
+        } else {
+            begin_colour(v, view_colour(v, c->owner));
+            strbuf_put_utf8(v->out, 0x2800u + c->dots);
+            end_colour(v);
+        }
+    }
+    v->used += v->columns;
+}
+
+/* --- axes --- */
+
+static void plan_numbers(view *v)
+{
+    v->numbers = 1;
+    chart_axis_ticks(&v->y, v->rows / 3 < 2 ? 2 : v->rows / 3, !v->ascii);
+    for (int i = 0; i < v->y.n_tick; i++)
+        if (label_columns(v->y.tick[i].text) > v->numbers)
+            v->numbers = label_columns(v->y.tick[i].text);
+    v->numbers = v->numbers > v->size.columns / 3 ? v->size.columns / 3 : v->numbers;
+    v->columns = v->size.columns - v->numbers - 2;
+}
+
+static void put_y_number(view *v, int row)
+{
+    const char *text = "";
+
+    for (int i = 0; i < v->y.n_tick; i++)
+        if ((int)round((1 - v->y.tick[i].at) * (v->rows - 1)) == row)
+            text = v->y.tick[i].text;
+    put_blanks(v, v->numbers - label_columns(text));
+    put_text(v, text, v->numbers);
+    put_blanks(v, 1);
+    put_text(v, *text ? (v->ascii ? "+" : "\u2524") : (v->ascii ? "|" : "\u2502"), 1);
+}
+
+static void put_x_axis(view *v)
+{
+    bool apart = false;
+    int at[CHART_MAX_TICKS], left = v->numbers + 2;
+
+    for (int most = 10; most >= 2 && !apart; most--) {
+        int end = -1;
+        apart = true;
+        chart_axis_ticks(&v->x, most, !v->ascii);
+        for (int i = 0; i < v->x.n_tick; i++) {
+            int w = label_columns(v->x.tick[i].text);
+            at[i] = (int)round(v->x.tick[i].at * (v->columns - 1)) + left - w / 2;
+            if (at[i] + w > v->size.columns)
+                at[i] = v->size.columns - w;
+            apart &= at[i] > end + 1;
+            end = at[i] + w - 1;
+        }
+    }
+    put_blanks(v, v->numbers + 1);
+    put_text(v, v->ascii ? "+" : "\u2514", 1);
+    for (int c = 0; c < v->columns; c++) {
+        bool tick = false;
+        for (int i = 0; i < v->x.n_tick; i++)
+            tick |= (int)round(v->x.tick[i].at * (v->columns - 1)) == c;
+        put_text(v, tick ? (v->ascii ? "+" : "\u252c") : (v->ascii ? "-" : "\u2500"), 1);
+    }
+    end_line(v);
+    for (int i = 0; i < v->x.n_tick; i++) {
+        if (at[i] < v->used)
+            continue;
+        put_blanks(v, at[i] - v->used);
+        put_text(v, v->x.tick[i].text, v->size.columns);
+    }
+    end_line(v);
+}
+
+/* --- words --- */
+
+static void put_head(view *v)
+{
+    const figure_data *d = v->d;
+    strbuf b = {0};
+
+    if (d->title && *d->title) {
+        strbuf_puts(v->out, v->ascii ? "" : "\x1b[1m");
+        put_text(v, d->title, v->size.columns);
+        strbuf_puts(v->out, v->ascii ? "" : "\x1b[0m");
+        end_line(v);
+    }
+    if (d->subtitle && *d->subtitle) {
+        put_text(v, d->subtitle, v->size.columns);
+        end_line(v);
+    }
+    if (!d->chart->groups) {
+        chart_put_x_name(&b, d, &v->x);
+        if (b.len)
+            strbuf_puts(&b, " across, ");
+    }
+    chart_put_y_name(&b, d);
+    strbuf_puts(&b, d->chart->groups ? "" : " up");
+    put_text(v, strbuf_str(&b), v->size.columns);
+    end_line(v);
+    v->out->failed |= b.failed;
+    strbuf_free(&b);
+}
+
+static void put_entry(view *v, const char *label, int owner)
+{
+    int w = label_columns(label) + 4;
+
+    if (v->used && v->used + 2 + w > v->size.columns)
+        end_line(v);
+    else if (v->used)
+        put_blanks(v, 2);
+    if (v->ascii) {
+        strbuf_putc(v->out, view_letter(v, owner));
+        v->used++;
+    } else {
+        begin_colour(v, view_colour(v, owner));
+        strbuf_puts(v->out, owner >= v->d->chart->n_series ? "\u2804\u2804" : "\u2588\u2588");
+        end_colour(v);
+        v->used += 2;
+    }
+    put_blanks(v, 1);
+    put_text(v, label, v->size.columns);
+}
+
+static void put_foot(view *v)
+{
+    const figure_chart *c = v->d->chart;
+    strbuf note = {0};
+    int n = 0;
+
+    for (int i = 0; i < c->n_series; i++)
+        if (c->series[i].label) {
+            put_entry(v, c->series[i].label, i);
+            n++;
+        }
+    for (int i = 0; i < c->n_rules && !c->groups; i++)
+        if (c->rules[i].label) {
+            put_entry(v, c->rules[i].label, c->n_series + i);
+            n++;
+        }
+    if (n)
+        end_line(v);
+    chart_put_note(&note, v->d, &v->x, &v->y);
+    if (note.len) {
+        put_text(v, strbuf_str(&note), v->size.columns);
+        end_line(v);
+    }
+    v->out->failed |= note.failed;
+    strbuf_free(&note);
+}
+
+/* --- the two kinds of chart --- */
+
+static int put_canvas(view *v, err *e)
+{
+    const figure_chart *c = v->d->chart;
+
+    plan_numbers(v);
+    v->cells = mem_array((size_t)v->rows * (size_t)v->columns, sizeof *v->cells, e);
+    if (!v->cells)
+        return ERR_RESOURCE;
+    for (int i = 0; i < v->rows * v->columns; i++)
+        v->cells[i].owner = -1;
+    draw_rules(v);
+    for (int i = c->n_series - 1; i >= 0; i--) /* the first is on top */
+        draw_series(v, i);
+    for (int r = 0; r < v->rows; r++) {
+        put_y_number(v, r);
+        put_canvas_row(v, r);
+        end_line(v);
+    }
+    put_x_axis(v);
+    free(v->cells);
+    v->cells = NULL;
+    return 0;
+}
+
+/* "L1H2  ████████▌  0.12 [0.1, 0.14]" */
+static void put_bar(view *v, const figure_series *f, int64_t k, int owner, const char *name, int name_columns,
+                    int value_columns, double most)
+{
+    number_text y, lo, hi;
+    char value[160];
+    int room = v->size.columns - name_columns - value_columns - 2;
+
+    put_text(v, name, name_columns);
+    put_blanks(v, name_columns + 1 - v->used);
+    double share = most > 0 && isfinite(f->y[k]) ? fabs(f->y[k]) / most : 0;
+    int eighths = (int)round(share * room * 8);
+    begin_colour(v, view_colour(v, owner));
+    for (int i = 0; i < eighths / 8; i++)
+        put_text(v, v->ascii ? "#" : "\u2588", 1);
+    if (eighths % 8 && !v->ascii) {
+        strbuf_put_utf8(v->out, 0x2590u - (uint32_t)(eighths % 8));
+        v->used++;
+    }
+    end_colour(v);
+    put_blanks(v, 1);
+    number_format(y, f->y[k], -1, !v->ascii);
+    snprintf(value, sizeof value, "%s", isfinite(f->y[k]) ? y : "no value");
+    if (f->low && isfinite(f->low[k]) && isfinite(f->high[k])) {
+        number_format(lo, f->low[k], -1, !v->ascii);
+        number_format(hi, f->high[k], -1, !v->ascii);
+        snprintf(value, sizeof value, "%s [%s, %s]", y, lo, hi);
+    }
+    put_text(v, value, v->size.columns);
+    end_line(v);
+}
+
+static void put_bars(view *v, int lines)
+{
+    const figure_chart *c = v->d->chart;
+    int name_columns = 1, value_columns = 26, n = chart_bars(c);
+    double most = 0;
+
+    for (int64_t g = 0; g < c->n_groups; g++)
+        name_columns = label_columns(c->groups[g]) > name_columns ? label_columns(c->groups[g]) : name_columns;
+    name_columns = name_columns > MAX_NAME ? MAX_NAME : name_columns;
+    if (name_columns > v->size.columns / 3)
+        name_columns = v->size.columns / 3;
+    if (v->size.columns < name_columns + value_columns + 8)
+        value_columns = v->size.columns / 3;
+    for (int i = 0; i < c->n_series; i++)
+        for (int64_t k = 0; k < c->series[i].n && c->series[i].kind == SERIES_BAR; k++)
+            most = isfinite(c->series[i].y[k]) ? fmax(most, fabs(c->series[i].y[k])) : most;
+    for (int64_t g = 0; g < c->n_groups; g++) {
+        if (lines > 0 && n * (g + 2) > lines && g + 1 < c->n_groups) {
+            char more[64];
+            snprintf(more, sizeof more, "... and %lld more", (long long)(c->n_groups - g));
+            put_text(v, more, v->size.columns);
+            end_line(v);
+            return;
+        }
+        bool named = false;
+        for (int i = 0; i < c->n_series; i++) {
+            const figure_series *f = &c->series[i];
+            for (int64_t k = 0; k < f->n && f->kind == SERIES_BAR; k++)
+                if ((int64_t)f->x[k] == g) {
+                    put_bar(v, f, k, i, named ? "" : c->groups[g], name_columns, value_columns, most);
+                    named = true;
+                }
+        }
+    }
+}
+
+static int count_lines(const strbuf *b, size_t from)
+{
+    int n = 0;
+
+    for (size_t i = from; i < b->len; i++)
+        n += b->s[i] == '\n';
+    return n;
+}
+
+int chart_view(strbuf *out, const figure_data *d, const params *p, chart_style style, term_colour colour,
+               view_size size, err *e)
+{
+    view v = {.out = out, .ascii = colour == TERM_ASCII, .exact = colour == TERM_TRUE, .size = size, .d = d};
+    size_t start = out->len;
+    int rc;
+
+    if (size.columns < MIN_COLUMNS || (size.lines > 0 && size.lines < MIN_LINES)) {
+        err_set(e, ERR_FAILED, "a terminal of %d x %d is too small for a figure", size.columns, size.lines);
+        return err_hint(e, "it needs %d columns and %d lines", MIN_COLUMNS, MIN_LINES);
+    }
+    if (!d->chart || d->chart->n_series < 1 || d->chart->n_series > CHART_MAX_SERIES)
+        return err_set(e, ERR_FAILED, "nothing to draw: there is no series");
+    rc = chart_axes(&v.x, &v.y, d, p, style, e);
+    if (rc)
+        return rc;
+    /* what stands around the plot is known once it is written: the second time it fits */
+    v.rows = size.lines > 0 ? size.lines / 2 : USUAL_ROWS;
+    for (int pass = 0; rc == 0; pass++) {
+        put_head(&v);
+        if (chart_bars(d->chart))
+            put_bars(&v, v.rows);
+        else
+            rc = put_canvas(&v, e);
+        put_foot(&v);
+        int over = size.lines > 0 ? count_lines(out, start) - size.lines : 0;
+        if (rc || size.lines <= 0 || (over <= 0 && pass > 0))
+            break;
+        int rows = v.rows - over < LEAST_ROWS ? LEAST_ROWS : v.rows - over;
+        if (rows == v.rows)
+            break;
+        v.rows = rows;
+        out->len = start;
+    }
+    /* a terminal of the least size has no room for a long legend: its end is cut */
+    for (int over = size.lines > 0 ? count_lines(out, start) - size.lines : 0; over > 0 && out->len > start; over--)
+        do
+            out->len--;
+        while (out->len > start && out->s[out->len - 1] != '\n');
+    if (out->len)
+        out->s[out->len] = '\0';
+    if (rc == 0)
+        rc = out->failed ? err_nomem(e, "figure") : cancel_check(e);
+    return rc;
+}

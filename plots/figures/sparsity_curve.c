@@ -1,0 +1,24 @@
+/* The share of attention that the k largest weights of a query hold. */
+#include "plots/chart.h"
+
+static const chart_style style = {.log_x = true};
+
+static int build(scene **out, const figure_data *d, const params *p, err *e)
+{
+    return chart_build(out, d, p, style, e);
+}
+
+static int view(strbuf *out, const figure_data *d, const params *p, term_colour colour, view_size size,
+                err *e)
+{
+    return chart_view(out, d, p, style, colour, size, e);
+}
+
+const figure figure_sparsity_curve = {
+    .name = "sparsity_curve",
+    .summary = "attention that the k largest weights of a query hold, against k",
+    .needs = "top_k_mass",
+    .params = chart_params,
+    .build = build,
+    .view = view,
+};
