@@ -12,7 +12,9 @@ static const char *const kind_choices[] = {"self", "enc", "cross", "vis", NULL};
 
 const param figure_source_params[] = {
     {.name = "run", .kind = PARAM_STR, .value = "RUN", .complete = "runs",
-     .help = "which run; the last one when none is named"},
+     .help = "which run; the last one when none is named; a chart takes several (3,5)"},
+    {.name = "labels", .kind = PARAM_STR, .value = "A,B",
+     .help = "names of several runs in the legend, in their order"},
     {.name = "metric", .kind = PARAM_STR, .value = "METRIC", .complete = "metrics",
      .help = "whose values (recipes that need values)"},
     {.name = "head", .kind = PARAM_STR, .value = "HEAD", .complete = "heads",
@@ -82,7 +84,7 @@ const char *figure_text(figure_source *src, err *e, const char *fmt, ...)
     return text;
 }
 
-static int read_facts(figure_facts *f, figure_source *src, store *st, int64_t prompt, err *e)
+int figure_read_facts(figure_facts *f, figure_source *src, store *st, int64_t prompt, err *e)
 {
     const cell bind[] = {cell_int(src->run), cell_int(prompt)};
     table *t = NULL;
@@ -124,29 +126,48 @@ static int read_facts(figure_facts *f, figure_source *src, store *st, int64_t pr
     return ok ? 0 : ERR_RESOURCE;
 }
 
-static int put_provenance(figure_source *src, const figure_facts *f, const char *figure_command, err *e)
+/* A fact of all runs: once where they agree, else one after the other. */
+static const char *joined(figure_source *src, const char *const *text, int n, err *e)
 {
-    const char **p = arena_alloc(&src->mem, 20, sizeof *p, e);
+    bool same = true;
+    strbuf b = {0};
+    for (int i = 0; i < n; i++) {
+        same &= strcmp(text[i], text[0]) == 0;
+        strbuf_printf(&b, "%s%s", i ? "; " : "", text[i]);
+    }
+    const char *out = b.failed ? NULL : arena_strdup(&src->mem, same ? text[0] : strbuf_str(&b), e);
+    strbuf_free(&b);
+    return out;
+}
+
+int figure_put_provenance(figure_source *src, const figure_facts *f, const int64_t *run, int n, const char *figure_command,
+                          err *e)
+{
+    enum { FACTS = 6, MAX_RUNS = 16 };
+    static const char *const names[FACTS] = {"Command", "Run", "Model", "Model-SHA256", "Prompt-SHA256", "Version"};
+    const char **p = arena_alloc(&src->mem, 2 * (FACTS + 2) + 1, sizeof *p, e), *text[FACTS][MAX_RUNS];
+    int at = 4;
     if (!p)
         return ERR_RESOURCE;
-    int n = 0;
-    const char *const rows[][2] = {
-        {"Software", figure_text(src, e, "attnscope %s", program_version)},
-        {"Figure-Command", arena_strdup(&src->mem, figure_command, e)},
-        {"Command", f->command},
-        {"Run", figure_text(src, e, "%" PRId64, src->run)},
-        {"Model", f->model},
-        {"Model-SHA256", f->sha256},
-        {"Prompt-SHA256", f->prompt_sha256},
-        {"Version", f->version},
-    };
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
-        if (!rows[i][1])
+    for (int i = 0; i < n && i < MAX_RUNS; i++) {
+        const char *number = figure_text(src, e, "%" PRId64, run[i]);
+        const char *const facts[FACTS] = {f[i].command, number, f[i].model, f[i].sha256, f[i].prompt_sha256, f[i].version};
+        if (!number)
             return ERR_RESOURCE;
-        p[n++] = rows[i][0];
-        p[n++] = rows[i][1];
+        for (int k = 0; k < FACTS; k++)
+            text[k][i] = facts[k];
     }
-    p[n] = NULL;
+    p[0] = "Software";
+    p[1] = figure_text(src, e, "attnscope %s", program_version);
+    p[2] = "Figure-Command";
+    p[3] = arena_strdup(&src->mem, figure_command, e);
+    for (int k = 0; k < FACTS; k++) {
+        p[at++] = names[k];
+        p[at++] = joined(src, text[k], n < MAX_RUNS ? n : MAX_RUNS, e);
+    }
+    for (int i = 1; i < at; i += 2)
+        if (!p[i])
+            return ERR_RESOURCE;
     src->d.provenance = p;
     return 0;
 }
@@ -156,15 +177,21 @@ int figure_source_load(figure_source *out, session *s, const command_args *a, st
 {
     figure_facts fa = {0};
     *out = (figure_source){0};
+    if (figure_has_series(f)) {
+        int failed = figure_load_series(out, s, a, st, f, figure_command, e);
+        if (failed)
+            figure_source_free(out);
+        return failed;
+    }
     int rc = choose_run(s, a, st, NULL, &out->run, e);
     if (!rc)
-        rc = read_facts(&fa, out, st, params_int(a->p, "prompt"), e);
+        rc = figure_read_facts(&fa, out, st, params_int(a->p, "prompt"), e);
     if (!rc)
         rc = strcmp(f->needs, "map") == 0      ? figure_load_map(out, s, a, st, &fa, e)
              : strcmp(f->needs, "trials") == 0 ? figure_load_trials(out, a, st, &fa, e)
                                                : figure_load_values(out, a, st, &fa, e);
     if (!rc)
-        rc = put_provenance(out, &fa, figure_command, e);
+        rc = figure_put_provenance(out, &fa, &out->run, 1, figure_command, e);
     if (rc)
         figure_source_free(out);
     return rc;

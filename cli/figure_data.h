@@ -8,13 +8,14 @@
 
 typedef struct figure_source {
     figure_data d;      /* what figure_draw and figure_view take */
-    int64_t run;
+    int64_t run;        /* the first where there are several */
+    bool several;
     char *label;        /* "L1H3" or the metric's name: for file names */
     float *cells;       /* owned, as is the arena with all texts */
     arena mem;
 } figure_source;
 
-/* Options that choose what is drawn: --run --metric --head --kind --position --prompt. */
+/* Options that choose what is drawn: --run --labels --metric --head --kind --position --prompt. */
 extern const param figure_source_params[];
 /* figure_params and the options of all recipes as one table. */
 const param *figure_all_params(void);

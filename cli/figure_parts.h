@@ -23,4 +23,13 @@ int figure_load_values(figure_source *src, const command_args *a, store *st, con
 /* figure_trials.c: from the trials of a run of `needle`, all of them. */
 int figure_load_trials(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e);
 
+/* figure_series*.c: recipes that draw series, of one run or several (--run 3,5), provenance included. */
+bool figure_has_series(const figure *f);
+int figure_load_series(figure_source *src, session *s, const command_args *a, store *st, const figure *f,
+                       const char *figure_command, err *e);
+/* Facts of src->run, and what the file says of n runs. */
+int figure_read_facts(figure_facts *f, figure_source *src, store *st, int64_t prompt, err *e);
+int figure_put_provenance(figure_source *src, const figure_facts *f, const int64_t *run, int n, const char *figure_command,
+                          err *e);
+
 #endif

@@ -61,6 +61,11 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/export_npz.c \
 	cli/figure_data.c \
 	cli/figure_map.c \
+	cli/figure_series.c \
+	cli/figure_series_ablation.c \
+	cli/figure_series_heads.c \
+	cli/figure_series_keys.c \
+	cli/figure_series_norms.c \
 	cli/figure_trials.c \
 	cli/figure_values.c \
 	cli/head_changes.c \
@@ -117,7 +122,7 @@ libattnscope_a_SOURCES += cli/effect_input.h
 libattnscope_a_SOURCES += cli/edit_select.h
 libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/end_tokens.h cli/needle_plan.h cli/needle_tables.h cli/number_list.h \
 	cli/task_run.h cli/command_util.h cli/complete.h cli/dispatch.h cli/divergence_table.h cli/export_npz.h \
-	cli/builtin_prompts.h cli/census_set.h cli/census_table.h cli/experiment.h cli/figure_data.h cli/figure_parts.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
+	cli/builtin_prompts.h cli/census_set.h cli/census_table.h cli/experiment.h cli/figure_data.h cli/figure_parts.h cli/figure_series.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
 	cli/line_context.h cli/metric_select.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
 	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/run_sink.h cli/run_summary.h cli/sampler.h cli/session.h cli/tokenize_cases.h \
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \

@@ -14,6 +14,9 @@ typedef struct heatmap_style {
     bool annotate;        /* write the values into the cells where they fit */
     bool separate;        /* thin white lines between large cells */
     bool name_columns;    /* in a terminal: the labels of columns, which are short, rather than positions */
+    bool sparse_names;    /* in a terminal: of the labels of columns those that are not "" */
+    int64_t block;        /* in a terminal: every block-th row and column is a blank; even, 0: none */
+    const scale *shared;  /* in a terminal: the scale of several maps, NULL: this map's own */
     const char *missing;  /* what a NaN means: "not visible" */
     double max_w, max_h;  /* largest cell, points */
 } heatmap_style;

@@ -8,6 +8,7 @@
 
 #include "plots/heatmap.h"
 #include "plots/label.h"
+#include "plots/panels.h"
 
 enum { MIN_COLUMNS = 24, MIN_LINES = 8, MAX_ROW_LABEL = 24, BAR_COLUMNS = 24, VALUE_COLUMNS = 5 };
 
@@ -146,7 +147,9 @@ static int pool_and_scale(view *v, int64_t pool_rows, int64_t pool_cols, const p
 {
     grid_free(&v->g);
     int rc = grid_pool(&v->g, &v->d->m, pool_rows, pool_cols, heatmap_pooling(v->d, p), e);
-    return rc ? rc : scale_init(&v->sc, v->d, &v->g, p, e);
+    if (rc == 0 && v->style->shared)
+        v->sc = *v->style->shared;
+    return rc || v->style->shared ? rc : scale_init(&v->sc, v->d, &v->g, p, e);
 }
 
 /* Cells for a map of at most columns x lines. */
@@ -237,8 +240,19 @@ static void put_value_cell(view *v, int64_t row, int64_t col)
     v->used += VALUE_COLUMNS;
 }
 
+/* A row or column that lies between blocks. */
+static bool between_blocks(const view *v, int64_t i)
+{
+    return v->style->block > 0 && i % v->style->block == v->style->block - 1;
+}
+
 static void put_cell(view *v, int64_t row, int64_t col)
 {
+    if (between_blocks(v, col) || between_blocks(v, row)) {
+        put_reset(v);
+        put_blanks(v, v->cell_columns);
+        return;
+    }
     if (v->values) {
         put_value_cell(v, row, col);
         return;
@@ -250,7 +264,9 @@ static void put_cell(view *v, int64_t row, int64_t col)
     } else if (v->rows_per_line == 1) {
         put_sgr(v, true, cell_colour(v, row, col));
         strbuf_puts(v->out, "  ");
-    } else if (row + 1 == v->g.rows) { /* the lower half of the last line is not part of the map */
+    } else if (row + 1 == v->g.rows || between_blocks(v, row + 1)) { /* the lower half is not part of the map */
+        if (v->bg >= 0)
+            put_reset(v);
         put_sgr(v, false, cell_colour(v, row, col));
         strbuf_puts(v->out, "\u2580");
     } else {
@@ -259,6 +275,22 @@ static void put_cell(view *v, int64_t row, int64_t col)
         strbuf_puts(v->out, "\u2580");
     }
     v->used += v->cell_columns;
+}
+
+/* Names of blocks, each at its left edge, as many as stand apart. */
+static void put_block_names(view *v)
+{
+    int left = v->label_columns + 1;
+
+    for (int64_t i = 0; i < v->d->m.cols; i++) {
+        const char *name = v->d->m.col_labels[i];
+        int at = left + (int)(i / v->g.pool_cols) * v->cell_columns;
+        if (!*name || (v->used > 0 && at <= v->used) || at + label_columns(name) > v->size.columns)
+            continue;
+        put_blanks(v, at - v->used);
+        put_text(v, name, INT_MAX);
+    }
+    end_line(v);
 }
 
 /* Positions along the columns, each at its cell's left edge. */
@@ -385,6 +417,14 @@ static void put_legend(view *v)
     strbuf_free(&key);
 }
 
+static void put_caption(view *v, const params *p)
+{
+    if (!params_bool(p, "caption") || !v->d->caption)
+        return;
+    put_text(v, v->d->caption, INT_MAX);
+    end_line(v);
+}
+
 static int64_t count_lines(const strbuf *b, size_t from)
 {
     int64_t n = 0;
@@ -406,6 +446,8 @@ int heatmap_view(strbuf *out, const figure_data *d, const params *p, const heatm
         err_set(e, ERR_FAILED, "a terminal of %d x %d is too small for a figure", size.columns, size.lines);
         return err_hint(e, "it needs %d columns and %d lines", MIN_COLUMNS, MIN_LINES);
     }
+    if (d->panels)
+        return panels_view(out, d, p, style, colour, size, e);
     if (d->m.rows < 1 || d->m.cols < 1 || !d->m.cells)
         return err_set(e, ERR_FAILED, "nothing to draw: the matrix has no cells");
     plan_row_labels(&v, true);
@@ -426,8 +468,12 @@ int heatmap_view(strbuf *out, const figure_data *d, const params *p, const heatm
                 put_cell(&v, r, c);
             end_line(&v);
         }
-        put_ruler(&v);
+        if (style->sparse_names)
+            put_block_names(&v);
+        else
+            put_ruler(&v);
         put_legend(&v);
+        put_caption(&v, p);
         if (out->failed) {
             rc = err_nomem(e, "figure");
             goto out;

@@ -1,11 +1,14 @@
 # Figures: one file and one line each.
 figure_sources = \
 	plots/figures/ablation_bars.c \
+	plots/figures/divergence_matrix.c \
+	plots/figures/head_grid.c \
 	plots/figures/head_map.c \
 	plots/figures/layer_curve.c \
 	plots/figures/needle_grid.c \
 	plots/figures/norm_profile.c \
 	plots/figures/position_curve.c \
+	plots/figures/received_map.c \
 	plots/figures/score_curve.c \
 	plots/figures/score_grid.c \
 	plots/figures/sparsity_curve.c
@@ -25,18 +28,23 @@ libattnscope_a_SOURCES += $(figure_sources) $(writer_sources) \
 	plots/frame.c \
 	plots/grid.c \
 	plots/heatmap.c \
+	plots/heatmap_draw.c \
 	plots/heatmap_plan.c \
 	plots/heatmap_view.c \
 	plots/label.c \
 	plots/page.c \
+	plots/panels.c \
+	plots/panels_view.c \
 	plots/png_encode.c \
 	plots/scale.c \
 	plots/scene.c \
 	plots/scene_shape.c \
 	plots/scene_text.c \
+	plots/theme.c \
+	plots/thumbs.c \
 	plots/writer.c
 libattnscope_a_SOURCES += plots/chart.h plots/colormap.h plots/figure.h plots/frame.h plots/grid.h plots/heatmap.h \
-	plots/label.h plots/page.h plots/scale.h plots/scene.h plots/writer.h
+	plots/label.h plots/page.h plots/panels.h plots/scale.h plots/scene.h plots/writer.h
 
 registry/figures.inc: Makefile build-aux/registry.sh
 	$(REGISTRY) FIGURE $(figure_sources) > $@

@@ -8,12 +8,15 @@
 #include "cli/output.h"
 
 /* "score_grid-induction-run3.png" */
-static char *default_name(const figure *f, const figure_source *src, err *e)
+static char *default_name(const figure *f, const figure_source *src, const command_args *a, err *e)
 {
     strbuf b = {0};
-    strbuf_printf(&b, "%s-%s-run%" PRId64 ".png", f->name, src->label, src->run);
+    if (src->several)
+        strbuf_printf(&b, "%s-%s-runs%s.png", f->name, src->label, params_str(a->p, "run"));
+    else
+        strbuf_printf(&b, "%s-%s-run%" PRId64 ".png", f->name, src->label, src->run);
     for (size_t i = 0; i < b.len; i++)
-        if (b.s[i] == '/')
+        if (b.s[i] == '/' || b.s[i] == ',')
             b.s[i] = '_';
     return strbuf_take(&b, e);
 }
@@ -49,14 +52,14 @@ static int run(session *s, const command_args *a, err *e)
     if (!rc)
         rc = figure_source_load(&src, s, a, st, f, again, e);
     if (!rc && !path)
-        path = name = default_name(f, &src, e);
+        path = name = default_name(f, &src, a, e);
     if (!rc && !path)
         rc = ERR_RESOURCE;
     if (!rc)
         rc = figure_draw(f, &src.d, a->p, path, e);
     if (!rc) {
         err why = {0};
-        if (store_figure(st, src.run, f->name, path, again, &why) != 0)
+        if (store_figure(st, src.several ? NO_INDEX : src.run, f->name, path, again, &why) != 0)
             say(s, "the figure is drawn, but the store cannot remember it: %s", why.msg);
         strbuf b = {0};
         strbuf_put_visible(&b, path, strlen(path));

@@ -1,0 +1,273 @@
+/* ablation_bars: changes of a measure without heads, beside those without random heads. */
+#include <inttypes.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/json.h"
+#include "base/mem.h"
+#include "cli/command_util.h"
+#include "cli/effect_table.h"
+#include "cli/figure_series.h"
+
+typedef struct job {
+    series_source *ss;
+    const measure *what;
+    bool each;                 /* heads one at a time */
+    int64_t n_random;          /* sets of the first run */
+} job;
+
+static int not_ablated(const series_source *ss, int run, const char *metric, err *e)
+{
+    err_set(e, ERR_FAILED, "run %" PRId64 " holds no ablation%s%s", ss->run[run], metric ? " measured by " : "",
+            metric ? metric : "");
+    return err_hint(e, "make one with `ablate %s --heads L1H2,L1H3`", ss->facts[run].path);
+}
+
+/* The measure asked for, else the first that the run has; and how heads were taken out. */
+static int choose_measure(job *j, err *e)
+{
+    series_source *ss = j->ss;
+    const char *name = params_str(ss->a->p, "metric");
+    if (name && !measure_find(name)) {
+        err_set(e, ERR_USAGE, "ablation has no measure '%s'", name);
+        return err_hint(e, "take nll, accuracy or recall");
+    }
+    for (const measure *m = effect_measures; m->name; m++) {
+        if (m->rate || (name && strcmp(m->name, name) != 0))
+            continue;
+        char edited[64];
+        snprintf(edited, sizeof edited, "%s_edited", m->metric);
+        const cell bind[] = {cell_int(ss->run[0]), cell_text(edited)};
+        table *t = NULL;
+        int rc = store_query(ss->st, &t, "SELECT max(layer IS NOT NULL) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
+        if (rc)
+            return rc;
+        bool there = table_cell(t, 0, 0)->kind == CELL_INT;
+        j->each = there && table_cell(t, 0, 0)->u.i;
+        table_free(t);
+        if (there) {
+            j->what = m;
+            return 0;
+        }
+    }
+    return not_ablated(ss, 0, name, e);
+}
+
+/* Change under a condition against the model as it is; n = 0: not measured. */
+static int change_of(stats *out, const job *j, int run, const char *suffix, int layer, int head, int64_t position, err *e)
+{
+    const series_source *ss = j->ss;
+    attn_kind kind = ss->facts[run].main;
+    series base = {0}, s = {0};
+    int rc = series_load(&base, ss->st, ss->run[run], j->what, &(condition){"", "", kind, NO_INDEX, NO_INDEX, NO_INDEX}, e);
+    if (!rc)
+        rc = series_load(&s, ss->st, ss->run[run], j->what, &(condition){"", suffix, kind, layer, head, position}, e);
+    if (!rc)
+        rc = series_difference(out, &s, &base, 0, e);
+    series_free(&base);
+    series_free(&s);
+    return rc;
+}
+
+static void put_change(series_room *r, int64_t k, double x, const stats *st)
+{
+    r->x[k] = x;
+    if (st->n == 0)
+        return;
+    r->y[k] = st->mean;
+    r->low[k] = st->low;
+    r->high[k] = st->high;
+}
+
+/* ---- sets of heads ---- */
+
+/* "zero: L1H2,L1H3", from the settings of the run; its label where they do not say. */
+static int name_set(const char **out, series_source *ss, int run, err *e)
+{
+    const cell bind[] = {cell_int(ss->run[run])};
+    table *t = NULL;
+    json *root = NULL;
+    int rc = store_query(ss->st, &t, "SELECT settings FROM run WHERE id = ?1", bind, 1, e);
+    if (rc)
+        return rc;
+    const char *text = t->n_row ? cell_string(table_cell(t, 0, 0)) : "", *mode = NULL, *heads = NULL;
+    err ignored = {0};
+    if (json_parse(&root, text, strlen(text), "settings", &ignored) == 0) {
+        mode = json_str(json_get(root, "mode"), NULL);
+        heads = json_str(json_get(root, "heads"), NULL);
+    }
+    int64_t n = heads && *heads ? 1 : 0;
+    for (const char *c = heads; c && *c; c++)
+        n += *c == ',';
+    strbuf b = {0};
+    if (ss->n_run > 1)
+        strbuf_printf(&b, "%s", ss->label[run]);
+    if (mode)
+        strbuf_printf(&b, "%s%s", b.len ? ": " : "", mode);
+    if (n > 4)
+        strbuf_printf(&b, "%s%" PRId64 " heads", b.len ? ", " : "", n);
+    else if (n)
+        for (const char *c = heads; *c; c++)
+            if (*c == ',')
+                strbuf_puts(&b, ", ");
+            else if (c == heads)
+                strbuf_printf(&b, "%s%c", b.len ? " " : "", *c);
+            else
+                strbuf_putc(&b, *c);
+    *out = b.failed ? NULL : arena_strdup(&ss->src->mem, b.len ? strbuf_str(&b) : ss->label[run], e);
+    strbuf_free(&b);
+    json_free(root);
+    table_free(t);
+    return *out ? 0 : err_nomem(e, "figure");
+}
+
+static int count_random(int64_t *out, const job *j, int run, err *e)
+{
+    char metric[64];
+    snprintf(metric, sizeof metric, "%s_random", j->what->metric);
+    const cell bind[] = {cell_int(j->ss->run[run]), cell_text(metric)};
+    table *t = NULL;
+    int rc = store_query(j->ss->st, &t, "SELECT count(DISTINCT position) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
+    if (!rc)
+        *out = table_cell(t, 0, 0)->u.i;
+    table_free(t);
+    return rc;
+}
+
+/* The mean change of each random set as a marker over the bar of their mean. */
+static int put_sets(const job *j, int run, const char *label, err *e)
+{
+    series_room r;
+    int64_t n = 0;
+    int rc = count_random(&n, j, run, e);
+    if (rc || n == 0)
+        return rc;
+    rc = series_add(&r, j->ss, SERIES_POINTS, label, 6, n, false, e);
+    for (int64_t i = 0; i < n && !rc; i++) {
+        stats st;
+        rc = change_of(&st, j, run, "_random", NO_INDEX, NO_INDEX, i, e);
+        /* side by side within half the bar, so that equal ones are seen */
+        double spread = n > 1 ? ((double)i / (double)(n - 1) - 0.5) * 0.6 * chart_bar_width(2) : 0;
+        r.x[i] = run + chart_bar_offset(1, 2) + spread;
+        if (!rc && st.n)
+            r.y[i] = st.mean;
+    }
+    return rc;
+}
+
+static int load_sets(job *j, err *e)
+{
+    series_source *ss = j->ss;
+    const char **group = arena_alloc(&ss->src->mem, (size_t)ss->n_run, sizeof *group, e);
+    series_room own, random = {0};
+    int rc = group ? count_random(&j->n_random, j, 0, e) : ERR_RESOURCE;
+    const char *label = rc ? NULL : j->n_random == 1 ? "one random set of heads of the same layers"
+                                    : figure_text(ss->src, e, "random heads of the same layers, mean of %" PRId64 " sets", j->n_random);
+    if (!rc && !label)
+        rc = ERR_RESOURCE;
+    if (!rc)
+        rc = series_add(&own, ss, SERIES_BAR, "these heads", 0, ss->n_run, true, e);
+    if (!rc && j->n_random)
+        rc = series_add(&random, ss, SERIES_BAR, label, 4, ss->n_run, true, e);
+    for (int i = 0; i < ss->n_run && !rc; i++) {
+        stats st = {0};
+        rc = change_of(&st, j, i, "_edited", NO_INDEX, NO_INDEX, NO_INDEX, e);
+        if (!rc && st.n == 0)
+            rc = not_ablated(ss, i, j->what->name, e);
+        if (!rc)
+            put_change(&own, i, i, &st);
+        if (!rc && j->n_random)
+            rc = change_of(&st, j, i, "_random", NO_INDEX, NO_INDEX, ANY_POSITION, e);
+        if (!rc && j->n_random)
+            put_change(&random, i, i, &st);
+        if (!rc)
+            rc = name_set(&group[i], ss, i, e);
+    }
+    for (int i = 0; i < ss->n_run && !rc && j->n_random > 1 && ss->n_run <= 6; i++)
+        rc = put_sets(j, i, i == 0 ? "each random set" : NULL, e);
+    ss->chart.groups = group;
+    ss->chart.n_groups = ss->n_run;
+    return rc;
+}
+
+/* ---- one head at a time ---- */
+
+typedef struct head_row { int layer, head; stats st; } head_row;
+
+static double harm_sign; /* of the measure: nll up is harm */
+
+static int by_harm(const void *a, const void *b)
+{
+    const head_row *x = a, *y = b;
+    double hx = harm_sign * x->st.mean, hy = harm_sign * y->st.mean;
+    if (hx != hy)
+        return hx < hy ? 1 : -1;
+    return x->layer != y->layer ? x->layer - y->layer : x->head - y->head;
+}
+
+static int load_each(job *j, err *e)
+{
+    series_source *ss = j->ss;
+    char metric[64];
+    table *t = NULL;
+    head_row *row = NULL;
+    if (ss->n_run > 1) {
+        err_set(e, ERR_USAGE, "run %" PRId64 " took out one head at a time: it is drawn alone", ss->run[0]);
+        return err_hint(e, "name one run");
+    }
+    snprintf(metric, sizeof metric, "%s_edited", j->what->metric);
+    const cell bind[] = {cell_int(ss->run[0]), cell_text(metric)};
+    int rc = store_query(ss->st, &t, "SELECT DISTINCT layer, head FROM value_list WHERE run = ?1 AND metric = ?2 AND head IS NOT NULL"
+                         " ORDER BY layer, head", bind, 2, e);
+    if (rc)
+        return rc;
+    int64_t n = t->n_row, most = params_int(ss->a->p, "top");
+    row = mem_array((size_t)n + 1, sizeof *row, e);
+    rc = row ? 0 : ERR_RESOURCE;
+    for (int64_t i = 0; i < n && !rc; i++) {
+        row[i] = (head_row){(int)table_cell(t, i, 0)->u.i, (int)table_cell(t, i, 1)->u.i, {0}};
+        rc = change_of(&row[i].st, j, 0, "_edited", row[i].layer, row[i].head, NO_INDEX, e);
+    }
+    table_free(t);
+    if (!rc) {
+        harm_sign = strcmp(j->what->metric, "nll") == 0 ? 1 : -1;
+        qsort(row, (size_t)n, sizeof *row, by_harm);
+    }
+    int64_t shown = n < most ? n : most;
+    const char **group = rc ? NULL : arena_alloc(&ss->src->mem, (size_t)shown + 1, sizeof *group, e);
+    series_room r;
+    if (!rc)
+        rc = group ? series_add(&r, ss, SERIES_BAR, NULL, 0, shown, true, e) : ERR_RESOURCE;
+    for (int64_t i = 0; i < shown && !rc; i++) {
+        put_change(&r, i, (double)i, &row[i].st);
+        if (!(group[i] = figure_text(ss->src, e, "L%dH%d", row[i].layer, row[i].head)))
+            rc = ERR_RESOURCE;
+    }
+    if (!rc && shown < n)
+        strbuf_printf(&ss->note, "the %" PRId64 " most harmful of %" PRId64 " heads; ", shown, n);
+    ss->chart.groups = group;
+    ss->chart.n_groups = shown;
+    free(row);
+    return rc;
+}
+
+int figure_load_ablation(series_source *ss, err *e)
+{
+    figure_source *src = ss->src;
+    job j = {.ss = ss};
+    int rc = choose_measure(&j, e);
+    if (!rc)
+        rc = j.each ? load_each(&j, e) : load_sets(&j, e);
+    if (rc)
+        return rc;
+    bool nll = strcmp(j.what->metric, "nll") == 0;
+    strbuf_puts(&ss->note, "error bars: bootstrap 95 % intervals of the paired change over units");
+    src->d.quantity = nll ? "change of loss" : figure_text(src, e, "change of %s", j.what->name);
+    src->d.unit = nll ? "nats a token" : "";
+    src->d.col_axis = j.each ? "head taken out" : NULL;
+    src->label = mem_strdup(j.what->name, e);
+    if (!src->d.quantity || !src->label)
+        return ERR_RESOURCE;
+    return series_titles(ss, j.each ? "without one head" : "without a set of heads", e);
+}
