@@ -17,6 +17,7 @@ const command *const commands[] = {
 const command_group command_groups[] = {
     {"model", "Look at a model"},
     {"measure", "Measure its attention"},
+    {"experiment", "Experiment with it"},
     {"store", "Read what was measured"},
     {"figure", "Draw it"},
     {"prove", "Prove it right"},

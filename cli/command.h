@@ -19,7 +19,7 @@ typedef struct command_args {
 
 typedef struct command {
     const char *name;
-    const char *group;        /* "model", "measure", "store", "figure", "prove", "shell" */
+    const char *group;        /* "model", "measure", "experiment", "store", "figure", "prove", "shell" */
     const char *usage;        /* positional part: "MODEL [--prompt TEXT | --ids LIST]" */
     const char *summary;      /* one line */
     const char *help;         /* paragraphs */

@@ -15,6 +15,9 @@ const param figure_source_params[] = {
      .help = "which run; the last one when none is named; a chart takes several (3,5)"},
     {.name = "labels", .kind = PARAM_STR, .value = "A,B",
      .help = "names of several runs in the legend, in their order"},
+    {.name = "facet", .kind = PARAM_LIST, .value = "A,B",
+     .help = "panels side by side with one colour scale: runs (3,5), heads (L1H3,L2H0) or metrics (head_map, score_grid, "
+             "needle_grid, received_map)"},
     {.name = "metric", .kind = PARAM_STR, .value = "METRIC", .complete = "metrics",
      .help = "whose values (recipes that need values)"},
     {.name = "head", .kind = PARAM_STR, .value = "HEAD", .complete = "heads",
@@ -172,13 +175,38 @@ int figure_put_provenance(figure_source *src, const figure_facts *f, const int64
     return 0;
 }
 
+int figure_load_one(figure_source *src, session *s, const command_args *a, store *st, const figure *f,
+                    const figure_facts *facts, err *e)
+{
+    if (strcmp(f->needs, "map") == 0)
+        return figure_load_map(src, s, a, st, facts, e);
+    if (strcmp(f->needs, "maps") == 0)
+        return figure_load_grid(src, s, a, st, facts, e);
+    if (strcmp(f->needs, "trials") == 0)
+        return figure_load_trials(src, a, st, facts, e);
+    if (strcmp(f->needs, "received") == 0)
+        return figure_load_received(src, a, st, facts, e);
+    if (strcmp(f->needs, "matrix") == 0)
+        return figure_load_matrix(src, a, st, facts, e);
+    return figure_load_values(src, a, st, facts, e);
+}
+
 int figure_source_load(figure_source *out, session *s, const command_args *a, store *st, const figure *f,
                        const char *figure_command, err *e)
 {
     figure_facts fa = {0};
     *out = (figure_source){0};
+    int wrong = figure_theme(a->p, e);
+    if (wrong)
+        return wrong;
     if (figure_has_series(f)) {
         int failed = figure_load_series(out, s, a, st, f, figure_command, e);
+        if (failed)
+            figure_source_free(out);
+        return failed;
+    }
+    if (params_given(a->p, "facet")) {
+        int failed = figure_load_facets(out, s, a, st, f, figure_command, e);
         if (failed)
             figure_source_free(out);
         return failed;
@@ -187,9 +215,7 @@ int figure_source_load(figure_source *out, session *s, const command_args *a, st
     if (!rc)
         rc = figure_read_facts(&fa, out, st, params_int(a->p, "prompt"), e);
     if (!rc)
-        rc = strcmp(f->needs, "map") == 0      ? figure_load_map(out, s, a, st, &fa, e)
-             : strcmp(f->needs, "trials") == 0 ? figure_load_trials(out, a, st, &fa, e)
-                                               : figure_load_values(out, a, st, &fa, e);
+        rc = figure_load_one(out, s, a, st, f, &fa, e);
     if (!rc)
         rc = figure_put_provenance(out, &fa, &out->run, 1, figure_command, e);
     if (rc)
@@ -199,6 +225,9 @@ int figure_source_load(figure_source *out, session *s, const command_args *a, st
 
 void figure_source_free(figure_source *src)
 {
+    for (int i = 0; i < src->n_facet; i++)
+        figure_source_free(&src->facet[i]);
+    free(src->facet);
     free(src->cells);
     free(src->label);
     arena_free(&src->mem);

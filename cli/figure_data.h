@@ -11,6 +11,8 @@ typedef struct figure_source {
     int64_t run;        /* the first where there are several */
     bool several;
     char *label;        /* "L1H3" or the metric's name: for file names */
+    struct figure_source *facet; /* [n_facet] owned: what --facet put side by side */
+    int n_facet;
     float *cells;       /* owned, as is the arena with all texts */
     arena mem;
 } figure_source;

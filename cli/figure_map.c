@@ -96,8 +96,7 @@ static int text_labels(const char **labels, figure_source *src, const table *t, 
     return rc;
 }
 
-/* Labels of the tokens, or, pooled, the first position of each block. */
-static int token_labels(const char ***out, figure_source *src, store *st, int64_t prompt, const char *sequence,
+int figure_token_labels(const char ***out, figure_source *src, store *st, int64_t prompt, const char *sequence,
                         int64_t block, int64_t n, err *e)
 {
     const cell bind[] = {cell_int(src->run), cell_int(prompt), cell_text(sequence)};
@@ -213,6 +212,13 @@ out:
     return rc;
 }
 
+int figure_log_colours(const command_args *a, err *e)
+{
+    if (params_given(a->p, "norm") || params_given(a->p, "limits"))
+        return 0;
+    return params_set(a->p, "norm", "log", e);
+}
+
 /* In a long prompt nearly all weights are far below 1: on linear colours the map would be one dark
  * triangle.  The figure's colour bar says which scale it is. */
 static int choose_norm(session *s, const command_args *a, int64_t n_token, err *e)
@@ -251,9 +257,11 @@ int figure_load_map(figure_source *src, session *s, const command_args *a, store
         return rc;
     head_format(name, h);
     bool cross = h.kind == ATTN_CROSS;
-    rc = token_labels(&rows, src, st, prompt, attn_kind_name(cross ? ATTN_SELF : h.kind), m.pool, m.rows, e);
+    rc = figure_token_labels(&rows, src, st, prompt, attn_kind_name(cross ? ATTN_SELF : h.kind), m.pool, m.rows,
+                             e);
     if (!rc)
-        rc = token_labels(&cols, src, st, prompt, attn_kind_name(cross ? ATTN_ENCODER : h.kind), m.pool, m.cols, e);
+        rc = figure_token_labels(&cols, src, st, prompt, attn_kind_name(cross ? ATTN_ENCODER : h.kind), m.pool,
+                                 m.cols, e);
     if (rc)
         return rc;
     figure_data *d = &src->d;
@@ -271,6 +279,8 @@ int figure_load_map(figure_source *src, session *s, const command_args *a, store
     d->hi = 1;
     d->pool = m.pool;
     d->pooling = m.pool > 1 ? arena_strdup(&src->mem, m.pooling, e) : NULL;
+    d->caption = figure_text(src, e, "%s, attention weights of %s; %s; 1 prompt%s%s%s; %s; run %" PRId64, f->model, name, size,
+                             *f->label ? " (" : "", f->label, *f->label ? ")" : "", f->operator_name, src->run);
     src->label = mem_strdup(name, e);
-    return d->title && d->subtitle && src->label && (d->pooling || m.pool <= 1) ? 0 : ERR_RESOURCE;
+    return d->title && d->subtitle && d->caption && src->label && (d->pooling || m.pool <= 1) ? 0 : ERR_RESOURCE;
 }

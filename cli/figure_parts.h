@@ -20,6 +20,28 @@ const char *figure_text(figure_source *src, err *e, const char *fmt, ...) PRINTF
 int figure_load_map(figure_source *src, session *s, const command_args *a, store *st, const figure_facts *f,
                     err *e);
 int figure_load_values(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e);
+/* Labels of the n tokens of a sequence ("self", "enc", "vis"), or, pooled, the first position of each block. */
+int figure_token_labels(const char ***out, figure_source *src, store *st, int64_t prompt, const char *sequence,
+                        int64_t block, int64_t n, err *e);
+/* Logarithmic colours where the user asks for neither norm nor limits. */
+int figure_log_colours(const command_args *a, err *e);
+/* Ends of a metric's range "0 .. 1"; NaN where there is none. */
+void figure_range(double *lo, double *hi, const char *range);
+/* Lines between the query heads that share keys and values, from the stored model; none for other kinds of attention. */
+int figure_head_groups(figure_groups *out, figure_source *src, store *st, const figure_facts *f, attn_kind kind,
+                       bool rows, err *e);
+/* What draws itself from one run: figure_grid.c maps of many heads, figure_received.c the values of `received`,
+ * figure_matrix.c metrics between heads or layers. */
+int figure_load_grid(figure_source *src, session *s, const command_args *a, store *st, const figure_facts *f, err *e);
+int figure_load_received(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e);
+int figure_load_matrix(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e);
+/* figure_facet.c: --facet, several of them side by side, provenance included. */
+int figure_load_facets(figure_source *src, session *s, const command_args *a, store *st, const figure *f,
+                       const char *figure_command, err *e);
+/* One run by what the recipe needs. */
+int figure_load_one(figure_source *src, session *s, const command_args *a, store *st, const figure *f,
+                    const figure_facts *facts, err *e);
+
 /* figure_trials.c: from the trials of a run of `needle`, all of them. */
 int figure_load_trials(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e);
 

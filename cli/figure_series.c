@@ -198,30 +198,30 @@ const char *series_kind_name(const series_source *ss, int run)
     return asked ? asked : attn_kind_name(ss->facts[run].main);
 }
 
-int series_missing(const series_source *ss, int run, const char *metric, err *e)
+int series_missing(const series_source *ss, int run, const char *name, err *e)
 {
-    const cell bind[] = {cell_int(ss->run[run]), cell_text(metric)};
+    const cell bind[] = {cell_int(ss->run[run]), cell_text(name)};
     table *t = NULL;
     int rc = store_query(ss->st, &t, "SELECT group_concat(DISTINCT kind) FROM value_list WHERE run = ?1 AND metric = ?2", bind,
                          2, e);
     if (rc)
         return rc;
     if (table_cell(t, 0, 0)->kind == CELL_TEXT) {
-        err_set(e, ERR_FAILED, "run %" PRId64 " has no such values of %s", ss->run[run], metric);
+        err_set(e, ERR_FAILED, "run %" PRId64 " has no such values of %s", ss->run[run], name);
         rc = err_hint(e, "it has kinds %s; --position and --prompt choose among them", cell_string(table_cell(t, 0, 0)));
     } else {
-        err_set(e, ERR_FAILED, "run %" PRId64 " has no values of %s", ss->run[run], metric);
-        rc = err_hint(e, "make them with `run %s --prompt TEXT --metrics %s`", ss->facts[run].path, metric);
+        err_set(e, ERR_FAILED, "run %" PRId64 " has no values of %s", ss->run[run], name);
+        rc = err_hint(e, "make them with `run %s --prompt TEXT --metrics %s`", ss->facts[run].path, name);
     }
     table_free(t);
     return rc;
 }
 
-int series_query(table **out, series_source *ss, int run, const char *metric, const char *select, const char *tail,
+int series_query(table **out, series_source *ss, int run, const char *name, const char *select, const char *tail,
                  const cell more[2], err *e)
 {
     const cell none = cell_index(NO_INDEX);
-    const cell bind[] = {cell_int(ss->run[run]), cell_text(metric), cell_text(series_kind_name(ss, run)),
+    const cell bind[] = {cell_int(ss->run[run]), cell_text(name), cell_text(series_kind_name(ss, run)),
                          cell_index(ss->one_prompt ? params_int(ss->a->p, "prompt") : NO_INDEX),
                          more ? more[0] : none, more ? more[1] : none};
     strbuf sql = {0};
@@ -233,10 +233,10 @@ int series_query(table **out, series_source *ss, int run, const char *metric, co
         return rc;
     table_free(*out);
     *out = NULL;
-    return series_missing(ss, run, metric, e);
+    return series_missing(ss, run, name, e);
 }
 
-int series_position(int64_t *position, series_source *ss, int run, const char *metric, err *e)
+int series_position(int64_t *position, series_source *ss, int run, const char *name, err *e)
 {
     table *t = NULL;
     *position = NO_INDEX;
@@ -244,7 +244,7 @@ int series_position(int64_t *position, series_source *ss, int run, const char *m
         *position = params_int(ss->a->p, "position");
         return 0;
     }
-    int rc = series_query(&t, ss, run, metric, "position", "ORDER BY position LIMIT 1", NULL, e); /* NULL comes first */
+    int rc = series_query(&t, ss, run, name, "position", "ORDER BY position LIMIT 1", NULL, e); /* NULL comes first */
     if (!rc && table_cell(t, 0, 0)->kind == CELL_INT)
         *position = table_cell(t, 0, 0)->u.i;
     table_free(t);

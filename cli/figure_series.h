@@ -4,7 +4,7 @@
 
 #include "analysis/metric.h"
 #include "cli/figure_parts.h"
-#include "plots/chart.h"
+#include "plots/chart_data.h"
 
 enum { SERIES_RUNS = 12 };
 
@@ -32,14 +32,14 @@ int series_metric(const metric **m, series_source *ss, bool layers, err *e);
 /* --kind, else that of the stack that gives the logits. */
 const char *series_kind_name(const series_source *ss, int run);
 /* --position, else "over all queries" (NO_INDEX), else the first that is stored. */
-int series_position(int64_t *position, series_source *ss, int run, const char *metric, err *e);
+int series_position(int64_t *position, series_source *ss, int run, const char *name, err *e);
 /* Rows of a query over the values of run `run` and a metric: sql is put between SELECT and "FROM value_list WHERE
  * (run, metric, kind, prompt)", tail behind it.  tail may use ?5 and ?6, more [2].  No rows: ERR_FAILED that says which
  * command makes them. */
-int series_query(table **out, series_source *ss, int run, const char *metric, const char *select, const char *tail,
+int series_query(table **out, series_source *ss, int run, const char *name, const char *select, const char *tail,
                  const cell more[2], err *e);
 /* The error for a run without them. */
-int series_missing(const series_source *ss, int run, const char *metric, err *e);
+int series_missing(const series_source *ss, int run, const char *name, err *e);
 
 /* ---- what to draw ---- */
 

@@ -17,10 +17,10 @@ typedef struct job {
     int64_t n_random;          /* sets of the first run */
 } job;
 
-static int not_ablated(const series_source *ss, int run, const char *metric, err *e)
+static int not_ablated(const series_source *ss, int run, const char *name, err *e)
 {
-    err_set(e, ERR_FAILED, "run %" PRId64 " holds no ablation%s%s", ss->run[run], metric ? " measured by " : "",
-            metric ? metric : "");
+    err_set(e, ERR_FAILED, "run %" PRId64 " holds no ablation%s%s", ss->run[run], name ? " measured by " : "",
+            name ? name : "");
     return err_hint(e, "make one with `ablate %s --heads L1H2,L1H3`", ss->facts[run].path);
 }
 
@@ -108,13 +108,12 @@ static int name_set(const char **out, series_source *ss, int run, err *e)
     if (n > 4)
         strbuf_printf(&b, "%s%" PRId64 " heads", b.len ? ", " : "", n);
     else if (n)
-        for (const char *c = heads; *c; c++)
-            if (*c == ',')
-                strbuf_puts(&b, ", ");
-            else if (c == heads)
-                strbuf_printf(&b, "%s%c", b.len ? " " : "", *c);
-            else
-                strbuf_putc(&b, *c);
+        strbuf_putc(&b, ' ');
+    for (const char *c = heads; n && n <= 4 && *c; c++) {
+        strbuf_putc(&b, *c);
+        if (*c == ',')
+            strbuf_putc(&b, ' ');
+    }
     *out = b.failed ? NULL : arena_strdup(&ss->src->mem, b.len ? strbuf_str(&b) : ss->label[run], e);
     strbuf_free(&b);
     json_free(root);
@@ -124,9 +123,9 @@ static int name_set(const char **out, series_source *ss, int run, err *e)
 
 static int count_random(int64_t *out, const job *j, int run, err *e)
 {
-    char metric[64];
-    snprintf(metric, sizeof metric, "%s_random", j->what->metric);
-    const cell bind[] = {cell_int(j->ss->run[run]), cell_text(metric)};
+    char name[64];
+    snprintf(name, sizeof name, "%s_random", j->what->metric);
+    const cell bind[] = {cell_int(j->ss->run[run]), cell_text(name)};
     table *t = NULL;
     int rc = store_query(j->ss->st, &t, "SELECT count(DISTINCT position) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
     if (!rc)
@@ -193,31 +192,28 @@ static int load_sets(job *j, err *e)
 
 /* ---- one head at a time ---- */
 
-typedef struct head_row { int layer, head; stats st; } head_row;
-
-static double harm_sign; /* of the measure: nll up is harm */
+typedef struct head_row { int layer, head; stats st; double harm; } head_row;
 
 static int by_harm(const void *a, const void *b)
 {
     const head_row *x = a, *y = b;
-    double hx = harm_sign * x->st.mean, hy = harm_sign * y->st.mean;
-    if (hx != hy)
-        return hx < hy ? 1 : -1;
+    if (x->harm != y->harm)
+        return x->harm < y->harm ? 1 : -1;
     return x->layer != y->layer ? x->layer - y->layer : x->head - y->head;
 }
 
 static int load_each(job *j, err *e)
 {
     series_source *ss = j->ss;
-    char metric[64];
+    char name[64];
     table *t = NULL;
     head_row *row = NULL;
     if (ss->n_run > 1) {
         err_set(e, ERR_USAGE, "run %" PRId64 " took out one head at a time: it is drawn alone", ss->run[0]);
         return err_hint(e, "name one run");
     }
-    snprintf(metric, sizeof metric, "%s_edited", j->what->metric);
-    const cell bind[] = {cell_int(ss->run[0]), cell_text(metric)};
+    snprintf(name, sizeof name, "%s_edited", j->what->metric);
+    const cell bind[] = {cell_int(ss->run[0]), cell_text(name)};
     int rc = store_query(ss->st, &t, "SELECT DISTINCT layer, head FROM value_list WHERE run = ?1 AND metric = ?2 AND head IS NOT NULL"
                          " ORDER BY layer, head", bind, 2, e);
     if (rc)
@@ -226,14 +222,14 @@ static int load_each(job *j, err *e)
     row = mem_array((size_t)n + 1, sizeof *row, e);
     rc = row ? 0 : ERR_RESOURCE;
     for (int64_t i = 0; i < n && !rc; i++) {
-        row[i] = (head_row){(int)table_cell(t, i, 0)->u.i, (int)table_cell(t, i, 1)->u.i, {0}};
+        row[i] = (head_row){(int)table_cell(t, i, 0)->u.i, (int)table_cell(t, i, 1)->u.i, {0}, 0};
         rc = change_of(&row[i].st, j, 0, "_edited", row[i].layer, row[i].head, NO_INDEX, e);
     }
     table_free(t);
-    if (!rc) {
-        harm_sign = strcmp(j->what->metric, "nll") == 0 ? 1 : -1;
+    for (int64_t i = 0; i < n && !rc; i++) /* loss up, everything else down */
+        row[i].harm = strcmp(j->what->metric, "nll") == 0 ? row[i].st.mean : -row[i].st.mean;
+    if (!rc)
         qsort(row, (size_t)n, sizeof *row, by_harm);
-    }
     int64_t shown = n < most ? n : most;
     const char **group = rc ? NULL : arena_alloc(&ss->src->mem, (size_t)shown + 1, sizeof *group, e);
     series_room r;

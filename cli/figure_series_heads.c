@@ -53,10 +53,8 @@ static void note_ranking(series_source *ss, int run, const table *t, const doubl
         strbuf_printf(&ss->note, "%" PRId64 " of %" PRId64 " heads above %g, ", above, t->n_row, *threshold);
     strbuf_puts(&ss->note, "highest ");
     for (int64_t i = 0; i < t->n_row && i < 3; i++) {
-        number_text value;
-        number_format(value, cell_number(table_cell(t, i, 2)), -1, true);
-        strbuf_printf(&ss->note, "%sL%" PRId64 "H%" PRId64 " %s", i ? ", " : "", table_cell(t, i, 0)->u.i,
-                      table_cell(t, i, 1)->u.i, value);
+        strbuf_printf(&ss->note, "%sL%" PRId64 "H%" PRId64 " %.3g", i ? ", " : "", table_cell(t, i, 0)->u.i,
+                      table_cell(t, i, 1)->u.i, cell_number(table_cell(t, i, 2)));
     }
 }
 

@@ -49,16 +49,16 @@ static int put_positions(series_source *ss, int run, const table *t, const char 
 }
 
 /* One run: heads averaged over prompts first, then mean and quartiles over heads at each position. */
-static int load_run(series_source *ss, int run, const char *metric, const choice *h, bool *band, err *e)
+static int load_run(series_source *ss, int run, const char *name, const choice *h, bool *band, err *e)
 {
     const cell more[] = {cell_index(h->head.layer), cell_index(h->head.head)};
     table *t = NULL;
-    int rc = series_query(&t, ss, run, metric, "count(*)", "AND head IS NOT NULL HAVING count(*) > 0", NULL, e);
+    int rc = series_query(&t, ss, run, name, "count(*)", "AND head IS NOT NULL HAVING count(*) > 0", NULL, e);
     if (rc)
         return rc;
     *band = !h->given && table_cell(t, 0, 0)->u.i <= MOST_ROWS;
     table_free(t);
-    rc = series_query(&t, ss, run, metric, "position, avg(value)",
+    rc = series_query(&t, ss, run, name, "position, avg(value)",
                       *band      ? "AND head IS NOT NULL GROUP BY position, layer, head ORDER BY position, layer, head"
                       : h->given ? "AND layer = ?5 AND head = ?6 GROUP BY position ORDER BY position"
                                  : "AND head IS NOT NULL GROUP BY position ORDER BY position",

@@ -6,13 +6,13 @@
 #include "cli/figure_series.h"
 
 /* Rows of (layer, value) as a line. */
-static int put_line(series_source *ss, int run, const char *metric, const char *tail, int64_t position, const char *label,
+static int put_line(series_source *ss, int run, const char *name, const char *tail, int64_t position, const char *label,
                     int look, err *e)
 {
     const cell more[] = {cell_index(position), cell_index(NO_INDEX)};
     series_room r;
     table *t = NULL;
-    int rc = series_query(&t, ss, run, metric, "layer, avg(value)", tail, more, e);
+    int rc = series_query(&t, ss, run, name, "layer, avg(value)", tail, more, e);
     if (!rc)
         rc = series_add(&r, ss, SERIES_LINE, label, look, t->n_row, false, e);
     for (int64_t i = 0; !rc && i < t->n_row; i++) {
@@ -25,9 +25,9 @@ static int put_line(series_source *ss, int run, const char *metric, const char *
 
 static const char at_position[] = "AND layer IS NOT NULL AND head IS NULL AND position IS ?5 GROUP BY layer ORDER BY layer";
 
-static int has_values(bool *yes, const series_source *ss, const char *metric, err *e)
+static int has_values(bool *yes, const series_source *ss, const char *name, err *e)
 {
-    const cell bind[] = {cell_int(ss->run[0]), cell_text(metric)};
+    const cell bind[] = {cell_int(ss->run[0]), cell_text(name)};
     table *t = NULL;
     int rc = store_query(ss->st, &t, "SELECT 1 FROM value_list WHERE run = ?1 AND metric = ?2 LIMIT 1", bind, 2, e);
     *yes = !rc && t->n_row > 0;
@@ -79,7 +79,7 @@ static int load_norm(series_source *ss, err *e)
 int figure_load_norms(series_source *ss, err *e)
 {
     const char *name = params_str(ss->a->p, "metric");
-    bool massive = true, norm = false;
+    bool massive = true, length = false;
     int rc = 0;
     if (name && strcmp(name, "massive_top") != 0 && strcmp(name, "residual_norm") != 0) {
         err_set(e, ERR_USAGE, "a profile is made of massive_top or residual_norm, not of %s", name);
@@ -90,8 +90,8 @@ int figure_load_norms(series_source *ss, err *e)
     } else {
         rc = has_values(&massive, ss, "massive_top", e);
         if (!rc && !massive)
-            rc = has_values(&norm, ss, "residual_norm", e);
-        massive |= !norm; /* neither: the error names the first */
+            rc = has_values(&length, ss, "residual_norm", e);
+        massive |= !length; /* neither: the error names the first */
     }
     ss->chart.whole = true;
     ss->src->d.col_axis = "layer that reads the stream";

@@ -148,6 +148,8 @@ int figure_load_trials(figure_source *src, const command_args *a, store *st, con
     d->m = (figure_matrix){n_depth, n_length, src->cells, rows, cols};
     d->title = figure_text(src, e, "%s%sneedle in a haystack \xc2\xb7 %s", head ? head : "", head ? ", " : "", f->model);
     d->subtitle = figure_text(src, e, "%" PRId64 " trials, %s, run %" PRId64, trials, f->operator_name, src->run);
+    d->caption = figure_text(src, e, "%s, %s; %" PRId64 " trials, mean of each cell; %s; run %" PRId64, f->model,
+                             head ? "retrieval score" : q->text, trials, f->operator_name, src->run);
     d->row_axis = "depth of the needle, %";
     d->col_axis = "context length, tokens";
     d->quantity = head ? "retrieval score" : q->text;
@@ -156,5 +158,5 @@ int figure_load_trials(figure_source *src, const command_args *a, store *st, con
     d->hi = 100;
     d->pool = 1;
     src->label = head ? mem_strdup(head, e) : mem_strdup(q->metric, e);
-    return d->title && d->subtitle && src->label ? 0 : ERR_RESOURCE;
+    return d->title && d->subtitle && d->caption && src->label ? 0 : ERR_RESOURCE;
 }

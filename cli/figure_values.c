@@ -126,8 +126,7 @@ static int choose_position(int64_t *position, figure_source *src, const command_
     return rc;
 }
 
-/* Numbers of "0 .. 1" or "0 .."; NaN where there is none. */
-static void read_range(double *lo, double *hi, const char *range)
+void figure_range(double *lo, double *hi, const char *range)
 {
     *lo = *hi = (double)NAN;
     char text[64];
@@ -162,6 +161,35 @@ static int what_is_drawn(const metric *m)
 static const char *quantity_of(const metric *m)
 {
     return strcmp(m->name, "sink") == 0 ? "alpha (mean attention weight)" : m->name;
+}
+
+int figure_head_groups(figure_groups *out, figure_source *src, store *st, const figure_facts *f, attn_kind kind,
+                       bool rows, err *e)
+{
+    const cell bind[] = {cell_int(src->run)};
+    table *t = NULL;
+    *out = (figure_groups){0};
+    if (kind != f->main)
+        return 0;
+    int rc = store_query(st, &t, "SELECT m.n_kv_head FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", bind, 1,
+                         e);
+    int64_t shared = rc || t->n_row == 0 ? 0 : table_cell(t, 0, 0)->u.i;
+    table_free(t);
+    if (rc || shared < 2 || shared >= f->n_head || f->n_head % shared)
+        return rc;
+    int64_t *starts = arena_alloc(&src->mem, (size_t)shared, sizeof *starts, e);
+    if (!starts)
+        return ERR_RESOURCE;
+    for (int64_t i = 1; i < shared; i++)
+        starts[i - 1] = i * (f->n_head / shared);
+    out->col_starts = starts;
+    out->n_col = shared - 1;
+    if (rows) {
+        out->row_starts = starts;
+        out->n_row = shared - 1;
+    }
+    out->meaning = "heads on one side share keys and values";
+    return 0;
 }
 
 int figure_load_values(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e)
@@ -214,8 +242,17 @@ int figure_load_values(figure_source *src, const command_args *a, store *st, con
     d->col_axis = "head";
     d->quantity = quantity_of(m);
     d->unit = m->unit;
-    read_range(&d->lo, &d->hi, m->range);
+    figure_range(&d->lo, &d->hi, m->range);
     d->pool = 1;
+    attn_kind kind = f->main;
+    for (int k = ATTN_SELF; k <= ATTN_VISION; k++)
+        if (strcmp(x.kind, attn_kind_name((attn_kind)k)) == 0)
+            kind = (attn_kind)k;
+    if ((rc = figure_head_groups(&d->groups, src, st, f, kind, false, e)))
+        return rc;
+    d->caption = figure_text(src, e, "%s, %s; %" PRId64 " tokens; 1 prompt%s%s%s; %s; %s; run %" PRId64, f->model, m->name,
+                             f->n_token, *f->label ? " (" : "", f->label, *f->label ? ")" : "",
+                             position == NO_INDEX ? "over all queries" : "at one position", f->operator_name, src->run);
     src->label = mem_strdup(m->name, e);
-    return d->title && d->subtitle && src->label ? 0 : ERR_RESOURCE;
+    return d->title && d->subtitle && d->caption && src->label ? 0 : ERR_RESOURCE;
 }

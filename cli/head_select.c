@@ -197,6 +197,30 @@ int head_select(head_id **out, int *n, const model *m, const char *text, err *e)
     return 0;
 }
 
+static bool within(const span *s, int64_t i)
+{
+    return i >= s->lo && (s->hi < 0 || i <= s->hi);
+}
+
+int head_matches(bool *yes, head_id h, attn_kind main, const char *text, err *e)
+{
+    char *copy = mem_strdup(text, e), *save = NULL;
+    int rc = copy ? 0 : ERR_RESOURCE;
+    *yes = false;
+    for (char *word = rc ? NULL : strtok_r(copy, ", \t", &save); word && !rc; word = strtok_r(NULL, ", \t", &save)) {
+        head_word w;
+        if (!read_word(&w, word)) {
+            err_set(e, ERR_USAGE, "'%s' names no head", word);
+            rc = err_hint(e, "write L1H3, L1H* (a layer), L*H0, L0-3H2 or all; separate several with commas");
+            break;
+        }
+        attn_kind kind = w.prefixed ? w.kind : main;
+        *yes |= (h.kind == kind || (w.every && !w.prefixed)) && within(&w.layers, h.layer) && within(&w.heads, h.head);
+    }
+    free(copy);
+    return rc;
+}
+
 int head_check(head_id h, int64_t n_layer, int64_t n_head, err *e)
 {
     if (n_layer > 0 && h.layer >= n_layer)

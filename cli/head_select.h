@@ -11,6 +11,10 @@
  * ERR_USAGE naming the range. */
 int head_select(head_id **out, int *n, const model *m, const char *text, err *e);
 
+/* Does one of the words name this head?  `main`: the kind meant without a prefix.  Nothing is known of the model: a layer
+ * that it lacks names no head. */
+int head_matches(bool *yes, head_id h, attn_kind main, const char *text, err *e);
+
 /* One head; without a prefix its kind is ATTN_SELF. */
 int head_read(head_id *out, const char *text, err *e);
 /* Against n_layer and n_head when they are > 0. */

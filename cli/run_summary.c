@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/mem.h"
 #include "base/stats.h"
+#include "cli/counted_heads.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
 #include "cli/text_width.h"
@@ -127,19 +128,22 @@ static int strongest_tokens(strbuf *out, store *st, int64_t run, const char *nam
     return out->failed ? err_nomem(e, "summary") : 0;
 }
 
-/* The head that a position of AXIS_HEAD counts, "L1H3": the so-maniest of those with values in the run. */
+/* The head that a position of AXIS_HEAD counts, "L1H3". */
 static int put_counted_head(strbuf *b, store *st, int64_t run, const char *kind, int64_t index, err *e)
 {
-    const cell bind[] = {cell_int(run), cell_text(kind), cell_int(index)};
-    table *t = NULL;
-    int rc = store_query(st, &t, "SELECT head_name FROM (SELECT DISTINCT layer, head, head_name FROM head_value WHERE"
-                         " run = ?1 AND kind = ?2) ORDER BY layer, head LIMIT 1 OFFSET ?3", bind, 3, e);
-    if (!rc && t->n_row)
-        strbuf_puts(b, cell_string(table_cell(t, 0, 0)));
-    else if (!rc)
+    counted_heads all;
+    head_text name;
+    int rc = counted_heads_load(&all, st, run, kind, e);
+    if (rc)
+        return rc;
+    if (index < all.n) {
+        head_format(name, all.head[index]);
+        strbuf_puts(b, name);
+    } else {
         strbuf_printf(b, "%" PRId64, index);
-    table_free(t);
-    return rc;
+    }
+    free(all.head);
+    return 0;
 }
 
 /* What a position says beside a layer or a head. */

@@ -48,6 +48,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/command.c \
 	cli/command_util.c \
 	cli/compare_table.c \
+	cli/counted_heads.c \
 	cli/complete.c \
 	cli/complete_sources.c \
 	cli/dispatch.c \
@@ -115,6 +116,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/text_width.c \
 	cli/token_ids.c \
 	cli/tokenize_cases.c
+libattnscope_a_SOURCES += cli/counted_heads.h
 libattnscope_a_SOURCES += cli/head_changes.h
 libattnscope_a_SOURCES += cli/head_rule.h
 libattnscope_a_SOURCES += cli/effect_table.h

@@ -3,47 +3,12 @@
 #ifndef ATTNSCOPE_PLOTS_CHART_H
 #define ATTNSCOPE_PLOTS_CHART_H
 
+#include "plots/chart_data.h"
 #include "plots/figure.h"
 #include "plots/scale.h"
 #include "plots/scene.h"
 
-typedef enum series_kind {
-    SERIES_LINE,    /* a line with markers; low and high are a band */
-    SERIES_POINTS,  /* markers alone; low and high are error bars */
-    SERIES_BAR      /* bars from 0, in named groups, beside those of other series; low and high are error bars */
-} series_kind;
-
-typedef struct figure_series {
-    series_kind kind;
-    const char *label;         /* in the legend; NULL: not there */
-    int64_t n;
-    const double *x;           /* [n] ascending; in named groups the group's number from 0 */
-    const double *y;           /* [n] NaN: no value; a line has a gap there */
-    const double *low, *high;  /* [n] or both NULL; NaN: none at this place */
-    int look;                  /* which colour, marker and dash, from 0; series of one look differ in kind */
-} figure_series;
-
-/* A line across the chart at a value: a threshold. */
-typedef struct figure_rule {
-    double at;
-    bool vertical;             /* at an x, else at a y */
-    const char *label;         /* in the legend */
-} figure_rule;
-
-/* figure_data.chart.  The other members that count: title, subtitle, col_axis (name of the x axis with its unit),
- * quantity and unit (of the y axis), lo and hi (natural limits of y, NaN: none), provenance. */
-typedef struct figure_chart {
-    const figure_series *series; /* [n_series] 1 .. CHART_MAX_SERIES */
-    int n_series;
-    const figure_rule *rules;    /* [n_rules] */
-    int n_rules;
-    const char *const *groups;   /* [n_groups] names below the x axis, NULL: x is a number */
-    int64_t n_groups;
-    bool whole;                  /* x counts things: ticks at whole numbers alone */
-    const char *note;            /* what bands and bars are, counts: below the legend; NULL: none */
-} figure_chart;
-
-enum { CHART_MAX_SERIES = 14, CHART_MAX_TICKS = 24, CHART_MAX_MINOR = 128 };
+enum { CHART_MAX_TICKS = 24, CHART_MAX_MINOR = 128 };
 
 /* What a recipe chooses where the user does not. */
 typedef struct chart_style {
@@ -98,11 +63,6 @@ marker chart_marker(int look);
 int chart_dash(double out[SCENE_DASHES], int look, double unit);
 /* Markers of looks after the first round are hollow. */
 bool chart_hollow(int look);
-
-/* Bar series of a chart, and where the bars of the i-th of n stand: their width and centre relative to the group. */
-int chart_bars(const figure_chart *c);
-double chart_bar_width(int n);
-double chart_bar_offset(int i, int n);
 
 /* Draw all series into the box, in three sweeps (see scene_kind): bars; then bands, lines, error bars and markers. */
 void chart_put_bars(scene *s, const figure_chart *c, const chart_axis *x, const chart_axis *y, box plot);

@@ -42,9 +42,10 @@ typedef struct figure_panels {
 
 typedef struct figure_data {
     figure_matrix m;                  /* of recipes that draw a map */
-    const struct figure_chart *chart; /* of recipes that draw series (plots/chart.h), NULL otherwise */
+    const struct figure_chart *chart; /* of recipes that draw series (plots/chart_data.h), NULL otherwise */
     figure_groups groups;             /* lines in m */
     const figure_panels *panels;      /* instead of m, NULL otherwise */
+    const char *missing;              /* what a NaN means, NULL: what the recipe says */
     const char *caption;              /* for --caption: "lantern-3m; 74 tokens; 1 prompt", or NULL */
     const char *title;                /* "L1H3 · lantern-3m" */
     const char *subtitle;             /* "run 3, 74 tokens, ..." or NULL */

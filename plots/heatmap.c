@@ -140,10 +140,14 @@ out:
     return rc;
 }
 
-int heatmap_build(scene **out, const figure_data *d, const params *p, const heatmap_style *style, err *e)
+int heatmap_build(scene **out, const figure_data *d, const params *p, const heatmap_style *recipe, err *e)
 {
+    heatmap_style own = *recipe, *style = &own;
     bool complete;
     int rc;
+
+    if (d->missing)
+        own.missing = d->missing;
 
     if (d->panels)
         return panels_build(out, d, p, style, e);

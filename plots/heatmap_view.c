@@ -401,7 +401,8 @@ static void put_legend(view *v)
     legend_room(v, label_columns(strbuf_str(&label)));
     put_text(v, strbuf_str(&label), INT_MAX);
     if (v->g.n_finite < v->g.rows * v->g.cols) {
-        strbuf_printf(&key, "%s%s", ascii ? "blank: " : " ", v->style->missing);
+        strbuf_printf(&key, "%s%s", ascii ? "blank: " : " ",
+                      v->d->missing ? v->d->missing : v->style->missing);
         legend_room(v, label_columns(strbuf_str(&key)) + (ascii ? 0 : 2));
         if (!ascii) {
             put_sgr(v, true, missing_grey);

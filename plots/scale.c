@@ -122,13 +122,13 @@ static int log_limits(scale *s, double floor_value, err *e)
     return 0;
 }
 
-static const char *choose_map(const figure_data *d, const grid *g, const params *p, norm norm)
+static const char *choose_map(const figure_data *d, const grid *g, const params *p, norm how)
 {
     if (params_given(p, "cmap"))
         return params_str(p, "cmap");
     if (d->cmap)
         return d->cmap;
-    return norm == NORM_LINEAR && g->min < 0 && g->max > 0 ? SCALE_SIGNED : params_str(p, "cmap");
+    return how == NORM_LINEAR && g->min < 0 && g->max > 0 ? SCALE_SIGNED : params_str(p, "cmap");
 }
 
 /* Limits that are not alike on both sides of 0: 0 keeps the middle colour, the same distance the same strength. */

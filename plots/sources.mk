@@ -43,7 +43,7 @@ libattnscope_a_SOURCES += $(figure_sources) $(writer_sources) \
 	plots/theme.c \
 	plots/thumbs.c \
 	plots/writer.c
-libattnscope_a_SOURCES += plots/chart.h plots/colormap.h plots/figure.h plots/frame.h plots/grid.h plots/heatmap.h \
+libattnscope_a_SOURCES += plots/chart.h plots/chart_data.h plots/colormap.h plots/figure.h plots/frame.h plots/grid.h plots/heatmap.h \
 	plots/label.h plots/page.h plots/panels.h plots/scale.h plots/scene.h plots/writer.h
 
 registry/figures.inc: Makefile build-aux/registry.sh

@@ -50,6 +50,16 @@ if grep -q 'units were there' "$tmp/err"; then ok "says how much was there"; els
 run census "$model" --store "$tmp/killed.db" --trials 4 --random 2 --resume 1
 refuses 2 "not the same settings" "another census does not resume it"
 
+# --- a file of prompts that has changed is another census ---
+printf '{"text":"The old man went down to the river and sat there until the evening light was gone."}\n' > "$tmp/own.jsonl"
+run census "$model" --store "$tmp/own.db" --prompts "$tmp/own.jsonl" --length 12 --trials 0 --random 0
+exits 0 "census of own prompts"
+run census "$model" --store "$tmp/own.db" --prompts "$tmp/own.jsonl" --length 12 --trials 0 --random 0 --resume 1
+exits 0 "the same prompts resume it"
+printf '{"text":"The old cat went down to the castle and sat there until the evening light was gone."}\n' > "$tmp/own.jsonl"
+run census "$model" --store "$tmp/own.db" --prompts "$tmp/own.jsonl" --length 12 --trials 0 --random 0 --resume 1
+refuses 2 "not the same settings" "prompts that have changed do not resume it"
+
 # --- by domain ---
 run census "$model" --by domain --trials 0 --random 0 --csv
 exits 0 "census by domain"

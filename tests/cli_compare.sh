@@ -79,7 +79,7 @@ run sql "SELECT avg(v) FROM (SELECT avg(value) AS v FROM value_list WHERE metric
 want=$(tail -n 1 "$tmp/out")
 run track "$model" "$model" --prompts "$tmp/p.jsonl" --metrics nll --csv
 got=$(sed -n 2p "$tmp/out" | cut -d, -f7)
-between "$(awk -v x="$want" 'BEGIN { print x - 1e-9 }')" "$got" "$(awk -v x="$want" 'BEGIN { print x + 1e-9 }')" "means as run has them"
+between "$(awk -v x="$want" 'BEGIN { printf "%.12f", x - 1e-9 }')" "$got" "$(awk -v x="$want" 'BEGIN { printf "%.12f", x + 1e-9 }')" "means as run has them"
 run track "$model"
 check "one checkpoint is refused" test "$status" -eq 2
 run track "$model" "$srcdir/tests/families/llama" --ids 0,1,2

@@ -405,7 +405,7 @@ static const char *const examples[] = {
 static const char *const complete[] = {"models", NULL};
 
 const command command_ablate = {
-    .name = "ablate", .group = "measure", .usage = "[MODEL] --heads HEADS | --rule RULE | --each",
+    .name = "ablate", .group = "experiment", .usage = "[MODEL] --heads HEADS | --rule RULE | --each",
     .summary = "measure what a model loses without some of its heads",
     .help = "Takes heads out and measures the loss on each text (nats a token), next-token accuracy and, with --trials, "
             "recall of a needle: a greedy continuation two tokens longer than the answer, and the share of the distinct "

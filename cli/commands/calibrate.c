@@ -249,7 +249,7 @@ static const char *const examples[] = {
 static const char *const complete[] = {"models", NULL};
 
 const command command_calibrate = {
-    .name = "calibrate", .group = "measure", .usage = "[MODEL]",
+    .name = "calibrate", .group = "experiment", .usage = "[MODEL]",
     .summary = "turn down attention sinks other than the first, head by head (ACT)",
     .help = "Runs the texts or trials with one head calibrated at a time (edit act of `list edits`) and prints what that "
             "changes: loss, next-token accuracy, recall of a needle, paired with the model as it is, with bootstrap 95 % "

@@ -145,8 +145,8 @@ static const char *const examples[] = {
 static const char *const complete[] = {"models", NULL};
 
 const command command_copy = {
-    .name = "copy", .group = "measure", .usage = "[MODEL]",
-    .summary = "the copying task: a segment of random tokens or of text that comes again",
+    .name = "copy", .group = "experiment", .usage = "[MODEL]",
+    .summary = "the copying task: a segment that comes again",
     .help = "A segment, a separator (none unless asked for), the same segment. Accuracy: tokens of the second copy that "
             "have the largest logit, from the second on; the first too where a separator announces it. For every head "
             "`source` is the mean weight from a position of the second copy to the token in the first that comes next, "

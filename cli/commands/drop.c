@@ -230,7 +230,7 @@ static const char *const examples[] = {
 static const char *const complete[] = {"models", NULL};
 
 const command command_drop = {
-    .name = "drop", .group = "measure", .usage = "[MODEL]",
+    .name = "drop", .group = "experiment", .usage = "[MODEL]",
     .summary = "leave out the layers that do least, and measure the loss (LLM-Drop)",
     .help = "The similarity of a sublayer is the mean cosine between the residual stream before and after it, over the tokens "
             "of each text and then over the texts; importance is 1 minus it. The sublayers of highest similarity are left out, "

@@ -48,7 +48,7 @@ static const char *const examples[] = {
 static const char *const complete[] = {"models", NULL};
 
 const command command_induction = {
-    .name = "induction", .group = "measure", .usage = "[MODEL]",
+    .name = "induction", .group = "experiment", .usage = "[MODEL]",
     .summary = "repeated random tokens: previous-token, duplicate-token and induction scores, next-token accuracy",
     .help = "S random tokens come twice. For every head: `previous`, the mean weight from i to i - 1; `duplicate`, to "
             "i - S; `induction`, to i - (S - 1), the token after the last copy, over the S + 1 entries of that diagonal; "

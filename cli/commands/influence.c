@@ -187,7 +187,7 @@ static const char *const examples[] = {
 static const char *const complete[] = {"models", NULL};
 
 const command command_influence = {
-    .name = "influence", .group = "measure", .usage = "[MODEL] --heads HEADS | --rule RULE",
+    .name = "influence", .group = "experiment", .usage = "[MODEL] --heads HEADS | --rule RULE",
     .summary = "rank texts by what a model loses on them without its retrieval heads (AttentionInfluence)",
     .help = "Measures the loss on each text with the model as it is and with the heads masked, and ranks the texts by "
             "(masked - base) / base within their domain (member \"domain\" of a line of --prompts): scores of different domains "

@@ -43,7 +43,7 @@ static const char *const examples[] = {
 static const char *const complete[] = {"models", NULL};
 
 const command command_mqar = {
-    .name = "mqar", .group = "measure", .usage = "[MODEL]",
+    .name = "mqar", .group = "experiment", .usage = "[MODEL]",
     .summary = "multi-query associative recall: pairs of random tokens, then each key again",
     .help = "Pairs of a random key and a random value, then the keys again in random order, each with its value behind it "
             "(Arora et al., Zoology, 2023). Accuracy: values behind second keys that have the largest logit. For every "

@@ -291,7 +291,7 @@ static const char *const examples[] = {
 static const char *const complete[] = {"models", NULL};
 
 const command command_needle = {
-    .name = "needle", .group = "measure", .usage = "[MODEL]",
+    .name = "needle", .group = "experiment", .usage = "[MODEL]",
     .summary = "needle in a haystack: the retrieval score of every head, and what is found at which length and depth",
     .help = "A statement is hidden in a long text and asked for; the answer is decoded greedily. A head scores when its "
             "largest weight lies on a token of the needle that the model emits in the same step. `retrieval` is the score "

@@ -321,7 +321,7 @@ static const char *const examples[] = {
 static const char *const complete[] = {"models", NULL};
 
 const command command_patch = {
-    .name = "patch", .group = "measure", .usage = "[MODEL]",
+    .name = "patch", .group = "experiment", .usage = "[MODEL]",
     .summary = "replace activations of one prompt by those of another, and see what comes back",
     .help = "Activation patching. Two prompts of the same number of tokens, a clean one with its answer and a corrupted one "
             "with another; the corrupted prompt runs once for each place, and there, and only there, the clean prompt's "

@@ -291,7 +291,7 @@ static const char *const examples[] = {
 static const char *const complete[] = {"models", NULL};
 
 const command command_scale = {
-    .name = "scale", .group = "measure", .usage = "[MODEL]",
+    .name = "scale", .group = "experiment", .usage = "[MODEL]",
     .summary = "turn attention to the first token up and down, head by head (ZeroTuning)",
     .help = "Multiplies the weight of each row on the first token by gamma and normalises the row again (edit scale_first of "
             "`list edits`), for one head at a time, and prints how the loss on the texts changes (recall, where only --trials "

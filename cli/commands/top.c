@@ -5,6 +5,7 @@
 #include "analysis/metric.h"
 #include "base/mem.h"
 #include "base/stats.h"
+#include "cli/counted_heads.h"
 #include "cli/experiment.h"
 #include "cli/output.h"
 
@@ -48,35 +49,40 @@ static int choose_subject(subject *out, store *st, int64_t run, const char *name
     return rc || known ? rc : require_metric(&m, name, e);
 }
 
-/* Positions that count heads become their names: the so-maniest of those with values in the run (of one kind of
- * attention; with several the numbers stay). */
+/* Positions that count heads become their names, those of the kind of attention of the row's head. */
 static int name_heads(table **t, store *st, int64_t run, err *e)
 {
-    table *in = *t, *out = NULL, *names = NULL;
-    const cell bind[] = {cell_int(run)};
+    table *in = *t, *out = NULL;
+    counted_heads all[ATTN_VISION + 1] = {{0}};
     const char *columns[16];
-    int at = table_column(in, "position");
+    int at = table_column(in, "position"), own = table_column(in, "head");
     for (int c = 0; c < in->n_col; c++)
         columns[c] = c == at ? "other" : in->column[c];
     int rc = table_new(&out, in->n_col, columns, e);
-    if (!rc)
-        rc = store_query(st, &names, "SELECT head_name FROM (SELECT DISTINCT kind, layer, head, head_name FROM head_value"
-                         " WHERE run = ?1 AND (SELECT count(DISTINCT kind) FROM head_value WHERE run = ?1) = 1) ORDER BY"
-                         " layer, head", bind, 1, e);
     for (int64_t i = 0; i < in->n_row && !rc; i++) {
-        cell *row = table_row(out, e);
-        rc = row ? 0 : ERR_RESOURCE;
+        const cell *position = table_cell(in, i, at);
+        head_text name = "";
+        head_id h;
+        if (position->kind == CELL_INT && head_parse(&h, cell_string(table_cell(in, i, own)))) {
+            counted_heads *of = &all[h.kind];
+            rc = of->n ? 0 : counted_heads_load(of, st, run, attn_kind_name(h.kind), e);
+            if (!rc && position->u.i < of->n)
+                head_format(name, of->head[position->u.i]);
+        }
+        cell *row = rc ? NULL : table_row(out, e);
+        rc = rc ? rc : row ? 0 : ERR_RESOURCE;
         for (int c = 0; c < in->n_col && !rc; c++) {
             const cell *from = table_cell(in, i, c);
-            bool known = c == at && from->kind == CELL_INT && from->u.i < names->n_row;
-            const cell *use = known ? table_cell(names, from->u.i, 0) : from;
-            if (use->kind == CELL_TEXT)
-                rc = table_text(out, &row[c], use->u.s, strlen(use->u.s), e);
+            if (c == at && *name)
+                rc = table_text(out, &row[c], name, strlen(name), e);
+            else if (from->kind == CELL_TEXT)
+                rc = table_text(out, &row[c], from->u.s, strlen(from->u.s), e);
             else
-                row[c] = *use;
+                row[c] = *from;
         }
     }
-    table_free(names);
+    for (int k = 0; k <= ATTN_VISION; k++)
+        free(all[k].head);
     if (rc) {
         table_free(out);
         return rc;
