@@ -151,7 +151,7 @@ int experiment_conditions(strbuf *out, store *st, int64_t run, err *e)
     const cell bind[] = {cell_int(run)};
     table *t = NULL;
     int rc = store_query(st, &t,
-        "SELECT m.name, m.dtype, r.precision, r.seed, r.edits, count(u.id), min(p.n_token), max(p.n_token),"
+        "SELECT m.name, m.dtype, r.precision, r.seed, r.edits, count(DISTINCT u.prompt_id), min(p.n_token), max(p.n_token),"
         " count(DISTINCT p.policy) FILTER (WHERE p.policy <> 'ids as given'),"
         " max(p.policy) FILTER (WHERE p.policy <> 'ids as given')"
         " FROM run r JOIN model m ON m.id = r.model_id LEFT JOIN unit u ON u.run_id = r.id AND u.status = 'done'"

@@ -48,9 +48,9 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/command.c \
 	cli/command_util.c \
 	cli/compare_table.c \
-	cli/counted_heads.c \
 	cli/complete.c \
 	cli/complete_sources.c \
+	cli/counted_heads.c \
 	cli/dispatch.c \
 	cli/divergence_table.c \
 	cli/edit_select.c \

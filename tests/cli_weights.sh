@@ -11,6 +11,13 @@ out_has "composition_q,384" "a value for every pair of heads in order: 8 x 8 x 6
 out_has "ov_spectrum,1024" "a singular value for each dimension of each head"
 run sql "SELECT count(*) AS n FROM unit WHERE run_id = 1" --store "$tmp/w.db" --csv
 check "each metric is a unit of the run" test "$(tail -n 1 "$tmp/out")" = 4
+
+# heads of the first layer have no values here, and are named all the same
+run weights "$model" --metrics composition_k --store "$tmp/k.db"
+exits 0 "one metric of pairs"
+run top composition_k --store "$tmp/k.db" --n 1 --csv
+out_has "1,L1H0,L0H5," "top names the head that is read"
+
 run weights "$model" --n 1 --csv
 check "all metrics of weights when none is named" test "$(grep -c '^composition_v,\|^copying,\|^ov_rank,\|^qk_rank,' "$tmp/out")" -eq 4
 

@@ -310,12 +310,12 @@ static const param *const *extra(void)
     return tables;
 }
 static const char *const examples[] = {
-    "patch examples/models/lantern-3m --clean \"The king and the queen. The king\" --corrupted "
-    "\"The man and the woman. The man\" --metric kl",
+    "patch examples/models/lantern-3m --clean \"It was a dark night, and the old man\" --corrupted "
+    "\"It was a cold night, and the old man\" --metric kl",
     "where the residual stream carries what differs, by layer and position",
-    "patch MODEL --task ioi --n 16 --what z,v --store heads.db", "which heads and values bring the right name back",
-    "patch MODEL --task ioi --what path --receivers L9H9,L9H6 --input q", "which heads act by way of the queries of these two",
-    "patch MODEL --task colored-objects --n 32 --emit pairs.jsonl", "the prompts as a file",
+    "patch gpt2/ --task ioi --n 16 --what z,v --store heads.db", "which heads and values bring the right name back",
+    "patch gpt2/ --task ioi --what path --receivers L9H9,L9H6 --input q", "which heads act by way of the queries of these two",
+    "patch gpt2/ --task colored-objects --n 32 --emit pairs.jsonl", "the prompts as a file",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};
