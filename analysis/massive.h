@@ -19,7 +19,7 @@ double massive_least(massive *s, const float *x, int64_t n);
 static inline bool massive_is(const massive *s, double least, float x)
 {
     double v = fabs((double)x);
-    return v > s->above && v >= least;
+    return !(v <= s->above) && !(v < least); /* NaN is one: it is an error once it is emitted */
 }
 
 #endif

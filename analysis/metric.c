@@ -56,6 +56,9 @@ int metric_emit(const metric_ctx *c, const result_sink *out, int layer, int head
     if (!isfinite(value)) {
         if (layer == NO_INDEX) {
             err_set(e, ERR_FAILED, "%s is not finite at position %lld", c->m->name, (long long)position);
+        } else if (head == NO_INDEX) {
+            const char *where = c->kind == ATTN_ENCODER ? " of the encoder" : c->kind == ATTN_VISION ? " of the image tower" : "";
+            err_set(e, ERR_FAILED, "%s of layer %d%s is not finite", c->m->name, layer, where);
         } else {
             head_text text;
             head_format(text, (head_id){c->kind, layer, head});

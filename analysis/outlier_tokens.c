@@ -52,6 +52,8 @@ int outlier_tokens_emit(metric_ctx *c, int layer, const result_sink *out, err *e
     int64_t found = 0;
     int rc = 0;
     s->sum = s->cells = 0;
+    if (!isfinite(mean)) /* an error */
+        return metric_emit(c, out, layer, NO_INDEX, NO_INDEX, mean, e);
     for (int64_t i = 0; i < s->n && mean > 0 && !rc; i++) {
         bool outlier = s->largest[i] > s->threshold * mean;
         found += outlier;
@@ -59,6 +61,6 @@ int outlier_tokens_emit(metric_ctx *c, int layer, const result_sink *out, err *e
             rc = metric_emit(c, out, layer, NO_INDEX, i, s->largest[i] / mean, e);
     }
     if (count && !rc)
-        rc = metric_emit(c, out, layer, NO_INDEX, NO_INDEX, isfinite(mean) ? (double)found : mean, e);
+        rc = metric_emit(c, out, layer, NO_INDEX, NO_INDEX, (double)found, e);
     return rc;
 }

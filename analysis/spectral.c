@@ -76,6 +76,12 @@ static void set_image(const lanczos *z, spectral_apply k, void *ud, int64_t n, i
         k(ud, z->kv + j * n, z->v + j * n);
 }
 
+/* Square root of what should be no negative number; keeps NaN, which fmax would not. */
+static double root(double square)
+{
+    return square <= 0 ? 0 : sqrt(square);
+}
+
 static double iterate(const lanczos *z, spectral_apply a, spectral_apply k, void *ud, int64_t n, int64_t steps)
 {
     enum { EVERY = 4 };
@@ -85,7 +91,9 @@ static double iterate(const lanczos *z, spectral_apply a, spectral_apply k, void
     for (int64_t i = 0; i < n; i++)
         z->v[i] = rng_normal(&r);
     set_image(z, k, ud, n, 0);
-    double length = sqrt(fmax(dot(z->v, z->kv, n), 0));
+    double length = root(dot(z->v, z->kv, n));
+    if (isnan(length))
+        return length;
     for (int64_t j = 0; j < steps && length > 0; j++) {
         double *v = z->v + j * n, *kv = z->kv + j * n, *w = v + n;
         scale(v, 1 / length, n);
@@ -97,8 +105,10 @@ static double iterate(const lanczos *z, spectral_apply a, spectral_apply k, void
             for (int64_t i = 0; i <= j; i++)
                 add(w, -dot(w, z->kv + i * n, n), z->v + i * n, n);
         set_image(z, k, ud, n, j + 1);
-        length = sqrt(fmax(dot(w, z->kv + (j + 1) * n, n), 0));
+        length = root(dot(w, z->kv + (j + 1) * n, n));
         z->beta[j] = length;
+        if (isnan(length))
+            return length;
         if ((j + 1) % EVERY && j + 1 < steps && length > 0)
             continue;
         top = tridiagonal_top(z->alpha, z->beta, j + 1);

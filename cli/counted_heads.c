@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "cli/command_util.h"
+#include "cli/command_util.h"
 
 enum { MOST = 1 << 20 };   /* layers, heads: more is no plan */
 

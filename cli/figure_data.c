@@ -184,7 +184,7 @@ int figure_load_one(figure_source *src, session *s, const command_args *a, store
         return figure_load_grid(src, s, a, st, facts, e);
     if (strcmp(f->needs, "trials") == 0)
         return figure_load_trials(src, a, st, facts, e);
-    if (strcmp(f->needs, "received") == 0)
+    if (strcmp(f->needs, "received map") == 0)
         return figure_load_received(src, a, st, facts, e);
     if (strcmp(f->needs, "matrix") == 0)
         return figure_load_matrix(src, a, st, facts, e);

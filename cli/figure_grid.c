@@ -7,7 +7,7 @@
 #include "cli/command_util.h"
 #include "cli/figure_parts.h"
 #include "cli/head_select.h"
-#include "plots/panels.h"
+#include "plots/grid.h"
 
 typedef struct chosen {
     attn_kind kind;

@@ -181,7 +181,7 @@ int figure_load_received(figure_source *src, const command_args *a, store *st, c
                              f->operator_name, src->run);
     d->row_axis = r.heads ? "head" : r.attention == ATTN_ENCODER ? "encoder layer" : "layer";
     d->col_axis = r.attention == ATTN_VISION ? "key patch" : r.attention == ATTN_CROSS ? "key (encoder)" : "key token";
-    d->quantity = "alpha (mean attention weight)";
+    d->quantity = "attention received";
     d->unit = "";
     d->lo = 0;
     d->hi = 1;

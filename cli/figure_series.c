@@ -11,19 +11,19 @@
 #include "cli/command_util.h"
 
 typedef int load_fn(series_source *ss, err *e);
-static const struct { const char *needs; load_fn *load; } loaders[] = {
-    {"values of heads", figure_load_ranking},
-    {"values of layers or heads", figure_load_layers},
-    {"received", figure_load_positions},
-    {"top_k_mass", figure_load_top},
-    {"norms", figure_load_norms},
-    {"ablation", figure_load_ablation},
+static const struct { const char *recipe; load_fn *load; } loaders[] = {
+    {"ablation_bars", figure_load_ablation},
+    {"layer_curve", figure_load_layers},
+    {"norm_profile", figure_load_norms},
+    {"position_curve", figure_load_positions},
+    {"score_curve", figure_load_ranking},
+    {"sparsity_curve", figure_load_top},
 };
 
 static load_fn *loader_of(const figure *f)
 {
     for (size_t i = 0; i < sizeof loaders / sizeof *loaders; i++)
-        if (strcmp(f->needs, loaders[i].needs) == 0)
+        if (strcmp(f->name, loaders[i].recipe) == 0)
             return loaders[i].load;
     return NULL;
 }
@@ -127,6 +127,10 @@ int figure_load_series(figure_source *src, session *s, const command_args *a, st
     if (!ss)
         return ERR_RESOURCE;
     *ss = (series_source){.src = src, .a = a, .st = st, .one_prompt = params_given(a->p, "prompt")};
+    if (params_given(a->p, "facet")) {
+        err_set(e, ERR_USAGE, "%s draws runs in one panel: it has no --facet", f->name);
+        return err_hint(e, "name the runs with --run 3,5");
+    }
     int rc = choose_runs(ss, s, e);
     for (int i = 0; i < ss->n_run && !rc; i++) {
         src->run = ss->run[i];
@@ -225,6 +229,7 @@ int series_query(table **out, series_source *ss, int run, const char *name, cons
                          cell_index(ss->one_prompt ? params_int(ss->a->p, "prompt") : NO_INDEX),
                          more ? more[0] : none, more ? more[1] : none};
     strbuf sql = {0};
+    /* every parameter that is bound must stand somewhere */
     strbuf_printf(&sql, "SELECT %s FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND (?4 IS NULL OR prompt = ?4)"
                   " AND (?5 IS NULL OR 1) AND (?6 IS NULL OR 1) %s", select, tail);
     int rc = sql.failed ? err_nomem(e, "query") : store_query(ss->st, out, strbuf_str(&sql), bind, 6, e);
@@ -270,7 +275,8 @@ int series_add(series_room *out, series_source *ss, series_kind kind, const char
     for (size_t i = 0; i < cells; i++)
         x[i] = (double)NAN;
     *out = (series_room){f, x, x + n, band ? x + 2 * n : NULL, band ? x + 3 * n : NULL};
-    *f = (figure_series){kind, label, n, out->x, out->y, out->low, out->high, look};
+    *f = (figure_series){.kind = kind, .label = label, .n = n, .x = out->x, .y = out->y, .low = out->low, .high = out->high,
+                         .look = look};
     ss->chart.n_series++;
     return 0;
 }

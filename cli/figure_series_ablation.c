@@ -142,12 +142,12 @@ static int put_sets(const job *j, int run, const char *label, err *e)
     int rc = count_random(&n, j, run, e);
     if (rc || n == 0)
         return rc;
-    rc = series_add(&r, j->ss, SERIES_POINTS, label, 6, n, false, e);
+    rc = series_add(&r, j->ss, SERIES_POINTS, label, 13, n, false, e);
     for (int64_t i = 0; i < n && !rc; i++) {
         stats st;
         rc = change_of(&st, j, run, "_random", NO_INDEX, NO_INDEX, i, e);
-        /* side by side within half the bar, so that equal ones are seen */
-        double spread = n > 1 ? ((double)i / (double)(n - 1) - 0.5) * 0.6 * chart_bar_width(2) : 0;
+        /* side by side, so that equal ones are seen, to the right of the bar */
+        double spread = (n > 1 ? 0.53 + 0.2 * (double)i / (double)(n - 1) : 0.6) * chart_bar_width(2);
         r.x[i] = run + chart_bar_offset(1, 2) + spread;
         if (!rc && st.n)
             r.y[i] = st.mean;

@@ -96,7 +96,7 @@ int figure_load_ranking(series_source *ss, err *e)
     }
     ss->chart.whole = true;
     ss->src->d.col_axis = "rank of the head";
-    return name_metric(ss, m, position, " of heads in order", e);
+    return name_metric(ss, m, position, ", heads ranked", e);
 }
 
 /* ---- layer_curve ---- */

@@ -131,6 +131,8 @@ static int put_uniform(series_source *ss, int run, bool causal, err *e)
     int64_t most = n ? length[n - 1] : 0;
     if (!rc && most > 0)
         rc = series_add(&r, ss, SERIES_LINE, causal ? "uniform over visible keys" : "uniform", 6, most, false, e);
+    if (!rc && most > 0)
+        r.f->plain = true;
     for (int64_t i = 0; !rc && i < n; i++) {
         double sum = 0; /* of 1 / (q + 1) from k on */
         for (int64_t k = length[i] - 1; k >= 0; k--) {
@@ -171,7 +173,7 @@ int figure_load_positions(series_source *ss, err *e)
         strbuf_printf(&ss->note, "%suniform: of the lengths of %s", ss->note.len ? "; " : "", ss->label[0]);
     ss->chart.whole = true;
     src->d.col_axis = "key position";
-    src->d.quantity = "attention received, mean over queries";
+    src->d.quantity = "mean attention received";
     src->d.unit = "";
     src->label = mem_strdup(h.given ? params_str(ss->a->p, "head") : "received", e);
     if (!src->label)

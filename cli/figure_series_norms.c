@@ -97,6 +97,6 @@ int figure_load_norms(series_source *ss, err *e)
     ss->src->d.col_axis = "layer that reads the stream";
     ss->src->d.unit = "";
     if (!rc)
-        strbuf_puts(&ss->note, "the last place is what the last layer leaves");
+        strbuf_puts(&ss->note, "the last point is the output of the last layer");
     return rc ? rc : massive ? load_massive(ss, e) : load_norm(ss, e);
 }

@@ -188,8 +188,8 @@ int figure_head_groups(figure_groups *out, figure_source *src, store *st, const 
         out->row_starts = starts;
         out->n_row = shared - 1;
     }
-    out->meaning = "heads on one side share keys and values";
-    return 0;
+    out->meaning = figure_text(src, e, "between groups of %" PRId64 " heads that share keys and values", f->n_head / shared);
+    return out->meaning ? 0 : ERR_RESOURCE;
 }
 
 int figure_load_values(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e)
@@ -252,7 +252,8 @@ int figure_load_values(figure_source *src, const command_args *a, store *st, con
         return rc;
     d->caption = figure_text(src, e, "%s, %s; %" PRId64 " tokens; 1 prompt%s%s%s; %s; %s; run %" PRId64, f->model, m->name,
                              f->n_token, *f->label ? " (" : "", f->label, *f->label ? ")" : "",
-                             position == NO_INDEX ? "over all queries" : "at one position", f->operator_name, src->run);
+                             position == NO_INDEX ? "over all queries"
+                                                   : figure_text(src, e, "at position %" PRId64, position), f->operator_name, src->run);
     src->label = mem_strdup(m->name, e);
     return d->title && d->subtitle && d->caption && src->label ? 0 : ERR_RESOURCE;
 }

@@ -61,7 +61,11 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/experiment_tables.c \
 	cli/export_npz.c \
 	cli/figure_data.c \
+	cli/figure_facet.c \
+	cli/figure_grid.c \
 	cli/figure_map.c \
+	cli/figure_matrix.c \
+	cli/figure_received.c \
 	cli/figure_series.c \
 	cli/figure_series_ablation.c \
 	cli/figure_series_heads.c \

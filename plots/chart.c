@@ -51,7 +51,7 @@ static double widest_tick(scene *s, const chart_axis *a)
 
 static double slot(const chart *c)
 {
-    return c->plot.w / (double)c->d->chart->n_groups;
+    return c->plot.w / (c->x.hi - c->x.lo);
 }
 
 /* How the names stand, and the room that they take downwards.  False: not all can be read. */
@@ -96,7 +96,7 @@ static void put_names(scene *s, const chart *c, double y)
 
     style.turned = c->turned;
     for (int64_t i = 0; i < f->n_groups; i += step) {
-        double at = c->plot.x + ((double)i + 0.5) * slot(c);
+        double at = c->plot.x + ((double)i - c->x.lo) * slot(c);
         if (c->turned) {
             scene_text(s, frame_text(s, f->groups[i], style, c->below + 0.5), style, at, ALIGN_MIDDLE, y, ALIGN_LOW);
             continue;

@@ -8,7 +8,7 @@
 #include "plots/scale.h"
 #include "plots/scene.h"
 
-enum { CHART_MAX_TICKS = 24, CHART_MAX_MINOR = 128 };
+enum { CHART_MAX_TICKS = 24, CHART_MAX_MINOR = 128, CHART_NAMED = 8 };
 
 /* What a recipe chooses where the user does not. */
 typedef struct chart_style {
@@ -35,6 +35,9 @@ typedef struct chart_axis {
     double lo, hi;             /* lo < hi; both positive on a log axis */
     double shift;              /* added to every value: 1 where a log axis counts from 0 */
     int64_t off;               /* values that a log axis cannot show */
+    bool cut;                  /* bands reach below a log axis */
+    int n_named;               /* the ticks that a log axis of few places has */
+    double named[CHART_NAMED];
     int n_tick, n_minor;
     scale_tick tick[CHART_MAX_TICKS]; /* at: 0 = lo, 1 = hi */
     double minor[CHART_MAX_MINOR];    /* positions of unnumbered ticks, on a log axis */

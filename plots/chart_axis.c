@@ -16,6 +16,7 @@ static const double most_decades = 12;
 typedef struct extent {
     double min, max;           /* of the values that the axis can show; min > max: none */
     int64_t off;               /* of those that it cannot */
+    bool cut;                  /* bands end below */
 } extent;
 
 static void take(extent *x, const chart_axis *a, double v)
@@ -30,7 +31,7 @@ static void take(extent *x, const chart_axis *a, double v)
 /* Values, and then what lies around them. */
 static extent extent_of(const chart_axis *a, const figure_chart *c, bool vertical)
 {
-    extent x = {INFINITY, -INFINITY, 0};
+    extent x = {.min = INFINITY, .max = -INFINITY};
 
     for (int i = 0; i < c->n_series; i++) {
         const figure_series *s = &c->series[i];
@@ -43,11 +44,21 @@ static extent extent_of(const chart_axis *a, const figure_chart *c, bool vertica
                 continue;
             }
             take(&x, a, v);
-            /* the ends of a band below a log axis are cut, they do not stretch it */
-            if (vertical && s->low && (!a->log || s->low[k] > 0))
+            if (vertical && s->low && !a->log)
                 take(&x, a, s->low[k]);
             if (vertical && s->high && (!a->log || s->high[k] > 0))
                 take(&x, a, s->high[k]);
+        }
+    }
+    /* on a log axis the lower ends of bands, which may be next to 0, stretch it by half a decade at most */
+    double least = x.min * 0.32;
+    for (int i = 0; i < c->n_series && vertical && a->log; i++) {
+        const figure_series *s = &c->series[i];
+        for (int64_t k = 0; s->low && k < s->n; k++) {
+            if (!isfinite(s->y[k]) || !(s->y[k] > 0) || !isfinite(s->low[k]))
+                continue;
+            x.cut |= s->low[k] < least;
+            take(&x, a, fmax(s->low[k], least));
         }
     }
     for (int i = 0; i < c->n_rules; i++)
@@ -143,6 +154,24 @@ static void limits_of_y(chart_axis *a, extent x, const figure_data *d, bool zero
         a->lo = d->lo;
 }
 
+/* A log axis with few places, as k = 1, 2, 4, 8, has its ticks there. */
+static void name_values(chart_axis *a, const figure_chart *c)
+{
+    const figure_series *s = &c->series[0];
+
+    if (!a->log || !a->whole || s->n > CHART_NAMED)
+        return;
+    for (int i = 1; i < c->n_series; i++) {
+        if (c->series[i].n != s->n)
+            return;
+        for (int64_t k = 0; k < s->n; k++)
+            if (c->series[i].x[k] != s->x[k])
+                return;
+    }
+    for (int64_t k = 0; k < s->n; k++)
+        a->named[a->n_named++] = s->x[k] + a->shift;
+}
+
 static bool option(const params *p, const char *name, bool otherwise)
 {
     return params_given(p, name) ? params_bool(p, name) : otherwise;
@@ -172,18 +201,21 @@ int chart_axes(chart_axis *x, chart_axis *y, const figure_data *d, const params 
     extent ey = extent_of(y, c, true);
     x->off = ex.off;
     y->off = ey.off;
+    y->cut = ey.cut && !y->fixed;
     if (ex.min > ex.max)
         return nothing(e, &ex, 'x');
     if (ey.min > ey.max)
         return nothing(e, &ey, 'y');
-    if (c->groups) {
-        x->lo = -0.5;
-        x->hi = (double)c->n_groups - 0.5;
+    if (c->groups) { /* one or two groups are not as wide as the page */
+        double air = c->n_groups == 1 ? 0.35 : c->n_groups == 2 ? 0.12 : 0;
+        x->lo = -0.5 - air;
+        x->hi = (double)c->n_groups - 0.5 + air;
     } else if (!x->fixed) {
         x->lo = ex.min;
         x->hi = ex.max;
         widen_single_value(x);
         pad(x, 0.025, 0.025);
+        name_values(x, c);
     }
     if (!y->fixed)
         limits_of_y(y, ey, d, style.zero);
@@ -226,6 +258,19 @@ static void linear_ticks(chart_axis *a, int most, bool pretty)
         add_tick(a, fabs(k) < 0.5 ? 0 : k * step, decimals, pretty);
 }
 
+/* 10 to the k. */
+static void put_power(number_text out, int k)
+{
+    static const char *const digit[] = {"\u2070", "\u00b9", "\u00b2", "\u00b3", "\u2074",
+                                        "\u2075", "\u2076", "\u2077", "\u2078", "\u2079"};
+    char exponent[16];
+    int n = snprintf(out, sizeof(number_text), "10");
+
+    snprintf(exponent, sizeof exponent, "%d", k);
+    for (const char *c = exponent; *c; c++)
+        n += snprintf(out + n, sizeof(number_text) - (size_t)n, "%s", *c == '-' ? "\u207b" : digit[*c - '0']);
+}
+
 /* Whole decades, every kth when they are too many; 1, 2, 5 where there are few. */
 static void log_ticks(chart_axis *a, int most, bool pretty)
 {
@@ -233,6 +278,10 @@ static void log_ticks(chart_axis *a, int most, bool pretty)
     int first = (int)ceil(log10(a->lo) - 1e-9), last = (int)floor(log10(a->hi) + 1e-9);
     int decades = last - first + 1, every = decades > most ? (decades - 1) / most + 1 : 1;
 
+    for (int i = 0; i < a->n_named && a->n_named <= most; i++)
+        add_tick(a, a->named[i], -1, pretty);
+    if (a->n_tick)
+        return;
     for (int k = first - 1; k <= last; k++) {
         for (int i = 1; i < 10 && every == 1; i++) {
             double v = i * pow(10, k), at = chart_axis_at(a, v - a->shift);
@@ -244,9 +293,14 @@ static void log_ticks(chart_axis *a, int most, bool pretty)
         for (int k = last; k >= first; k -= every)
             a->n_tick++;
         int n = a->n_tick;
+        bool powers = pretty && (first < -3 || last > 5); /* all in one way of writing */
         a->n_tick = 0;
-        for (int i = 0; i < n && i < most; i++)
-            add_tick(a, pow(10, last - every * (n - 1 - i)), -1, pretty);
+        for (int i = 0; i < n && i < most; i++) {
+            int k = last - every * (n - 1 - i);
+            add_tick(a, pow(10, k), -1, pretty);
+            if (powers && k != 0)
+                put_power(a->tick[a->n_tick - 1].text, k);
+        }
         return;
     }
     for (int k = first - 1; k <= last; k++) {
@@ -297,4 +351,6 @@ void chart_put_note(strbuf *b, const figure_data *d, const chart_axis *x, const 
     if (off)
         strbuf_printf(b, "%s%lld value%s of 0 or below not shown", b->len ? "; " : "", (long long)off,
                       off == 1 ? "" : "s");
+    if (y->cut)
+        strbuf_printf(b, "%sbands that reach further down are cut", b->len ? "; " : "");
 }

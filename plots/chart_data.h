@@ -18,6 +18,7 @@ typedef struct figure_series {
     const double *x;           /* [n] ascending; in named groups the group's number from 0 */
     const double *y;           /* [n] NaN: no value; a line has a gap there */
     const double *low, *high;  /* [n] or both NULL; NaN: none at this place */
+    bool plain;                /* a line to compare with: grey, dashed, no markers */
     int look;                  /* which colour, marker and dash, from 0; series of one look differ in kind */
 } figure_series;
 

@@ -6,7 +6,7 @@
 #include "plots/chart.h"
 #include "plots/frame.h"
 
-static const double line_width = 1.1, marker_size = 4.4, marker_gap = 9; /* units */
+static const double line_width = 1.1, marker_size = 4.4, point_size = 3.2, marker_gap = 5.6; /* units */
 static const rgb white = {255, 255, 255};
 
 /* --- looks --- */
@@ -25,7 +25,7 @@ rgb chart_colour(int look)
 
 marker chart_marker(int look)
 {
-    return (marker)(look % MARKER_COUNT);
+    return (marker)((look + look / N_COLOUR) % MARKER_COUNT);
 }
 
 bool chart_hollow(int look)
@@ -44,11 +44,22 @@ int chart_dash(double out[SCENE_DASHES], int look, double unit)
     return n[i];
 }
 
-static line_style style_of(const scene *s, int look)
+static line_style rule_style(const scene *s, int i)
 {
-    line_style l = {.width = line_width * s->page.unit, .colour = chart_colour(look)};
+    line_style l = {.width = 0.9 * s->page.unit, .colour = ink_line, .n_dash = 2};
 
-    l.n_dash = chart_dash(l.dash, look, s->page.unit);
+    l.dash[0] = (i % 2 ? 1.2 : 3) * s->page.unit;
+    l.dash[1] = 1.6 * s->page.unit;
+    return l;
+}
+
+static line_style style_of(const scene *s, const figure_series *f)
+{
+    line_style l = {.width = line_width * s->page.unit, .colour = chart_colour(f->look)};
+
+    if (f->plain)
+        return rule_style(s, 0);
+    l.n_dash = chart_dash(l.dash, f->look, s->page.unit);
     return l;
 }
 
@@ -129,7 +140,7 @@ static void put_area(scene *s, const scene_point *p, int64_t n, box plot, rgb co
 static void put_line(scene *s, const figure_series *f, const chart_axis *x, const chart_axis *y, box plot)
 {
     scene_point *run = scene_alloc(s, (size_t)f->n + 1, sizeof *run), last = {NAN, NAN};
-    line_style style = style_of(s, f->look);
+    line_style style = style_of(s, f);
     int64_t n = 0;
 
     for (int64_t i = 0; run && i < f->n && !cancel_requested(); i++) {
@@ -170,9 +181,14 @@ static void put_band(scene *s, const figure_series *f, const chart_axis *x, cons
     }
 }
 
+static double size_of(const scene *s, const figure_series *f)
+{
+    return (f->kind == SERIES_POINTS ? point_size : marker_size) * s->page.unit;
+}
+
 static void put_markers(scene *s, const figure_series *f, const chart_axis *x, const chart_axis *y, box plot)
 {
-    double size = marker_size * s->page.unit, last = -INFINITY;
+    double size = size_of(s, f), last = -INFINITY;
     rgb colour = chart_colour(f->look), fill = chart_hollow(f->look) ? white : colour;
 
     for (int64_t i = 0; i < f->n && !cancel_requested(); i++) {
@@ -236,7 +252,7 @@ void chart_put_bars(scene *s, const figure_chart *c, const chart_axis *x, const 
             continue;
         for (int64_t k = 0; k < f->n; k++) {
             double centre = f->x[k] + chart_bar_offset(at, n);
-            double v = fmin(fmax(f->y[k], y->log ? y->lo : y->lo), y->hi);
+            double v = fmin(fmax(f->y[k], y->lo), y->hi);
             scene_point a = place(x, y, plot, centre - w / 2, base), b = place(x, y, plot, centre + w / 2, v);
             if (!isfinite(f->y[k]) || !known(a) || !known(b))
                 continue;
@@ -253,26 +269,18 @@ void chart_put_series(scene *s, const figure_chart *c, const chart_axis *x, cons
     for (int i = 0; i < c->n_series; i++)
         if (c->series[i].kind == SERIES_LINE && c->series[i].low)
             put_band(s, &c->series[i], x, y, plot);
+    for (int i = 0; i < c->n_series; i++)
+        if (c->series[i].kind == SERIES_LINE)
+            put_line(s, &c->series[i], x, y, plot);
     for (int i = 0; i < c->n_series; i++) {
         const figure_series *f = &c->series[i];
         double shift = f->kind == SERIES_BAR ? chart_bar_offset(at++, n) : 0;
-        if (f->kind == SERIES_LINE)
-            put_line(s, f, x, y, plot);
         for (int64_t k = 0; f->kind != SERIES_LINE && f->low && k < f->n; k++)
             put_error(s, y, plot, place(x, y, plot, f->x[k] + shift, y->lo).x, f->low[k], f->high[k], ink_text);
     }
     for (int i = 0; i < c->n_series; i++)
-        if (c->series[i].kind != SERIES_BAR)
+        if (c->series[i].kind != SERIES_BAR && !c->series[i].plain)
             put_markers(s, &c->series[i], x, y, plot);
-}
-
-static line_style rule_style(const scene *s, int i)
-{
-    line_style l = {.width = 0.9 * s->page.unit, .colour = ink_line, .n_dash = 2};
-
-    l.dash[0] = (i % 2 ? 1.2 : 3) * s->page.unit;
-    l.dash[1] = 1.6 * s->page.unit;
-    return l;
 }
 
 void chart_put_rules(scene *s, const figure_chart *c, const chart_axis *x, const chart_axis *y, box plot)
@@ -316,8 +324,9 @@ static void put_sample(scene *s, const entry *en, double x, double y, double h)
     if (en->series->kind == SERIES_LINE && en->series->low)
         scene_area(s, (scene_point[]){{x, y}, {x + w, y}, {x + w, y + h}, {x, y + h}}, 4, colour, 0.18);
     if (en->series->kind == SERIES_LINE)
-        scene_path(s, ends, 2, style_of(s, look));
-    scene_marker(s, chart_marker(look), middle, marker_size * u, colour, chart_hollow(look) ? white : colour);
+        scene_path(s, ends, 2, style_of(s, en->series));
+    if (!en->series->plain)
+        scene_marker(s, chart_marker(look), middle, size_of(s, en->series), colour, chart_hollow(look) ? white : colour);
 }
 
 double chart_legend(scene *s, const figure_chart *c, double centre, double y, bool draw)

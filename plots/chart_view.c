@@ -83,7 +83,7 @@ static rgb view_colour(const view *v, int owner)
 {
     const figure_chart *c = v->d->chart;
     rgb black = {0, 0, 0}, grey = {0x90, 0x90, 0x90}, blue = {0x3a, 0x9a, 0xd9};
-    rgb colour = owner < c->n_series ? chart_colour(c->series[owner].look) : grey;
+    rgb colour = owner < c->n_series && !c->series[owner].plain ? chart_colour(c->series[owner].look) : grey;
 
     if (colour.r == black.r && colour.g == black.g && colour.b == black.b)
         return grey;
@@ -94,6 +94,8 @@ static char view_letter(const view *v, int owner)
 {
     const figure_chart *c = v->d->chart;
 
+    if (owner < c->n_series && c->series[owner].plain)
+        return '.';
     if (owner < c->n_series)
         return letters[c->series[owner].look % ((int)sizeof letters - 1)];
     return c->rules[owner - c->n_series].vertical ? '|' : '-';
@@ -319,7 +321,7 @@ static void put_foot(view *v)
     int n = 0;
 
     for (int i = 0; i < c->n_series; i++)
-        if (c->series[i].label) {
+        if (c->series[i].label && (!c->groups || c->series[i].kind == SERIES_BAR)) {
             put_entry(v, c->series[i].label, i);
             n++;
         }
@@ -379,7 +381,7 @@ static void put_bar(view *v, const figure_series *f, int64_t k, int owner, const
     int eighths = (int)round(share * room * 8);
     begin_colour(v, view_colour(v, owner));
     for (int i = 0; i < eighths / 8; i++)
-        put_text(v, v->ascii ? "#" : "\u2588", 1);
+        put_text(v, v->ascii ? (char[]){view_letter(v, owner), '\0'} : "\u2588", 1);
     if (eighths % 8 && !v->ascii) {
         strbuf_put_utf8(v->out, 0x2590u - (uint32_t)(eighths % 8));
         v->used++;

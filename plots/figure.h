@@ -40,6 +40,8 @@ typedef struct figure_panels {
     const char *empty;                /* of a grid: what a place without panel means */
 } figure_panels;
 
+enum { PANELS_MOST = 16, THUMBS_MOST = 30 }; /* panels side by side; rows and columns of a grid */
+
 typedef struct figure_data {
     figure_matrix m;                  /* of recipes that draw a map */
     const struct figure_chart *chart; /* of recipes that draw series (plots/chart_data.h), NULL otherwise */
@@ -102,5 +104,9 @@ int figure_draw(const figure *f, const figure_data *d, const params *p, const ch
  * result. */
 int figure_view(const figure *f, const figure_data *d, const params *p, term_colour colour, view_size size,
                 char **out, err *e);
+
+/* Cells that a side of a thumbnail can show on the page of these options, so that who has larger maps need not keep them:
+ * names, axes and columns of `panels` count, its matrices do not.  ERR_USAGE for a grid that fits on no page. */
+int thumbs_side(int64_t *cells, const figure_panels *panels, const params *p, err *e);
 
 #endif

@@ -17,6 +17,8 @@ typedef struct grid {
     int64_t n_finite;
 } grid;
 
+/* How a figure joins cells: --pooling, else as its data was pooled before. */
+pooling heatmap_pooling(const figure_data *d, const params *p);
 /* ERR_FAILED for a matrix without cells or without any finite value. */
 int grid_pool(grid *out, const figure_matrix *m, int64_t pool_rows, int64_t pool_cols, pooling how, err *e);
 void grid_free(grid *g);

@@ -13,6 +13,7 @@ typedef struct heatmap_style {
     bool square;          /* cells as high as wide: both axes count the same thing */
     bool annotate;        /* write the values into the cells where they fit */
     bool separate;        /* thin white lines between large cells */
+    bool own_names;       /* labels say what a position is: where some are left out the others need no numbers */
     bool name_columns;    /* in a terminal: the labels of columns, which are short, rather than positions */
     bool sparse_names;    /* in a terminal: of the labels of columns those that are not "" */
     int64_t block;        /* in a terminal: every block-th row and column is a blank; even, 0: none */
@@ -85,8 +86,6 @@ int heatmap_keys(frame_meaning *keys, const figure_groups *groups, const heatmap
 int heatmap_build(scene **out, const figure_data *d, const params *p, const heatmap_style *style, err *e);
 int heatmap_view(strbuf *out, const figure_data *d, const params *p, const heatmap_style *style,
                  term_colour colour, view_size size, err *e);
-
-pooling heatmap_pooling(const figure_data *d, const params *p);
 
 /* Values as they are written into cells: two significant digits, the same decimals in all.  decimals -1: the
  * values are too large to write.  bare: ".53" for 0.53. */

@@ -101,27 +101,29 @@ static void put_line(scene *s, box at, bool vertical, bool flanked)
 {
     double t = frame_hairline(s);
     rgb white = {255, 255, 255};
+    box flank = vertical ? (box){at.x - t, at.y, at.w + 2 * t, at.h} : (box){at.x, at.y - t, at.w, at.h + 2 * t};
 
-    if (flanked && vertical)
-        scene_fill(s, (box){at.x - t, at.y, at.w + 2 * t, at.h}, white);
-    else if (flanked)
-        scene_fill(s, (box){at.x, at.y - t, at.w, at.h + 2 * t}, white);
+    if (flanked)
+        scene_fill(s, flank, white);
     scene_fill(s, at, s->page.text);
 }
 
+/* On the edge between two cells, as much on one side as on the other. */
 static void put_groups(scene *s, const heatmap_plan *plan, const figure_groups *groups, box map)
 {
-    double t = frame_hairline(s), w = plan->col.cell_px * s->page.px, h = plan->row.cell_px * s->page.px;
+    const page *pg = &s->page;
+    double t = frame_hairline(s), w = plan->col.cell_px * pg->px, h = plan->row.cell_px * pg->px;
+    bool wide_w = w >= 12 * t, wide_h = h >= 12 * t;
 
     for (int64_t i = 0; i < groups->n_col; i++) {
-        double x = map.x + page_snap(&s->page, (double)groups->col_starts[i] * w / (double)plan->col.pool);
+        double x = map.x + page_snap(pg, (double)groups->col_starts[i] * w / (double)plan->col.pool);
         if (groups->col_starts[i] > 0 && x < map.x + map.w)
-            put_line(s, (box){x - t, map.y, t, map.h}, true, w >= 8 * t);
+            put_line(s, (box){x - t, map.y, wide_w ? 2 * t : t, map.h}, true, wide_w);
     }
     for (int64_t i = 0; i < groups->n_row; i++) {
-        double y = map.y + page_snap(&s->page, (double)groups->row_starts[i] * h / (double)plan->row.pool);
+        double y = map.y + page_snap(pg, (double)groups->row_starts[i] * h / (double)plan->row.pool);
         if (groups->row_starts[i] > 0 && y < map.y + map.h)
-            put_line(s, (box){map.x, y - t, map.w, t}, false, h >= 8 * t);
+            put_line(s, (box){map.x, y - t, map.w, wide_h ? 2 * t : t}, false, wide_h);
     }
 }
 

@@ -215,7 +215,7 @@ int heatmap_plan_axes(heatmap_plan *out, scene *s, const figure_data *d, const h
         bool again = false;
         heatmap_axis *axes[] = {&plan.row, &plan.col};
         for (int i = 0; i < 2; i++) {
-            if (axes[i]->mode == LABEL_TEXT && axes[i]->step > 1) {
+            if (axes[i]->mode == LABEL_TEXT && axes[i]->step > 1 && (!style->own_names || axes[i]->pool > 1)) {
                 axes[i]->mode = axes[i]->pool > 1 ? LABEL_NUMBER : LABEL_NUMBERED;
                 again = true;
             }

@@ -4,18 +4,12 @@
 
 #include "plots/heatmap.h"
 
-enum { PANELS_MOST = 16, THUMBS_MOST = 30 }; /* facets; rows and columns of a grid */
-
 /* d->panels as a page.  ERR_USAGE for more panels than a page holds, ERR_FAILED when none has a value. */
 int panels_build(scene **out, const figure_data *d, const params *p, const heatmap_style *style, err *e);
 int thumbs_build(scene **out, const figure_data *d, const params *p, const heatmap_style *style, err *e);
 /* In a terminal: facets one below the other; a grid as one map with blanks between the thumbnails. */
 int panels_view(strbuf *out, const figure_data *d, const params *p, const heatmap_style *style, term_colour colour,
                 view_size size, err *e);
-
-/* Cells that a side of a thumbnail can show on the page of these options, so that who has larger maps need not keep them:
- * names, axes and columns of `panels` count, its matrices do not.  ERR_USAGE for a grid that fits on no page. */
-int thumbs_side(int64_t *cells, const figure_panels *panels, const params *p, err *e);
 
 /* One scale for the cells of n grids; pooling is stated as that of the first. */
 int panels_scale(scale *out, const figure_data *d, const grid *g, int n, const params *p, err *e);

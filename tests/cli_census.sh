@@ -79,6 +79,12 @@ refuses 2 "nosuch" "a metric that does not exist"
 run bench metrics "$model" --length 32 --repeat 1 --metrics entropy,received
 exits 0 "bench metrics"
 check "a row for defaults, census and each metric" test "$(grep -c -e '^(' -e '^entropy' -e '^received' "$tmp/out")" -eq 4
+if [ -d "$shared/golden/modernbert" ]; then
+    # 4 heads, 2 layers of 60 x 60 and 2 with keys less than 9 away on both sides: 60 x 17 - 72
+    run bench metrics "$shared/golden/modernbert" --length 60 --repeat 1 --metrics entropy
+    if grep -q "3.64e+04 attention weights" "$tmp/err"; then ok "weights within a window on both sides are counted"
+    else not_ok "weights within a window on both sides are counted"; told "$tmp/err"; fi
+fi
 run bench everything "$model"
 refuses 2 "what to time is not known" "bench of something else"
 

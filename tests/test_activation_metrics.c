@@ -383,6 +383,46 @@ static void test_one_token(void **state)
     tiny_free(&t);
 }
 
+/* A number that is none, in the stream of one token: every metric that reads it fails, none gives a number. */
+static void test_streams_that_are_not_finite(void **state)
+{
+    (void)state;
+    static const struct { const char *name, *set1, *set2; } cases[] = {
+        {"attention_outlier", "attention-outlier-form=count", NULL},
+        {"attention_outlier", "attention-outlier-form=keys", NULL},
+        {"detect", "detect-pattern=previous_token_head", NULL},
+        {"span_mass", "span-tokens=1-2", "span-rows=each"},
+        {"span_shift", "span-tokens=1-2", NULL},
+        {"span_shift", "span-tokens=1-2", "span-shift=keys"},
+        {"activation_outlier", "activation-outlier-form=tokens", NULL},
+        {"inner_outlier", "inner-outlier-form=each", NULL},
+        {"massive_channel", NULL, NULL},
+        {"massive_count", NULL, NULL},
+        {"massive_top", NULL, NULL},
+        {"residual_peak", "residual-peak-against=max", NULL},
+        {"sink_token", "sink-token-form=count", NULL},
+        {"sink_token", "sink-token-form=tokens", NULL},
+        {"entropy_bound_weights", NULL, NULL},
+    };
+    tiny_model t;
+    opened o = {0};
+    err e = {0};
+    tiny_new(&t, TINY_DECODER);
+    o.m = &t.m;
+    ((float *)(uintptr_t)t.stacks[0].embed.positions.data)[4 * TINY_WIDTH + 2] = NAN;
+    assert_int_equal(runtime_new(&o.r, &t.m, 2, PRECISION_F32, &e), 0);
+    model_input in = tiny_input(&t, 11, 0);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const char *const sets[] = {cases[i].set1, cases[i].set2, NULL};
+        collected c = {0};
+        if (run_analysis_of(&c, &o, &in, cases[i].name, sets, NULL, 0, 0) != ERR_FAILED || !strstr(c.e.msg, "not finite"))
+            fail_msg("%s %s gives numbers (%s)", cases[i].name, cases[i].set1 ? cases[i].set1 : "", c.e.msg);
+        collected_free(&c);
+    }
+    runtime_free(o.r);
+    tiny_free(&t);
+}
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
@@ -392,7 +432,7 @@ int main(void)
         cmocka_unit_test(test_qwen3_next), cmocka_unit_test(test_deepseek_v3), cmocka_unit_test(test_bert),
         cmocka_unit_test(test_modernbert), cmocka_unit_test(test_t5), cmocka_unit_test(test_vit),
         cmocka_unit_test(test_tiny_models), cmocka_unit_test(test_threads_change_no_bit),
-        cmocka_unit_test(test_one_token),
+        cmocka_unit_test(test_one_token), cmocka_unit_test(test_streams_that_are_not_finite),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

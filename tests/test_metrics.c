@@ -371,6 +371,8 @@ static void test_value_that_is_not_finite_is_refused(void **state)
     assert_int_equal(metric_emit(&c, &sink, 3, 7, NO_INDEX, (double)INFINITY, &e), ERR_FAILED);
     assert_int_equal(metric_emit(&c, &sink, NO_INDEX, NO_INDEX, 2, NAN, &e), ERR_FAILED);
     assert_string_equal(e.msg, "max is not finite at position 2");
+    assert_int_equal(metric_emit(&c, &sink, 3, NO_INDEX, NO_INDEX, NAN, &e), ERR_FAILED);
+    assert_string_equal(e.msg, "max of layer 3 is not finite");
     assert_int_equal(out.n, 0);
     assert_int_equal(metric_emit(&c, &sink, 3, 7, NO_INDEX, 0.5, &e), 0);
     assert_int_equal(out.n, 1);

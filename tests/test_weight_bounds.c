@@ -307,6 +307,9 @@ static void test_spectral_top(void **state)
         a[i * N + i] = i == 7 ? 3 : 1; /* two eigenvalues: the Lanczos method ends after two steps */
     assert_int_equal(spectral_top_of(&top, a, NULL, N, &e), 0);
     assert_true(fabs(top - 3) < 1e-12);
+    a[5 * N + 5] = NAN;
+    assert_int_equal(spectral_top_of(&top, a, NULL, N, &e), 0);
+    assert_true(isnan(top));
 }
 
 static void test_median(void **state)
@@ -347,7 +350,9 @@ static double factor_norm(const weight *w, int64_t first, int64_t d, double *pro
 static void test_bound_of_weights(void **state)
 {
     (void)state;
-    for (int rope = 0; rope < 2; rope++) {
+    for (int form = 0; form < 3; form++) {
+        bool rope = form == 1, plain = form == 2; /* plain: no biases, and no column for them */
+        int columns = TINY_WIDTH + !plain;
         tiny_model t;
         case_data d = {0};
         err e = {0};
@@ -359,8 +364,8 @@ static void test_bound_of_weights(void **state)
             attention_block *b = &t.layers[0][l].self;
             b->plan.scale = 1e-3f;
             b->plan.rope = rope - 1;
-            b->q.bias = bias;
-            b->k.bias = l ? bias : NULL;
+            b->q.bias = plain ? NULL : bias;
+            b->k.bias = l && !plain ? bias : NULL;
         }
         if (rope) {
             t.m.ropes = &turn;
@@ -377,10 +382,11 @@ static void test_bound_of_weights(void **state)
                 double in[TINY_WIDTH];
                 for (int k = 0; k < TINY_WIDTH; k++)
                     in[k] = c->hidden[ATTN_SELF][l][i * TINY_WIDTH + k];
-                normalise(x + i * (TINY_WIDTH + 1), &t.layers[0][l].at_self.pre, in, TINY_WIDTH);
-                x[i * (TINY_WIDTH + 1) + TINY_WIDTH] = 1;
+                normalise(x + i * columns, &t.layers[0][l].at_self.pre, in, TINY_WIDTH);
+                if (!plain)
+                    x[i * columns + TINY_WIDTH] = 1;
             }
-            assert_int_equal(linalg_singular_values(s, x, 11, TINY_WIDTH + 1, &e), 0);
+            assert_int_equal(linalg_singular_values(s, x, 11, columns, &e), 0);
             for (int h = 0; h < TINY_HEADS; h++) {
                 double sigma = rope ? factor_norm(&b->q, h * 4, 4, room, NULL, 0) * factor_norm(&b->k, h * 4, 4, room, NULL, 0) *
                                       1.25 * 1.25 : factor_norm(&b->q, h * 4, 4, room, &b->k, h * 4);

@@ -44,15 +44,18 @@ static int emit_layer(const metric_ctx *c, int layer, const double *sums, int n_
     const outlier_keys *s = c->shared;
     bool count = !strcmp(s->form, "count"), each = !strcmp(s->form, "each");
     int64_t found = 0;
+    double total = 0;
     int rc = 0;
     for (int64_t k = 0; k < c->n_key && !rc; k++) {
         double sum = sums[k] / n_head;
-        bool outlier = sum >= s->share * (double)c->n;
+        bool outlier = !(sum < s->share * (double)c->n);
         found += outlier;
+        total += sum;
         if (each || (outlier && !count))
             rc = metric_emit(c, out, layer, NO_INDEX, k, sum, e);
     }
-    return rc || !count ? rc : metric_emit(c, out, layer, NO_INDEX, NO_INDEX, (double)found, e);
+    /* Weights that are no numbers are an error, not a count. */
+    return rc || !count ? rc : metric_emit(c, out, layer, NO_INDEX, NO_INDEX, (double)found + 0 * total, e);
 }
 
 /* Heads come in order, on the caller's thread. */

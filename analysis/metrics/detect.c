@@ -202,7 +202,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
     const pattern *p = c->shared;
     const sums *s = state;
     const char *measure = params_str(c->p, "detect-measure");
-    if (p->none || (!strcmp(measure, "mul") && !(s->weight > 0)))
+    if (p->none || (!strcmp(measure, "mul") && s->weight == 0))
         return 0;
     double apart = (p->total + s->difference) / (double)c->n;
     if (!strcmp(measure, "mul"))

@@ -7,11 +7,12 @@
 
 enum { SHARES = 16, MAX_STEPS = 300 };   /* rows are cut into this many sums, whatever the threads */
 
-/* X^T X of what the attention reads, with a column of ones for the biases. */
+/* X^T X of what the attention reads, with a column of ones where there are biases. */
 typedef struct stream_square {
     runtime *run;
     const float *x;        /* [n, width] */
     int64_t n, width;
+    bool ones;
     double *sums;          /* [SHARES, width + 1] */
     const double *v;
     err *e;
@@ -43,7 +44,7 @@ static void square_share(void *ud, int64_t share, int thread)
         sum[d] = 0;
     for (int64_t i = s->n * share / SHARES; i < end; i++) {
         const float *x = s->x + i * s->width;
-        double y = s->v[s->width];
+        double y = s->ones ? s->v[s->width] : 0;
         for (int64_t d = 0; d < s->width; d++)
             y += (double)x[d] * s->v[d];
         for (int64_t d = 0; d < s->width; d++)
@@ -58,19 +59,19 @@ static void square_apply(void *ud, double *y, const double *v)
     s->v = v;
     if (share_out(s->run, SHARES, square_share, s, s->e))
         return; /* a cancelled run: the caller asks again */
-    for (int64_t d = 0; d <= s->width; d++) {
+    for (int64_t d = 0; d < s->width + s->ones; d++) {
         y[d] = 0;
         for (int share = 0; share < SHARES; share++)
             y[d] += s->sums[share * (s->width + 1) + d];
     }
 }
 
-/* ||X X^T||_2 of the stream behind the norm of layer l. */
-static int stream_norm(double *out, const metric_ctx *c, int l, const float *x, int64_t n, int64_t width, err *e)
+/* ||X X^T||_2 of the stream behind the norm of layer l; ones: with a column of ones. */
+static int stream_norm(double *out, const metric_ctx *c, int l, const float *x, int64_t n, int64_t width, bool ones, err *e)
 {
     const norm *pre = &model_stack(c->model, c->kind)->layers[l].at_self.pre;
     err inside = {0};
-    stream_square s = {.run = c->run, .n = n, .width = width, .e = &inside};
+    stream_square s = {.run = c->run, .n = n, .width = width, .ones = ones, .e = &inside};
     float *normed = NULL;
     size_t cells;
     int rc = ERR_RESOURCE;
@@ -83,7 +84,7 @@ static int stream_norm(double *out, const metric_ctx *c, int l, const float *x, 
     for (int64_t i = 0; i < n; i++)
         row_normalise(normed + i * width, pre, x + i * width, width);
     s.x = normed;
-    rc = spectral_top(out, square_apply, NULL, &s, width + 1, MAX_STEPS, e);
+    rc = spectral_top(out, square_apply, NULL, &s, width + ones, MAX_STEPS, e);
     if (!rc && inside.code) {
         if (e)
             *e = inside;
@@ -114,7 +115,7 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
     if (!(norms = mem_array((size_t)b->plan.n_head, sizeof *norms, e)))
         return ERR_RESOURCE;
     if (!(rc = logit_norms(norms, c->run, b, (logit_norm_options){true, b->plan.rope >= 0}, e)))
-        rc = stream_norm(&stream, c, layer, x, n, width, e);
+        rc = stream_norm(&stream, c, layer, x, n, width, b->q.bias || b->k.bias, e);
     for (int h = 0; h < b->plan.n_head && !rc; h++) {
         double sigma = norms[h] * stream * rope_stretch(c->model, &b->plan), sum = 0;
         for (int64_t i = 0; i < n; i++) {

@@ -21,7 +21,7 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
         float top = 0;
         for (int64_t i = 0; i < n; i++) {
             float v = fabsf(x[i * width + d]);
-            top = v <= top ? top : v;
+            top = v <= top || isnan(top) ? top : v;
         }
         if (massive_is(s, least, top))
             rc = metric_emit(c, out, layer, NO_INDEX, d, (double)top, e);

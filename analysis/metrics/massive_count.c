@@ -17,9 +17,13 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
     massive *s = c->shared;
     double least = massive_least(s, x, n * width);
     int64_t found = 0;
-    for (int64_t i = 0; i < n * width; i++)
+    double total = 0;
+    for (int64_t i = 0; i < n * width; i++) {
         found += massive_is(s, least, x[i]);
-    return metric_emit(c, out, layer, NO_INDEX, NO_INDEX, (double)found, e);
+        total += (double)x[i];
+    }
+    /* Activations that are no numbers are an error, not a count. */
+    return metric_emit(c, out, layer, NO_INDEX, NO_INDEX, (double)found + 0 * total, e);
 }
 
 const metric metric_massive_count = {

@@ -3,6 +3,12 @@
 
 enum { TOP = 3 };
 
+/* NaN is above every number: it is an error once it is emitted. */
+static bool above(float v, float than)
+{
+    return !isnan(than) && !(v <= than);
+}
+
 static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t width, const result_sink *out, err *e)
 {
     float top[TOP] = {0};
@@ -10,10 +16,10 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
     int rc = 0;
     for (int64_t i = 0; i < cells; i++) {
         float v = fabsf(x[i]);
-        if (v <= top[TOP - 1])
+        if (!above(v, top[TOP - 1]))
             continue;
         int at = TOP - 1;
-        for (; at > 0 && !(v <= top[at - 1]); at--)
+        for (; at > 0 && above(v, top[at - 1]); at--)
             top[at] = top[at - 1];
         top[at] = v;
     }

@@ -26,7 +26,7 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
     else if (mean == 0)
         return 0;
     else
-        value = !strcmp(against, "max") ? first / largest : first / mean;
+        value = !strcmp(against, "max") ? first / largest + 0 * mean : first / mean;
     return metric_emit(c, out, layer, NO_INDEX, NO_INDEX, value, e);
 }
 

@@ -85,20 +85,22 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
     const bool *channels = channels_of(s, x);
     bool count = !strcmp(s->form, "count"), each = !strcmp(s->form, "each");
     int64_t found = 0;
+    double total = 0;
     int rc = 0;
     for (int64_t i = 0; i < n && !rc; i++) {
         const float *row = x + i * width;
-        double inverse = row_inverse_rms(row, width), top = 0;
+        double inverse = row_inverse_rms(row, width), top = 0 / inverse; /* NaN for a row that is no numbers */
         for (int64_t d = 0; d < width; d++) {
             double v = channels[d] ? fabs((double)row[d]) * inverse : 0;
-            top = v <= top ? top : v;
+            top = v <= top || isnan(top) ? top : v;
         }
         bool sink = !(top <= s->tau);
         found += sink;
+        total += top;
         if (each || (sink && !count))
             rc = metric_emit(c, out, layer, NO_INDEX, i, top, e);
     }
-    return rc || !count ? rc : metric_emit(c, out, layer, NO_INDEX, NO_INDEX, (double)found, e);
+    return rc || !count ? rc : metric_emit(c, out, layer, NO_INDEX, NO_INDEX, (double)found + 0 * total, e);
 }
 
 const metric metric_sink_token = {

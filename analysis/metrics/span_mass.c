@@ -58,7 +58,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
     if (!s->each || s->keys.n == 0)
         return query_mean_finish(&x->mean, c, layer, head, out, e);
     for (int64_t q = 0; q < c->n && !rc; q++)
-        if (s->counts[q] && x->row[q] >= 0)
+        if (s->counts[q] && !(x->row[q] < 0)) /* NaN is an error */
             rc = metric_emit(c, out, layer, head, q, x->row[q], e);
     return rc;
 }

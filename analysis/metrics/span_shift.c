@@ -33,7 +33,7 @@ static size_t state_size(const metric_ctx *c)
 
 static double above(double x)
 {
-    return x > 0 ? x : 0;
+    return x <= 0 ? 0 : x; /* keeps NaN */
 }
 
 /* Weights below are 0 where they are masked, so a key that comes into sight counts with all its weight. */

@@ -99,7 +99,7 @@ static int emit(const metric_ctx *c, int layer, ratios *r, const result_sink *ou
         return rc;
     }
     if (!strcmp(form, "median"))
-        value = median_of(r->column, r->n_column);
+        value = isnan(column) ? column : median_of(r->column, r->n_column);
     else if (!strcmp(form, "row"))
         value = row;
     else if (!strcmp(form, "module"))

@@ -93,8 +93,9 @@ static double count_elements(const bench *b)
     for (int l = 0; l < m->main->n_layer; l++) {
         const attention_block *k = model_attention(m, m->main->kind, l);
         double n = (double)b->n, w = k && k->plan.window > 0 && (double)k->plan.window < n ? (double)k->plan.window : n;
+        double before = w * n - w * (w - 1) / 2; /* pairs with 0 <= query - key < w */
         if (k)
-            pairs += k->plan.n_head * (k->plan.causal ? w * n - w * (w - 1) / 2 : n * n);
+            pairs += k->plan.n_head * (k->plan.causal ? before : 2 * before - n);
     }
     return pairs;
 }

@@ -5,22 +5,53 @@
 
 static int unknown_topic(const char *name, err *e)
 {
-    const char *names[256];
+    const char *names[512];
     int n = 0;
-    for (int i = 0; commands[i] && n < 255; i++)
+    for (int i = 0; commands[i] && n < 511; i++)
         names[n++] = commands[i]->name;
-    for (int i = 0; metrics[i] && n < 255; i++)
+    for (int i = 0; metrics[i] && n < 511; i++)
         names[n++] = metrics[i]->name;
-    for (int i = 0; edits[i] && n < 255; i++)
+    for (int i = 0; edits[i] && n < 511; i++)
         names[n++] = edits[i]->name;
-    for (int i = 0; figures[i] && n < 255; i++)
+    for (int i = 0; figures[i] && n < 511; i++)
         names[n++] = figures[i]->name;
-    for (const help_topic *t = help_topics; t->name && n < 255; t++)
+    for (const help_topic *t = help_topics; t->name && n < 511; t++)
         names[n++] = t->name;
     names[n] = NULL;
     const char *near = nearest_word(name, names);
     err_set(e, ERR_USAGE, "no help on \"%s\"", name);
     return near ? err_hint(e, "did you mean \"%s\"?", near) : err_hint(e, "`help` shows what there is");
+}
+
+/* An empty line between two things of one name: `induction` is a command and a metric. */
+static FILE *next(session *s, bool *any)
+{
+    if (*any)
+        fputc('\n', s->out);
+    *any = true;
+    return s->out;
+}
+
+/* All that bears this very name. */
+static int named(session *s, const char *name, bool *any, err *e)
+{
+    const command *c = command_find(name, false);
+    const help_topic *t = help_find_topic(name);
+    const metric *m = metric_find(name);
+    const edit *x = edit_find(name);
+    const figure *f = figure_find(name);
+    int rc = 0;
+    if (c)
+        rc = help_command(next(s, any), c, e);
+    if (t && !rc)
+        rc = help_topic_text(next(s, any), t->title, t->text, e);
+    if (m && !rc)
+        rc = help_metric(next(s, any), m, e);
+    if (x && !rc)
+        rc = help_edit(next(s, any), x, e);
+    if (f && !rc)
+        rc = help_figure(next(s, any), f, e);
+    return rc;
 }
 
 static int run(session *s, const command_args *a, err *e)
@@ -32,22 +63,11 @@ static int run(session *s, const command_args *a, err *e)
     if (a->n == 0)
         return help_overview(s->out, e);
     const char *name = a->word[0];
-    const command *c = command_find(name, false);
-    if (c)
-        return help_command(s->out, c, e);
-    const help_topic *t = help_find_topic(name);
-    if (t)
-        return help_topic_text(s->out, t->title, t->text, e);
-    const metric *m = metric_find(name);
-    if (m)
-        return help_metric(s->out, m, e);
-    const edit *x = edit_find(name);
-    if (x)
-        return help_edit(s->out, x, e);
-    const figure *f = figure_find(name);
-    if (f)
-        return help_figure(s->out, f, e);
-    c = command_find(name, s->interactive);
+    bool any = false;
+    int rc = named(s, name, &any, e);
+    if (rc || any)
+        return rc;
+    const command *c = command_find(name, s->interactive);
     return c ? help_command(s->out, c, e) : unknown_topic(name, e);
 }
 

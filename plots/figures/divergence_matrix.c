@@ -13,6 +13,8 @@ static const param divergence_params[] = {
 
 static const heatmap_style style = {
     .square = true,
+    .own_names = true,
+    .name_columns = true,
     .missing = "no value",
     .max_w = 10 * POINTS_PER_MM,
     .max_h = 10 * POINTS_PER_MM,

@@ -27,7 +27,7 @@ static int view(strbuf *out, const figure_data *d, const params *p, term_colour 
 const figure figure_received_map = {
     .name = "received_map",
     .summary = "attention that each key position receives, layer by position",
-    .needs = "received",
+    .needs = "received map",
     .params = received_params,
     .build = build,
     .view = view,
