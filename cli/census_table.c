@@ -234,31 +234,84 @@ int census_sink_rate(stats *out, const census_view *v, err *e)
     return rc;
 }
 
+/* Heads of a layer in the list, and whether they are all that it has. */
+static int run_of_layer(const head_id *heads, int n, int from, const head_id *all, int n_all, bool *whole)
+{
+    int end = from, in_layer = 0;
+    while (end < n && heads[end].kind == heads[from].kind && heads[end].layer == heads[from].layer)
+        end++;
+    for (int i = 0; i < n_all; i++)
+        in_layer += all[i].kind == heads[from].kind && all[i].layer == heads[from].layer;
+    *whole = in_layer > 1 && end - from == in_layer;
+    return end;
+}
+
+/* "L3H0-7 L4-9 L12H2": long lists as the words that head options take, ranges and whole layers in one. */
+static void put_ranges(strbuf *b, const head_id *heads, int n, const head_id *all, int n_all)
+{
+    for (int i = 0, end; i < n; i = end) {
+        head_text name;
+        bool whole, next_whole = true;
+        end = run_of_layer(heads, n, i, all, n_all, &whole);
+        head_format(name, heads[i]);
+        if (whole) {
+            int last = heads[i].layer;
+            while (end < n && next_whole && heads[end].kind == heads[i].kind && heads[end].layer == last + 1) {
+                int next = run_of_layer(heads, n, end, all, n_all, &next_whole);
+                if (next_whole) {
+                    end = next;
+                    last++;
+                }
+            }
+            name[strcspn(name, "H")] = '\0';
+            strbuf_printf(b, " %s", name);
+            if (last > heads[i].layer)
+                strbuf_printf(b, "-%d", last);
+            continue;
+        }
+        for (int from = i, to; from < end; from = to) {
+            for (to = from + 1; to < end && heads[to].head == heads[to - 1].head + 1; to++)
+                ;
+            head_format(name, heads[from]);
+            strbuf_printf(b, " %s", name);
+            if (to - from > 1)
+                strbuf_printf(b, "-%d", heads[to - 1].head);
+        }
+    }
+}
+
 int census_labels(strbuf *out, const census_view *v, err *e)
 {
+    enum { MOST_NAMED = 16 };
     head_id *heads = NULL;
-    columns c;
+    columns c = {.n = 0};
     int n_head, rc = list_heads(&heads, &n_head, v->st, v->run, e);
+    head_id *fit = rc ? NULL : mem_array((size_t)n_head + 1, sizeof *fit, e);
     if (!rc)
-        rc = load(&c, v, NULL, e);
+        rc = fit ? load(&c, v, NULL, e) : ERR_RESOURCE;
     for (int i = 0; census_rules[i].label && !rc; i++) {
-        bool any = false;
-        for (int h = 0; h < n_head; h++) {
-            head_text name;
-            if (!fits(&c, &census_rules[i], heads[h]))
-                continue;
-            head_format(name, heads[h]);
-            if (any)
+        int n = 0;
+        for (int h = 0; h < n_head; h++)
+            if (fits(&c, &census_rules[i], heads[h]))
+                fit[n++] = heads[h];
+        if (n == 0)
+            continue;
+        strbuf_puts(out, census_rules[i].label);
+        if (n > MOST_NAMED) {
+            strbuf_printf(out, " (%d):", n);
+            put_ranges(out, fit, n, heads, n_head);
+        } else {
+            strbuf_putc(out, ':');
+            for (int h = 0; h < n; h++) {
+                head_text name;
+                head_format(name, fit[h]);
                 strbuf_printf(out, " %s", name);
-            else
-                strbuf_printf(out, "%s: %s", census_rules[i].label, name);
-            any = true;
+            }
         }
-        if (any)
-            strbuf_putc(out, '\n');
+        strbuf_putc(out, '\n');
     }
-    if (!rc)
-        columns_free(&c);
+    columns_free(&c);
+    free(fit);
     free(heads);
     return rc;
 }

@@ -7,7 +7,6 @@
 #include "cli/command_util.h"
 #include "cli/figure_parts.h"
 #include "cli/head_select.h"
-#include "plots/grid.h"
 
 typedef struct chosen {
     attn_kind kind;
@@ -126,34 +125,19 @@ static int index_in(const axis *x, int v)
 
 static int load_map(figure_panel *p, figure_source *src, const command_args *a, store *st, head_id h, int64_t side, err *e)
 {
-    stored_map m = {0};
-    grid g = {0};
-    int rc = store_get_map(st, src->run, params_int(a->p, "prompt"), h, &m, e);
+    figure_map m;
+    int rc = figure_read_map(&m, src, a, st, h, side, e);
     if (rc)
         return rc;
-    figure_matrix whole = {m.rows, m.cols, m.cells, NULL, NULL};
-    int64_t longest = m.rows > m.cols ? m.rows : m.cols, block = (longest - 1) / side + 1;
-    figure_data d = {.pool = m.pool, .pooling = m.pooling};
-    pooling how = heatmap_pooling(&d, a->p);
-    rc = grid_pool(&g, &whole, block, block, how, e);
-    free(m.cells);
-    size_t cells = (size_t)(g.rows * g.cols);
-    float *kept = rc ? NULL : arena_alloc(&src->mem, cells, sizeof *kept, e);
+    size_t cells = (size_t)(m.rows * m.cols);
+    float *kept = arena_alloc(&src->mem, cells, sizeof *kept, e);
     if (kept)
-        memcpy(kept, g.cells, cells * sizeof *kept);
-    p->m = (figure_matrix){g.rows, g.cols, kept, NULL, NULL};
-    grid_free(&g);
-    if (rc)
-        return rc;
-    const char *now = how == POOL_MAX ? "max" : "mean";
-    src->d.pool = m.pool * block;
-    if (block == 1)
-        src->d.pooling = m.pool > 1 ? arena_strdup(&src->mem, m.pooling, e) : NULL;
-    else if (m.pool > 1 && strcmp(m.pooling, now) != 0)
-        src->d.pooling = figure_text(src, e, "%s of the %s", now, m.pooling);
-    else
-        src->d.pooling = now;
-    return kept && (src->d.pooling || src->d.pool == 1) ? 0 : ERR_RESOURCE;
+        memcpy(kept, m.cells, cells * sizeof *kept);
+    free(m.cells);
+    p->m = (figure_matrix){m.rows, m.cols, kept, NULL, NULL};
+    src->d.pool = m.pool;
+    src->d.pooling = m.pooling;
+    return kept ? 0 : ERR_RESOURCE;
 }
 
 static int load_all(figure_panels *out, figure_source *src, const command_args *a, store *st, const chosen *c, err *e)

@@ -3,10 +3,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/cancel.h"
 #include "base/mem.h"
 #include "cli/command_util.h"
 #include "cli/figure_parts.h"
 #include "cli/head_select.h"
+#include "plots/grid.h"
 
 /* --- labels --- */
 
@@ -231,7 +233,7 @@ static int choose_norm(session *s, const command_args *a, int64_t n_token, err *
 }
 
 /* "74 tokens", "9 x 40 positions". */
-static void map_size(char *out, size_t size, const stored_map *m, attn_kind kind)
+static void map_size(char *out, size_t size, const figure_map *m, attn_kind kind)
 {
     if (m->n_query != m->n_key)
         snprintf(out, size, "%" PRId64 " x %" PRId64 " positions", m->n_query, m->n_key);
@@ -239,17 +241,73 @@ static void map_size(char *out, size_t size, const stored_map *m, attn_kind kind
         snprintf(out, size, "%" PRId64 " %s", m->n_query, kind == ATTN_VISION ? "patches" : "tokens");
 }
 
+/* --- cells --- */
+
+typedef struct map_reader {
+    const command_args *a;
+    int64_t side;
+    grid_feed feed;
+    bool begun;
+} map_reader;
+
+static int take_row(void *ud, const stored_map *shape, int64_t row, const float *cells, err *e)
+{
+    map_reader *r = ud;
+    int rc = row % 64 == 0 ? cancel_check(e) : 0;
+    if (!rc && !r->begun) {
+        int64_t longest = shape->rows > shape->cols ? shape->rows : shape->cols, block = 1;
+        figure_data d = {.pool = shape->pool, .pooling = shape->pooling};
+        if (r->side > 0)
+            block = (longest - 1) / r->side + 1;
+        else
+            rc = head_map_block(&block, shape->rows, shape->cols, shape->pool, r->a->p, e);
+        if (!rc)
+            rc = grid_feed_begin(&r->feed, shape->rows, shape->cols, block, block, heatmap_pooling(&d, r->a->p), e);
+        r->begun = rc == 0;
+    }
+    if (!rc)
+        grid_feed_row(&r->feed, cells);
+    return rc;
+}
+
+int figure_read_map(figure_map *out, figure_source *src, const command_args *a, store *st, head_id h, int64_t side, err *e)
+{
+    map_reader r = {.a = a, .side = side};
+    stored_map m = {0};
+    grid g = {0};
+    int rc = store_map_rows(st, src->run, params_int(a->p, "prompt"), h, &m, take_row, &r, e);
+    if (!rc)
+        rc = grid_feed_end(&g, &r.feed, e);
+    grid_feed_free(&r.feed);
+    if (rc)
+        return rc;
+    *out = (figure_map){g.rows, g.cols, m.n_query, m.n_key, m.pool * g.pool_rows, NULL, g.cells};
+    const char *now = g.how == POOL_MAX ? "max" : "mean";
+    if (g.pool_rows > 1 && m.pool > 1 && strcmp(m.pooling, now) != 0)
+        out->pooling = figure_text(src, e, "%s of the %s", now, m.pooling);
+    else if (g.pool_rows > 1)
+        out->pooling = now;
+    else if (m.pool > 1)
+        out->pooling = arena_strdup(&src->mem, m.pooling, e);
+    if (out->pool > 1 && !out->pooling) {
+        free(out->cells);
+        out->cells = NULL;
+        return ERR_RESOURCE;
+    }
+    return 0;
+}
+
 int figure_load_map(figure_source *src, session *s, const command_args *a, store *st, const figure_facts *f,
                     err *e)
 {
     int64_t prompt = params_int(a->p, "prompt");
-    stored_map m = {0};
+    figure_map m = {0};
     head_id h;
     head_text name;
     const char **rows = NULL, **cols = NULL;
     int rc = choose_head(&h, src, s, a, st, f, e);
     if (!rc)
-        rc = store_get_map(st, src->run, prompt, h, &m, e);
+        rc = figure_read_map(&m, src, a, st, h, 0, e);
     if (rc)
         return rc;
     src->cells = m.cells;
@@ -278,9 +336,9 @@ int figure_load_map(figure_source *src, session *s, const command_args *a, store
     d->lo = 0;
     d->hi = 1;
     d->pool = m.pool;
-    d->pooling = m.pool > 1 ? arena_strdup(&src->mem, m.pooling, e) : NULL;
+    d->pooling = m.pooling;
     d->caption = figure_text(src, e, "%s, attention weights of %s; %s; 1 prompt%s%s%s; %s; run %" PRId64, f->model, name, size,
                              *f->label ? " (" : "", f->label, *f->label ? ")" : "", f->operator_name, src->run);
     src->label = mem_strdup(name, e);
-    return d->title && d->subtitle && d->caption && src->label && (d->pooling || m.pool <= 1) ? 0 : ERR_RESOURCE;
+    return d->title && d->subtitle && d->caption && src->label ? 0 : ERR_RESOURCE;
 }

@@ -91,7 +91,7 @@ static int count_prompts(series_source *ss, int i, err *e)
 static int label_runs(series_source *ss, err *e)
 {
     const char *given = params_str(ss->a->p, "labels"), *word[SERIES_RUNS];
-    bool models = true, prompts = true;
+    bool models = true, prompts = true, one_model = true;
     int n = 0;
     if (given) {
         int rc = split(word, &n, ss->src, given, e);
@@ -107,13 +107,15 @@ static int label_runs(series_source *ss, err *e)
         prompts &= *ss->facts[i].label && ss->n_prompt[i] == 1;
         for (int k = 0; k < i; k++) {
             models &= strcmp(ss->facts[i].model, ss->facts[k].model) != 0;
+            one_model &= strcmp(ss->facts[i].model, ss->facts[k].model) == 0;
             prompts &= strcmp(ss->facts[i].label, ss->facts[k].label) != 0;
         }
     }
     for (int i = 0; i < ss->n_run; i++) {
-        ss->label[i] = models    ? ss->facts[i].model
-                       : prompts ? ss->facts[i].label
-                                 : figure_text(ss->src, e, "run %" PRId64, ss->run[i]);
+        ss->label[i] = models      ? ss->facts[i].model
+                       : prompts   ? ss->facts[i].label
+                       : one_model ? figure_text(ss->src, e, "run %" PRId64, ss->run[i])
+                                   : figure_text(ss->src, e, "%s, run %" PRId64, ss->facts[i].model, ss->run[i]);
         if (!ss->label[i])
             return ERR_RESOURCE;
     }

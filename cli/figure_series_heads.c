@@ -41,21 +41,27 @@ static const char *layer_axis(const char *kind)
 
 /* ---- score_curve ---- */
 
-/* "lantern-3m: 7 of 36 heads above 0.1, highest L1H2 0.91, L0H3 0.9, L2H2 0.88". */
+/* "7 of 36 heads above 0.1, highest L1H2 0.91, L0H3 0.9, L2H2 0.88"; of several runs "heads above 0.1: A (7 of 36);
+ * B (3 of 36)". */
 static void note_ranking(series_source *ss, int run, const table *t, const double *threshold)
 {
+    strbuf *b = &ss->note;
     int64_t above = 0;
-    if (ss->n_run > 1)
-        strbuf_printf(&ss->note, "%s%s: ", run ? "; " : "", ss->label[run]);
     for (int64_t i = 0; threshold && i < t->n_row; i++)
         above += cell_number(table_cell(t, i, 2)) > *threshold;
-    if (threshold)
-        strbuf_printf(&ss->note, "%" PRId64 " of %" PRId64 " heads above %g, ", above, t->n_row, *threshold);
-    strbuf_puts(&ss->note, "highest ");
-    for (int64_t i = 0; i < t->n_row && i < 3; i++) {
-        strbuf_printf(&ss->note, "%sL%" PRId64 "H%" PRId64 " %.3g", i ? ", " : "", table_cell(t, i, 0)->u.i,
-                      table_cell(t, i, 1)->u.i, cell_number(table_cell(t, i, 2)));
+    if (ss->n_run > 1) {
+        if (threshold && run == 0)
+            strbuf_printf(b, "heads above %g", *threshold);
+        if (threshold)
+            strbuf_printf(b, "%s %s (%" PRId64 " of %" PRId64 ")", run ? ";" : ":", ss->label[run], above, t->n_row);
+        return;
     }
+    if (threshold)
+        strbuf_printf(b, "%" PRId64 " of %" PRId64 " heads above %g, ", above, t->n_row, *threshold);
+    strbuf_puts(b, "highest ");
+    for (int64_t i = 0; i < t->n_row && i < 3; i++)
+        strbuf_printf(b, "%sL%" PRId64 "H%" PRId64 " %.3g", i ? ", " : "", table_cell(t, i, 0)->u.i,
+                      table_cell(t, i, 1)->u.i, cell_number(table_cell(t, i, 2)));
 }
 
 int figure_load_ranking(series_source *ss, err *e)

@@ -119,16 +119,22 @@ static int damaged(err *e)
     return err_set(e, ERR_INPUT, "its bytes do not decode to its shape");
 }
 
-int map_decode(float *cells, const unsigned char *bytes, size_t n, int64_t rows, int64_t cols, err *e)
+/* Rows one after the other; cells [cols] of the one at hand are overwritten by the next. */
+static int decode_rows(const unsigned char *bytes, size_t n, const stored_map *shape, store_row_fn *use, void *ud, err *e)
 {
     size_t row;
+    int64_t rows = shape->rows, cols = shape->cols;
     if (rows < 1 || !row_bytes(&row, cols))
         return damaged(e);
     unsigned char *line = mem_array(1, row, e);
-    if (!line)
+    float *cells = line ? mem_array((size_t)cols, sizeof *cells, e) : NULL;
+    if (!cells) {
+        free(line);
         return ERR_RESOURCE;
+    }
     z_stream z = {.zalloc = zlib_alloc, .zfree = zlib_free};
     if (inflateInit(&z) != Z_OK) {
+        free(cells);
         free(line);
         return err_nomem(e, "expanding a map");
     }
@@ -146,7 +152,9 @@ int map_decode(float *cells, const unsigned char *bytes, size_t n, int64_t rows,
         else if (z.avail_out != 0)
             code = damaged(e);
         else
-            from_bytes(cells + r * cols, line, (size_t)cols);
+            from_bytes(cells, line, (size_t)cols);
+        if (!code)
+            code = use(ud, shape, r, cells, e);
     }
     if (!code && rc != Z_STREAM_END) { /* the check sum may still be to come, but no more cells */
         z.next_out = line;
@@ -158,8 +166,22 @@ int map_decode(float *cells, const unsigned char *bytes, size_t n, int64_t rows,
     if (!code && z.avail_in != 0)
         code = damaged(e);
     inflateEnd(&z);
+    free(cells);
     free(line);
     return code;
+}
+
+static int keep_row(void *ud, const stored_map *shape, int64_t row, const float *cells, err *e)
+{
+    (void)e;
+    memcpy((float *)ud + row * shape->cols, cells, (size_t)shape->cols * sizeof *cells);
+    return 0;
+}
+
+int map_decode(float *cells, const unsigned char *bytes, size_t n, int64_t rows, int64_t cols, err *e)
+{
+    const stored_map shape = {.rows = rows, .cols = cols};
+    return decode_rows(bytes, n, &shape, keep_row, cells, e);
 }
 
 /* ---- reading one back ---- */
@@ -222,21 +244,27 @@ static int read_shape(stored_map *out, sqlite3_stmt *q, size_t blob_bytes, err *
     if (!size_mul(&cells, (size_t)out->rows, (size_t)out->cols) || !size_mul(&bytes, cells, sizeof(float)) ||
         bytes / MOST_RATIO > blob_bytes)
         return damaged(e);
-    out->cells = mem_array(cells, sizeof(float), e);
-    return out->cells ? 0 : ERR_RESOURCE;
+    return 0;
 }
 
-static int read_map(stored_map *out, sqlite3_stmt *q, err *e)
+/* use NULL: the whole map into out->cells. */
+static int read_map(stored_map *out, sqlite3_stmt *q, store_row_fn *use, void *ud, err *e)
 {
     const void *blob = sqlite3_column_blob(q, 7);
     size_t n = (size_t)sqlite3_column_bytes(q, 7);
     if (!blob)
         return n ? err_nomem(e, "a map") : damaged(e);
     int code = read_shape(out, q, n, e);
-    return code ? code : map_decode(out->cells, blob, n, out->rows, out->cols, e);
+    if (code)
+        return code;
+    if (use)
+        return decode_rows(blob, n, out, use, ud, e);
+    out->cells = mem_array((size_t)out->rows * (size_t)out->cols, sizeof(float), e);
+    return out->cells ? map_decode(out->cells, blob, n, out->rows, out->cols, e) : ERR_RESOURCE;
 }
 
-int store_get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *out, err *e)
+static int get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *out, store_row_fn *use, void *ud,
+                   err *e)
 {
     static const char doing[] = "reading a map";
     static const char sql[] =
@@ -257,7 +285,7 @@ int store_get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, sto
     if (!code)
         code = store_step(s, q, &row, doing, e);
     if (!code && row) {
-        code = read_map(out, q, e);
+        code = read_map(out, q, use, ud, e);
         if (code == ERR_INPUT)
             err_prefix(e, "store %s: map of %s, run %lld, prompt %lld", s->path, name, (long long)run_id,
                        (long long)prompt_index);
@@ -270,4 +298,15 @@ int store_get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, sto
         out->cells = NULL;
     }
     return code;
+}
+
+int store_get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *out, err *e)
+{
+    return get_map(s, run_id, prompt_index, h, out, NULL, NULL, e);
+}
+
+int store_map_rows(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *shape, store_row_fn *use, void *ud,
+                   err *e)
+{
+    return get_map(s, run_id, prompt_index, h, shape, use, ud, e);
 }

@@ -142,6 +142,12 @@ typedef struct stored_map {
 /* ERR_FAILED with a hint when there is no such map, ERR_INPUT when its bytes do not fit its shape. */
 int store_get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *out, err *e);
 
+/* The same row by row, without a matrix of the whole: shape holds all but the cells, row counts from 0, cells [shape.cols]
+ * live until `use` returns; it stops the reading with an error of its own. */
+typedef int store_row_fn(void *ud, const stored_map *shape, int64_t row, const float *cells, err *e);
+int store_map_rows(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *shape, store_row_fn *use, void *ud,
+                   err *e);
+
 /* Remember that a figure was drawn: recipe, file, command.  run_id NO_INDEX: of several runs. */
 int store_figure(store *s, int64_t run_id, const char *recipe, const char *path, const char *command, err *e);
 

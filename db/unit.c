@@ -18,7 +18,7 @@ typedef struct staged_map {
     size_t n;
 } staged_map;
 
-typedef struct staged_fact { const char *name, *text; } staged_fact; /* of unit.mem */
+typedef struct staged_fact { const char *name, *text; size_t len; } staged_fact; /* of unit.mem */
 
 typedef struct unit {
     int64_t run_id, index, id; /* id: of the row, once the transaction has begun; 0 before */
@@ -146,8 +146,19 @@ static int insert_map(store *s, const unit *u, const staged_map *w, err *e)
 
 static int insert_fact(store *s, const unit *u, const staged_fact *f, err *e)
 {
-    const cell bind[] = {cell_int(u->id), cell_str(f->name), cell_str(f->text)};
-    return store_do(s, "INSERT INTO fact (unit_id, name, text) VALUES (?1, ?2, ?3)", bind, 3, "writing a fact", e);
+    static const char doing[] = "writing a fact";
+    const cell bind[] = {cell_int(u->id), cell_str(f->name), {0}};
+    sqlite3_stmt *q = NULL;
+    int code = store_prepare(s, &q, "INSERT INTO fact (unit_id, name, text) VALUES (?1, ?2, ?3)", doing, e);
+    if (!code)
+        code = store_bind(s, q, bind, 3, doing, e);
+    int rc = code ? SQLITE_OK : sqlite3_bind_text64(q, 3, f->text, f->len, SQLITE_STATIC, SQLITE_UTF8); /* may hold NUL */
+    if (rc)
+        code = store_fail(s, rc, doing, e);
+    if (!code)
+        code = store_step(s, q, NULL, doing, e);
+    sqlite3_finalize(q);
+    return code;
 }
 
 /* Write what waits.  On failure the unit is gone. */
@@ -202,6 +213,7 @@ int store_fact(store *s, const char *name, const char *text, size_t len, err *e)
     staged_fact *f = &u->fact[u->n_fact];
     f->name = arena_strndup(&u->mem, name, strlen(name), e);
     f->text = f->name ? arena_strndup(&u->mem, text, len, e) : NULL;
+    f->len = len;
     u->n_fact += f->text != NULL;
     return f->text ? 0 : ERR_RESOURCE;
 }

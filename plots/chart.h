@@ -34,6 +34,7 @@ typedef struct chart_axis {
     bool log, whole, fixed;    /* fixed: the user gave the limits */
     double lo, hi;             /* lo < hi; both positive on a log axis */
     double shift;              /* added to every value: 1 where a log axis counts from 0 */
+    double first;              /* of an axis of whole numbers: the first that there is */
     int64_t off;               /* values that a log axis cannot show */
     bool cut;                  /* bands reach below a log axis */
     int n_named;               /* the ticks that a log axis of few places has */

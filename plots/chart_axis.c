@@ -211,7 +211,7 @@ int chart_axes(chart_axis *x, chart_axis *y, const figure_data *d, const params 
         x->lo = -0.5 - air;
         x->hi = (double)c->n_groups - 0.5 + air;
     } else if (!x->fixed) {
-        x->lo = ex.min;
+        x->lo = x->first = ex.min;
         x->hi = ex.max;
         widen_single_value(x);
         pad(x, 0.025, 0.025);
@@ -254,8 +254,15 @@ static void linear_ticks(chart_axis *a, int most, bool pretty)
     }
     int decimals = (int)ceil(-log10(step) - 1e-9);
     decimals = decimals > 0 ? decimals < 9 ? decimals : 9 : 0;
-    for (double k = first; k <= last && a->n_tick < most; k++)
-        add_tick(a, fabs(k) < 0.5 ? 0 : k * step, decimals, pretty);
+    for (double k = first; k <= last && a->n_tick < most; k++) {
+        double v = fabs(k) < 0.5 ? 0 : k * step;
+        if (a->whole && !a->fixed && v < a->first) { /* there is no rank 0: 1, 50, 100 */
+            if (step < 5 || v + step <= a->first)
+                continue;
+            v = a->first;
+        }
+        add_tick(a, v, decimals, pretty);
+    }
 }
 
 /* 10 to the k. */

@@ -59,6 +59,8 @@ static line_style style_of(const scene *s, const figure_series *f)
 
     if (f->plain)
         return rule_style(s, 0);
+    if (f->n > 400)
+        l.width *= 0.7;
     l.n_dash = chart_dash(l.dash, f->look, s->page.unit);
     return l;
 }
@@ -181,6 +183,17 @@ static void put_band(scene *s, const figure_series *f, const chart_axis *x, cons
     }
 }
 
+/* A line of many points that is the only one needs no markers to be told apart. */
+static bool bare(const figure_chart *c, const figure_series *f)
+{
+    enum { MANY = 48 };
+    int n = 0;
+
+    for (int i = 0; i < c->n_series; i++)
+        n += !c->series[i].plain;
+    return f->plain || (f->kind == SERIES_LINE && n == 1 && f->n > MANY);
+}
+
 static double size_of(const scene *s, const figure_series *f)
 {
     return (f->kind == SERIES_POINTS ? point_size : marker_size) * s->page.unit;
@@ -279,7 +292,7 @@ void chart_put_series(scene *s, const figure_chart *c, const chart_axis *x, cons
             put_error(s, y, plot, place(x, y, plot, f->x[k] + shift, y->lo).x, f->low[k], f->high[k], ink_text);
     }
     for (int i = 0; i < c->n_series; i++)
-        if (c->series[i].kind != SERIES_BAR && !c->series[i].plain)
+        if (c->series[i].kind != SERIES_BAR && !bare(c, &c->series[i]))
             put_markers(s, &c->series[i], x, y, plot);
 }
 
@@ -306,7 +319,7 @@ typedef struct entry {
 
 static const double sample_width = 18, sample_gap = 3.5, column_gap = 10; /* units */
 
-static void put_sample(scene *s, const entry *en, double x, double y, double h)
+static void put_sample(scene *s, const figure_chart *c, const entry *en, double x, double y, double h)
 {
     double u = s->page.unit, w = sample_width * u;
     scene_point ends[] = {{x, y + h / 2}, {x + w, y + h / 2}}, middle = {x + w / 2, y + h / 2};
@@ -325,7 +338,7 @@ static void put_sample(scene *s, const entry *en, double x, double y, double h)
         scene_area(s, (scene_point[]){{x, y}, {x + w, y}, {x + w, y + h}, {x, y + h}}, 4, colour, 0.18);
     if (en->series->kind == SERIES_LINE)
         scene_path(s, ends, 2, style_of(s, en->series));
-    if (!en->series->plain)
+    if (!bare(c, en->series))
         scene_marker(s, chart_marker(look), middle, size_of(s, en->series), colour, chart_hollow(look) ? white : colour);
 }
 
@@ -356,7 +369,7 @@ double chart_legend(scene *s, const figure_chart *c, double centre, double y, bo
     double left = fmax(fmin(centre - width / 2, s->page.width - s->page.margin - width), s->page.margin);
     for (int i = 0; i < n && draw; i++) {
         double x = left + i % cols * (widest + column_gap * u), top = y + i / cols * pitch;
-        put_sample(s, &all[i], x, top, line);
+        put_sample(s, c, &all[i], x, top, line);
         scene_text(s, all[i].text, style, x + before, ALIGN_LOW, top, ALIGN_LOW);
     }
     return rows * pitch;

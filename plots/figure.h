@@ -109,4 +109,8 @@ int figure_view(const figure *f, const figure_data *d, const params *p, term_col
  * names, axes and columns of `panels` count, its matrices do not.  ERR_USAGE for a grid that fits on no page. */
 int thumbs_side(int64_t *cells, const figure_panels *panels, const params *p, err *e);
 
+/* Into which blocks head_map pools a map of this many cells, each of pool x pool positions, on the page of these options:
+ * who reads it row by row need not keep more. */
+int head_map_block(int64_t *block, int64_t rows, int64_t cols, int64_t pool, const params *p, err *e);
+
 #endif

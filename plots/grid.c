@@ -13,33 +13,6 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a - 1) / b + 1;
 }
 
-/* Pool the rows of one band of blocks.  sum and count [cols of the result] are scratch. */
-static void pool_band(float *out, const figure_matrix *m, int64_t first, int64_t last, int64_t pool_cols,
-                      pooling how, double *sum, int32_t *count)
-{
-    int64_t cols = ceil_div(m->cols, pool_cols);
-
-    for (int64_t c = 0; c < cols; c++) {
-        sum[c] = how == POOL_MAX ? -INFINITY : 0;
-        count[c] = 0;
-    }
-    for (int64_t r = first; r < last; r++) {
-        const float *row = m->cells + r * m->cols;
-        for (int64_t c = 0; c < cols; c++) {
-            int64_t end = (c + 1) * pool_cols < m->cols ? (c + 1) * pool_cols : m->cols;
-            for (int64_t j = c * pool_cols; j < end; j++) {
-                double v = (double)row[j];
-                if (!isfinite(v))
-                    continue;
-                sum[c] = how == POOL_MAX ? (v > sum[c] ? v : sum[c]) : sum[c] + v;
-                count[c]++;
-            }
-        }
-    }
-    for (int64_t c = 0; c < cols; c++)
-        out[c] = count[c] == 0 ? NAN : (float)(how == POOL_MAX ? sum[c] : sum[c] / count[c]);
-}
-
 static void find_range(grid *g)
 {
     g->min = INFINITY;
@@ -57,46 +30,107 @@ static void find_range(grid *g)
     }
 }
 
+static void clear_block(grid_feed *f)
+{
+    for (int64_t c = 0; c < f->g.cols; c++) {
+        f->sum[c] = f->g.how == POOL_MAX ? -INFINITY : 0;
+        f->count[c] = 0;
+    }
+}
+
+int grid_feed_begin(grid_feed *f, int64_t rows, int64_t cols, int64_t pool_rows, int64_t pool_cols, pooling how, err *e)
+{
+    grid_feed n = {.g = {.pool_rows = pool_rows, .pool_cols = pool_cols, .how = how}, .rows = rows, .cols = cols};
+    size_t cells;
+
+    memset(f, 0, sizeof *f);
+    if (rows < 1 || cols < 1)
+        return err_set(e, ERR_FAILED, "nothing to draw: the matrix has no cells");
+    n.g.rows = ceil_div(rows, pool_rows);
+    n.g.cols = ceil_div(cols, pool_cols);
+    if (!size_mul(&cells, (size_t)n.g.rows, (size_t)n.g.cols))
+        return err_set(e, ERR_RESOURCE, "matrix of %lld x %lld cells is too large", (long long)rows, (long long)cols);
+    n.g.cells = mem_array(cells, sizeof *n.g.cells, e);
+    n.sum = n.g.cells ? mem_array((size_t)n.g.cols, sizeof *n.sum, e) : NULL;
+    n.count = n.sum ? mem_array((size_t)n.g.cols, sizeof *n.count, e) : NULL;
+    if (!n.count) {
+        grid_feed_free(&n);
+        return ERR_RESOURCE;
+    }
+    clear_block(&n);
+    *f = n;
+    return 0;
+}
+
+static void close_block(grid_feed *f, int64_t block)
+{
+    float *out = f->g.cells + block * f->g.cols;
+
+    for (int64_t c = 0; c < f->g.cols; c++)
+        out[c] = f->count[c] == 0 ? NAN : (float)(f->g.how == POOL_MAX ? f->sum[c] : f->sum[c] / f->count[c]);
+    clear_block(f);
+}
+
+void grid_feed_row(grid_feed *f, const float *cells)
+{
+    int64_t row = f->row++, pool = f->g.pool_cols;
+
+    if (pool == 1 && f->g.pool_rows == 1) {
+        memcpy(f->g.cells + row * f->cols, cells, (size_t)f->cols * sizeof *cells);
+        return;
+    }
+    for (int64_t c = 0; c < f->g.cols; c++) {
+        int64_t end = (c + 1) * pool < f->cols ? (c + 1) * pool : f->cols;
+        for (int64_t j = c * pool; j < end; j++) {
+            double v = (double)cells[j];
+            if (!isfinite(v))
+                continue;
+            f->sum[c] = f->g.how == POOL_MAX ? (v > f->sum[c] ? v : f->sum[c]) : f->sum[c] + v;
+            f->count[c]++;
+        }
+    }
+    if (f->row % f->g.pool_rows == 0 || f->row == f->rows)
+        close_block(f, row / f->g.pool_rows);
+}
+
+int grid_feed_end(grid *out, grid_feed *f, err *e)
+{
+    memset(out, 0, sizeof *out);
+    find_range(&f->g);
+    if (f->g.n_finite == 0)
+        return err_set(e, ERR_FAILED, "nothing to draw: no finite values");
+    *out = f->g;
+    f->g.cells = NULL;
+    return 0;
+}
+
+void grid_feed_free(grid_feed *f)
+{
+    free(f->count);
+    free(f->sum);
+    free(f->g.cells);
+    memset(f, 0, sizeof *f);
+}
+
 int grid_pool(grid *out, const figure_matrix *m, int64_t pool_rows, int64_t pool_cols, pooling how, err *e)
 {
-    grid g = {.pool_rows = pool_rows, .pool_cols = pool_cols, .how = how};
-    double *sum = NULL;
-    int32_t *count = NULL;
-    size_t n;
-    int rc = 0;
+    grid_feed f;
+    int rc;
 
     memset(out, 0, sizeof *out);
     if (m->rows < 1 || m->cols < 1 || !m->cells)
         return err_set(e, ERR_FAILED, "nothing to draw: the matrix has no cells");
-    g.rows = ceil_div(m->rows, pool_rows);
-    g.cols = ceil_div(m->cols, pool_cols);
-    if (!size_mul(&n, (size_t)g.rows, (size_t)g.cols))
-        return err_set(e, ERR_RESOURCE, "matrix of %lld x %lld cells is too large", (long long)m->rows,
-                       (long long)m->cols);
-    g.cells = mem_array(n, sizeof *g.cells, e);
-    sum = g.cells ? mem_array((size_t)g.cols, sizeof *sum, e) : NULL;
-    count = sum ? mem_array((size_t)g.cols, sizeof *count, e) : NULL;
-    if (!count) {
-        rc = ERR_RESOURCE;
-        goto out;
+    rc = grid_feed_begin(&f, m->rows, m->cols, pool_rows, pool_cols, how, e);
+    if (rc)
+        return rc;
+    for (int64_t r = 0; r < m->rows && rc == 0; r++) {
+        if (r % pool_rows == 0)
+            rc = cancel_check(e);
+        grid_feed_row(&f, m->cells + r * m->cols);
     }
-    for (int64_t r = 0; r < g.rows; r++) {
-        if ((rc = cancel_check(e)))
-            goto out;
-        int64_t last = (r + 1) * pool_rows < m->rows ? (r + 1) * pool_rows : m->rows;
-        pool_band(g.cells + r * g.cols, m, r * pool_rows, last, pool_cols, how, sum, count);
-    }
-    find_range(&g);
-    if (g.n_finite == 0) {
-        rc = err_set(e, ERR_FAILED, "nothing to draw: no finite values");
-        goto out;
-    }
-    *out = g;
-    g.cells = NULL;
-out:
-    free(count);
-    free(sum);
-    free(g.cells);
+    if (rc == 0)
+        rc = grid_feed_end(out, &f, e);
+    grid_feed_free(&f);
     return rc;
 }
 

@@ -22,6 +22,20 @@ pooling heatmap_pooling(const figure_data *d, const params *p);
 /* ERR_FAILED for a matrix without cells or without any finite value. */
 int grid_pool(grid *out, const figure_matrix *m, int64_t pool_rows, int64_t pool_cols, pooling how, err *e);
 void grid_free(grid *g);
+
+/* The same from rows that come one after the other: begin, row for each of the rows, end; grid_feed_free at any time.
+ * Memory: the pooled cells.  After a failed begin there is nothing to free. */
+typedef struct grid_feed {
+    grid g;
+    int64_t cols, rows, row;    /* of the matrix; rows that came */
+    double *sum;                /* [g.cols] of the block at hand */
+    int32_t *count;
+} grid_feed;
+int grid_feed_begin(grid_feed *f, int64_t rows, int64_t cols, int64_t pool_rows, int64_t pool_cols, pooling how, err *e);
+void grid_feed_row(grid_feed *f, const float *cells);
+int grid_feed_end(grid *out, grid_feed *f, err *e);
+void grid_feed_free(grid_feed *f);
+
 static inline float grid_cell(const grid *g, int64_t row, int64_t col)
 {
     return g->cells[row * g->cols + col];

@@ -313,6 +313,8 @@ int scene_wrap(scene *s, const char **lines, int most, const char *text, text_st
         lines[n++] = scene_elide(s, scratch, style, width);
         text += cut;
         text += strspn(text, " ");
+        if (strncmp(text, "\u00b7 ", 3) == 0 && text[3])
+            text += 3; /* nor does "B" cut before it */
     }
     return n;
 }

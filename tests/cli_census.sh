@@ -73,6 +73,8 @@ run census "$model" --prompts "$tmp/short.jsonl"
 refuses 3 "none of 1 prompts has 64 tokens" "prompts that are too short"
 run census "$model" --prompts "$tmp/short.jsonl" --builtin
 refuses 2 "exclude each other" "two sources of prompts"
+run census "$model" --trial-length 120
+refuses 2 "a third of --trial-length" "haystacks that are too short"
 run census "$model" --metrics nosuch
 refuses 2 "nosuch" "a metric that does not exist"
 

@@ -14,6 +14,7 @@ cmocka_tests = \
 	tests/test_base_npz \
 	tests/test_base_npz_write \
 	tests/test_base_pool \
+	tests/test_charts \
 	tests/test_chat \
 	tests/test_checkpoint \
 	tests/test_checkpoint_files \

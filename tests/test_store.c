@@ -60,6 +60,7 @@ static void test_facts(void **state)
     MUST(begin_unit(s, run, 0, &error));
     MUST(store_fact(s, "domain", "code and more", 4, &error));
     MUST(store_fact(s, "generated", "it's \"so\"", 9, &error));
+    MUST(store_fact(s, "nul", "a\0b", 3, &error)); /* a model may write any byte */
     MUST(store_unit_commit(s, &error));
     MUST(begin_unit(s, run, 1, &error));
     MUST(store_fact(s, "domain", "lost", 4, &error));
@@ -69,8 +70,9 @@ static void test_facts(void **state)
     MUST(store_fact(s, "domain", "b", 1, &error));
     MUST_FAIL(store_unit_commit(s, &error), ERR_FAILED, "writing a fact"); /* one text a name */
     store_close(s);
-    assert_string_equal(ask(path, "SELECT group_concat(prompt || label || name || '=' || text, ' ') FROM (SELECT * FROM"
-                                  " fact_list ORDER BY prompt, name)"), "0firstdomain=code 0firstgenerated=it's \"so\"");
+    assert_string_equal(ask(path, "SELECT group_concat(prompt || label || name || '=' || CASE name WHEN 'nul' THEN length(CAST(text AS"
+                                  " BLOB)) ELSE text END, ' ') FROM (SELECT * FROM"
+                                  " fact_list ORDER BY prompt, name)"), "0firstdomain=code 0firstgenerated=it's \"so\" 0firstnul=3");
 }
 
 static void test_resume(void **state)

@@ -17,6 +17,8 @@ const metric metric_distance = {
     .source = "mean attention distance of Dosovitskiy et al. 2021 (arXiv 2010.11929), along the text",
     .missing_mass = "rows are taken as they are and not renormalised: missing mass counts as distance 0",
     .cost = "free (row statistics)",
+    .validated = "distance of the reference files (two models, nine prompts): 1e-4; "
+                 "identities of uniform, identity and pure-sink attention",
     .scope = METRIC_HEAD,
     .need = ATTN_NEED_DISTANCE,
     .kinds = KINDS_OWN,

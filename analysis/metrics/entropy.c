@@ -106,6 +106,8 @@ const metric metric_entropy = {
     .missing_mass = "rows are taken as they are and not renormalised: the weight of a learned sink has no term "
                     "of its own, but makes the weights of the keys smaller",
     .cost = "free (row statistics)",
+    .validated = "entropy of the reference files (two models, nine prompts): 1e-4; "
+                 "identities of uniform, identity and pure-sink attention",
     .scope = METRIC_HEAD,
     .need = ATTN_NEED_ENTROPY,
     .kinds = KINDS_ALL,

@@ -18,6 +18,8 @@ const metric metric_max = {
     .missing_mass = "rows are taken as they are: a learned sink is no key, never the largest, and lowers the "
                     "weights of the keys",
     .cost = "free (row statistics)",
+    .validated = "max of the reference files (two models, nine prompts): 1e-4; "
+                 "identities of uniform, identity and pure-sink attention",
     .scope = METRIC_HEAD,
     .need = ATTN_NEED_MAX,
     .kinds = KINDS_ALL,

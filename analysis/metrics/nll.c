@@ -46,6 +46,7 @@ const metric metric_nll = {
     .source = "cross-entropy; the mean over positions is the loss, its exponential the perplexity",
     .missing_mass = "does not apply",
     .cost = "the unembedding of every position",
+    .validated = "nll of the reference files (two models, nine prompts): 1e-3",
     .scope = METRIC_LOGITS,
     .kinds = KIND_SELF,
     .by_token = true,

@@ -17,6 +17,8 @@ const metric metric_self = {
     .source = "Clark et al. 2019 (arXiv 1906.04341)",
     .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
     .cost = "free (row statistics)",
+    .validated = "self of the reference files (two models, nine prompts): 1e-4; "
+                 "identities of uniform, identity and pure-sink attention",
     .scope = METRIC_HEAD,
     .need = ATTN_NEED_SELF,
     .kinds = KINDS_OWN,

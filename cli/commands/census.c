@@ -129,6 +129,9 @@ static int make_trials(census *c, err *e)
         double depth = (double)(i % 5) / 4;
         rc = haystack_trial(&c->trials.t[i], &h, &list.list[i], length, depth, &rules, e);
         c->trials.n += rc == 0;
+        if (rc == ERR_USAGE) /* of a length that no option names */
+            err_hint(e, "the shortest haystack is a third of --trial-length (%" PRId64 "%s): give a larger one, or leave the "
+                     "trials out with --trials 0", longest, longest == context ? ", what the context leaves room for" : "");
     }
     haystack_close(&h);
     strbuf_free(&text);
