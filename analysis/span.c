@@ -35,10 +35,12 @@ int range_list_add(range_list *l, int64_t begin, int64_t end, err *e)
     return 0;
 }
 
-/* The tokens that hold bytes begin .. end - 1 of the text. */
+/* The tokens that hold bytes begin .. end - 1 of the text; an empty match has none. */
 static int add_bytes(range_list *l, const sequence_text *x, size_t begin, size_t end, err *e)
 {
     int64_t lo = 0, hi = x->n;
+    if (begin == end)
+        return 0;
     while (lo < hi) { /* first token that ends behind begin */
         int64_t mid = lo + (hi - lo) / 2;
         if (x->at[mid + 1] <= begin)

@@ -243,6 +243,8 @@ int figure_load_facets(figure_source *src, session *s, const command_args *a, st
         rc = check_alike(src, &x, e);
     if (!rc) {
         src->run = src->facet[0].run;
+        for (int i = 1; i < x.n; i++)
+            src->several |= src->facet[i].run != src->run;
         rc = put_words(src, &x, facts, e);
     }
     if (!rc)

@@ -178,7 +178,8 @@ int series_metric(const metric **m, series_source *ss, bool layers, err *e)
     }
     if (name || rc)
         return rc;
-    rc = store_query(ss->st, &t, layers ? "SELECT DISTINCT metric FROM value_list WHERE run = ?1 AND layer IS NOT NULL ORDER BY metric"
+    rc = store_query(ss->st, &t, layers ? "SELECT DISTINCT metric FROM value_list WHERE run = ?1 AND layer IS NOT NULL"
+                                          " ORDER BY metric"
                                         : "SELECT DISTINCT metric FROM head_value WHERE run = ?1 ORDER BY metric",
                      bind, 1, e);
     if (rc)
@@ -208,8 +209,8 @@ int series_missing(const series_source *ss, int run, const char *name, err *e)
 {
     const cell bind[] = {cell_int(ss->run[run]), cell_text(name)};
     table *t = NULL;
-    int rc = store_query(ss->st, &t, "SELECT group_concat(DISTINCT kind) FROM value_list WHERE run = ?1 AND metric = ?2", bind,
-                         2, e);
+    int rc = store_query(ss->st, &t,
+                         "SELECT group_concat(DISTINCT kind) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
     if (rc)
         return rc;
     if (table_cell(t, 0, 0)->kind == CELL_TEXT) {
@@ -232,8 +233,8 @@ int series_query(table **out, series_source *ss, int run, const char *name, cons
                          more ? more[0] : none, more ? more[1] : none};
     strbuf sql = {0};
     /* every parameter that is bound must stand somewhere */
-    strbuf_printf(&sql, "SELECT %s FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND (?4 IS NULL OR prompt = ?4)"
-                  " AND (?5 IS NULL OR 1) AND (?6 IS NULL OR 1) %s", select, tail);
+    strbuf_printf(&sql, "SELECT %s FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3"
+                  " AND (?4 IS NULL OR prompt = ?4) AND (?5 IS NULL OR 1) AND (?6 IS NULL OR 1) %s", select, tail);
     int rc = sql.failed ? err_nomem(e, "query") : store_query(ss->st, out, strbuf_str(&sql), bind, 6, e);
     strbuf_free(&sql);
     if (rc || (*out)->n_row)

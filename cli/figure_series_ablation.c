@@ -40,7 +40,8 @@ static int choose_measure(job *j, err *e)
         snprintf(edited, sizeof edited, "%s_edited", m->metric);
         const cell bind[] = {cell_int(ss->run[0]), cell_text(edited)};
         table *t = NULL;
-        int rc = store_query(ss->st, &t, "SELECT max(layer IS NOT NULL) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
+        int rc = store_query(ss->st, &t, "SELECT max(layer IS NOT NULL) FROM value_list WHERE run = ?1 AND metric = ?2",
+                             bind, 2, e);
         if (rc)
             return rc;
         bool there = table_cell(t, 0, 0)->kind == CELL_INT;
@@ -60,7 +61,8 @@ static int change_of(stats *out, const job *j, int run, const char *suffix, int 
     const series_source *ss = j->ss;
     attn_kind kind = ss->facts[run].main;
     series base = {0}, s = {0};
-    int rc = series_load(&base, ss->st, ss->run[run], j->what, &(condition){"", "", kind, NO_INDEX, NO_INDEX, NO_INDEX}, e);
+    int rc = series_load(&base, ss->st, ss->run[run], j->what,
+                         &(condition){"", "", kind, NO_INDEX, NO_INDEX, NO_INDEX}, e);
     if (!rc)
         rc = series_load(&s, ss->st, ss->run[run], j->what, &(condition){"", suffix, kind, layer, head, position}, e);
     if (!rc)
@@ -127,7 +129,8 @@ static int count_random(int64_t *out, const job *j, int run, err *e)
     snprintf(name, sizeof name, "%s_random", j->what->metric);
     const cell bind[] = {cell_int(j->ss->run[run]), cell_text(name)};
     table *t = NULL;
-    int rc = store_query(j->ss->st, &t, "SELECT count(DISTINCT position) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
+    int rc = store_query(j->ss->st, &t,
+                         "SELECT count(DISTINCT position) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
     if (!rc)
         *out = table_cell(t, 0, 0)->u.i;
     table_free(t);
@@ -161,8 +164,9 @@ static int load_sets(job *j, err *e)
     const char **group = arena_alloc(&ss->src->mem, (size_t)ss->n_run, sizeof *group, e);
     series_room own, random = {0};
     int rc = group ? count_random(&j->n_random, j, 0, e) : ERR_RESOURCE;
-    const char *label = rc ? NULL : j->n_random == 1 ? "one random set of heads of the same layers"
-                                    : figure_text(ss->src, e, "random heads of the same layers, mean of %" PRId64 " sets", j->n_random);
+    const char *label = j->n_random == 1 ? "one random set of heads of the same layers"
+                                         : figure_text(ss->src, e, "random heads of the same layers, mean of %" PRId64
+                                                       " sets", j->n_random);
     if (!rc && !label)
         rc = ERR_RESOURCE;
     if (!rc)
@@ -214,7 +218,8 @@ static int load_each(job *j, err *e)
     }
     snprintf(name, sizeof name, "%s_edited", j->what->metric);
     const cell bind[] = {cell_int(ss->run[0]), cell_text(name)};
-    int rc = store_query(ss->st, &t, "SELECT DISTINCT layer, head FROM value_list WHERE run = ?1 AND metric = ?2 AND head IS NOT NULL"
+    int rc = store_query(ss->st, &t,
+                         "SELECT DISTINCT layer, head FROM value_list WHERE run = ?1 AND metric = ?2 AND head IS NOT NULL"
                          " ORDER BY layer, head", bind, 2, e);
     if (rc)
         return rc;

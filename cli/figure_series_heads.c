@@ -177,8 +177,9 @@ int figure_load_layers(series_source *ss, err *e)
         const cell more[] = {cell_index(position), cell_index(NO_INDEX)};
         if (!rc)
             rc = series_query(&t, ss, i, m->name, "layer, avg(value)",
-                              how == BAND_PROMPTS ? "AND layer IS NOT NULL AND position IS ?5 GROUP BY layer, prompt ORDER BY layer, prompt"
-                                                  : "AND layer IS NOT NULL AND position IS ?5 GROUP BY layer, head ORDER BY layer, head",
+                              how == BAND_PROMPTS
+                                  ? "AND layer IS NOT NULL AND position IS ?5 GROUP BY layer, prompt ORDER BY layer, prompt"
+                                  : "AND layer IS NOT NULL AND position IS ?5 GROUP BY layer, head ORDER BY layer, head",
                               more, e);
         if (!rc)
             rc = put_layers(ss, i, t, how, e);

@@ -130,7 +130,7 @@ static int put_uniform(series_source *ss, int run, bool causal, err *e)
         rc = prompt_lengths(&length, &n, ss, run, e);
     int64_t most = n ? length[n - 1] : 0;
     if (!rc && most > 0)
-        rc = series_add(&r, ss, SERIES_LINE, causal ? "uniform over visible keys" : "uniform", 6, most, false, e);
+        rc = series_add(&r, ss, SERIES_LINE, causal ? "uniform causal attention" : "uniform attention", 6, most, false, e);
     if (!rc && most > 0)
         r.f->plain = true;
     for (int64_t i = 0; !rc && i < n; i++) {

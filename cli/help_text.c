@@ -136,6 +136,15 @@ void help_option(strbuf *b, const param *row)
         strbuf_printf(b, " %s", row->value ? row->value : "VALUE");
 }
 
+/* Long lists are written with blanks, where lines can be broken. */
+static void put_default(strbuf *b, const char *def)
+{
+    enum { LONG = 40 };
+    bool list = strlen(def) > LONG && !strchr(def, ' ');
+    for (const char *c = def; *c; c++)
+        strbuf_printf(b, "%c%s", *c, list && *c == ',' ? " " : "");
+}
+
 void help_option_text(strbuf *b, const param *row)
 {
     strbuf_puts(b, row->help ? row->help : "");
@@ -150,7 +159,9 @@ void help_option_text(strbuf *b, const param *row)
             strbuf_printf(b, "; default %s", row->def);
         strbuf_putc(b, ')');
     } else if (row->def && *row->def && row->kind != PARAM_BOOL) {
-        strbuf_printf(b, " (default %s)", row->def);
+        strbuf_puts(b, " (default ");
+        put_default(b, row->def);
+        strbuf_putc(b, ')');
     } else if (row->kind == PARAM_BOOL && row->def && !strcmp(row->def, "true")) {
         strbuf_puts(b, " (on by default)");
     }

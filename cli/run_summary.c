@@ -262,6 +262,7 @@ static int add_line(table *t, store *st, int64_t run, const metric *m, const lin
     if (last > 3) {
         stats s = {0};
         rc = prompt_stats(&s, st, run, m->name, key, n_head > 0 && !key->places, e);
+        row[2] = cell_real(s.mean); /* of the same n as the interval: prompts of more tokens do not weigh more */
         row[3] = cell_int(s.n);
         row[4] = cell_real(s.sd);
         row[5] = cell_real(s.low);

@@ -194,17 +194,19 @@ static void finish_scores(const attn_block *b, const attn_parts *j, int head, fl
     j->k->score_columns(&sb);
 }
 
-/* Statistics of weights that an edit has changed, query by query, keys in increasing order. */
+/* Statistics of weights that an edit has changed, query by query, keys in increasing order.  A learned sink has what
+ * they leave of 1. */
 static void restate(const attn_tile *t, const int64_t *qpos, const softmax_block *sm)
 {
     for (int i = 0; i < (int)t->n_query; i++) {
-        double entropy = 0, distance = 0;
+        double entropy = 0, distance = 0, sum = 0;
         float most = 0;
         for (int64_t key = t->visible_lo[i]; key < t->visible_hi[i]; key++) {
             float p = attn_tile_at(t, t->q0 + i, key);
             int64_t d = qpos[i] - key;
             entropy -= p > 0 ? (double)p * log((double)p) : 0;
             distance += (double)p * (double)(d < 0 ? -d : d);
+            sum += (double)p;
             most = p > most ? p : most;
         }
         if (sm->entropy)
@@ -213,6 +215,8 @@ static void restate(const attn_tile *t, const int64_t *qpos, const softmax_block
             sm->distance[i] = (float)distance;
         if (sm->maximum)
             sm->maximum[i] = most;
+        if (sm->sink)
+            sm->sink_weight[i] = sum < 1 ? (float)(1 - sum) : 0;
     }
 }
 

@@ -103,6 +103,7 @@ static int same_run(store *s, int64_t run_id, const store_model *m, const store_
         {"SELECT m.sha256 IS ?2 FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", "model"},
         {"SELECT m.tokenizer_sha256 IS ?2 FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", "tokenizer"},
         {"SELECT m.dtype IS ?2 FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", "type of weights"},
+        {"SELECT m.plan IS ?2 FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", "configuration of the model"},
         {"SELECT r.settings IS ?2 FROM run r WHERE r.id = ?1", "settings"},
         {"SELECT r.edits IS ?2 FROM run r WHERE r.id = ?1", "edits"},
         {"SELECT r.precision IS ?2 FROM run r WHERE r.id = ?1", "precision"},
@@ -110,8 +111,8 @@ static int same_run(store *s, int64_t run_id, const store_model *m, const store_
         {"SELECT r.version IS ?2 FROM run r WHERE r.id = ?1", "version of the program"},
     };
     const cell now[] = {cell_str(r->verb), cell_str(m->sha256), cell_str(m->tokenizer_sha256), cell_str(m->dtype),
-                        cell_str(r->settings), cell_str(r->edits), cell_str(r->precision), cell_index(r->seed),
-                        cell_str(r->version)};
+                        cell_str(m->plan), cell_str(r->settings), cell_str(r->edits), cell_str(r->precision),
+                        cell_index(r->seed), cell_str(r->version)};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         const cell bind[] = {cell_int(run_id), now[i]};
         int64_t same;

@@ -29,7 +29,8 @@ static void choose_ticks(scene *s, chart_axis *a, double length, bool vertical)
         bool apart = true;
         chart_axis_ticks(a, most, true);
         for (int i = 1; i < a->n_tick; i++) {
-            double w0 = scene_text_width(s, a->tick[i - 1].text, style), w1 = scene_text_width(s, a->tick[i].text, style);
+            double w0 = scene_text_width(s, a->tick[i - 1].text, style);
+            double w1 = scene_text_width(s, a->tick[i].text, style);
             double need = vertical ? 1.8 * scene_line_height(s, style) : (w0 + w1) / 2 + 1.2 * style.size;
             apart &= (a->tick[i].at - a->tick[i - 1].at) * length >= need;
         }
@@ -80,7 +81,7 @@ static bool plan_names(scene *s, chart *c)
     if (widest > room && room < 4 * style.size) {
         c->turned = true;
         c->below = fmin(widest, turned_room * s->page.unit);
-        return widest <= turned_room * s->page.unit && slot(c) >= line;
+        return widest <= turned_room * s->page.unit && slot(c) >= 1.05 * line;
     }
     c->below = line + (most - 1) * 1.2 * line;
     return whole;

@@ -8,7 +8,7 @@
 #include "plots/scale.h"
 #include "plots/scene.h"
 
-enum { CHART_MAX_TICKS = 24, CHART_MAX_MINOR = 128, CHART_NAMED = 8 };
+enum { CHART_MAX_TICKS = 24, CHART_MAX_MINOR = 128, CHART_NAMED = 12 };
 
 /* What a recipe chooses where the user does not. */
 typedef struct chart_style {

@@ -157,16 +157,20 @@ static void limits_of_y(chart_axis *a, extent x, const figure_data *d, bool zero
 /* A log axis with few places, as k = 1, 2, 4, 8, has its ticks there. */
 static void name_values(chart_axis *a, const figure_chart *c)
 {
-    const figure_series *s = &c->series[0];
+    const figure_series *s = &c->series[0]; /* the longest: it must have the places of all */
 
+    for (int i = 1; i < c->n_series; i++)
+        s = c->series[i].n > s->n ? &c->series[i] : s;
     if (!a->log || !a->whole || s->n > CHART_NAMED)
         return;
-    for (int i = 1; i < c->n_series; i++) {
-        if (c->series[i].n != s->n)
-            return;
-        for (int64_t k = 0; k < s->n; k++)
-            if (c->series[i].x[k] != s->x[k])
+    for (int i = 0; i < c->n_series; i++) {
+        const figure_series *f = &c->series[i];
+        for (int64_t k = 0, at = 0; k < f->n; k++) {
+            while (at < s->n && s->x[at] < f->x[k])
+                at++;
+            if (at == s->n || s->x[at] != f->x[k])
                 return;
+        }
     }
     for (int64_t k = 0; k < s->n; k++)
         a->named[a->n_named++] = s->x[k] + a->shift;

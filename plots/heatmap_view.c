@@ -122,7 +122,7 @@ static void plan_row_labels(view *v, bool with_words)
     int words = 0;
 
     v->words = with_words && m->row_labels && span(v) == 1;
-    v->number_columns = v->style->square || !v->words ? digits(m->rows * span(v) - 1) : 0;
+    v->number_columns = (v->style->square && !v->style->own_names) || !v->words ? digits(m->rows * span(v) - 1) : 0;
     if (v->words) {
         for (int64_t i = 0; i < m->rows && words < MAX_ROW_LABEL; i++) {
             strbuf b = {0};

@@ -168,7 +168,7 @@ static double compose(facets *f, const scale *sc, const char *label)
 
     for (int i = 0; i < f->panels->n; i++)
         widest = fmax(widest, map_size(f, i).w);
-    double pitch = left + widest + t + between, block_w = name + f->columns * pitch - between;
+    double pitch = page_snap(pg, left + widest + t + between), block_w = name + f->columns * pitch - between;
     double x0 = pg->margin + name + fmax(0, content - block_w) / 2;
     box block = {page_snap(pg, x0 + left), 0, (f->columns - 1) * pitch + widest, 0};
     double y = frame_head(s, f->d, block.x + block.w / 2), bottom = y;

@@ -31,6 +31,11 @@ run run "$model" --prompts "$tmp/p.jsonl" --metrics nll --json
 check "--json names the prompt" test "$(grep -c '"prompt":2,' "$tmp/out")" -eq 5
 run view head_map --prompt 2 --store "$tmp/s.db"
 exits 0 "a map of the third prompt"
+# a long prompt weighs no more than a short one in the mean, which lies within its interval
+{ printf '{"text":"'; for i in 1 2 3 4 5 6 7 8; do printf 'Once upon a time there was a little girl who lived by the sea. '; done; printf '"}\n'
+  printf '{"text":"%s"}\n' "zebra quantum" "xylophone galactic" "turbine kale" "mortgage ozone"; } > "$tmp/lengths.jsonl"
+run run "$model" --prompts "$tmp/lengths.jsonl" --metrics nll
+check "the mean lies within its interval" awk '$1 == "nll" { exit !($4 == 5 && $6 + 0 <= $3 + 0 && $3 + 0 <= $7 + 0) }' "$tmp/out"
 run run "$model" --prompts "$tmp/p.jsonl" --prompt a
 refuses 2 "--prompts excludes" "one prompt beside many"
 printf '{"text": "a"}\n{"ids": [99999]}\n' > "$tmp/bad.jsonl"

@@ -14,6 +14,7 @@ cmocka_tests = \
 	tests/test_base_npz \
 	tests/test_base_npz_write \
 	tests/test_base_pool \
+	tests/test_chart_files \
 	tests/test_charts \
 	tests/test_chat \
 	tests/test_checkpoint \
@@ -43,6 +44,7 @@ cmocka_tests = \
 	tests/test_golden_metrics \
 	tests/test_haystack \
 	tests/test_head_rows \
+	tests/test_heat_recipes \
 	tests/test_image \
 	tests/test_image_plan \
 	tests/test_kernels \
@@ -131,11 +133,13 @@ shell_tests = \
 	tests/cli_bad_input.sh \
 	tests/cli_batch.sh \
 	tests/cli_census.sh \
+	tests/cli_charts.sh \
 	tests/cli_compare.sh \
 	tests/cli_convert.sh \
 	tests/cli_divergence.sh \
 	tests/cli_figure.sh \
 	tests/cli_generate.sh \
+	tests/cli_heat_recipes.sh \
 	tests/cli_inputs.sh \
 	tests/cli_memory.sh \
 	tests/cli_model.sh \
@@ -173,6 +177,7 @@ EXTRA_DIST += tests/cli_lib.sh tests/cli_shell.py tests/tap.sh
 EXTRA_DIST += \
 	tests/activation_capture.h \
 	tests/attention_reference.h \
+	tests/chart_sample.h \
 	tests/checkpoint_bytes.h \
 	tests/config_edit.h \
 	tests/families \

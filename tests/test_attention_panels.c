@@ -193,6 +193,62 @@ static void test_edit(void **state)
     destroy(&a);
 }
 
+/* Row statistics of [4 heads, 90 queries], and how many differ from those of the weights. */
+typedef struct row_record { float entropy[4][90], maximum[4][90], distance[4][90], sink[4][90]; int seen, faults; } row_record;
+
+static void edited_rows(void *ud, const attn_rows *r)
+{
+    row_record *all = ud;
+    for (int64_t i = 0; i < r->n_query; i++) {
+        all->entropy[r->head][r->q0 + i] = r->entropy[i];
+        all->maximum[r->head][r->q0 + i] = r->maximum[i];
+        all->distance[r->head][r->q0 + i] = r->distance[i];
+        all->sink[r->head][r->q0 + i] = r->sink[i];
+    }
+}
+
+static void edited_tile(void *ud, const attn_tile *t)
+{
+    row_record *all = ud;
+    for (int64_t q = t->q0; q < t->q0 + t->n_query; q++) {
+        double sum = 0, entropy = 0, distance = 0, most = 0;
+        for (int64_t k = t->visible_lo[q - t->q0]; k < t->visible_hi[q - t->q0]; k++) {
+            double w = (double)attn_tile_at(t, q, k);
+            sum += w;
+            entropy -= w > 0 ? w * log(w) : 0;
+            distance += w * (double)llabs(t->pos0 + q - k);
+            most = w > most ? w : most;
+        }
+        bool good = fabs(all->sink[t->head][q] - (1 - sum)) < 1e-5 && fabs(all->entropy[t->head][q] - entropy) < 1e-5 &&
+                    fabs(all->distance[t->head][q] - distance) < 1e-4 && fabs(all->maximum[t->head][q] - most) < 1e-6;
+        __atomic_fetch_add(&all->faults, !good, __ATOMIC_RELAXED);
+        __atomic_fetch_add(&all->seen, 1, __ATOMIC_RELAXED);
+    }
+}
+
+/* Statistics of rows are those of the weights that an edit leaves, the weight of a learned sink among them. */
+static void test_edited_statistics(void **state)
+{
+    static const bool heads[4] = {false, true, false, true};
+    static row_record all;
+    const attn_edit edit = {heads, halve, NULL};
+    const attn_tap tap = {ATTN_NEED_ENTROPY | ATTN_NEED_MAX | ATTN_NEED_DISTANCE | ATTN_NEED_PROBS, edited_rows, edited_tile, NULL, &all};
+    attn_args a = make_with(90, 90, widths[0], SINKS);
+    pool *p;
+    attn_scratch *s;
+    err e = {0};
+    (void)state;
+    a.edit = &edit;
+    assert_int_equal(pool_new(&p, 2, &e), 0);
+    assert_int_equal(attn_scratch_new(&s, p, &e), 0);
+    assert_int_equal(attention(s, &a, &tap, &e), 0);
+    assert_int_equal(all.seen, 4 * 90);
+    assert_int_equal(all.faults, 0);
+    attn_scratch_free(s);
+    pool_free(p);
+    destroy(&a);
+}
+
 static void test_refusals(void **state)
 {
     attn_args of[2] = {make_with(20, 20, widths[0], 0), make_with(20, 21, widths[0], 0)};
@@ -223,6 +279,7 @@ int main(void)
         cmocka_unit_test(test_tiles),
         cmocka_unit_test(test_threads),
         cmocka_unit_test(test_edit),
+        cmocka_unit_test(test_edited_statistics),
         cmocka_unit_test(test_refusals),
     };
     return cmocka_run_group_tests_name("attention_panels", tests, NULL, NULL);

@@ -145,6 +145,7 @@ static void test_what_is_refused(void **state)
     use_lantern();
     REFUSED("span_mass", "span-text: 'young man' is not in the prompt", "span-text=young man");
     REFUSED("span_shift", "span-regex: 'x+' is not in the prompt", "span-regex=x+");
+    REFUSED("span_mass", "span-regex: 'x*' is not in the prompt", "span-regex=x*"); /* empty matches hold no token */
     REFUSED("span_mass", "span-text: 'a' occurs 5 times in the prompt, not 6", "span-text=a", "span-nth=6");
     REFUSED("span_mass", "span-tokens: '11' is no range of tokens of the prompt", "span-tokens=11");
     REFUSED("span_mass", "span-tokens: '5-3' is no range of tokens of the prompt", "span-tokens=1,5-3");

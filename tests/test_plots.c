@@ -683,8 +683,7 @@ static void registry(void **state)
     for (const figure *const *f = figures; *f; f++) {
         assert_ptr_equal(figure_find((*f)->name), *f);
         assert_true((*f)->summary[0] && (*f)->build && (*f)->view);
-        assert_true(strcmp((*f)->needs, "map") == 0 || strcmp((*f)->needs, "values") == 0 ||
-                    strcmp((*f)->needs, "trials") == 0);
+        assert_true((*f)->needs && (*f)->needs[0]);
         if (f[1])
             assert_true(strcmp((*f)->name, f[1]->name) < 0);
     }

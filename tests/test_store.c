@@ -70,9 +70,10 @@ static void test_facts(void **state)
     MUST(store_fact(s, "domain", "b", 1, &error));
     MUST_FAIL(store_unit_commit(s, &error), ERR_FAILED, "writing a fact"); /* one text a name */
     store_close(s);
-    assert_string_equal(ask(path, "SELECT group_concat(prompt || label || name || '=' || CASE name WHEN 'nul' THEN length(CAST(text AS"
-                                  " BLOB)) ELSE text END, ' ') FROM (SELECT * FROM"
-                                  " fact_list ORDER BY prompt, name)"), "0firstdomain=code 0firstgenerated=it's \"so\" 0firstnul=3");
+    assert_string_equal(ask(path, "SELECT group_concat(prompt || label || name || '=' || CASE name WHEN 'nul'"
+                                  " THEN length(CAST(text AS BLOB)) ELSE text END, ' ')"
+                                  " FROM (SELECT * FROM fact_list ORDER BY prompt, name)"),
+                        "0firstdomain=code 0firstgenerated=it's \"so\" 0firstnul=3");
 }
 
 static void test_resume(void **state)
@@ -100,6 +101,9 @@ static void test_resume(void **state)
     other = a_run;
     other.verb = "census";
     MUST_FAIL(store_run_resume(s, run, &a_model, &other, &error), ERR_USAGE, "not the same command");
+    changed.plan = "0: 8 heads of 32, causal, RoPE half over 32, base 20000";
+    MUST_FAIL(store_run_resume(s, run, &changed, &a_run, &error), ERR_USAGE, "not the same configuration of the model");
+    changed = a_model;
     changed.sha256 = "00";
     MUST_FAIL(store_run_resume(s, run, &changed, &a_run, &error), ERR_USAGE, "not the same model");
     MUST_FAIL(store_run_resume(s, run + 1, &a_model, &a_run, &error), ERR_USAGE, "no run 2");

@@ -12,7 +12,7 @@ static char *default_name(const figure *f, const figure_source *src, const comma
 {
     strbuf b = {0};
     if (src->several)
-        strbuf_printf(&b, "%s-%s-runs%s.png", f->name, src->label, params_str(a->p, "run"));
+        strbuf_printf(&b, "%s-%s-runs%s.png", f->name, src->label, params_str(a->p, params_given(a->p, "facet") ? "facet" : "run"));
     else
         strbuf_printf(&b, "%s-%s-run%" PRId64 ".png", f->name, src->label, src->run);
     for (size_t i = 0; i < b.len; i++)
@@ -89,6 +89,10 @@ static const char *const examples[] = {
     "plot score_grid --metric induction --store heads.db -o induction.png",
     "a square for each head, layer by layer",
     "plot head_map --head L1H3 --store heads.db -o L1H3.png", "the attention of one head, token by token",
+    "plot head_grid --store heads.db --width double -o heads.pdf", "all stored maps as thumbnails",
+    "plot score_grid --facet sink,induction --store heads.db -o both.svg", "two metrics side by side",
+    "plot divergence_matrix --metric jsd_layers --order clustered --store heads.db -o alike.png",
+    "which heads attend alike",
     "plot needle_grid --store needles.db -o needles.pdf", "recall by context length and depth",
     NULL,
 };
@@ -100,7 +104,11 @@ const command command_plot = {
     .help = "Draws from the store alone: the model is not needed any more. `list figures` shows the "
             "recipes. head_map needs a stored map (`run ... --maps L1H3`), score_grid the values of a "
             "metric, needle_grid a run of `needle` (--metric recall, success, rouge1 or token_recall; with --head "
-            "the retrieval score of that head). Prints the name of the file; without -o it is made of recipe, head or metric, and run. "
+            "the retrieval score of that head). head_grid draws the stored maps of many heads as thumbnails (`run ... --maps "
+            "all`; --head chooses), received_map the values of received, divergence_matrix those of jsd, jsd_layers, "
+            "row_cosine, layer_similarity or composition_* (--layer, --order clustered). --facet puts several runs, heads or "
+            "metrics side by side with one colour scale. A --theme FILE has lines `option = value`; what is given "
+            "on the command line wins. Prints the name of the file; without -o it is made of recipe, head or metric, and run. "
             "The file says inside which commands made it and the SHA-256 of the model.",
     .examples = examples, .params = own, .min_args = 1, .max_args = 1,
     .complete = complete, .extra_params = extra,

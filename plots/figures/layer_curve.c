@@ -3,8 +3,8 @@
 
 static const char *const bands[] = {"heads", "prompts", "none", NULL};
 static const param own[] = {
-    {"band", PARAM_ENUM, "heads", "WHAT", "heads: quartiles over the heads of a layer; prompts: 95 % interval of the mean over prompts; none",
-     0, 0, bands, NULL},
+    {"band", PARAM_ENUM, "heads", "WHAT",
+     "heads: quartiles over the heads of a layer; prompts: 95 % interval of the mean over prompts; none", 0, 0, bands, NULL},
     CHART_PARAMS,
     {0},
 };

@@ -1,0 +1,158 @@
+#!/bin/sh
+# Heat maps of stored rows: grids of thumbnails, what keys receive, matrices between heads, facets, themes, captions.
+. "${srcdir:-.}/tests/cli_lib.sh"
+db=$tmp/heads.db
+run run "$model" --prompt "It was a dark night, and the old man saw the dark night" --store "$db" --maps all --metrics sink,induction,entropy,received,jsd,jsd_layers,row_cosine,layer_similarity
+exits 0 "a run with all maps"
+run run "$model" --prompt "She opened the old book and read the first page" --store "$db" --maps L1H3,L2H5 --metrics sink,received
+exits 0 "a second run"
+run weights "$model" --metrics composition_k --store "$db"
+exits 0 "values of weights"
+
+# draws NAME WORD... : plot into a file and show in a terminal
+draws()
+{
+    name=$1
+    shift
+    run plot "$@" --store "$db" -o "$tmp/$name.svg"
+    exits 0 "plot $name"
+    check "$name: a file" test -s "$tmp/$name.svg"
+    run view "$@" --store "$db"
+    exits 0 "view $name"
+    check "$name: plain ASCII for a pipe" test -z "$(LC_ALL=C tr -d '\n -~' < "$tmp/out")"
+}
+svg_has()
+{
+    check "$3" grep -q -- "$2" "$tmp/$1.svg"
+}
+
+draws grid head_grid --run 1
+svg_has grid '>L3</text>' "layers at the side"
+svg_has grid '>H7</text>' "heads below"
+svg_has grid 'log10, floor 1e-4' "the bar says which colours"
+svg_has grid 'not visible' "masked cells have a key"
+check "32 maps and a bar" test "$(grep -c '<image' "$tmp/grid.svg")" -eq 33
+run plot head_grid --run 1 --head L0-1H0-3,L2H5 --store "$db" -o "$tmp/some.svg"
+exits 0 "chosen heads"
+check "9 maps of a grid of 3 x 5" test "$(grep -c '<image' "$tmp/some.svg")" -eq 10
+svg_has some 'no map stored' "empty places have a key"
+run plot head_grid --run 2 --store "$db" -o "$tmp/two.png"
+exits 0 "a run with few maps"
+check "says how many there are" grep -q 'holds 2 of 32 maps' "$tmp/err"
+check "and what keeps all" grep -q -- '--maps all' "$tmp/err"
+run plot head_grid --run 2 --head L0H0 --store "$db" -o "$tmp/x.png"
+refuses 1 "no map of L0H0 (it holds 2 others)" "a map that was not kept"
+check "names the command" grep -q 'run .*--maps all' "$tmp/err"
+run plot head_grid --run 3 --store "$db" -o "$tmp/x.png"
+refuses 1 "run 3 holds no attention map" "no maps at all"
+check "names the command, too" grep -q 'run .*--maps all' "$tmp/err"
+run plot head_grid --run 1 --head X1 --store "$db" -o "$tmp/x.png"
+refuses 2 "'X1' names no head" "a head that is none"
+
+draws received received_map --run 1
+svg_has received 'attention received, log10, floor 1e-4' "logarithmic colours by default"
+svg_has received 'mean over the heads of a layer' "the aggregation is stated"
+svg_has received 'night</text>' "tokens as labels"
+draws received_heads received_map --run 1 --head 'L1H*'
+svg_has received_heads '>L1H7</text>' "heads as rows"
+run plot received_map --run 1 --norm linear --store "$db" -o "$tmp/linear.svg"
+exits 0 "linear colours"
+check "are not logarithmic" sh -c '! grep -q log10 "$1"' sh "$tmp/linear.svg"
+run plot received_map --run 3 --store "$db" -o "$tmp/x.png"
+refuses 1 "no values of received" "nothing received"
+check "names the metric" grep -q -- '--metrics received' "$tmp/err"
+
+draws jsd divergence_matrix --run 1 --metric jsd
+svg_has jsd '>layer 3</text>' "a panel for each layer"
+svg_has jsd 'Jensen-Shannon divergence (nats)' "quantity and unit"
+svg_has jsd 'heads that share keys and values' "groups of heads are marked"
+svg_has jsd 'itself' "the diagonal has a key"
+draws one divergence_matrix --run 1 --metric jsd --layer 2
+svg_has one 'jsd, layer 2' "one layer"
+draws all divergence_matrix --run 1 --metric jsd_layers
+svg_has all 'between layers' "layers are marked"
+svg_has all '>L3H[0-9]</text>' "heads of all layers"
+draws clustered divergence_matrix --run 1 --metric jsd_layers --order clustered --linkage complete
+svg_has clustered 'clustered order (complete linkage)' "the order is stated"
+draws layers divergence_matrix --run 1 --metric layer_similarity
+draws cosine divergence_matrix --run 1 --metric row_cosine --order clustered
+draws composition divergence_matrix --run 3
+svg_has composition 'head that writes' "who writes"
+svg_has composition 'not an earlier head' "what has no value"
+run plot divergence_matrix --run 3 --order clustered --store "$db" -o "$tmp/x.png"
+refuses 1 "they have no clustered order" "half a matrix"
+run plot divergence_matrix --run 1 --store "$db" -o "$tmp/x.png"
+refuses 2 "which?" "several metrics"
+check "names them" grep -q 'jsd, jsd_layers, layer_similarity, row_cosine' "$tmp/err"
+run plot divergence_matrix --run 2 --store "$db" -o "$tmp/x.png"
+refuses 1 "no values of jsd or its like" "nothing between heads"
+check "names the command that makes them" grep -q 'run .*--metrics jsd' "$tmp/err"
+run plot divergence_matrix --run 1 --metric composition_v --store "$db" -o "$tmp/x.png"
+refuses 1 "no values of composition_v" "values of weights that are not there"
+check "come from weights" grep -q 'weights .*--metrics composition_v' "$tmp/err"
+run plot divergence_matrix --run 1 --metric sink --store "$db" -o "$tmp/x.png"
+refuses 2 "sink has no values between heads or layers" "a metric of single heads"
+run plot divergence_matrix --run 1 --metric jsd --layer 9 --store "$db" -o "$tmp/x.png"
+refuses 2 "no jsd between heads of layer 9" "a layer out of range"
+
+# the pair of heads with the smallest value has the first character of the ramp, that with the largest the last
+run view divergence_matrix --run 1 --metric jsd --layer 2 --store "$db"
+cp "$tmp/out" "$tmp/matrix"
+cell_of() # ASC|DESC CHARACTER DESCRIPTION
+{
+    set -- "$2" "$3" $("$attnscope" sql --store "$db" --csv "SELECT head, position - 16 FROM head_value WHERE run = 1 AND metric = 'jsd' AND layer = 2 ORDER BY value $1 LIMIT 1" | tail -n 1 | tr ',' ' ')
+    check "$2" test "$(grep "^$3 " "$tmp/matrix" | cut -c$((2 * $4 + 3)))" = "$1"
+}
+cell_of ASC . "the most alike heads stand where their numbers say"
+cell_of DESC @ "and the least alike"
+
+draws facet_heads head_map --run 1 --facet L0H0,L1H3
+svg_has facet_heads '>L1H3</text>' "panels are named"
+check "two maps and one bar" test "$(grep -c '<image' "$tmp/facet_heads.svg")" -eq 3
+draws facet_metrics score_grid --run 1 --facet sink,induction
+draws facet_runs score_grid --metric sink --facet 1,2
+svg_has facet_runs '>run 2' "runs are named"
+check "both runs are in the provenance" grep -q '1; 2' "$tmp/facet_runs.svg"
+draws facet_received received_map --facet 1,2
+run plot score_grid --run 1 --facet sink,entropy --store "$db" -o "$tmp/x.png"
+refuses 2 "different units" "one bar for two units"
+run plot score_grid --run 1 --facet sink,3 --store "$db" -o "$tmp/x.png"
+refuses 2 "not of one sort" "mixed facets"
+run plot head_map --run 1 --facet sink --store "$db" -o "$tmp/x.png"
+refuses 2 "has no facets by metric" "a facet that the recipe lacks"
+run plot head_grid --run 1 --facet L0H0 --store "$db" -o "$tmp/x.png"
+refuses 2 "head_grid has no facets" "a recipe without facets"
+run plot head_map --run 1 --head L0H0 --facet L0H0,L1H3 --store "$db" -o "$tmp/x.png"
+refuses 2 "leave --head out" "said twice"
+run plot head_map --facet 1,99 --head L1H3 --store "$db" -o "$tmp/x.png"
+check "a run that is not there" test "$status" -ne 0
+
+run plot score_grid --metric sink --run 1 --caption --width double --store "$db" -o "$tmp/caption.svg"
+exits 0 "a caption"
+svg_has caption '1 prompt; at position 0; softmax' "says what was measured"
+svg_has caption 'between groups of 2 heads that share keys and values' "groups of heads in the score grid"
+printf 'cmap = magma\nwidth = 60\nink = #ff0000\n' > "$tmp/theme"
+run plot score_grid --metric sink --run 1 --theme "$tmp/theme" --store "$db" -o "$tmp/themed.svg"
+exits 0 "a theme"
+svg_has themed 'width="60' "sets the width"
+svg_has themed '#ff0000' "and the ink"
+printf 'cmap = magma\nwith = 60\n' > "$tmp/theme"
+run plot score_grid --metric sink --run 1 --theme "$tmp/theme" --store "$db" -o "$tmp/x.svg"
+refuses 2 "line 2: 'with' is no option" "a theme with a slip"
+check "asks whether width was meant" grep -q 'did you mean width' "$tmp/err"
+run plot score_grid --metric sink --run 1 --theme "$tmp/none" --store "$db" -o "$tmp/x.svg"
+check "a theme that is not there" test "$status" -ne 0
+run plot head_grid --run 1 --cmap jet --store "$db" -o "$tmp/x.png"
+exits 2 "an unknown colour map"
+check "lists them" grep -q 'viridis' "$tmp/err"
+run plot head_grid --run 1 --width 0 --store "$db" -o "$tmp/x.png"
+refuses 2 "0 mm is out of range" "a page of no width"
+run plot head_grid --run 1 --store "$db" -o "$tmp/no/folder/x.png"
+exits 1 "a path that cannot be written"
+run plot head_grid --run 1 --store "$db" -o "$tmp/a.png"
+run plot head_grid --run 1 --store "$db" -o "$tmp/b.png"
+mv "$tmp/a.png" "$tmp/one.png"
+run plot head_grid --run 1 --store "$db" -o "$tmp/a.png"
+check "the same bytes once more" cmp -s "$tmp/one.png" "$tmp/a.png"
+check "no file is left" test ! -e "$tmp/x.png" -a ! -e "$tmp/x.svg"
+plan
