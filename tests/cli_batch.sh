@@ -63,7 +63,8 @@ good=yes
 while read -r verb; do
     try 0 help "$verb" && narrow out && grep -q '^Examples' out || good="$verb: help"
     cp out help.txt
-    try 0 "$verb" --help && cmp -s out help.txt || good="$verb: --help"
+    # `help` goes on with a metric or an edit of the same name
+    try 0 "$verb" --help && head -c "$(wc -c < out)" help.txt | cmp -s - out || good="$verb: --help"
     grep -q "^$verb  " out || good="$verb: heading"
 done < verbs
 check "every verb explains itself in 80 columns, with examples ($good)" [ "$good" = yes ]
