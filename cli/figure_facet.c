@@ -132,13 +132,14 @@ static bool one_model(const facets *x, const figure_facts *facts)
 }
 
 /* Titles of the panels: what they differ in. */
-static const char *panel_title(figure_source *src, const facets *x, const figure_facts *facts, int i, err *e)
+static const char *panel_title(figure_source *src, const facets *x, const figure_facts *facts, int i, bool trials, err *e)
 {
     if (x->kind != FACET_RUN)
         return arena_strdup(&src->mem, x->word[i], e);
     if (!one_model(x, facts))
         return figure_text(src, e, "%s, run %" PRId64, facts[i].model, src->facet[i].run);
-    return figure_text(src, e, "run %" PRId64 "%s%s", src->facet[i].run, *facts[i].label ? ", " : "", facts[i].label);
+    const char *label = trials ? "" : facts[i].label; /* of one trial */
+    return figure_text(src, e, "run %" PRId64 "%s%s", src->facet[i].run, *label ? ", " : "", label);
 }
 
 /* "sink, induction" where the quantities differ. */
@@ -176,7 +177,7 @@ static const char *common_title(figure_source *src, const facets *x, const figur
     return arena_strndup(&src->mem, title, n, e);
 }
 
-static int put_words(figure_source *src, const facets *x, const figure_facts *facts, err *e)
+static int put_words(figure_source *src, const facets *x, const figure_facts *facts, bool trials, err *e)
 {
     figure_data *d = &src->d;
     const figure_data *first = &src->facet[0].d;
@@ -203,8 +204,10 @@ static int put_words(figure_source *src, const facets *x, const figure_facts *fa
         d->subtitle = figure_text(src, e, "runs %s, %s", runs, facts[0].operator_name);
         d->caption = figure_text(src, e, "%s; runs %s; one colour scale for all panels", d->quantity, runs);
     } else {
-        d->title = figure_text(src, e, "%s", facts[0].model);
-        d->subtitle = figure_text(src, e, "%s%s%" PRId64 " tokens, %s, run %" PRId64, facts[0].label,
+        bool one = strcmp(d->quantity, first->quantity) == 0;
+        d->title = one ? figure_text(src, e, "%s \xc2\xb7 %s", d->quantity, facts[0].model) : facts[0].model;
+        d->subtitle = trials ? first->subtitle
+                      : figure_text(src, e, "%s%s%" PRId64 " tokens, %s, run %" PRId64, facts[0].label,
                                   *facts[0].label ? ", " : "", facts[0].n_token, facts[0].operator_name, src->run);
         d->caption = figure_text(src, e, "%s; one colour scale for all panels", first->caption);
     }
@@ -212,14 +215,14 @@ static int put_words(figure_source *src, const facets *x, const figure_facts *fa
     return d->title && d->subtitle && d->caption && src->label ? 0 : ERR_RESOURCE;
 }
 
-static int put_panels(figure_source *src, const facets *x, const figure_facts *facts, err *e)
+static int put_panels(figure_source *src, const facets *x, const figure_facts *facts, bool trials, err *e)
 {
     figure_panels *panels = arena_alloc(&src->mem, 1, sizeof *panels, e);
     figure_panel *panel = panels ? arena_alloc(&src->mem, (size_t)x->n, sizeof *panel, e) : NULL;
     if (!panel)
         return ERR_RESOURCE;
     for (int i = 0; i < x->n; i++) {
-        panel[i] = (figure_panel){src->facet[i].d.m, panel_title(src, x, facts, i, e), src->facet[i].d.groups};
+        panel[i] = (figure_panel){src->facet[i].d.m, panel_title(src, x, facts, i, trials, e), src->facet[i].d.groups};
         if (!panel[i].title)
             return ERR_RESOURCE;
     }
@@ -234,6 +237,7 @@ int figure_load_facets(figure_source *src, session *s, const command_args *a, st
     facets x = {.n = 0};
     figure_facts facts[PANELS_MOST] = {{0}};
     int64_t run[PANELS_MOST];
+    bool trials = strcmp(f->needs, "trials") == 0; /* many prompts: no label of one */
     int rc = read_facets(&x, f, a, e);
     if (!rc && !(src->facet = mem_array((size_t)x.n, sizeof *src->facet, e)))
         rc = ERR_RESOURCE;
@@ -245,10 +249,10 @@ int figure_load_facets(figure_source *src, session *s, const command_args *a, st
         src->run = src->facet[0].run;
         for (int i = 1; i < x.n; i++)
             src->several |= src->facet[i].run != src->run;
-        rc = put_words(src, &x, facts, e);
+        rc = put_words(src, &x, facts, trials, e);
     }
     if (!rc)
-        rc = put_panels(src, &x, facts, e);
+        rc = put_panels(src, &x, facts, trials, e);
     for (int i = 0; i < x.n && !rc; i++)
         run[i] = src->facet[i].run;
     if (!rc)

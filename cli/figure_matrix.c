@@ -283,12 +283,22 @@ static int make_panel(figure_panel *p, figure_source *src, const between *b, int
     free(order);
     if (rc)
         return rc;
-    p->m = (figure_matrix){n, n, cells, name, name};
+    bool plain = one_layer && !clustered; /* numbers from 0 */
+    p->m = (figure_matrix){n, n, cells, plain ? NULL : name, plain ? NULL : name};
     if (!clustered && !one_layer)
         return layer_lines(&p->groups, src, b, e);
     if (!clustered && !b->layers)
         return figure_head_groups(&p->groups, src, st, f, b->kind, true, e);
     return 0;
+}
+
+/* Layers with a matrix of their own. */
+static int64_t layers_within(const between *b)
+{
+    int64_t n = 0;
+    for (int64_t l = 0; l < b->n_layer; l++)
+        n += b->first[l + 1] - b->first[l] >= 2;
+    return n;
 }
 
 /* A panel for each layer that has values. */
@@ -308,10 +318,6 @@ static int make_panels(figure_source *src, const between *b, const command_args 
     }
     if (rc)
         return rc;
-    if (panels->n > PANELS_MOST) {
-        err_set(e, ERR_USAGE, "%s of %d layers: a page holds at most %d panels", b->m->name, panels->n, PANELS_MOST);
-        return err_hint(e, "choose a layer: --layer 0");
-    }
     panels->panel = panel;
     src->d.panels = panels;
     return 0;
@@ -329,7 +335,7 @@ static int make_matrix(figure_source *src, const between *b, const command_args 
         }
         from = b->first[l];
         n = b->first[l + 1] - from;
-    } else if (b->within) {
+    } else if (b->within && layers_within(b) <= PANELS_MOST) { /* else as blocks along the diagonal */
         return make_panels(src, b, a, st, f, e);
     }
     int rc = make_panel(&one, src, b, from, n, a, st, f, e);
@@ -375,7 +381,7 @@ static int put_quantity(figure_source *src, store *st, const between *b, err *e)
 static int put_words(figure_source *src, const between *b, const command_args *a, store *st, const figure_facts *f, err *e)
 {
     figure_data *d = &src->d;
-    bool weights = b->m->scope == METRIC_WEIGHTS, one = params_given(a->p, "layer") || b->within;
+    bool weights = b->m->scope == METRIC_WEIGHTS, one = params_given(a->p, "layer") || d->panels;
     bool clustered = strcmp(params_str(a->p, "order"), "clustered") == 0;
     const char *order = clustered ? figure_text(src, e, "clustered order (%s linkage)", params_str(a->p, "linkage"))
                                   : "natural order";
@@ -397,7 +403,7 @@ static int put_words(figure_source *src, const between *b, const command_args *a
                                  order, f->operator_name, src->run);
     d->row_axis = weights ? "head that reads" : what;
     d->col_axis = weights ? "head that writes" : what;
-    d->missing = weights ? "not an earlier head" : "itself";
+    d->missing = weights ? "not an earlier head" : b->within && !one ? "itself, or in another layer" : "itself";
     if (put_quantity(src, st, b, e))
         return ERR_RESOURCE;
     d->lo = d->hi = (double)NAN;

@@ -215,7 +215,7 @@ int series_missing(const series_source *ss, int run, const char *name, err *e)
         return rc;
     if (table_cell(t, 0, 0)->kind == CELL_TEXT) {
         err_set(e, ERR_FAILED, "run %" PRId64 " has no such values of %s", ss->run[run], name);
-        rc = err_hint(e, "it has kinds %s; --position and --prompt choose among them", cell_string(table_cell(t, 0, 0)));
+        rc = err_hint(e, "it has kinds %s: --kind, --position and --prompt choose among them", cell_string(table_cell(t, 0, 0)));
     } else {
         err_set(e, ERR_FAILED, "run %" PRId64 " has no values of %s", ss->run[run], name);
         rc = err_hint(e, "make them with `run %s --prompt TEXT --metrics %s`", ss->facts[run].path, name);
@@ -313,6 +313,23 @@ const char *series_words(series_source *ss, const char *name, err *e)
     return text;
 }
 
+/* "A: lantern-3m, 74 tokens, softmax, f32, run 3; B: ..." */
+static void put_caption(strbuf *b, const series_source *ss)
+{
+    for (int i = 0; i < ss->n_run; i++) {
+        const figure_facts *f = &ss->facts[i];
+        strbuf_puts(b, i ? "; " : "");
+        if (params_given(ss->a->p, "labels"))
+            strbuf_printf(b, "%s: ", ss->label[i]);
+        strbuf_printf(b, "%s, ", f->model);
+        if (ss->n_prompt[i] == 1)
+            strbuf_printf(b, "%" PRId64 " tokens", f->n_token);
+        else
+            strbuf_printf(b, "mean over %" PRId64 " prompts", ss->n_prompt[i]);
+        strbuf_printf(b, ", %s, %s, run %" PRId64, f->operator_name, f->precision, ss->run[i]);
+    }
+}
+
 int series_titles(series_source *ss, const char *what, err *e)
 {
     figure_source *src = ss->src;
@@ -335,7 +352,11 @@ int series_titles(series_source *ss, const char *what, err *e)
         strbuf_printf(&b, "%s%" PRId64, i ? ", " : "", ss->run[i]);
     src->d.subtitle = b.failed ? NULL : arena_strdup(&src->mem, strbuf_str(&b), e);
     strbuf_free(&b);
+    b = (strbuf){0};
+    put_caption(&b, ss);
+    src->d.caption = b.failed ? NULL : arena_strdup(&src->mem, strbuf_str(&b), e);
+    strbuf_free(&b);
     src->d.lo = src->d.hi = (double)NAN;
     src->d.pool = 1;
-    return src->d.title && src->d.subtitle ? 0 : err_nomem(e, "figure");
+    return src->d.title && src->d.subtitle && src->d.caption ? 0 : err_nomem(e, "figure");
 }

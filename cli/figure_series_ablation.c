@@ -24,6 +24,29 @@ static int not_ablated(const series_source *ss, int run, const char *name, err *
     return err_hint(e, "make one with `ablate %s --heads L1H2,L1H3`", ss->facts[run].path);
 }
 
+/* Whether a run has a measure without heads, and then whether heads were taken out one at a time. */
+static int look_at(bool *there, bool *each, const series_source *ss, int run, const measure *m, err *e)
+{
+    char edited[64];
+    snprintf(edited, sizeof edited, "%s_edited", m->metric);
+    const cell bind[] = {cell_int(ss->run[run]), cell_text(edited)};
+    table *t = NULL;
+    int rc = store_query(ss->st, &t, "SELECT max(layer IS NOT NULL) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2,
+                         e);
+    if (rc)
+        return rc;
+    *there = table_cell(t, 0, 0)->kind == CELL_INT;
+    *each = *there && table_cell(t, 0, 0)->u.i;
+    table_free(t);
+    return 0;
+}
+
+static int drawn_alone(const series_source *ss, int run, err *e)
+{
+    err_set(e, ERR_USAGE, "run %" PRId64 " took out one head at a time: it is drawn alone", ss->run[run]);
+    return err_hint(e, "name one run, or runs that took out a set of heads");
+}
+
 /* The measure asked for, else the first that the run has; and how heads were taken out. */
 static int choose_measure(job *j, err *e)
 {
@@ -36,17 +59,10 @@ static int choose_measure(job *j, err *e)
     for (const measure *m = effect_measures; m->name; m++) {
         if (m->rate || (name && strcmp(m->name, name) != 0))
             continue;
-        char edited[64];
-        snprintf(edited, sizeof edited, "%s_edited", m->metric);
-        const cell bind[] = {cell_int(ss->run[0]), cell_text(edited)};
-        table *t = NULL;
-        int rc = store_query(ss->st, &t, "SELECT max(layer IS NOT NULL) FROM value_list WHERE run = ?1 AND metric = ?2",
-                             bind, 2, e);
+        bool there = false;
+        int rc = look_at(&there, &j->each, ss, 0, m, e);
         if (rc)
             return rc;
-        bool there = table_cell(t, 0, 0)->kind == CELL_INT;
-        j->each = there && table_cell(t, 0, 0)->u.i;
-        table_free(t);
         if (there) {
             j->what = m;
             return 0;
@@ -175,7 +191,12 @@ static int load_sets(job *j, err *e)
         rc = series_add(&random, ss, SERIES_BAR, label, 4, ss->n_run, true, e);
     for (int i = 0; i < ss->n_run && !rc; i++) {
         stats st = {0};
-        rc = change_of(&st, j, i, "_edited", NO_INDEX, NO_INDEX, NO_INDEX, e);
+        bool there, each;
+        rc = look_at(&there, &each, ss, i, j->what, e);
+        if (!rc && each)
+            rc = drawn_alone(ss, i, e);
+        if (!rc)
+            rc = change_of(&st, j, i, "_edited", NO_INDEX, NO_INDEX, NO_INDEX, e);
         if (!rc && st.n == 0)
             rc = not_ablated(ss, i, j->what->name, e);
         if (!rc)
@@ -212,10 +233,8 @@ static int load_each(job *j, err *e)
     char name[64];
     table *t = NULL;
     head_row *row = NULL;
-    if (ss->n_run > 1) {
-        err_set(e, ERR_USAGE, "run %" PRId64 " took out one head at a time: it is drawn alone", ss->run[0]);
-        return err_hint(e, "name one run");
-    }
+    if (ss->n_run > 1)
+        return drawn_alone(ss, 0, e);
     snprintf(name, sizeof name, "%s_edited", j->what->metric);
     const cell bind[] = {cell_int(ss->run[0]), cell_text(name)};
     int rc = store_query(ss->st, &t,

@@ -19,7 +19,26 @@ static const char sink_sql[] =
     " FROM head_value v WHERE v.run = ?1 AND v.metric = 'sink' GROUP BY v.kind, v.position"
     " ORDER BY v.kind = 'self' DESC, v.kind, v.position";
 
-/* "5 prompts, 10.2 to 22.1 (95 %)": the rates of the prompts. */
+/* ", T = 12 to 64": lengths of the prompts that have the key: alpha depends on them. */
+static int put_lengths(strbuf *b, store *st, int64_t run, const char *kind, const cell *key, err *e)
+{
+    const cell bind[] = {cell_int(run), cell_text(kind), *key};
+    table *t = NULL;
+    int rc = store_query(st, &t, "SELECT min(n), max(n) FROM (SELECT count(*) AS n FROM prompt_token k WHERE k.run = ?1 AND"
+                         " k.sequence = CASE ?2 WHEN 'cross' THEN 'enc' ELSE ?2 END AND k.prompt IN (SELECT prompt FROM"
+                         " head_value WHERE run = ?1 AND metric = 'sink' AND kind = ?2 AND position = ?3) GROUP BY k.prompt)",
+                         bind, 3, e);
+    if (rc)
+        return rc;
+    double least = cell_number(table_cell(t, 0, 0)), most = cell_number(table_cell(t, 0, 1));
+    strbuf_printf(b, ", T = %.0f", least);
+    if (most > least)
+        strbuf_printf(b, " to %.0f", most);
+    table_free(t);
+    return 0;
+}
+
+/* "5 prompts, 10.2 to 22.1 (95 %), T = 64": the rates of the prompts. */
 static int put_rates(strbuf *b, store *st, int64_t run, double threshold, const char *kind, const cell *key, err *e)
 {
     const cell bind[] = {cell_int(run), cell_real(threshold), cell_text(kind), *key};
@@ -33,7 +52,11 @@ static int put_rates(strbuf *b, store *st, int64_t run, double threshold, const 
     if (!rc)
         rc = x ? stats_of(&rate, x, t->n_row, 0, e) : ERR_RESOURCE;
     if (!rc)
-        strbuf_printf(b, "%" PRId64 " prompts, %.1f to %.1f (95 %%)\n", rate.n, 100 * rate.low, 100 * rate.high);
+        strbuf_printf(b, "%" PRId64 " prompts, %.1f to %.1f (95 %%)", rate.n, 100 * rate.low, 100 * rate.high);
+    if (!rc)
+        rc = put_lengths(b, st, run, kind, key, e);
+    if (!rc)
+        strbuf_putc(b, '\n');
     free(x);
     table_free(t);
     return rc;

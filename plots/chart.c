@@ -10,7 +10,7 @@
 static const double tick_length = 2.5, label_gap = 2;  /* units */
 static const double max_height = 60 * POINTS_PER_MM, aspect = 0.62, turned_room = 70;
 static const rgb grid_ink = {0xe4, 0xe4, 0xe4};
-enum { NAME_LINES = 2, NOTE_LINES = 4 };
+enum { NAME_LINES = 2, NOTE_LINES = 4, CAPTION_LINES = 8 };
 
 typedef struct chart {
     const figure_data *d;
@@ -23,7 +23,7 @@ typedef struct chart {
 /* The most ticks whose labels stand apart along `length`. */
 static void choose_ticks(scene *s, chart_axis *a, double length, bool vertical)
 {
-    text_style style = frame_style(s->page.small, ink_text);
+    text_style style = frame_style(s->page.small, s->page.text);
 
     for (int most = vertical ? 7 : 10; most >= 2; most--) {
         bool apart = true;
@@ -44,7 +44,7 @@ static double widest_tick(scene *s, const chart_axis *a)
     double most = 0;
 
     for (int i = 0; i < a->n_tick; i++)
-        most = fmax(most, scene_text_width(s, a->tick[i].text, frame_style(s->page.small, ink_text)));
+        most = fmax(most, scene_text_width(s, a->tick[i].text, frame_style(s->page.small, s->page.text)));
     return most;
 }
 
@@ -58,7 +58,7 @@ static double slot(const chart *c)
 /* How the names stand, and the room that they take downwards.  False: not all can be read. */
 static bool plan_names(scene *s, chart *c)
 {
-    text_style style = frame_style(s->page.small, ink_text);
+    text_style style = frame_style(s->page.small, s->page.text);
     const figure_chart *f = c->d->chart;
     double line = scene_line_height(s, style), room = slot(c) - 0.8 * style.size, widest = 0;
     const char *lines[NAME_LINES];
@@ -89,7 +89,7 @@ static bool plan_names(scene *s, chart *c)
 
 static void put_names(scene *s, const chart *c, double y)
 {
-    text_style style = frame_style(s->page.small, ink_text);
+    text_style style = frame_style(s->page.small, s->page.text);
     const figure_chart *f = c->d->chart;
     double line = scene_line_height(s, style);
     int64_t step = c->turned ? (int64_t)ceil(1.05 * line / slot(c)) : 1; /* some are left out, none overlap */
@@ -134,24 +134,24 @@ static void put_axes(scene *s, const chart *c)
     double low = p.y + p.h;
 
     for (int i = 0; i < c->y.n_tick; i++)
-        put_rule(s, p.x - tick, p.y + (1 - c->y.tick[i].at) * p.h - t / 2, tick, t, ink_line);
+        put_rule(s, p.x - tick, p.y + (1 - c->y.tick[i].at) * p.h - t / 2, tick, t, s->page.line);
     for (int i = 0; i < c->y.n_minor; i++)
-        put_rule(s, p.x - 0.6 * tick, p.y + (1 - c->y.minor[i]) * p.h - t / 2, 0.6 * tick, t, ink_line);
+        put_rule(s, p.x - 0.6 * tick, p.y + (1 - c->y.minor[i]) * p.h - t / 2, 0.6 * tick, t, s->page.line);
     for (int i = 0; i < c->x.n_tick && !c->d->chart->groups; i++)
-        put_rule(s, p.x + c->x.tick[i].at * p.w - t / 2, low, t, tick, ink_line);
+        put_rule(s, p.x + c->x.tick[i].at * p.w - t / 2, low, t, tick, s->page.line);
     for (int i = 0; i < c->x.n_minor && !c->d->chart->groups; i++)
-        put_rule(s, p.x + c->x.minor[i] * p.w - t / 2, low, t, 0.6 * tick, ink_line);
-    scene_fill(s, (box){p.x - t, p.y, t, p.h + t}, ink_line);
-    scene_fill(s, (box){p.x - t, low, p.w + t, t}, ink_line);
+        put_rule(s, p.x + c->x.minor[i] * p.w - t / 2, low, t, 0.6 * tick, s->page.line);
+    scene_fill(s, (box){p.x - t, p.y, t, p.h + t}, s->page.line);
+    scene_fill(s, (box){p.x - t, low, p.w + t, t}, s->page.line);
     /* bars stand on 0 also where the axis goes below it */
     double zero = chart_axis_at(&c->y, 0);
     if (chart_bars(c->d->chart) && zero > 0 && zero <= 1)
-        put_rule(s, p.x, p.y + (1 - zero) * p.h - t / 2, p.w, t, ink_line);
+        put_rule(s, p.x, p.y + (1 - zero) * p.h - t / 2, p.w, t, s->page.line);
 }
 
 static void put_numbers(scene *s, const chart *c)
 {
-    text_style style = frame_style(s->page.small, ink_text);
+    text_style style = frame_style(s->page.small, s->page.text);
     double gap = (tick_length + label_gap) * s->page.unit;
 
     for (int i = 0; i < c->y.n_tick; i++)
@@ -179,7 +179,7 @@ static const char *visible(scene *s, strbuf *b, text_style style, double width)
 
 static void put_y_name(scene *s, const chart *c, double left)
 {
-    text_style style = frame_style(s->page.body, ink_text), turned = style;
+    text_style style = frame_style(s->page.body, s->page.text), turned = style;
     strbuf b = {0};
 
     chart_put_y_name(&b, c->d);
@@ -189,10 +189,27 @@ static void put_y_name(scene *s, const chart *c, double left)
     scene_text(s, name, turned, left, ALIGN_LOW, fmax(c->plot.y + c->plot.h / 2, c->plot.y + half), ALIGN_MIDDLE);
 }
 
-/* Name of the x axis, legend and note; returns the lower end. */
+/* Lines of small quiet text, as near to `centre` as the margins allow; returns the lower end. */
+static double put_words(scene *s, const char *text, int most, double centre, double y)
+{
+    text_style quiet = frame_style(s->page.small, s->page.quiet);
+    double margin = s->page.margin;
+    const char *lines[CAPTION_LINES];
+    int n = *text ? scene_wrap(s, lines, most, text, quiet, s->page.width - 2 * margin) : 0;
+
+    y += n ? 0.5 * s->page.body : 0;
+    for (int i = 0; i < n; i++, y += 1.25 * scene_line_height(s, quiet)) {
+        double half = scene_text_width(s, lines[i], quiet) / 2;
+        scene_text(s, lines[i], quiet, fmin(fmax(centre, margin + half), s->page.width - margin - half), ALIGN_MIDDLE, y,
+                   ALIGN_LOW);
+    }
+    return y;
+}
+
+/* Name of the x axis, legend, note and caption; returns the lower end. */
 static double put_below(scene *s, const chart *c, double y)
 {
-    text_style body = frame_style(s->page.body, ink_text), quiet = frame_style(s->page.small, ink_quiet);
+    text_style body = frame_style(s->page.body, s->page.text), quiet = frame_style(s->page.small, s->page.quiet);
     double centre = c->plot.x + c->plot.w / 2, room = s->page.width - 2 * s->page.margin;
     strbuf b = {0};
 
@@ -209,15 +226,9 @@ static double put_below(scene *s, const chart *c, double y)
     y += h > 0 ? 0.8 * s->page.body + h : 0;
     b = (strbuf){0};
     chart_put_note(&b, c->d, &c->x, &c->y);
-    const char *note = visible(s, &b, quiet, 1e6), *lines[NOTE_LINES];
-    int n = *note ? scene_wrap(s, lines, NOTE_LINES, note, quiet, room) : 0;
-    y += n ? 0.5 * s->page.body : 0;
-    for (int i = 0; i < n; i++, y += 1.25 * scene_line_height(s, quiet)) {
-        double half = scene_text_width(s, lines[i], quiet) / 2;
-        scene_text(s, lines[i], quiet,
-                   fmin(fmax(centre, s->page.margin + half), s->page.width - s->page.margin - half), ALIGN_MIDDLE, y,
-                   ALIGN_LOW);
-    }
+    y = put_words(s, visible(s, &b, quiet, 1e6), NOTE_LINES, centre, y);
+    if (s->page.show_caption && c->d->caption)
+        y = put_words(s, frame_text(s, c->d->caption, quiet, 1e6), CAPTION_LINES, s->page.width / 2, y);
     return y;
 }
 
@@ -227,7 +238,7 @@ static double put_below(scene *s, const chart *c, double y)
 static bool plan(scene *s, chart *c, double *left)
 {
     const page *pg = &s->page;
-    double name = scene_line_height(s, frame_style(pg->body, ink_text)) + 3 * pg->unit;
+    double name = scene_line_height(s, frame_style(pg->body, s->page.text)) + 3 * pg->unit;
     double t = frame_hairline(s), gap = (tick_length + label_gap) * pg->unit;
     double right = 0.9 * pg->small, room = pg->width - 2 * pg->margin;
     bool complete = true;
@@ -237,7 +248,7 @@ static bool plan(scene *s, chart *c, double *left)
     *left = name + widest_tick(s, &c->y) + gap + t;
     c->plot.w = floor((room - *left - right) / pg->px) * pg->px;
     c->plot.h = floor(c->plot.h / pg->px) * pg->px;
-    c->below = scene_line_height(s, frame_style(pg->small, ink_text));
+    c->below = scene_line_height(s, frame_style(pg->small, s->page.text));
     if (c->plot.w < 12 * pg->small)
         return false;
     if (c->d->chart->groups)

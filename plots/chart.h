@@ -36,6 +36,7 @@ typedef struct chart_axis {
     double shift;              /* added to every value: 1 where a log axis counts from 0 */
     double first;              /* of an axis of whole numbers: the first that there is */
     int64_t off;               /* values that a log axis cannot show */
+    int64_t outside;           /* values beyond limits that the user gave (counted in the y axis) */
     bool cut;                  /* bands reach below a log axis */
     int n_named;               /* the ticks that a log axis of few places has */
     double named[CHART_NAMED];

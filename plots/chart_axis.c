@@ -189,6 +189,22 @@ static int nothing(err *e, const extent *x, char axis)
     return err_hint(e, "leave out --log-%c", axis);
 }
 
+static bool beyond(const chart_axis *a, double v)
+{
+    double at = chart_axis_at(a, v);
+    return a->fixed && isfinite(at) && (at < -1e-9 || at > 1 + 1e-9);
+}
+
+static int64_t count_outside(const chart_axis *x, const chart_axis *y, const figure_chart *c)
+{
+    int64_t n = 0;
+
+    for (int i = 0; i < c->n_series; i++)
+        for (int64_t k = 0; k < c->series[i].n; k++)
+            n += isfinite(c->series[i].y[k]) && (beyond(x, c->series[i].x[k]) || beyond(y, c->series[i].y[k]));
+    return n;
+}
+
 int chart_axes(chart_axis *x, chart_axis *y, const figure_data *d, const params *p, chart_style style, err *e)
 {
     const figure_chart *c = d->chart;
@@ -223,6 +239,7 @@ int chart_axes(chart_axis *x, chart_axis *y, const figure_data *d, const params 
     }
     if (!y->fixed)
         limits_of_y(y, ey, d, style.zero);
+    y->outside = count_outside(x, y, c);
     return 0;
 }
 
@@ -362,6 +379,9 @@ void chart_put_note(strbuf *b, const figure_data *d, const chart_axis *x, const 
     if (off)
         strbuf_printf(b, "%s%lld value%s of 0 or below not shown", b->len ? "; " : "", (long long)off,
                       off == 1 ? "" : "s");
+    if (y->outside)
+        strbuf_printf(b, "%s%lld value%s outside the axes", b->len ? "; " : "", (long long)y->outside,
+                      y->outside == 1 ? "" : "s");
     if (y->cut)
         strbuf_printf(b, "%sbands that reach further down are cut", b->len ? "; " : "");
 }

@@ -46,7 +46,7 @@ int chart_dash(double out[SCENE_DASHES], int look, double unit)
 
 static line_style rule_style(const scene *s, int i)
 {
-    line_style l = {.width = 0.9 * s->page.unit, .colour = ink_line, .n_dash = 2};
+    line_style l = {.width = 0.9 * s->page.unit, .colour = s->page.line, .n_dash = 2};
 
     l.dash[0] = (i % 2 ? 1.2 : 3) * s->page.unit;
     l.dash[1] = 1.6 * s->page.unit;
@@ -289,7 +289,7 @@ void chart_put_series(scene *s, const figure_chart *c, const chart_axis *x, cons
         const figure_series *f = &c->series[i];
         double shift = f->kind == SERIES_BAR ? chart_bar_offset(at++, n) : 0;
         for (int64_t k = 0; f->kind != SERIES_LINE && f->low && k < f->n; k++)
-            put_error(s, y, plot, place(x, y, plot, f->x[k] + shift, y->lo).x, f->low[k], f->high[k], ink_text);
+            put_error(s, y, plot, place(x, y, plot, f->x[k] + shift, y->lo).x, f->low[k], f->high[k], s->page.text);
     }
     for (int i = 0; i < c->n_series; i++)
         if (c->series[i].kind != SERIES_BAR && !bare(c, &c->series[i]))
@@ -344,7 +344,7 @@ static void put_sample(scene *s, const figure_chart *c, const entry *en, double 
 
 double chart_legend(scene *s, const figure_chart *c, double centre, double y, bool draw)
 {
-    text_style style = frame_style(s->page.small, ink_text);
+    text_style style = frame_style(s->page.small, s->page.text);
     double u = s->page.unit, line = scene_line_height(s, style), room = s->page.width - 2 * s->page.margin;
     double before = (sample_width + sample_gap) * u, widest = 0, pitch = 1.3 * line;
     entry all[CHART_MAX_SERIES + 8];

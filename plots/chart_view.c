@@ -7,32 +7,16 @@
 
 #include "base/cancel.h"
 #include "base/mem.h"
-#include "plots/chart.h"
+#include "plots/chart_view.h"
 #include "plots/label.h"
 
-enum { MIN_COLUMNS = 24, MIN_LINES = 10, USUAL_ROWS = 16, LEAST_ROWS = 4, MAX_NAME = 28 };
+enum { MIN_COLUMNS = 24, MIN_LINES = 10, USUAL_ROWS = 16, LEAST_ROWS = 4 };
 
-static const char letters[] = "ox+*#@%&$=svwz";
-
-typedef struct canvas_cell {
-    uint8_t dots;              /* of a braille character */
-    int16_t owner;             /* series that drew last, n_series + i: rule i, -1: nobody */
-} canvas_cell;
-
-typedef struct view {
-    strbuf *out;
-    bool ascii, exact;         /* exact: 24-bit colour */
-    view_size size;
-    const figure_data *d;
-    chart_axis x, y;
-    canvas_cell *cells;        /* [rows, columns] */
-    int rows, columns, numbers; /* of the canvas; of the y axis's numbers */
-    int used;
-} view;
+static const char letters[] = "ox#*@%&$=svwz+";
 
 /* --- lines --- */
 
-static void begin_colour(view *v, rgb c)
+void chart_view_begin(chart_terminal *v, rgb c)
 {
     if (v->ascii)
         return;
@@ -42,26 +26,26 @@ static void begin_colour(view *v, rgb c)
         strbuf_printf(v->out, "\x1b[38;5;%dm", rgb_to_256(c));
 }
 
-static void end_colour(view *v)
+void chart_view_end(chart_terminal *v)
 {
     if (!v->ascii)
         strbuf_puts(v->out, "\x1b[0m");
 }
 
-static void end_line(view *v)
+void chart_view_end_line(chart_terminal *v)
 {
     strbuf_putc(v->out, '\n');
     v->used = 0;
 }
 
-static void put_blanks(view *v, int n)
+void chart_view_blanks(chart_terminal *v, int n)
 {
     for (int i = 0; i < n && v->used < v->size.columns; i++, v->used++)
         strbuf_putc(v->out, ' ');
 }
 
 /* Text that a terminal may get, cut to `most` columns and to the line. */
-static void put_text(view *v, const char *text, int most)
+void chart_view_text(chart_terminal *v, const char *text, int most)
 {
     strbuf safe = {0}, cut = {0};
 
@@ -79,7 +63,7 @@ static void put_text(view *v, const char *text, int most)
 }
 
 /* Colours for a dark ground or a light one: black is no colour here, and the darkest is made lighter. */
-static rgb view_colour(const view *v, int owner)
+rgb chart_view_colour(const chart_terminal *v, int owner)
 {
     const figure_chart *c = v->d->chart;
     rgb black = {0, 0, 0}, grey = {0x90, 0x90, 0x90}, blue = {0x3a, 0x9a, 0xd9};
@@ -90,7 +74,7 @@ static rgb view_colour(const view *v, int owner)
     return colour.r == 0 && colour.g == 0x72 ? blue : colour;
 }
 
-static char view_letter(const view *v, int owner)
+char chart_view_letter(const chart_terminal *v, int owner)
 {
     const figure_chart *c = v->d->chart;
 
@@ -103,10 +87,10 @@ static char view_letter(const view *v, int owner)
 
 /* --- canvas --- */
 
-static int dots_wide(const view *v) { return v->ascii ? v->columns : 2 * v->columns; }
-static int dots_high(const view *v) { return v->ascii ? v->rows : 4 * v->rows; }
+static int dots_wide(const chart_terminal *v) { return v->ascii ? v->columns : 2 * v->columns; }
+static int dots_high(const chart_terminal *v) { return v->ascii ? v->rows : 4 * v->rows; }
 
-static void put_dot(view *v, int x, int y, int owner)
+static void put_dot(chart_terminal *v, int x, int y, int owner)
 {
     static const uint8_t bit[4][2] = {{0x01, 0x08}, {0x02, 0x10}, {0x04, 0x20}, {0x40, 0x80}};
 
@@ -119,7 +103,7 @@ static void put_dot(view *v, int x, int y, int owner)
 }
 
 /* A line whose ends may lie far outside. */
-static void put_line(view *v, double x0, double y0, double x1, double y1, int owner)
+static void put_line(chart_terminal *v, double x0, double y0, double x1, double y1, int owner)
 {
     double w = dots_wide(v), h = dots_high(v);
     double lo = fmax(fmin(x0, x1), -1), hi = fmin(fmax(x0, x1), w);
@@ -134,13 +118,13 @@ static void put_line(view *v, double x0, double y0, double x1, double y1, int ow
         put_dot(v, (int)round(x0 + (y - y0) * steep), (int)y, owner);
 }
 
-static void to_dots(const view *v, double vx, double vy, double *x, double *y)
+static void to_dots(const chart_terminal *v, double vx, double vy, double *x, double *y)
 {
     *x = chart_axis_at(&v->x, vx) * (dots_wide(v) - 1);
     *y = (1 - chart_axis_at(&v->y, vy)) * (dots_high(v) - 1);
 }
 
-static void draw_series(view *v, int owner)
+static void draw_series(chart_terminal *v, int owner)
 {
     const figure_series *f = &v->d->chart->series[owner];
     double lx = NAN, ly = NAN;
@@ -165,7 +149,7 @@ static void draw_series(view *v, int owner)
     }
 }
 
-static void draw_rules(view *v)
+static void draw_rules(chart_terminal *v)
 {
     const figure_chart *c = v->d->chart;
 
@@ -184,18 +168,18 @@ static void draw_rules(view *v)
     }
 }
 
-static void put_canvas_row(view *v, int row)
+static void put_canvas_row(chart_terminal *v, int row)
 {
     for (int i = 0; i < v->columns; i++) {
         const canvas_cell *c = &v->cells[row * v->columns + i];
         if (c->owner < 0) {
             strbuf_putc(v->out, ' ');
         } else if (v->ascii) {
-            strbuf_putc(v->out, view_letter(v, c->owner));
+            strbuf_putc(v->out, chart_view_letter(v, c->owner));
         } else {
-            begin_colour(v, view_colour(v, c->owner));
+            chart_view_begin(v, chart_view_colour(v, c->owner));
             strbuf_put_utf8(v->out, 0x2800u + c->dots);
-            end_colour(v);
+            chart_view_end(v);
         }
     }
     v->used += v->columns;
@@ -203,7 +187,7 @@ static void put_canvas_row(view *v, int row)
 
 /* --- axes --- */
 
-static void plan_numbers(view *v)
+static void plan_numbers(chart_terminal *v)
 {
     v->numbers = 1;
     chart_axis_ticks(&v->y, v->rows / 3 < 2 ? 2 : v->rows / 3, !v->ascii);
@@ -214,20 +198,20 @@ static void plan_numbers(view *v)
     v->columns = v->size.columns - v->numbers - 2;
 }
 
-static void put_y_number(view *v, int row)
+static void put_y_number(chart_terminal *v, int row)
 {
     const char *text = "";
 
     for (int i = 0; i < v->y.n_tick; i++)
         if ((int)round((1 - v->y.tick[i].at) * (v->rows - 1)) == row)
             text = v->y.tick[i].text;
-    put_blanks(v, v->numbers - label_columns(text));
-    put_text(v, text, v->numbers);
-    put_blanks(v, 1);
-    put_text(v, *text ? (v->ascii ? "+" : "\u2524") : (v->ascii ? "|" : "\u2502"), 1);
+    chart_view_blanks(v, v->numbers - label_columns(text));
+    chart_view_text(v, text, v->numbers);
+    chart_view_blanks(v, 1);
+    chart_view_text(v, *text ? (v->ascii ? "+" : "\u2524") : (v->ascii ? "|" : "\u2502"), 1);
 }
 
-static void put_x_axis(view *v)
+static void put_x_axis(chart_terminal *v)
 {
     bool apart = false;
     int at[CHART_MAX_TICKS], left = v->numbers + 2;
@@ -245,40 +229,40 @@ static void put_x_axis(view *v)
             end = at[i] + w - 1;
         }
     }
-    put_blanks(v, v->numbers + 1);
-    put_text(v, v->ascii ? "+" : "\u2514", 1);
+    chart_view_blanks(v, v->numbers + 1);
+    chart_view_text(v, v->ascii ? "+" : "\u2514", 1);
     for (int c = 0; c < v->columns; c++) {
         bool tick = false;
         for (int i = 0; i < v->x.n_tick; i++)
             tick |= (int)round(v->x.tick[i].at * (v->columns - 1)) == c;
-        put_text(v, tick ? (v->ascii ? "+" : "\u252c") : (v->ascii ? "-" : "\u2500"), 1);
+        chart_view_text(v, tick ? (v->ascii ? "+" : "\u252c") : (v->ascii ? "-" : "\u2500"), 1);
     }
-    end_line(v);
+    chart_view_end_line(v);
     for (int i = 0; i < v->x.n_tick; i++) {
         if (at[i] < v->used)
             continue;
-        put_blanks(v, at[i] - v->used);
-        put_text(v, v->x.tick[i].text, v->size.columns);
+        chart_view_blanks(v, at[i] - v->used);
+        chart_view_text(v, v->x.tick[i].text, v->size.columns);
     }
-    end_line(v);
+    chart_view_end_line(v);
 }
 
 /* --- words --- */
 
-static void put_head(view *v)
+static void put_head(chart_terminal *v)
 {
     const figure_data *d = v->d;
     strbuf b = {0};
 
     if (d->title && *d->title) {
         strbuf_puts(v->out, v->ascii ? "" : "\x1b[1m");
-        put_text(v, d->title, v->size.columns);
+        chart_view_text(v, d->title, v->size.columns);
         strbuf_puts(v->out, v->ascii ? "" : "\x1b[0m");
-        end_line(v);
+        chart_view_end_line(v);
     }
     if (d->subtitle && *d->subtitle) {
-        put_text(v, d->subtitle, v->size.columns);
-        end_line(v);
+        chart_view_text(v, d->subtitle, v->size.columns);
+        chart_view_end_line(v);
     }
     if (!d->chart->groups) {
         chart_put_x_name(&b, d, &v->x);
@@ -287,34 +271,56 @@ static void put_head(view *v)
     }
     chart_put_y_name(&b, d);
     strbuf_puts(&b, d->chart->groups ? "" : " up");
-    put_text(v, strbuf_str(&b), v->size.columns);
-    end_line(v);
+    chart_view_text(v, strbuf_str(&b), v->size.columns);
+    chart_view_end_line(v);
     v->out->failed |= b.failed;
     strbuf_free(&b);
 }
 
-static void put_entry(view *v, const char *label, int owner)
+/* Text in as many lines as it takes, cut at blanks. */
+static void put_words(chart_terminal *v, const char *text)
+{
+    while (*text) {
+        size_t n = strcspn(text, " ");
+        strbuf word = {0};
+        strbuf_add(&word, text, n);
+        int w = label_columns(strbuf_str(&word));
+        if (v->used && v->used + 1 + w > v->size.columns)
+            chart_view_end_line(v);
+        else if (v->used)
+            chart_view_blanks(v, 1);
+        chart_view_text(v, strbuf_str(&word), v->size.columns);
+        v->out->failed |= word.failed;
+        strbuf_free(&word);
+        text += n;
+        text += strspn(text, " ");
+    }
+    if (v->used)
+        chart_view_end_line(v);
+}
+
+static void put_entry(chart_terminal *v, const char *label, int owner)
 {
     int w = label_columns(label) + 4;
 
     if (v->used && v->used + 2 + w > v->size.columns)
-        end_line(v);
+        chart_view_end_line(v);
     else if (v->used)
-        put_blanks(v, 2);
+        chart_view_blanks(v, 2);
     if (v->ascii) {
-        strbuf_putc(v->out, view_letter(v, owner));
+        strbuf_putc(v->out, chart_view_letter(v, owner));
         v->used++;
     } else {
-        begin_colour(v, view_colour(v, owner));
+        chart_view_begin(v, chart_view_colour(v, owner));
         strbuf_puts(v->out, owner >= v->d->chart->n_series ? "\u2804\u2804" : "\u2588\u2588");
-        end_colour(v);
+        chart_view_end(v);
         v->used += 2;
     }
-    put_blanks(v, 1);
-    put_text(v, label, v->size.columns);
+    chart_view_blanks(v, 1);
+    chart_view_text(v, label, v->size.columns);
 }
 
-static void put_foot(view *v)
+static void put_foot(chart_terminal *v, bool caption)
 {
     const figure_chart *c = v->d->chart;
     strbuf note = {0};
@@ -331,19 +337,18 @@ static void put_foot(view *v)
             n++;
         }
     if (n)
-        end_line(v);
+        chart_view_end_line(v);
     chart_put_note(&note, v->d, &v->x, &v->y);
-    if (note.len) {
-        put_text(v, strbuf_str(&note), v->size.columns);
-        end_line(v);
-    }
+    put_words(v, strbuf_str(&note));
     v->out->failed |= note.failed;
     strbuf_free(&note);
+    if (caption && v->d->caption)
+        put_words(v, v->d->caption);
 }
 
 /* --- the two kinds of chart --- */
 
-static int put_canvas(view *v, err *e)
+static int put_canvas(chart_terminal *v, err *e)
 {
     const figure_chart *c = v->d->chart;
 
@@ -359,80 +364,12 @@ static int put_canvas(view *v, err *e)
     for (int r = 0; r < v->rows; r++) {
         put_y_number(v, r);
         put_canvas_row(v, r);
-        end_line(v);
+        chart_view_end_line(v);
     }
     put_x_axis(v);
     free(v->cells);
     v->cells = NULL;
     return 0;
-}
-
-/* "L1H2  ████████▌  0.12 [0.1, 0.14]" */
-static void put_bar(view *v, const figure_series *f, int64_t k, int owner, const char *name, int name_columns,
-                    int value_columns, double most)
-{
-    number_text y, lo, hi;
-    char value[160];
-    int room = v->size.columns - name_columns - value_columns - 2;
-
-    put_text(v, name, name_columns);
-    put_blanks(v, name_columns + 1 - v->used);
-    double share = most > 0 && isfinite(f->y[k]) ? fabs(f->y[k]) / most : 0;
-    int eighths = (int)round(share * room * 8);
-    begin_colour(v, view_colour(v, owner));
-    for (int i = 0; i < eighths / 8; i++)
-        put_text(v, v->ascii ? (char[]){view_letter(v, owner), '\0'} : "\u2588", 1);
-    if (eighths % 8 && !v->ascii) {
-        strbuf_put_utf8(v->out, 0x2590u - (uint32_t)(eighths % 8));
-        v->used++;
-    }
-    end_colour(v);
-    put_blanks(v, 1);
-    number_format(y, f->y[k], -1, !v->ascii);
-    snprintf(value, sizeof value, "%s", isfinite(f->y[k]) ? y : "no value");
-    if (f->low && isfinite(f->low[k]) && isfinite(f->high[k])) {
-        number_format(lo, f->low[k], -1, !v->ascii);
-        number_format(hi, f->high[k], -1, !v->ascii);
-        snprintf(value, sizeof value, "%s [%s, %s]", y, lo, hi);
-    }
-    put_text(v, value, v->size.columns);
-    end_line(v);
-}
-
-static void put_bars(view *v, int lines)
-{
-    const figure_chart *c = v->d->chart;
-    int name_columns = 1, value_columns = 26, n = chart_bars(c);
-    double most = 0;
-
-    for (int64_t g = 0; g < c->n_groups; g++)
-        name_columns = label_columns(c->groups[g]) > name_columns ? label_columns(c->groups[g]) : name_columns;
-    name_columns = name_columns > MAX_NAME ? MAX_NAME : name_columns;
-    if (name_columns > v->size.columns / 3)
-        name_columns = v->size.columns / 3;
-    if (v->size.columns < name_columns + value_columns + 8)
-        value_columns = v->size.columns / 3;
-    for (int i = 0; i < c->n_series; i++)
-        for (int64_t k = 0; k < c->series[i].n && c->series[i].kind == SERIES_BAR; k++)
-            most = isfinite(c->series[i].y[k]) ? fmax(most, fabs(c->series[i].y[k])) : most;
-    for (int64_t g = 0; g < c->n_groups; g++) {
-        if (lines > 0 && n * (g + 2) > lines && g + 1 < c->n_groups) {
-            char more[64];
-            snprintf(more, sizeof more, "... and %lld more", (long long)(c->n_groups - g));
-            put_text(v, more, v->size.columns);
-            end_line(v);
-            return;
-        }
-        bool named = false;
-        for (int i = 0; i < c->n_series; i++) {
-            const figure_series *f = &c->series[i];
-            for (int64_t k = 0; k < f->n && f->kind == SERIES_BAR; k++)
-                if ((int64_t)f->x[k] == g) {
-                    put_bar(v, f, k, i, named ? "" : c->groups[g], name_columns, value_columns, most);
-                    named = true;
-                }
-        }
-    }
 }
 
 static int count_lines(const strbuf *b, size_t from)
@@ -447,7 +384,7 @@ static int count_lines(const strbuf *b, size_t from)
 int chart_view(strbuf *out, const figure_data *d, const params *p, chart_style style, term_colour colour,
                view_size size, err *e)
 {
-    view v = {.out = out, .ascii = colour == TERM_ASCII, .exact = colour == TERM_TRUE, .size = size, .d = d};
+    chart_terminal v = {.out = out, .ascii = colour == TERM_ASCII, .exact = colour == TERM_TRUE, .size = size, .d = d};
     size_t start = out->len;
     int rc;
 
@@ -465,10 +402,10 @@ int chart_view(strbuf *out, const figure_data *d, const params *p, chart_style s
     for (int pass = 0; rc == 0; pass++) {
         put_head(&v);
         if (chart_bars(d->chart))
-            put_bars(&v, v.rows);
+            chart_view_bars(&v, v.rows);
         else
             rc = put_canvas(&v, e);
-        put_foot(&v);
+        put_foot(&v, params_bool(p, "caption"));
         int over = size.lines > 0 ? count_lines(out, start) - size.lines : 0;
         if (rc || size.lines <= 0 || (over <= 0 && pass > 0))
             break;

@@ -41,7 +41,7 @@ const param figure_params[] = {
     {"font", PARAM_STR, "DejaVu Sans", "FAMILY", "font family", 0, 0, NULL, NULL},
     {"font-size", PARAM_REAL, NULL, "PT", "type size of axis names [8, on slides 14]", 7, 72, NULL, NULL},
     {"title", PARAM_BOOL, "true", NULL, "title and subtitle above the figure", 0, 0, NULL, NULL},
-    {"caption", PARAM_BOOL, "false", NULL, "a line below a heat map: model, tokens, prompts, aggregation, colours", 0, 0,
+    {"caption", PARAM_BOOL, "false", NULL, "a line below the figure: model, tokens, prompts, aggregation, colours", 0, 0,
      NULL, NULL},
     {"ink", PARAM_STR, "#1a1a1a", "#RRGGBB", "colour of text", 0, 0, NULL, NULL},
     {"ink-quiet", PARAM_STR, "#555555", "#RRGGBB", "colour of the subtitle, the keys and the caption", 0, 0, NULL, NULL},

@@ -40,7 +40,7 @@ typedef struct figure_panels {
     const char *empty;                /* of a grid: what a place without panel means */
 } figure_panels;
 
-enum { PANELS_MOST = 16, THUMBS_MOST = 30 }; /* panels side by side; rows and columns of a grid */
+enum { PANELS_MOST = 36, THUMBS_MOST = 30 }; /* panels side by side; rows and columns of a grid */
 
 typedef struct figure_data {
     figure_matrix m;                  /* of recipes that draw a map */

@@ -6,7 +6,7 @@
 #include "plots/heatmap.h"
 #include "plots/label.h"
 
-enum { MOST_TEXT_LABELS = 128 }; /* beyond, a position says more than a word */
+enum { MOST_TEXT_LABELS = 128, MOST_NAMES = 4096 }; /* beyond, a position says more than a word, if not than a name */
 
 static const double label_share = 0.24;  /* of the page's width, at most, for the labels of one axis */
 static const double line_pitch = 1.06;   /* closest lines of labels, in line heights */
@@ -74,11 +74,11 @@ static double widest_label(scene *s, const heatmap_axis *a)
     return most;
 }
 
-static void init_axis(heatmap_axis *a, int64_t n, const char *const *labels, int64_t span, double most)
+static void init_axis(heatmap_axis *a, int64_t n, const char *const *labels, int64_t span, double most, bool names)
 {
     *a = (heatmap_axis){
         .n = n, .labels = labels, .span = span < 1 ? 1 : span, .pool = 1, .cells = n, .step = 1, .most = most};
-    a->mode = labels && span <= 1 && n <= MOST_TEXT_LABELS ? LABEL_TEXT : LABEL_NUMBER;
+    a->mode = labels && span <= 1 && n <= (names ? MOST_NAMES : MOST_TEXT_LABELS) ? LABEL_TEXT : LABEL_NUMBER;
 }
 
 static int64_t ceil_div(int64_t a, int64_t b)
@@ -142,6 +142,13 @@ static void fit_cells(heatmap_plan *plan, scene *s, const heatmap_style *style, 
         set_pool(col, ceil_div(col->n, col_side), col_side, most_w);
 }
 
+/* A round step some way above the closest; the closest where that would leave fewer than three numbers. */
+static double roomy_step(double closest, double room, double extent)
+{
+    double step = nice_step(closest * room);
+    return extent > 2 * step ? step : nice_step(closest);
+}
+
 /* Which labels are drawn so that none touches the next. */
 static void fit_labels(heatmap_axis *a, scene *s, bool column)
 {
@@ -152,7 +159,7 @@ static void fit_labels(heatmap_axis *a, scene *s, bool column)
     double need = column && !a->turned ? widest + apart : line;
     double step = need / pitch;
     if (a->mode == LABEL_NUMBER && step > 1) /* a scale reads better with few numbers */
-        step = nice_step(step * (column ? 1.5 : 2.5));
+        step = roomy_step(step, column ? 1.5 : 2.5, (double)(a->n * a->span));
     a->step = step <= 1 ? 1 : (int64_t)ceil(step - 1e-9);
     if (a->step < a->span)
         a->step = a->span;
@@ -191,8 +198,8 @@ int heatmap_plan_axes(heatmap_plan *out, scene *s, const figure_data *d, const h
     /* the last number of a bar below the map is centred on the map's edge, that of the columns near it */
     double last_tick = scene_text_width(s, "1.0", label_style(s)) / 2, overhang;
 
-    init_axis(&plan.row, d->m.rows, d->m.row_labels, d->pool, room->label_most);
-    init_axis(&plan.col, d->m.cols, d->m.col_labels, d->pool, room->label_most);
+    init_axis(&plan.row, d->m.rows, d->m.row_labels, d->pool, room->label_most, style->own_names);
+    init_axis(&plan.col, d->m.cols, d->m.col_labels, d->pool, room->label_most, style->own_names);
     for (;;) {
         plan.row.extent = fmax(fmin(widest_label(s, &plan.row), room->label_most), room->row_labels);
         overhang =

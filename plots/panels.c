@@ -9,8 +9,10 @@
 #include "plots/label.h"
 
 static const double label_gap = 3;                          /* units, between labels and map */
-static const double least_square = 34 * POINTS_PER_MM, least_strip = 56 * POINTS_PER_MM, between = 3 * POINTS_PER_MM, least_map = 8 * POINTS_PER_MM;
+static const double least_square = 34 * POINTS_PER_MM, least_of_many = 22 * POINTS_PER_MM, least_strip = 56 * POINTS_PER_MM, between = 3 * POINTS_PER_MM, least_map = 8 * POINTS_PER_MM;
 static const double label_share = 0.28;                     /* of a slot's width */
+
+enum { MANY = 16 };
 
 typedef struct facets {
     scene *s;
@@ -89,7 +91,9 @@ static void choose_columns(facets *f)
     const page *pg = &f->s->page;
     double name = 1.3 * scene_line_height(f->s, frame_style(pg->body, pg->text));
     double content = pg->width - 2 * pg->margin - (f->d->row_axis ? name : 0);
-    double least = f->style->square ? least_square : least_strip; /* cells of strips may carry values */
+    bool many = f->panels->n > MANY;
+    double least = !f->style->square ? least_strip /* cells of strips may carry values */
+                   : many ? least_of_many : least_square;
     int most = (int)floor((content + between) / (least * pg->unit + between));
 
     most = most < 1 ? 1 : most;

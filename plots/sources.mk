@@ -22,6 +22,7 @@ libattnscope_a_SOURCES += $(figure_sources) $(writer_sources) \
 	plots/chart_axis.c \
 	plots/chart_series.c \
 	plots/chart_view.c \
+	plots/chart_view_bars.c \
 	plots/colormap.c \
 	plots/colormap_data.c \
 	plots/figure.c \
@@ -43,7 +44,7 @@ libattnscope_a_SOURCES += $(figure_sources) $(writer_sources) \
 	plots/theme.c \
 	plots/thumbs.c \
 	plots/writer.c
-libattnscope_a_SOURCES += plots/chart.h plots/chart_data.h plots/colormap.h plots/figure.h plots/frame.h plots/grid.h plots/heatmap.h \
+libattnscope_a_SOURCES += plots/chart.h plots/chart_data.h plots/chart_view.h plots/colormap.h plots/figure.h plots/frame.h plots/grid.h plots/heatmap.h \
 	plots/label.h plots/page.h plots/panels.h plots/scale.h plots/scene.h plots/writer.h
 
 registry/figures.inc: Makefile build-aux/registry.sh

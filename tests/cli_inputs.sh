@@ -36,6 +36,8 @@ exits 0 "a map of the third prompt"
   printf '{"text":"%s"}\n' "zebra quantum" "xylophone galactic" "turbine kale" "mortgage ozone"; } > "$tmp/lengths.jsonl"
 run run "$model" --prompts "$tmp/lengths.jsonl" --metrics nll
 check "the mean lies within its interval" awk '$1 == "nll" { exit !($4 == 5 && $6 + 0 <= $3 + 0 && $3 + 0 <= $7 + 0) }' "$tmp/out"
+run run "$model" --prompts "$tmp/lengths.jsonl" --metrics sink
+check "the sink rate says its lengths" grep -q '^sink rate: .* 5 prompts, .* (95 %), T = [0-9]* to [0-9]*$' "$tmp/out"
 run run "$model" --prompts "$tmp/p.jsonl" --prompt a
 refuses 2 "--prompts excludes" "one prompt beside many"
 printf '{"text": "a"}\n{"ids": [99999]}\n' > "$tmp/bad.jsonl"

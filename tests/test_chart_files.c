@@ -3,6 +3,7 @@
 
 #include <png.h>
 
+#include "base/mem.h"
 #include "plots/label.h"
 #include "plots/writer.h"
 
@@ -202,6 +203,44 @@ static void any_values(void **state)
     }
 }
 
+/* Whatever allocation fails: an error, nothing leaks, nothing is half there. */
+static void out_of_memory(void **state)
+{
+    (void)state;
+    static const double at[] = {0, 1}, up[] = {2, -1};
+    for (int kind = 0; kind < 2; kind++) {
+        int failed = 0;
+        for (long nth = 1; nth < 4000; nth++) {
+            chart_sample x;
+            scene *s = NULL;
+            strbuf text = {0};
+            err e = {0};
+            start(&x, "layer_curve", NULL);
+            if (kind) {
+                add(&x, SERIES_BAR, "these heads", at, up, 2);
+                x.c.groups = groups;
+                x.c.n_groups = 2;
+            } else {
+                add_everything(&x);
+            }
+            mem_fail_at(nth);
+            int built = chart_build(&s, &x.d, x.p, (chart_style){0}, &e);
+            int viewed = chart_view(&text, &x.d, x.p, (chart_style){0}, TERM_256, (view_size){60, 20}, &e);
+            mem_fail_at(0);
+            assert_true(built == 0 || built == ERR_RESOURCE);
+            assert_true(viewed == 0 || viewed == ERR_RESOURCE);
+            assert_true((s != NULL) == (built == 0));
+            scene_free(s);
+            strbuf_free(&text);
+            finish(&x);
+            if (built == 0 && viewed == 0)
+                break;
+            failed++;
+        }
+        assert_in_range(failed, 10, 3998);
+    }
+}
+
 static void too_small_or_empty(void **state)
 {
     (void)state;
@@ -309,6 +348,7 @@ int main(void)
         cmocka_unit_test(same_bytes),
         cmocka_unit_test(shapes_in_files),
         cmocka_unit_test(any_values),
+        cmocka_unit_test(out_of_memory),
         cmocka_unit_test(too_small_or_empty),
         cmocka_unit_test(views_fit),
         cmocka_unit_test(view_shows_values),

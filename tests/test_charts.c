@@ -216,6 +216,7 @@ static void lines_are_cut(void **state)
                         it->points[k].y >= plot.y - 0.3 && it->points[k].y <= plot.y + plot.h + 0.3);
     }
     assert_int_equal(paths, 2);
+    need_text(s, "2 values outside the axes"); /* (0, 1) and (4, 5) */
     /* from (3, 3) towards (4, 5) the line leaves at (3.5, 4) */
     bool leaves = false;
     for (int64_t i = 0; i < s->n; i++) {

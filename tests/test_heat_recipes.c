@@ -373,7 +373,7 @@ static void facets_wrap(void **state)
     err e = {0};
     s.panels.n = PANELS_MOST + 1;
     assert_int_equal(s.f->build(&pic, &s.d, s.p, &e), ERR_USAGE);
-    assert_non_null(strstr(e.msg, "at most 16"));
+    assert_non_null(strstr(e.msg, "at most 36"));
     s.panels.n = 6;
     done(&s);
 }

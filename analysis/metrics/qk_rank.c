@@ -31,7 +31,7 @@ const metric metric_qk_rank = {
     .cost = "two QR decompositions [C, d] and the singular values of [d, d] for each head",
     .scope = METRIC_WEIGHTS,
     .kinds = KINDS_ALL,
-    .validated = "analytic matrices and the Gram route on random models, numpy on the bundled model",
+    .validated = "analytic matrices and the Gram route on random models",
     .params = qk_rank_params,
     .weights = weights,
 };

@@ -94,6 +94,8 @@ static const char *const examples[] = {
     "plot divergence_matrix --metric jsd_layers --order clustered --store heads.db -o alike.png",
     "which heads attend alike",
     "plot needle_grid --store needles.db -o needles.pdf", "recall by context length and depth",
+    "plot layer_curve --metric entropy --run 3,5 --labels small,large --store heads.db -o entropy.svg",
+    "two runs as two lines with their bands",
     NULL,
 };
 static const char *const complete[] = {"figures", NULL};
@@ -108,7 +110,10 @@ const command command_plot = {
             "all`; --head chooses), received_map the values of received, divergence_matrix those of jsd, jsd_layers, "
             "row_cosine, layer_similarity or composition_* (--layer, --order clustered). --facet puts several runs, heads or "
             "metrics side by side with one colour scale. A --theme FILE has lines `option = value`; what is given "
-            "on the command line wins. Prints the name of the file; without -o it is made of recipe, head or metric, and run. "
+            "on the command line wins. Charts (score_curve, layer_curve, "
+            "position_curve, norm_profile, ablation_bars, sparsity_curve) take several runs side by side, --run 3,5, and the "
+            "mean over all prompts of a run unless --prompt names one; ablation_bars draws runs of `ablate`. "
+            "Prints the name of the file; without -o it is made of recipe, head or metric, and run. "
             "The file says inside which commands made it and the SHA-256 of the model.",
     .examples = examples, .params = own, .min_args = 1, .max_args = 1,
     .complete = complete, .extra_params = extra,
