@@ -115,6 +115,11 @@ static int check_alike(const figure_source *src, const facets *x, err *e)
                     x->word[i], *first->unit ? first->unit : "none", *d->unit ? d->unit : "none");
             return err_hint(e, "draw them as two figures");
         }
+        if (!same_text(first->row_axis, d->row_axis) || !same_text(first->col_axis, d->col_axis)) {
+            err_set(e, ERR_USAGE, "%s and %s have different axes (%s by %s, %s by %s)", x->word[0], x->word[i], first->row_axis,
+                    first->col_axis, d->row_axis, d->col_axis);
+            return err_hint(e, "draw them as two figures");
+        }
         if ((first->pool > 1 ? first->pool : 1) != (d->pool > 1 ? d->pool : 1) || !same_text(first->pooling, d->pooling)) {
             err_set(e, ERR_USAGE, "the maps of %s and %s were pooled differently when they were stored", x->word[0], x->word[i]);
             return err_hint(e, "draw them as two figures");

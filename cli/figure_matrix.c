@@ -385,7 +385,14 @@ static int put_words(figure_source *src, const between *b, const command_args *a
     bool clustered = strcmp(params_str(a->p, "order"), "clustered") == 0;
     const char *order = clustered ? figure_text(src, e, "clustered order (%s linkage)", params_str(a->p, "linkage"))
                                   : "natural order";
-    const char *what = b->layers ? "layer" : one ? "head" : "head, all layers";
+    if (!order)
+        return ERR_RESOURCE;
+    const char *stack = b->kind == ATTN_ENCODER ? "encoder " : b->kind == ATTN_CROSS ? "cross attention "
+                        : b->kind == ATTN_VISION ? "image tower " : "";
+    const char *what = figure_text(src, e, "%s%s", stack, b->layers ? "layer" : one ? "head" : "head, all layers");
+    const char *size = b->kind == f->main ? figure_text(src, e, "%" PRId64 " tokens; ", f->n_token) : "";
+    if (!what || !size)
+        return ERR_RESOURCE;
     if (params_given(a->p, "layer"))
         d->title = figure_text(src, e, "%s, layer %" PRId64 " \xc2\xb7 %s", b->m->name, params_int(a->p, "layer"), f->model);
     else
@@ -393,13 +400,13 @@ static int put_words(figure_source *src, const between *b, const command_args *a
     if (weights)
         d->subtitle = figure_text(src, e, "of the weights alone, run %" PRId64 "; %s", src->run, order);
     else
-        d->subtitle = figure_text(src, e, "%s%s%" PRId64 " tokens, %s, run %" PRId64 "; %s", f->label, *f->label ? ", " : "",
-                                  f->n_token, f->operator_name, src->run, order);
+        d->subtitle = figure_text(src, e, "%s%s%s%s, run %" PRId64 "; %s", f->label, *f->label ? "; " : "", size,
+                                  f->operator_name, src->run, order);
     if (weights)
         d->caption = figure_text(src, e, "%s, %s of the weights; %s; run %" PRId64, f->model, b->m->name, order, src->run);
     else
-        d->caption = figure_text(src, e, "%s, %s; %" PRId64 " tokens; 1 prompt%s%s%s; mean over queries; %s; %s; run %" PRId64,
-                                 f->model, b->m->name, f->n_token, *f->label ? " (" : "", f->label, *f->label ? ")" : "",
+        d->caption = figure_text(src, e, "%s, %s; %s1 prompt%s%s%s; mean over queries; %s; %s; run %" PRId64,
+                                 f->model, b->m->name, size, *f->label ? " (" : "", f->label, *f->label ? ")" : "",
                                  order, f->operator_name, src->run);
     d->row_axis = weights ? "head that reads" : what;
     d->col_axis = weights ? "head that writes" : what;
@@ -411,7 +418,7 @@ static int put_words(figure_source *src, const between *b, const command_args *a
         d->lo = 0;
     d->pool = 1;
     src->label = mem_strdup(b->m->name, e);
-    return order && d->title && d->subtitle && d->caption && src->label ? 0 : ERR_RESOURCE;
+    return d->title && d->subtitle && d->caption && src->label ? 0 : ERR_RESOURCE;
 }
 
 int figure_load_matrix(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e)

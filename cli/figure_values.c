@@ -250,10 +250,12 @@ int figure_load_values(figure_source *src, const command_args *a, store *st, con
             kind = (attn_kind)k;
     if ((rc = figure_head_groups(&d->groups, src, st, f, kind, false, e)))
         return rc;
+    const char *where = position == NO_INDEX ? "over all queries" : figure_text(src, e, "at position %" PRId64, position);
+    if (!where)
+        return ERR_RESOURCE;
     d->caption = figure_text(src, e, "%s, %s; %" PRId64 " tokens; 1 prompt%s%s%s; %s; %s; run %" PRId64, f->model, m->name,
                              f->n_token, *f->label ? " (" : "", f->label, *f->label ? ")" : "",
-                             position == NO_INDEX ? "over all queries"
-                                                   : figure_text(src, e, "at position %" PRId64, position), f->operator_name, src->run);
+                             where, f->operator_name, src->run);
     src->label = mem_strdup(m->name, e);
     return d->title && d->subtitle && d->caption && src->label ? 0 : ERR_RESOURCE;
 }

@@ -275,15 +275,13 @@ static void linear_ticks(chart_axis *a, int most, bool pretty)
     }
     int decimals = (int)ceil(-log10(step) - 1e-9);
     decimals = decimals > 0 ? decimals < 9 ? decimals : 9 : 0;
-    for (double k = first; k <= last && a->n_tick < most; k++) {
-        double v = fabs(k) < 0.5 ? 0 : k * step;
-        if (a->whole && !a->fixed && v < a->first) { /* there is no rank 0: 1, 50, 100 */
-            if (step < 5 || v + step <= a->first)
-                continue;
-            v = a->first;
-        }
-        add_tick(a, v, decimals, pretty);
-    }
+    bool counted = a->whole && !a->fixed;
+    while (counted && first * step < a->first && first < last) /* there is no rank 0 */
+        first++;
+    if (counted && step >= 5 && first * step - a->first >= 0.6 * step && last - first + 2 <= most)
+        add_tick(a, a->first, decimals, pretty); /* 1, 50, 100 */
+    for (double k = first; k <= last && a->n_tick < most; k++)
+        add_tick(a, fabs(k) < 0.5 ? 0 : k * step, decimals, pretty);
 }
 
 /* 10 to the k. */

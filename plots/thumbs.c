@@ -97,8 +97,11 @@ static int64_t ceil_div(int64_t a, int64_t b)
     return (a - 1) / b + 1;
 }
 
-/* All maps pooled alike.  g [panels.n]: no cells where there is no map; *longest: the longest side of a grid. */
-static int pool_all(grid *g, int64_t *longest, const thumbs *th, pooling how, err *e)
+/* Cells of the largest grid. */
+typedef struct extent { int64_t rows, cols; } extent;
+
+/* All maps pooled alike.  g [panels.n]: no cells where there is no map. */
+static int pool_all(grid *g, extent *most_cells, const thumbs *th, pooling how, err *e)
 {
     int64_t most = 0, pool;
 
@@ -110,13 +113,14 @@ static int pool_all(grid *g, int64_t *longest, const thumbs *th, pooling how, er
     if (most == 0)
         return err_set(e, ERR_FAILED, "nothing to draw: no panel has cells");
     pool = ceil_div(most, th->side_px);
-    *longest = ceil_div(most, pool);
     for (int i = 0; i < th->panels->n; i++) {
         int rc = th->panels->panel[i].m.cells ? grid_pool(&g[i], &th->panels->panel[i].m, pool, pool, how, e) : 0;
         if (rc == 0)
             rc = cancel_check(e);
         if (rc)
             return rc;
+        most_cells->rows = g[i].rows > most_cells->rows ? g[i].rows : most_cells->rows;
+        most_cells->cols = g[i].cols > most_cells->cols ? g[i].cols : most_cells->cols;
     }
     return 0;
 }
@@ -132,47 +136,49 @@ static void put_thumb(scene *s, const grid *g, const scale *sc, int cell_px, dou
 }
 
 /* Labels of rows on the left and of columns below, as many as stand apart. */
-static double put_names(const thumbs *th, box block, double pitch, double side)
+static double put_names(const thumbs *th, box block, scene_point pitch, scene_point side)
 {
     scene *s = th->s;
     text_style style = label_style(s);
     double gap = label_gap * s->page.unit, line = scene_line_height(s, style), end = block.y + block.h + gap + line;
-    int row_step = (int)ceil(line_pitch * line / pitch - 1e-9);
-    int col_step = (int)ceil((widest(s, th->panels->col_names, th->columns) + 0.4 * style.size) / pitch - 1e-9);
+    int row_step = (int)ceil(line_pitch * line / pitch.y - 1e-9);
+    int col_step = (int)ceil((widest(s, th->panels->col_names, th->columns) + 0.4 * style.size) / pitch.x - 1e-9);
 
     for (int r = 0; r < th->rows; r += row_step)
-        scene_text(s, th->panels->row_names[r], style, block.x - gap, ALIGN_HIGH, block.y + r * pitch + side / 2,
+        scene_text(s, th->panels->row_names[r], style, block.x - gap, ALIGN_HIGH, block.y + r * pitch.y + side.y / 2,
                    ALIGN_MIDDLE);
     for (int c = 0; c < th->columns; c += col_step)
-        scene_text(s, th->panels->col_names[c], style, block.x + c * pitch + side / 2, ALIGN_MIDDLE,
+        scene_text(s, th->panels->col_names[c], style, block.x + c * pitch.x + side.x / 2, ALIGN_MIDDLE,
                    block.y + block.h + gap, ALIGN_LOW);
     return end;
 }
 
 static double compose(const thumbs *th, const figure_data *d, const grid *g, const scale *sc, const char *label,
-                      int64_t longest, const heatmap_style *style)
+                      extent most, const heatmap_style *style)
 {
     scene *s = th->s;
     const page *pg = &s->page;
-    int cell_px = (int)(th->side_px / longest);
-    double t = frame_hairline(s), side = (double)(longest * cell_px) * pg->px, pitch = side + th->gap_px * pg->px;
+    int cell_px = (int)(th->side_px / (most.rows > most.cols ? most.rows : most.cols));
+    double t = frame_hairline(s), gap = th->gap_px * pg->px;
+    scene_point side = {(double)(most.cols * cell_px) * pg->px, (double)(most.rows * cell_px) * pg->px};
+    scene_point pitch = {side.x + gap, side.y + gap};
     double content = pg->width - 2 * pg->margin, left = th->name + th->labels + label_gap * pg->unit + t;
-    box block = {0, 0, th->columns * pitch - th->gap_px * pg->px, th->rows * pitch - th->gap_px * pg->px};
+    box block = {0, 0, th->columns * pitch.x - gap, th->rows * pitch.y - gap};
     bool missing = false, empty = th->rows * th->columns > th->panels->n;
 
     block.x = page_snap(pg, pg->margin + left + fmax(0, content - left - block.w - t) / 2);
     block.y = page_snap(pg, frame_head(s, d, block.x + block.w / 2) + t + 1);
     for (int i = 0; i < th->panels->n && !cancel_requested(); i++) {
         /* on device pixels, however many thumbnails lie before */
-        box at = {page_snap(pg, block.x + i % th->columns * pitch), page_snap(pg, block.y + i / th->columns * pitch), side,
-                  side};
+        box at = {page_snap(pg, block.x + i % th->columns * pitch.x), page_snap(pg, block.y + i / th->columns * pitch.y),
+                  side.x, side.y};
         if (g[i].cells) {
             at.w = (double)(g[i].cols * cell_px) * pg->px;
             at.h = (double)(g[i].rows * cell_px) * pg->px;
             put_thumb(s, &g[i], sc, cell_px, at.x, at.y);
         }
-        if (!g[i].cells || th->gap_px * pg->px >= 3 * t)
-            scene_frame(s, g[i].cells ? at : (box){at.x + t, at.y + t, side - 2 * t, side - 2 * t}, t, pg->line);
+        if (!g[i].cells || gap >= 3 * t)
+            scene_frame(s, g[i].cells ? at : (box){at.x + t, at.y + t, side.x - 2 * t, side.y - 2 * t}, t, pg->line);
         missing |= g[i].cells && g[i].n_finite < g[i].rows * g[i].cols;
         empty |= !g[i].cells;
     }
@@ -211,14 +217,14 @@ int thumbs_build(scene **out, const figure_data *d, const params *p, const heatm
 {
     thumbs th;
     scale sc;
-    int64_t longest = 1;
+    extent most = {0, 0};
     char *label = NULL;
     int n = d->panels->n, rc = lay_out(&th, d->panels, p, e), first = 0;
 
     if (rc)
         return rc;
     grid *g = mem_array((size_t)n, sizeof *g, e);
-    rc = g ? pool_all(g, &longest, &th, heatmap_pooling(d, p), e) : ERR_RESOURCE;
+    rc = g ? pool_all(g, &most, &th, heatmap_pooling(d, p), e) : ERR_RESOURCE;
     if (rc == 0)
         rc = scale_of(&sc, d, g, n, p, e);
     while (rc == 0 && !g[first].cells)
@@ -226,7 +232,7 @@ int thumbs_build(scene **out, const figure_data *d, const params *p, const heatm
     if (rc == 0 && !(label = panels_label(&sc, d, &g[first], e)))
         rc = ERR_RESOURCE;
     if (rc == 0) {
-        double height = compose(&th, d, g, &sc, label, longest, style);
+        double height = compose(&th, d, g, &sc, label, most, style);
         rc = cancel_check(e);
         if (rc == 0)
             rc = scene_finish(th.s, height, e);

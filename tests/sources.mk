@@ -44,6 +44,7 @@ cmocka_tests = \
 	tests/test_golden_metrics \
 	tests/test_haystack \
 	tests/test_head_rows \
+	tests/test_heat_options \
 	tests/test_heat_recipes \
 	tests/test_image \
 	tests/test_image_plan \
@@ -193,6 +194,7 @@ EXTRA_DIST += \
 	tests/metric_feed.h \
 	tests/model_run.h \
 	tests/patch_double.h \
+	tests/panel_sample.h \
 	tests/pattern_reference.h \
 	tests/spm_bytes.h \
 	tests/store_fixture.h \

@@ -33,6 +33,11 @@ static void ticks_are_round(void **state)
     a = (chart_axis){.lo = -2, .hi = 33, .whole = true, .first = 1};
     chart_axis_ticks(&a, 9, false);
     TICKS(&a, "1", "5", "10", "15", "20", "25", "30");
+    a.lo = 0.2;
+    chart_axis_ticks(&a, 9, false);
+    TICKS(&a, "1", "5", "10", "15", "20", "25", "30");
+    chart_axis_ticks(&a, 6, false);
+    TICKS(&a, "1", "10", "20", "30");
 }
 
 static void ticks_of_logarithms(void **state)
