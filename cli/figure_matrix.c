@@ -387,10 +387,10 @@ static int put_words(figure_source *src, const between *b, const command_args *a
                                   : "natural order";
     if (!order)
         return ERR_RESOURCE;
-    const char *stack = b->kind == ATTN_ENCODER ? "encoder " : b->kind == ATTN_CROSS ? "cross attention "
+    const char *part = b->kind == ATTN_ENCODER ? "encoder " : b->kind == ATTN_CROSS ? "cross attention "
                         : b->kind == ATTN_VISION ? "image tower " : "";
-    const char *what = figure_text(src, e, "%s%s", stack, b->layers ? "layer" : one ? "head" : "head, all layers");
-    const char *size = b->kind == f->main ? figure_text(src, e, "%" PRId64 " tokens; ", f->n_token) : "";
+    const char *what = figure_text(src, e, "%s%s", part, b->layers ? "layer" : one ? "head" : "head, all layers");
+    const char *size = b->kind == f->main ? figure_text(src, e, "%" PRId64 " tokens, ", f->n_token) : "";
     if (!what || !size)
         return ERR_RESOURCE;
     if (params_given(a->p, "layer"))
@@ -400,7 +400,7 @@ static int put_words(figure_source *src, const between *b, const command_args *a
     if (weights)
         d->subtitle = figure_text(src, e, "of the weights alone, run %" PRId64 "; %s", src->run, order);
     else
-        d->subtitle = figure_text(src, e, "%s%s%s%s, run %" PRId64 "; %s", f->label, *f->label ? "; " : "", size,
+        d->subtitle = figure_text(src, e, "%s%s%s%s, run %" PRId64 "; %s", f->label, *f->label ? ", " : "", size,
                                   f->operator_name, src->run, order);
     if (weights)
         d->caption = figure_text(src, e, "%s, %s of the weights; %s; run %" PRId64, f->model, b->m->name, order, src->run);
