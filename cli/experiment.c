@@ -3,7 +3,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+#include "analysis/haystack.h"
 #include "base/cancel.h"
+#include "base/hash.h"
 #include "base/mem.h"
 #include "cli/json_line.h"
 #include "cli/model_card.h"
@@ -64,20 +67,61 @@ static const char *verb_of(const command_args *a, char *out, size_t room)
     return out;
 }
 
+/* Of a file, or of a folder's texts one behind the other. */
+static int hash_input(sha256_hex out, const char *path, err *e)
+{
+    strbuf text = {0};
+    int rc = haystack_read(&text, &path, 1, e);
+    if (!rc)
+        rc = sha256_of(out, strbuf_str(&text), text.len, e);
+    strbuf_free(&text);
+    return rc;
+}
+
+/* The settings, and of every file that was read its digest: the same name may hold other prompts by the time that the
+ * run is resumed. */
+static char *settings_with_inputs(const experiment_plan *p, err *e)
+{
+    static const char *const inputs[] = {"prompts", "prompt-file", "source-file", "trials", "pairs", "needles", "haystack",
+                                         "reference", "inputs", "text", "chat-file", "image", "audio", "pixels", "features",
+                                         NULL};
+    strbuf b = {0};
+    bool any = false;
+    size_t n = strlen(p->settings);
+    strbuf_add(&b, p->settings, n - 1); /* without the closing brace */
+    for (int i = 0; inputs[i]; i++) {
+        const param *row = params_row(p->a->p, inputs[i]);
+        const char *path = row && params_given(p->a->p, inputs[i]) ? params_str(p->a->p, inputs[i]) : NULL;
+        char *copy = path && (row->kind == PARAM_PATH || row->kind == PARAM_LIST) ? mem_strdup(path, e) : NULL, *save = NULL;
+        for (char *one = copy ? strtok_r(copy, ",", &save) : NULL; one; one = strtok_r(NULL, ",", &save)) {
+            sha256_hex digest;
+            if (access(one, R_OK) != 0 || hash_input(digest, one, NULL) != 0)
+                continue; /* standard input, or a name that is no file: what reads it has said what is wrong */
+            strbuf_puts(&b, any ? "," : n > 2 ? ",\"files\":{" : "\"files\":{");
+            strbuf_put_json(&b, one, strlen(one));
+            strbuf_printf(&b, ":\"%s\"", digest);
+            any = true;
+        }
+        free(copy);
+    }
+    strbuf_puts(&b, any ? "}}" : "}");
+    return strbuf_take(&b, e);
+}
+
 static int begin(experiment *x, err *e)
 {
     const experiment_plan *p = x->plan;
     model_card card = {0};
     char verb[64];
-    char *line = exact_command(p, e);
-    int rc = line ? session_store(p->s, &x->st, e) : ERR_RESOURCE;
+    char *line = exact_command(p, e), *settings = line ? settings_with_inputs(p, e) : NULL;
+    int rc = line && settings ? session_store(p->s, &x->st, e) : ERR_RESOURCE;
     if (!rc)
         rc = model_card_make(&card, p->lm, true, &p->s->prog, e);
     if (!rc) {
         const store_run r = {
             .verb = p->verb ? p->verb : verb_of(p->a, verb, sizeof verb),
             .command = line,
-            .settings = p->settings,
+            .settings = settings,
             .precision = precision_name(p->lm->rt_precision),
             .isa = kernels_get()->isa,
             .version = program_version,
@@ -96,6 +140,7 @@ static int begin(experiment *x, err *e)
     }
     model_card_free(&card);
     free(line);
+    free(settings);
     return rc;
 }
 

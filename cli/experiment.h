@@ -21,7 +21,8 @@ typedef struct experiment_plan {
     const command_args *a;
     loaded_model *lm;             /* with a runtime */
     const char *verb;             /* NULL: the first word of the command line */
-    const char *settings;         /* JSON object: all that decides the numbers, but model, seed and precision */
+    const char *settings;         /* JSON object: all that decides the numbers, but model, seed, precision and the
+                                   * contents of files named by options, which are added */
     const char *edits;            /* JSON list; NULL: "[]" */
     int64_t seed;                 /* NO_INDEX: no random numbers */
     int64_t n_unit;

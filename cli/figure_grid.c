@@ -5,6 +5,7 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "cli/command_util.h"
+#include "cli/counted_heads.h"
 #include "cli/figure_parts.h"
 #include "cli/head_select.h"
 
@@ -181,9 +182,13 @@ int figure_load_grid(figure_source *src, session *s, const command_args *a, stor
     free(c.head);
     if (rc)
         return rc;
-    if (c.kind == f->main && !params_given(a->p, "head") && c.stored < f->n_layer * f->n_head)
-        say(s, "run %" PRId64 " holds %d of %" PRId64 " maps; `run ... --maps all` keeps all", src->run, c.stored,
-            f->n_layer * f->n_head);
+    counted_heads all = {0};
+    rc = counted_heads_load(&all, st, src->run, attn_kind_name(c.kind), e);
+    free(all.head);
+    if (rc)
+        return rc;
+    if (!params_given(a->p, "head") && c.stored < all.n)
+        say(s, "run %" PRId64 " holds %d of %" PRId64 " maps; `run ... --maps all` keeps all", src->run, c.stored, all.n);
     const char *axes = c.kind == ATTN_VISION ? "query patches down, key patches across" : "queries down, keys across";
     d->panels = panels;
     d->title = figure_text(src, e, "attention of %d heads \xc2\xb7 %s", n, f->model);

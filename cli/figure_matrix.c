@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cli/command_util.h"
+#include "cli/counted_heads.h"
 #include "cli/figure_parts.h"
 
 enum { MOST_ENTRIES = 4096 };
@@ -112,7 +113,25 @@ static int choose_kind(between *b, figure_source *src, const command_args *a, st
 /* What the rows of the store say of each layer: heads, lowest and highest position. */
 typedef struct layer_span { int64_t heads, low, high; } layer_span;
 
-/* First entries of the layers.  Positions count the heads of all layers: within a layer they begin at its first head;
+/* First entries from the heads that the store knows of; false where it knows none. */
+static bool count_first(between *b, const layer_span *span, const counted_heads *c)
+{
+    int64_t at = 0;
+    b->within = b->m->scope != METRIC_WEIGHTS && b->n_layer > 1;
+    for (int64_t l = 0; l < b->n_layer; l++) {
+        b->first[l] = at;
+        while (at < c->n && c->head[at].layer == l)
+            at++;
+        if (b->first[l] + span[l].heads > at)
+            return false;
+        b->within = b->within && (span[l].heads == 0 || (span[l].low >= b->first[l] && span[l].high < at));
+    }
+    b->first[b->n_layer] = at;
+    b->n = at;
+    return at > 0;
+}
+
+/* First entries of the layers from the values alone.  Positions count the heads of all layers: within a layer they begin at its first head;
  * weights have values for all heads of earlier layers; else every head of the model has values. */
 static void find_first(between *b, const layer_span *span)
 {
@@ -136,6 +155,7 @@ static void find_first(between *b, const layer_span *span)
 static int find_entries(between *b, figure_source *src, store *st, const cell *bind, const figure_facts *f, err *e)
 {
     table *t = NULL;
+    counted_heads c = {0};
     int rc = store_query(st, &t,
         "SELECT layer, coalesce(max(head), 0) + 1, min(position), max(position) FROM value_list WHERE run = ?1 AND prompt = ?2"
         " AND metric = ?3 AND kind = ?4 AND position IS NOT NULL AND layer IS NOT NULL GROUP BY layer ORDER BY layer", bind, 4,
@@ -159,13 +179,19 @@ static int find_entries(between *b, figure_source *src, store *st, const cell *b
     table_free(t);
     if (!span)
         return ERR_RESOURCE;
+    rc = b->layers ? 0 : counted_heads_load(&c, st, src->run, attn_kind_name(b->kind), e);
+    if (rc) {
+        free(span);
+        return rc;
+    }
     /* heads of the first layer read nothing earlier, so that they have no rows of their own */
-    if (b->m->scope == METRIC_WEIGHTS && span[0].heads == 0)
+    if (b->m->scope == METRIC_WEIGHTS && span[0].heads == 0 && c.n == 0)
         span[0] = (layer_span){f->n_head, 0, -1};
     if (b->layers)
         b->n = b->n_layer;
-    else
+    else if (!count_first(b, span, &c))
         find_first(b, span);
+    free(c.head);
     free(span);
     if (b->n > MOST_ENTRIES) {
         err_set(e, ERR_USAGE, "%" PRId64 " heads are more than a matrix shows", b->n);
