@@ -45,7 +45,8 @@ static int check_recipe(const figure *f, facet_kind kind, err *e)
     if ((kind == FACET_METRIC && (strcmp(f->needs, "map") == 0 || strcmp(f->needs, "received map") == 0)) ||
         (kind == FACET_HEAD && strcmp(f->needs, "values") == 0)) {
         err_set(e, ERR_USAGE, "%s has no facets by %s", f->name, kind == FACET_HEAD ? "head" : "metric");
-        return err_hint(e, "give %s", kind == FACET_HEAD ? "runs (3,5) or metrics (sink,induction)" : "runs (3,5) or heads (L1H3)");
+        return err_hint(e, "give %s", kind == FACET_HEAD ? "runs (3,5) or metrics (sink,induction)"
+                                                         : "runs (3,5) or heads (L1H3)");
     }
     return 0;
 }
@@ -116,12 +117,12 @@ static int check_alike(const figure_source *src, const facets *x, err *e)
             return err_hint(e, "draw them as two figures");
         }
         if (!same_text(first->row_axis, d->row_axis) || !same_text(first->col_axis, d->col_axis)) {
-            err_set(e, ERR_USAGE, "%s and %s have different axes (%s by %s, %s by %s)", x->word[0], x->word[i], first->row_axis,
-                    first->col_axis, d->row_axis, d->col_axis);
+            err_set(e, ERR_USAGE, "%s and %s have different axes (%s by %s, %s by %s)", x->word[0], x->word[i],
+                    first->row_axis, first->col_axis, d->row_axis, d->col_axis);
             return err_hint(e, "draw them as two figures");
         }
         if ((first->pool > 1 ? first->pool : 1) != (d->pool > 1 ? d->pool : 1) || !same_text(first->pooling, d->pooling)) {
-            err_set(e, ERR_USAGE, "the maps of %s and %s were pooled differently when they were stored", x->word[0], x->word[i]);
+            err_set(e, ERR_USAGE, "the maps of %s and %s were pooled differently", x->word[0], x->word[i]);
             return err_hint(e, "draw them as two figures");
         }
     }

@@ -79,7 +79,8 @@ static int choose_maps(chosen *c, const session *s, figure_source *src, const co
     table_free(t);
     if (!rc && c->n == 0) {
         if (words && c->stored)
-            rc = err_set(e, ERR_FAILED, "run %" PRId64 " holds no map of %s (it holds %d others)", src->run, words, c->stored);
+            rc = err_set(e, ERR_FAILED, "run %" PRId64 " holds no map of %s (it holds %d others)", src->run, words,
+                         c->stored);
         else
             rc = err_set(e, ERR_FAILED, "run %" PRId64 " holds no attention map", src->run);
         hint_maps(s, f, e);

@@ -337,8 +337,8 @@ int figure_load_map(figure_source *src, session *s, const command_args *a, store
     d->hi = 1;
     d->pool = m.pool;
     d->pooling = m.pooling;
-    d->caption = figure_text(src, e, "%s, attention weights of %s; %s; 1 prompt%s%s%s; %s; run %" PRId64, f->model, name, size,
-                             *f->label ? " (" : "", f->label, *f->label ? ")" : "", f->operator_name, src->run);
+    d->caption = figure_text(src, e, "%s, attention weights of %s; %s; 1 prompt%s%s%s; %s; run %" PRId64, f->model,
+                             name, size, *f->label ? " (" : "", f->label, *f->label ? ")" : "", f->operator_name, src->run);
     src->label = mem_strdup(name, e);
     return d->title && d->subtitle && d->caption && src->label ? 0 : ERR_RESOURCE;
 }

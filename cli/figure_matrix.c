@@ -54,8 +54,8 @@ static int choose_metric(const metric **out, figure_source *src, const command_a
     if (!rc && name && !is_between(*out))
         rc = refuse_metric(name, e);
     if (!rc)
-        rc = store_query(st, &t, "SELECT DISTINCT metric FROM value_list WHERE run = ?1 AND prompt = ?2 AND layer IS NOT NULL"
-                         " AND position IS NOT NULL ORDER BY metric", bind, 2, e);
+        rc = store_query(st, &t, "SELECT DISTINCT metric FROM value_list WHERE run = ?1 AND prompt = ?2"
+                         " AND layer IS NOT NULL AND position IS NOT NULL ORDER BY metric", bind, 2, e);
     for (int64_t i = 0; !rc && i < t->n_row; i++) {
         const metric *m = metric_find(cell_string(table_cell(t, i, 0)));
         if (!m || !is_between(m))
@@ -131,8 +131,8 @@ static bool count_first(between *b, const layer_span *span, const counted_heads 
     return at > 0;
 }
 
-/* First entries of the layers from the values alone.  Positions count the heads of all layers: within a layer they begin at its first head;
- * weights have values for all heads of earlier layers; else every head of the model has values. */
+/* First entries of the layers from the values alone.  Positions count the heads of all layers: within a layer they begin
+ * at its first head; weights have values for all heads of earlier layers; else every head of the model has values. */
 static void find_first(between *b, const layer_span *span)
 {
     int64_t next = 0;
@@ -157,9 +157,9 @@ static int find_entries(between *b, figure_source *src, store *st, const cell *b
     table *t = NULL;
     counted_heads c = {0};
     int rc = store_query(st, &t,
-        "SELECT layer, coalesce(max(head), 0) + 1, min(position), max(position) FROM value_list WHERE run = ?1 AND prompt = ?2"
-        " AND metric = ?3 AND kind = ?4 AND position IS NOT NULL AND layer IS NOT NULL GROUP BY layer ORDER BY layer", bind, 4,
-        e);
+        "SELECT layer, coalesce(max(head), 0) + 1, min(position), max(position) FROM value_list"
+        " WHERE run = ?1 AND prompt = ?2 AND metric = ?3 AND kind = ?4 AND position IS NOT NULL AND layer IS NOT NULL"
+        " GROUP BY layer ORDER BY layer", bind, 4, e);
     if (rc)
         return rc;
     for (int64_t i = 0; i < t->n_row; i++) {

@@ -9,7 +9,9 @@
 #include "plots/label.h"
 
 static const double label_gap = 3;                          /* units, between labels and map */
-static const double least_square = 34 * POINTS_PER_MM, least_of_many = 22 * POINTS_PER_MM, least_strip = 56 * POINTS_PER_MM, between = 3 * POINTS_PER_MM, least_map = 8 * POINTS_PER_MM;
+static const double least_square = 34 * POINTS_PER_MM, least_of_many = 22 * POINTS_PER_MM; /* slots of square maps */
+static const double least_strip = 56 * POINTS_PER_MM;                                       /* of all others */
+static const double between = 3 * POINTS_PER_MM, least_map = 8 * POINTS_PER_MM;
 static const double label_share = 0.28;                     /* of a slot's width */
 
 enum { MANY = 16 };

@@ -85,4 +85,14 @@ check "one checkpoint is refused" test "$status" -eq 2
 run track "$model" "$srcdir/tests/families/llama" --ids 0,1,2
 refuses 2 "4 and 2 layers" "checkpoints of different shapes"
 
+# --- a resumed run has the files it was begun with ---
+printf '{"text":"The old man lit the lantern."}\n{"text":"The lantern lit the old man."}\n' > "$tmp/p.jsonl"
+run compare "$model" --quantize q8_0 --prompts "$tmp/p.jsonl" --store "$tmp/resume.db"
+exits 0 "compare over a file of prompts"
+run compare "$model" --quantize q8_0 --prompts "$tmp/p.jsonl" --store "$tmp/resume.db" --resume 1
+exits 0 "the same again goes on"
+printf '{"text":"Zebra queens quietly quarrel."}\n{"text":"The lantern lit the old man."}\n' > "$tmp/p.jsonl"
+run compare "$model" --quantize q8_0 --prompts "$tmp/p.jsonl" --store "$tmp/resume.db" --resume 1
+refuses 2 "not the same settings" "a file that has changed since is another run"
+
 plan
