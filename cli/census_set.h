@@ -21,7 +21,7 @@ typedef struct census_score {
     census_part part;
     int64_t position;        /* of the value; NO_INDEX: over all queries */
     bool rate;               /* values are made 1 above the sink threshold, else 0, before they are averaged */
-    bool shown;              /* in the table for people; CSV and JSON have all */
+    int shown;               /* in the table for people: 1 always, 2 where there is room, 0 never; CSV and JSON have all */
 } census_score;
 extern const census_score census_scores[];   /* the last has no name */
 

@@ -116,7 +116,7 @@ static int make_table(table **out, const census_view *v, const columns *c, err *
     names[n++] = "head";
     names[n++] = "labels";
     for (int i = 0; i < c->n; i++) {
-        if (!has_values(c, i) || !(v->all || census_scores[i].shown))
+        if (!has_values(c, i) || !(v->all || (census_scores[i].shown && census_scores[i].shown <= v->room)))
             continue;
         for (int k = 0; k < (v->all ? 5 : 1); k++, made++) {
             snprintf(text[made], sizeof text[made], "%s%s", census_scores[i].name, parts[k]);
@@ -151,16 +151,17 @@ static int put_row(table *t, const census_view *v, const columns *c, const char 
     if (!rc)
         rc = table_text(t, &row[col++], strbuf_str(&labels), labels.len, e);
     for (int i = 0; i < c->n && !rc; i++) {
-        if (!has_values(c, i) || !(v->all || census_scores[i].shown))
+        if (!has_values(c, i) || !(v->all || (census_scores[i].shown && census_scores[i].shown <= v->room)))
             continue;
         const value_group *g = find(&c->of[i], &census_scores[i], h);
         if (g) {
             row[col] = cell_real(g->st.mean);
             if (v->all) {
-                row[col + 1] = cell_int(g->st.n);
-                row[col + 2] = cell_real(g->st.sd);
-                row[col + 3] = cell_real(g->st.low);
-                row[col + 4] = cell_real(g->st.high);
+                cell five[5];
+                stats_cells(five, 0, &g->st);
+                row[col + 1] = five[0];
+                for (int k = 2; k < 5; k++)
+                    row[col + k] = five[k];
             }
         }
         col += v->all ? 5 : 1;

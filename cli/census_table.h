@@ -12,6 +12,7 @@ typedef struct census_view {
     uint64_t seed;             /* of the intervals */
     bool by_domain;            /* rows for each domain of the texts */
     bool labelled;             /* only heads that have a label */
+    int room;                  /* 1: a narrow terminal, the most telling scores alone; 2 */
     bool all;                  /* every score and its interval; else the means that are shown */
 } census_view;
 

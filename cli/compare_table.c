@@ -294,8 +294,8 @@ static int put_metric(table *t, const compare_report *r, const paired *p, int64_
     row[4] = cell_real(size / (double)n);
     row[6] = cell_int(st.n);
     row[7] = cell_real(st.mean);
-    row[8] = cell_real(st.low);
-    row[9] = cell_real(st.high);
+    row[8] = st.n > 1 ? cell_real(st.low) : cell_index(NO_INDEX);
+    row[9] = st.n > 1 ? cell_real(st.high) : cell_index(NO_INDEX);
     rc = table_text(t, &row[0], p->metric, strlen(p->metric), e);
     if (!rc)
         rc = table_text(t, &row[5], strbuf_str(&at), at.len, e);

@@ -72,7 +72,7 @@ int experiment_values(int64_t **units, double **values, int64_t *n, store *st, i
  * table, for its readers to know how the numbers were taken. */
 int experiment_conditions(strbuf *out, store *st, int64_t run, err *e);
 
-/* n, mean, sd, low, high as five cells of a row from column col on. */
+/* n, mean, sd, low, high as five cells of a row from column col on; of one value the last three are empty. */
 void stats_cells(cell *row, int col, const stats *st);
 
 #endif

@@ -186,7 +186,6 @@ void stats_cells(cell *row, int col, const stats *st)
 {
     row[col] = cell_int(st->n);
     row[col + 1] = cell_real(st->mean);
-    row[col + 2] = cell_real(st->sd);
-    row[col + 3] = cell_real(st->low);
-    row[col + 4] = cell_real(st->high);
+    for (int i = 2; i < 5; i++) /* one value has no spread, and nothing to draw samples from */
+        row[col + i] = st->n > 1 ? cell_real(i == 2 ? st->sd : i == 3 ? st->low : st->high) : cell_index(NO_INDEX);
 }

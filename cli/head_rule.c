@@ -1,4 +1,5 @@
 #include "cli/head_rule.h"
+#include "cli/run_units.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -155,9 +156,13 @@ static int load(scored **out, int *n, const rule *r, const model *m, store *st, 
         return rc;
     const cell bind[] = {cell_int(run), cell_text(r->metric), cell_index(position)};
     table *t = NULL;
-    rc = store_query(st, &t, "SELECT head_name, avg(value) FROM head_value WHERE run = ?1 AND metric = ?2 AND position IS ?3"
-                     " AND prompt NOT IN (SELECT prompt FROM value_list WHERE run = ?1 AND metric = 'success' AND value = 0)"
-                     " GROUP BY kind, layer, head ORDER BY kind, layer, head", bind, 3, e);
+    strbuf sql = {0};
+    strbuf_puts(&sql, "SELECT head_name, avg(value) FROM head_value WHERE run = ?1 AND metric = ?2 AND position IS ?3");
+    rc = run_units(&sql, NULL, st, run, r->metric, NULL, e);
+    strbuf_puts(&sql, " GROUP BY kind, layer, head ORDER BY kind, layer, head");
+    if (!rc)
+        rc = sql.failed ? err_nomem(e, "rule") : store_query(st, &t, strbuf_str(&sql), bind, 3, e);
+    strbuf_free(&sql);
     if (rc)
         return rc;
     scored *s = mem_array((size_t)t->n_row + 1, sizeof *s, e);

@@ -135,8 +135,12 @@ int help_metric(FILE *f, const metric *m, err *e)
     put_field(&b, "source", m->source, width);
     put_field(&b, "missing mass", m->missing_mass, width);
     put_field(&b, "cost", m->cost, width);
-    put_field(&b, "scope", m->scope == METRIC_HEAD ? "each layer and head" : "the model's predictions",
-              width);
+    static const char *const scopes[] = {"each layer and head", "the model's predictions", "each layer",
+                                         "weights alone: `weights` measures it"};
+    put_field(&b, "scope", scopes[m->scope], width);
+    if (m->axis != AXIS_QUERY)
+        put_field(&b, "position", metric_axis_names[m->axis], width);
+    put_field(&b, "held against", m->validated, width);
     put_params(&b, m->params, width);
     return finish(f, &b, e);
 }

@@ -63,6 +63,10 @@ static int take_path(char **out, const json *v, const char *key, const char *fil
     return *out ? 0 : ERR_RESOURCE;
 }
 
+/* What `needle`, `induction`, `mqar` and `copy` write beside the ids: answers, not part of a prompt. */
+static const char *const of_experiments[] = {"targets", "routes", "needle", "answer_ids", "answer", "needle_text", "length",
+                                             "depth", NULL};
+
 static int take_member(prompt_request *q, const char *key, const json *v, const char *file, err *e)
 {
     struct { const char *text, *ids; given_tokens *to; } words[] = {
@@ -83,6 +87,9 @@ static int take_member(prompt_request *q, const char *key, const json *v, const 
         return take_text(&q->label, NULL, v, key, e);
     if (strcmp(key, "domain") == 0)
         return take_text(&q->domain, NULL, v, key, e);
+    for (int i = 0; of_experiments[i]; i++)
+        if (strcmp(key, of_experiments[i]) == 0)
+            return 0;
     err_set(e, ERR_INPUT, "key \"%.60s\" is not known", key);
     return err_hint(e, "a line has text or ids, and optionally label, domain, source, source_ids, target, target_ids, image, "
                        "pixels, audio, features");

@@ -174,6 +174,15 @@ static int put_position(strbuf *b, store *st, int64_t run, const metric *m, cons
     return 0;
 }
 
+/* "L3"; a value that belongs to no layer is the model's. */
+static void put_layer(strbuf *b, const cell *layer)
+{
+    if (layer->kind == CELL_INT)
+        strbuf_printf(b, "L%" PRId64, layer->u.i);
+    else
+        strbuf_puts(b, "model");
+}
+
 /* Values of layers, or of pairs of heads, with their places: "L3 12.31", "L0H1-L0H4 0.63", "L2 0:\"<s>\" 14.9", "L2#0 9.1". */
 static int strongest_places(strbuf *out, store *st, int64_t run, const metric *m, const char *kind, int n, bool lowest,
                             const space *sp, err *e)
@@ -194,7 +203,7 @@ static int strongest_places(strbuf *out, store *st, int64_t run, const metric *m
         if (*head)
             strbuf_puts(&entry, head);
         else
-            strbuf_printf(&entry, "L%.0f", cell_number(table_cell(t, i, 0)));
+            put_layer(&entry, table_cell(t, i, 0));
         rc = put_position(&entry, st, run, m, kind, table_cell(t, i, 2), cell_string(table_cell(t, i, 4)),
                           lowest ? sp->low_text : sp->text, e);
         strbuf_putc(&entry, ' ');
@@ -425,7 +434,7 @@ int run_summary(session *s, const command_args *a, store *st, int64_t run, const
     if (!rc && t->n_row)
         rc = print_table(s, a, t, "attnscope.run_summary/1", e);
     if (!rc && r.none.len)
-        say(s, "this prompt gives no value of %s", strbuf_str(&r.none));
+        say(s, "this prompt gives no value of %s; `help METRIC` says what each needs", strbuf_str(&r.none));
     strbuf_free(&r.more);
     strbuf_free(&r.none);
     table_free(t);

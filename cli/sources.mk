@@ -104,6 +104,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/report.c \
 	cli/run_sink.c \
 	cli/run_summary.c \
+	cli/run_units.c \
 	cli/sampler.c \
 	cli/script.c \
 	cli/second_model.c \
@@ -130,7 +131,7 @@ libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/end_tokens.h cli/ne
 	cli/task_run.h cli/command_util.h cli/complete.h cli/dispatch.h cli/divergence_table.h cli/export_npz.h \
 	cli/builtin_prompts.h cli/census_set.h cli/census_table.h cli/experiment.h cli/figure_data.h cli/figure_parts.h cli/figure_series.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
 	cli/line_context.h cli/metric_select.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
-	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/run_sink.h cli/run_summary.h cli/sampler.h cli/session.h cli/tokenize_cases.h \
+	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/run_sink.h cli/run_summary.h cli/run_units.h cli/sampler.h cli/session.h cli/tokenize_cases.h \
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \
 	cli/text_width.h cli/token_ids.h
 libattnscope_a_SOURCES += cli/compare_table.h cli/patch_pairs.h cli/patch_table.h cli/second_model.h

@@ -120,8 +120,10 @@ static int same_run(store *s, int64_t run_id, const store_model *m, const store_
         int code = store_one_int(s, &same, &found, rows[i].sql, bind, 2, "finding a run", e);
         if (code)
             return code;
-        if (!found)
-            return err_set(e, ERR_USAGE, "no run %lld in %s", (long long)run_id, s->path);
+        if (!found) {
+            err_set(e, ERR_USAGE, "no run %lld in %s", (long long)run_id, s->path);
+            return err_hint(e, "`runs` lists those that there are");
+        }
         if (same)
             continue;
         err_set(e, ERR_USAGE, "run %lld cannot be resumed: not the same %s", (long long)run_id, rows[i].what);

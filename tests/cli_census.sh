@@ -60,6 +60,15 @@ printf '{"text":"The old cat went down to the castle and sat there until the eve
 run census "$model" --store "$tmp/own.db" --prompts "$tmp/own.jsonl" --length 12 --trials 0 --random 0 --resume 1
 refuses 2 "not the same settings" "prompts that have changed do not resume it"
 
+# --- rankings and rules take the prompts that the census takes for a metric, not all of a run ---
+want=$("$attnscope" sql --store "$tmp/c.db" --csv "SELECT head_name, count(*) FROM head_value WHERE metric = 'induction' AND prompt IN (SELECT prompt FROM fact_list WHERE name = 'set' AND text = 'random') GROUP BY head_name ORDER BY avg(value) DESC LIMIT 1" | tail -n 1)
+run top induction --store "$tmp/c.db" --csv --n 1
+check "top of a census: the random prompts for induction" test "$(tail -n 1 "$tmp/out" | cut -d, -f 2,4)" = "$want"
+run top prev_token --set needle --store "$tmp/c.db"
+refuses 1 "was not measured on the prompts of set needle" "a set in which the metric was not measured"
+run top induction --set text --store "$tmp/c.db" --csv --n 1
+check "or the set that is asked for" test "$(tail -n 1 "$tmp/out" | cut -d, -f 4)" = 61
+
 # --- by domain ---
 run census "$model" --by domain --trials 0 --random 0 --csv
 exits 0 "census by domain"

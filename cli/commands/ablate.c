@@ -287,7 +287,8 @@ static int compare(const ablation *b, const effect_view *v, const measure *what,
                       "(%+.3g to %+.3g); %" PRId64 " of %" PRId64 " random sets do at least as much harm (p = %.2g): %s\n",
                       what->name, own.mean, other.mean, gap.mean, gap.low, gap.high, worse, b->n_random, p,
                       harm && p <= .05 ? "these heads matter more than others"
-                                                    : "not shown to matter more than random heads");
+                      : b->n_random < 19 ? "too few sets to show anything, --random 19 or more could"
+                                         : "not shown to matter more than random heads");
     }
     for (int i = 0; i < 3; i++)
         series_free(&s[i]);

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "analysis/analyse.h"
 #include "analysis/haystack.h"
 #include "analysis/retrieval.h"
@@ -13,6 +14,7 @@
 #include "cli/json_line.h"
 #include "cli/metric_select.h"
 #include "cli/output.h"
+#include "cli/terminal.h"
 
 enum { TRIAL_STEPS = 24, HAYSTACK_BYTES = 1 << 16, N_LENGTH = 3 };
 
@@ -355,6 +357,14 @@ static int put_rules(const census *c, const census_view *v, store *st, err *e)
     return rc;
 }
 
+/* A table of every shown score would come out as a block of lines a head. */
+static bool narrow(session *s)
+{
+    enum { WIDE = 120 };
+    int columns = terminal_output(s) ? terminal_size(STDOUT_FILENO).columns : 0;
+    return columns > 0 && columns < WIDE;
+}
+
 static int report(const census *c, err *e)
 {
     const params *p = c->a->p;
@@ -367,7 +377,7 @@ static int report(const census *c, err *e)
     const census_view v = {
         .st = st, .run = c->run, .threshold = params_real(p, "sink-threshold"), .seed = (uint64_t)params_int(p, "seed"),
         .by_domain = by && strcmp(by, "domain") == 0, .labelled = params_bool(p, "labelled"),
-        .all = params_bool(p, "all") || format != FORMAT_TABLE,
+        .all = params_bool(p, "all") || format != FORMAT_TABLE, .room = narrow(c->s) ? 1 : 2,
     };
     if (!rc)
         rc = census_table(&t, &v, e);

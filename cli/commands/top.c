@@ -8,19 +8,26 @@
 #include "cli/counted_heads.h"
 #include "cli/experiment.h"
 #include "cli/output.h"
+#include "cli/run_units.h"
 
-/* Several prompts of a run are averaged; with one, avg is the value itself. */
-#define HEADS_SQL(order) \
-    "SELECT row_number() OVER (ORDER BY avg(value) " order ", kind, layer, head, position) AS rank," \
-    " head_name AS head, position, avg(value) AS value FROM head_value" \
-    " WHERE run = ?1 AND metric = ?2 AND (?3 IS NULL OR position = ?3)" \
-    " GROUP BY kind, layer, head, position ORDER BY rank LIMIT ?4"
+/* Several prompts of a run are averaged; with one, avg is the value itself.  The first %s is the order, the second says
+ * which units count (run_units). */
+static const char heads_sql[] =
+    "SELECT row_number() OVER (ORDER BY avg(value) %s, kind, layer, head, position) AS rank,"
+    " head_name AS head, position, avg(value) AS value FROM head_value"
+    " WHERE run = ?1 AND metric = ?2 AND (?3 IS NULL OR position = ?3)%s"
+    " GROUP BY kind, layer, head, position ORDER BY rank LIMIT ?4";
+static const char layers_sql[] =
+    "SELECT row_number() OVER (ORDER BY avg(value) %s, kind, layer, position) AS rank, kind,"
+    " layer, position, avg(value) AS value FROM value_list"
+    " WHERE run = ?1 AND metric = ?2 AND (?3 IS NULL OR position = ?3)%s"
+    " GROUP BY kind, layer, position ORDER BY rank LIMIT ?4";
 /* Values that belong to positions alone: with the token there. */
-#define POSITIONS_SQL(order) \
-    "SELECT row_number() OVER (ORDER BY v.value " order ", v.prompt, v.position) AS rank, v.prompt," \
-    " v.position, t.id AS token_id, t.text AS token, v.value FROM value_list v LEFT JOIN prompt_token t" \
-    " ON t.run = v.run AND t.prompt = v.prompt AND t.sequence = v.kind AND t.position = v.position" \
-    " WHERE v.run = ?1 AND v.metric = ?2 AND (?3 IS NULL OR v.position = ?3) ORDER BY rank LIMIT ?4"
+static const char positions_sql[] =
+    "SELECT row_number() OVER (ORDER BY v.value %s, v.prompt, v.position) AS rank, v.prompt,"
+    " v.position, t.id AS token_id, t.text AS token, v.value FROM value_list v LEFT JOIN prompt_token t"
+    " ON t.run = v.run AND t.prompt = v.prompt AND t.sequence = v.kind AND t.position = v.position"
+    " WHERE v.run = ?1 AND v.metric = ?2 AND (?3 IS NULL OR v.position = ?3)%s ORDER BY rank LIMIT ?4";
 
 /* What is ranked: a metric, or a value that an experiment stored under a name of its own. */
 typedef struct subject {
@@ -93,12 +100,16 @@ static int name_heads(table **t, store *st, int64_t run, err *e)
 }
 
 /* The values of one row over the prompts, as n, mean, sd and interval. */
-static int row_stats(stats *out, store *st, int64_t run, const char *name, const cell *head, const cell *position, err *e)
+static int row_stats(stats *out, store *st, int64_t run, const char *name, const char *units, const cell *head,
+                     const cell *position, err *e)
 {
     const cell bind[] = {cell_int(run), cell_text(name), *head, *position};
     table *t = NULL;
-    int rc = store_query(st, &t, "SELECT value FROM head_value WHERE run = ?1 AND metric = ?2 AND head_name = ?3"
-                         " AND position IS ?4 ORDER BY prompt", bind, 4, e);
+    strbuf sql = {0};
+    strbuf_printf(&sql, "SELECT value FROM head_value WHERE run = ?1 AND metric = ?2 AND head_name = ?3 AND position IS ?4%s"
+                  " ORDER BY prompt", units);
+    int rc = sql.failed ? err_nomem(e, "ranking") : store_query(st, &t, strbuf_str(&sql), bind, 4, e);
+    strbuf_free(&sql);
     double *x = rc ? NULL : mem_array((size_t)t->n_row + 1, sizeof *x, e);
     for (int64_t i = 0; x && i < t->n_row; i++)
         x[i] = cell_number(table_cell(t, i, 0));
@@ -110,7 +121,7 @@ static int row_stats(stats *out, store *st, int64_t run, const char *name, const
 }
 
 /* Over several prompts: the same rows with n, mean, standard deviation and interval in place of the value. */
-static int add_stats(table **t, store *st, int64_t run, const char *name, err *e)
+static int add_stats(table **t, store *st, int64_t run, const char *name, const char *units, err *e)
 {
     static const char *const columns[] = {"rank", "head", "position", "n", "mean", "sd", "low", "high"};
     table *in = *t, *out = NULL;
@@ -119,7 +130,7 @@ static int add_stats(table **t, store *st, int64_t run, const char *name, err *e
         const cell *head = table_cell(in, i, 1);
         cell *row = table_row(out, e);
         stats s;
-        rc = row ? row_stats(&s, st, run, name, head, table_cell(in, i, 2), e) : ERR_RESOURCE;
+        rc = row ? row_stats(&s, st, run, name, units, head, table_cell(in, i, 2), e) : ERR_RESOURCE;
         if (rc)
             break;
         row[0] = *table_cell(in, i, 0);
@@ -145,13 +156,6 @@ static int several_prompts(bool *yes, store *st, int64_t run, const char *name, 
     table_free(t);
     return rc;
 }
-
-/* Values of layers. */
-#define LAYERS_SQL(order) \
-    "SELECT row_number() OVER (ORDER BY avg(value) " order ", kind, layer, position) AS rank, kind," \
-    " layer, position, avg(value) AS value FROM value_list" \
-    " WHERE run = ?1 AND metric = ?2 AND (?3 IS NULL OR position = ?3)" \
-    " GROUP BY kind, layer, position ORDER BY rank LIMIT ?4"
 
 /* A column that says the same in each row says nothing. */
 static int drop_column(table **t, int drop, err *e)
@@ -222,7 +226,7 @@ static int nothing(store *st, int64_t run, const subject *m, bool position, err 
     return rc;
 }
 
-static int heading(session *s, store *st, int64_t run, const subject *m, err *e)
+static int heading(session *s, store *st, int64_t run, const subject *m, const char *units, err *e)
 {
     const cell bind[] = {cell_int(run)};
     table *t = NULL;
@@ -234,8 +238,9 @@ static int heading(session *s, store *st, int64_t run, const subject *m, err *e)
         strbuf name = {0};
         const char *title = cell_string(table_cell(t, 0, 0));
         strbuf_put_visible(&name, title, strlen(title));
-        say(s, "run %" PRId64 ", %s, %.0f tokens; %s: %s%s%s", run, strbuf_str(&name),
-            cell_number(table_cell(t, 0, 1)), m->name, m->summary, *m->unit ? ", in " : "", m->unit);
+        say(s, "run %" PRId64 ", %s, %.0f tokens%s%s; %s: %s%s%s", run, strbuf_str(&name),
+            cell_number(table_cell(t, 0, 1)), *units ? ", " : "", units, m->name, m->summary, *m->unit ? ", in " : "",
+            m->unit);
         strbuf_free(&name);
     }
     table_free(t);
@@ -267,14 +272,22 @@ static int run(session *s, const command_args *a, err *e)
         position ? cell_int(params_int(a->p, "position")) : cell_index(NO_INDEX),
         cell_int(n > 0 ? n : INT64_MAX),
     };
-    const char *sql = heads ? (lowest ? HEADS_SQL("ASC") : HEADS_SQL("DESC"))
-                : m->layers ? (lowest ? LAYERS_SQL("ASC") : LAYERS_SQL("DESC"))
-                            : (lowest ? POSITIONS_SQL("ASC") : POSITIONS_SQL("DESC"));
-    rc = store_query(st, &t, sql, bind, 4, e);
+    strbuf units = {0}, what = {0}, sql = {0};
+    if (heads || m->layers)
+        rc = run_units(&units, &what, st, id, m->name, params_str(a->p, "set"), e);
+    strbuf_printf(&sql, heads ? heads_sql : m->layers ? layers_sql : positions_sql, lowest ? "ASC" : "DESC",
+                  strbuf_str(&units));
+    if (!rc)
+        rc = sql.failed ? err_nomem(e, "ranking") : store_query(st, &t, strbuf_str(&sql), bind, 4, e);
+    if (!rc && t->n_row == 0 && params_given(a->p, "set")) {
+        err_set(e, ERR_FAILED, "%s was not measured on the prompts of set %s of run %" PRId64, m->name,
+                params_str(a->p, "set"), id);
+        rc = err_hint(e, "leave --set away for those on which it was");
+    }
     if (!rc && t->n_row == 0)
         rc = nothing(st, id, m, position, e);
     if (!rc && heads && several)
-        rc = add_stats(&t, st, id, m->name, e);
+        rc = add_stats(&t, st, id, m->name, strbuf_str(&units), e);
     if (!rc && heads && command_format(s, a) == FORMAT_TABLE && all_null(t, 2))
         rc = drop_column(&t, 2, e);
     if (!rc && heads && m->pairs)
@@ -282,13 +295,17 @@ static int run(session *s, const command_args *a, err *e)
     if (!rc)
         rc = table_set_unit(t, table_column(t, heads && several ? "mean" : "value"), *m->unit ? m->unit : NULL, e);
     if (!rc)
-        rc = heading(s, st, id, m, e);
+        rc = heading(s, st, id, m, strbuf_str(&what), e);
     if (!rc)
         rc = print_table(s, a, t, heads && several ? "attnscope.top_stats/1" : "attnscope.top/1", e);
+    strbuf_free(&units);
+    strbuf_free(&what);
+    strbuf_free(&sql);
     table_free(t);
     return rc;
 }
 
+static const char *const set_choices[] = {"text", "random", "needle", NULL};
 static const param own[] = {
     {.name = "run", .kind = PARAM_STR, .value = "RUN", .complete = "runs",
      .help = "which run; the last one when none is named"},
@@ -296,6 +313,8 @@ static const param own[] = {
      .help = "how many; 0: all"},
     {.name = "lowest", .kind = PARAM_BOOL,
      .help = "the weakest first"},
+    {.name = "set", .kind = PARAM_ENUM, .value = "SET", .choices = set_choices,
+     .help = "of a census: the prompts that are averaged; without it those that the census takes for the metric"},
     {.name = "position", .kind = PARAM_INT, .value = "P", .max = 1e15,
      .help = "only values of this token position (a key for sink)"},
     {.name = NULL},
@@ -312,6 +331,7 @@ const command command_top = {
     .summary = "rank the heads of a run by a metric",
     .help = "Heads with the highest (or --lowest) values, of the last run unless --run names another. Over "
             "several prompts heads are ranked by their mean, and n, standard deviation and a bootstrap 95 % interval stand "
-            "beside it. Values that an experiment stored have their own names (retrieval, success, ...). A metric of tokens (nll) ranks positions instead.",
+            "beside it. Values that an experiment stored have their own names (retrieval, success, ...); trials that did not "
+            "succeed do not count for heads. A metric of tokens (nll) ranks positions instead.",
     .examples = examples, .params = own, .min_args = 1, .max_args = 1, .complete = complete, .run = run,
 };
