@@ -154,6 +154,7 @@ shell_tests = \
 	tests/cli_tokenize.sh \
 	tests/cli_verify.sh \
 	tests/cli_weights.sh \
+	tests/docs.sh \
 	tests/layers.sh
 
 dist_check_SCRIPTS += $(shell_tests)
