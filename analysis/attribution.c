@@ -149,3 +149,29 @@ const char *attribution_unfit(const model *m, attn_kind kind)
             return "its blocks norm the stream itself (post-norm), so that it is no sum";
     return NULL;
 }
+
+const char *attribution_unfit_cross(const model *m, attn_kind kind)
+{
+    const stack *s = model_stack(m, kind);
+    for (int l = 0; s && l < s->n_layer; l++)
+        if (s->layers[l].has_cross)
+            return attribution_unfit(m, kind);
+    return "it has no cross attention";
+}
+
+bool attribution_has_positions(const embedding *b, int64_t width)
+{
+    return b->positions.data && b->positions.n_in == width && b->norm.kind == NORM_NONE && b->pad_id < 0 &&
+           (!b->project.data || b->project_first);
+}
+
+const char *attribution_unfit_position(const model *m, attn_kind kind)
+{
+    const char *why = attribution_unfit(m, kind);
+    if (why)
+        return why;
+    const stack *s = model_stack(m, kind);
+    if (!s->embed.positions.data)
+        return "it has no learned positions";
+    return attribution_has_positions(&s->embed, s->width) ? NULL : "its positions cannot be told from its tokens";
+}

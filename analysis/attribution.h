@@ -31,6 +31,11 @@ int attribution_hidden(metric_ctx *c, int layer, const float *x, int64_t n, int6
 int attribution_end(metric_ctx *c, attribution_part part, const result_sink *out, err *e);
 /* Why a model's stream is no sum: see metric.unfit. */
 const char *attribution_unfit(const model *m, attn_kind kind);
+/* The same, and why it has no such part: cross attention; learned positions that are added to the token as they are. */
+const char *attribution_unfit_cross(const model *m, attn_kind kind);
+const char *attribution_unfit_position(const model *m, attn_kind kind);
+/* Is what the positions add to the stream of this width their learned rows as they are? */
+bool attribution_has_positions(const embedding *b, int64_t width);
 
 /* A token from an option: a number is an id, anything else a text that the tokenizer makes one token of.  -1: not given. */
 int read_token_option(int32_t *out, const metric_ctx *c, const char *option, err *e);

@@ -14,14 +14,14 @@ double dot_rows(const double *u, const float *x, int64_t n)
     return sum;
 }
 
-/* The token of the highest logit, by the model's own unembedding. */
+/* The token of the highest logit, by the model's own unembedding; one whose logit is NaN where there is one. */
 static int choose_token(const metric_ctx *c, attribution_state *s, err *e)
 {
     float *logits = mem_array((size_t)c->model->vocab, sizeof *logits, e);
     int rc = logits ? runtime_unembed(c->run, s->last, 1, logits, e) : ERR_RESOURCE;
     s->token = 0;
     for (int64_t v = 1; v < c->model->vocab && !rc; v++)
-        if (logits[v] > logits[s->token])
+        if (logits[v] > logits[s->token] || isnan(logits[v]))
             s->token = (int32_t)v;
     free(logits);
     return rc;
@@ -225,8 +225,7 @@ static int position_part(double *value, bool *there, const metric_ctx *c, const 
 {
     const embedding *b = &c->model->main->embed;
     *value = 0;
-    *there = b->positions.data && b->positions.n_in == s->width && b->norm.kind == NORM_NONE && b->pad_id < 0 &&
-             (!b->project.data || b->project_first) && !(c->ids && c->placeholder >= 0);
+    *there = attribution_has_positions(b, s->width) && !(c->ids && c->placeholder >= 0);
     if (!*there)
         return 0;
     float *row = mem_array((size_t)s->width, sizeof *row, e);
@@ -263,6 +262,10 @@ int attribution_end(metric_ctx *c, attribution_part part, const result_sink *out
     double *u = mem_array((size_t)s->width + 1, sizeof *u, e), constant;
     bool layers = part != ATTRIBUTION_EMBEDDING && part != ATTRIBUTION_POSITION && part != ATTRIBUTION_LOGIT;
     int rc = u && s->first && s->last ? attribution_direction(u, &constant, c, s, e) : ERR_RESOURCE;
+    /* A part may be finite though the logit is not: biases that are not there. */
+    double logit = rc ? 0 : constant + dot_rows(u, s->last, s->width);
+    if (!rc && !isfinite(logit))
+        rc = metric_emit(c, out, NO_INDEX, NO_INDEX, s->position, logit, e);
     for (int l = 0; l < s->n_layer && layers && !rc; l++)
         rc = emit_layer(c, s, part, l, u, out, e);
     if (!rc)

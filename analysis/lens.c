@@ -158,7 +158,7 @@ static double divergence(const float *p, const float *q, int64_t n)
         double lp = (double)p[i] - all_p;
         sum += exp(lp) * (lp - ((double)q[i] - all_q));
     }
-    return sum > 0 ? sum : 0;
+    return sum < 0 ? 0 : sum; /* keeps NaN */
 }
 
 static int emit_row(void *ud, int layer, int64_t position, const float *z, const float *final, err *e)
@@ -181,6 +181,8 @@ static int emit_row(void *ud, int layer, int64_t position, const float *z, const
         for (int64_t i = 0; i < vocab; i++)
             above += z[i] > z[target];
         value = (double)above;
+        for (int64_t i = 0; i < vocab; i++)
+            value = z[i] < INFINITY ? value : NAN; /* NaN has no rank, and nothing has one beside it */
         break;
     case LENS_ENTROPY:
         value = entropy_of(z, vocab);

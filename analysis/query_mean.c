@@ -1,5 +1,7 @@
 #include "analysis/query_mean.h"
 
+#include <math.h>
+
 size_t query_mean_size(const metric_ctx *c)
 {
     (void)c;
@@ -22,6 +24,23 @@ int query_mean_finish(const void *state, const metric_ctx *c, int layer, int hea
     if (s->n == 0)
         return 0;
     return metric_emit(c, out, layer, head, NO_INDEX, s->sum / (double)s->n, e);
+}
+
+static bool rounds_to(double value, double bound)
+{
+    return fabs(value - bound) <= 1e-6 * fmax(1, fabs(bound));
+}
+
+int query_mean_finish_within(const void *state, const metric_ctx *c, int layer, int head, double low, double high,
+                             const result_sink *out, err *e)
+{
+    const query_mean *s = state;
+    if (s->n == 0)
+        return 0;
+    double mean = s->sum / (double)s->n;
+    if ((mean < low && rounds_to(mean, low)) || (mean > high && rounds_to(mean, high)))
+        mean = mean < low ? low : high;
+    return metric_emit(c, out, layer, head, NO_INDEX, mean, e);
 }
 
 void query_mean_add(query_mean *s, const attn_rows *r, const float *values)

@@ -45,10 +45,12 @@ static int above_all(const double *alpha, const double *beta, int64_t m, double 
     return pivot < 0;
 }
 
-static double tridiagonal_top(const double *alpha, const double *beta, int64_t m)
+double spectral_top_tridiagonal(const double *alpha, const double *beta, int64_t m)
 {
     double low = 0, high = 0;
     for (int64_t i = 0; i < m; i++) {
+        if (isnan(alpha[i]) || (i + 1 < m && isnan(beta[i])))
+            return NAN;
         double reach = alpha[i] + (i > 0 ? beta[i - 1] : 0) + (i + 1 < m ? beta[i] : 0);
         low = alpha[i] > low ? alpha[i] : low;
         high = reach > high ? reach : high;
@@ -111,7 +113,7 @@ static double iterate(const lanczos *z, spectral_apply a, spectral_apply k, void
             return length;
         if ((j + 1) % EVERY && j + 1 < steps && length > 0)
             continue;
-        top = tridiagonal_top(z->alpha, z->beta, j + 1);
+        top = spectral_top_tridiagonal(z->alpha, z->beta, j + 1);
         if (length <= 1e-14 * top || top - before <= 1e-13 * top)
             break;
         before = top;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/stats.h"
 #include "cli/command_util.h"
+#include "cli/run_units.h"
 
 typedef int load_fn(series_source *ss, err *e);
 static const struct { const char *recipe; load_fn *load; } loaders[] = {
@@ -171,7 +172,7 @@ int series_metric(const metric **m, series_source *ss, bool layers, err *e)
     const cell bind[] = {cell_int(ss->run[0])};
     table *t = NULL;
     strbuf have = {0};
-    int rc = name ? require_metric(m, name, e) : 0;
+    int rc = name ? run_metric(m, &ss->src->mem, ss->st, ss->run[0], name, e) : 0;
     if (name && !rc && (*m)->scope != METRIC_HEAD && !(layers && (*m)->scope == METRIC_LAYER)) {
         err_set(e, ERR_USAGE, "%s has no values per %s", name, layers ? "layer" : "head");
         rc = err_hint(e, "`top %s` ranks its values", name);
@@ -187,7 +188,7 @@ int series_metric(const metric **m, series_source *ss, bool layers, err *e)
     for (int64_t i = 0; i < t->n_row; i++)
         strbuf_printf(&have, "%s%s", i ? ", " : "", cell_string(table_cell(t, i, 0)));
     if (t->n_row == 1) {
-        rc = require_metric(m, cell_string(table_cell(t, 0, 0)), e);
+        rc = run_metric(m, &ss->src->mem, ss->st, ss->run[0], cell_string(table_cell(t, 0, 0)), e);
     } else if (t->n_row == 0) {
         rc = missing_any(ss, layers, e);
     } else {
@@ -231,11 +232,17 @@ int series_query(table **out, series_source *ss, int run, const char *name, cons
     const cell bind[] = {cell_int(ss->run[run]), cell_text(name), cell_text(series_kind_name(ss, run)),
                          cell_index(ss->one_prompt ? params_int(ss->a->p, "prompt") : NO_INDEX),
                          more ? more[0] : none, more ? more[1] : none};
-    strbuf sql = {0};
+    strbuf sql = {0}, units = {0}, what = {0};
+    int rc = ss->one_prompt ? 0 : run_units(&units, &what, ss->st, ss->run[run], name, NULL, e);
+    if (!rc && what.len && !strstr(strbuf_str(&ss->note), strbuf_str(&what)))
+        strbuf_printf(&ss->note, "%s%s", ss->note.len ? "; " : "", strbuf_str(&what));
     /* every parameter that is bound must stand somewhere */
     strbuf_printf(&sql, "SELECT %s FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3"
-                  " AND (?4 IS NULL OR prompt = ?4) AND (?5 IS NULL OR 1) AND (?6 IS NULL OR 1) %s", select, tail);
-    int rc = sql.failed ? err_nomem(e, "query") : store_query(ss->st, out, strbuf_str(&sql), bind, 6, e);
+                  " AND (?4 IS NULL OR prompt = ?4) AND (?5 IS NULL OR 1) AND (?6 IS NULL OR 1)%s %s", select, strbuf_str(&units), tail);
+    if (!rc)
+        rc = sql.failed ? err_nomem(e, "query") : store_query(ss->st, out, strbuf_str(&sql), bind, 6, e);
+    strbuf_free(&units);
+    strbuf_free(&what);
     strbuf_free(&sql);
     if (rc || (*out)->n_row)
         return rc;

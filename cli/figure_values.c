@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cli/command_util.h"
 #include "cli/figure_parts.h"
+#include "cli/run_units.h"
 
 static int choose_metric(const metric **m, figure_source *src, const command_args *a, store *st,
                          const figure_facts *f, err *e)
@@ -14,7 +15,7 @@ static int choose_metric(const metric **m, figure_source *src, const command_arg
     const cell bind[] = {cell_int(src->run)};
     const char *name = params_str(a->p, "metric");
     table *t = NULL;
-    int rc = name ? require_metric(m, name, e) : 0;
+    int rc = name ? run_metric(m, &src->mem, st, src->run, name, e) : 0;
     if (!rc && name && (*m)->scope != METRIC_HEAD) {
         rc = err_set(e, ERR_USAGE, "%s has no values per head", name);
         err_hint(e, "`top %s` ranks its values", name);
@@ -33,7 +34,7 @@ static int choose_metric(const metric **m, figure_source *src, const command_arg
         there |= name && strcmp(stored, name) == 0;
     }
     if (!name && t->n_row == 1) {
-        rc = require_metric(m, cell_string(table_cell(t, 0, 0)), e);
+        rc = run_metric(m, &src->mem, st, src->run, cell_string(table_cell(t, 0, 0)), e);
     } else if (!name && t->n_row > 1) {
         rc = err_set(e, ERR_USAGE, "run %" PRId64 " holds several metrics: which?", src->run);
         err_hint(e, "add --metric, one of %s", strbuf_str(&have));

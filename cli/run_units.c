@@ -2,13 +2,14 @@
 
 #include <inttypes.h>
 #include <string.h>
+#include "analysis/metric.h"
 #include "cli/census_set.h"
 #include "cli/command_util.h"
 
-static const char *own_set(const char *metric)
+static const char *own_set(const char *name)
 {
     for (int i = 0; census_scores[i].name; i++)
-        if (strcmp(census_scores[i].metric, metric) == 0)
+        if (strcmp(census_scores[i].metric, name) == 0)
             return census_part_names[census_scores[i].part];
     return census_part_names[PART_TEXT];
 }
@@ -36,11 +37,11 @@ static int failed_trials(int64_t *n, store *st, int64_t run, err *e)
     return rc;
 }
 
-int run_units(strbuf *condition, strbuf *what, store *st, int64_t run, const char *metric, const char *set, err *e)
+int run_units(strbuf *condition, strbuf *what, store *st, int64_t run, const char *name, const char *set, err *e)
 {
     int64_t any, of_set = 0, failed = 0;
     int rc = count_set(&any, st, run, NULL, e);
-    const char *use = set ? set : own_set(metric);
+    const char *use = set ? set : own_set(name);
     if (!rc && any)
         rc = count_set(&of_set, st, run, use, e);
     if (!rc)
@@ -61,7 +62,30 @@ int run_units(strbuf *condition, strbuf *what, store *st, int64_t run, const cha
         strbuf_puts(condition, " AND prompt NOT IN (SELECT prompt FROM value_list WHERE run = ?1 AND metric = 'success'"
                                " AND value = 0)");
         if (what && !of_set)
-            strbuf_printf(what, "without %" PRId64 " trials that failed", failed);
+            strbuf_printf(what, "without %" PRId64 " trial%s that failed", failed, failed == 1 ? "" : "s");
     }
     return condition->failed ? err_nomem(e, "units") : 0;
+}
+
+int run_metric(const metric **out, arena *mem, store *st, int64_t run, const char *name, err *e)
+{
+    const cell bind[] = {cell_int(run), cell_text(name)};
+    table *t = NULL;
+    *out = metric_find(name);
+    if (*out)
+        return 0;
+    int rc = store_query(st, &t, "SELECT 1 FROM head_value WHERE run = ?1 AND metric = ?2 LIMIT 1", bind, 2, e);
+    bool known = !rc && t->n_row > 0;
+    table_free(t);
+    if (rc || !known)
+        return rc ? rc : require_metric(out, name, e);
+    metric *made = arena_alloc(mem, 1, sizeof *made, e);
+    char *copy = made ? arena_strndup(mem, name, strlen(name), e) : NULL;
+    if (!copy)
+        return ERR_RESOURCE;
+    const metric stored = {.name = copy, .summary = copy, .definition = "", .unit = "", .range = "", .source = "",
+                           .missing_mass = "", .cost = "", .scope = METRIC_HEAD, .kinds = KINDS_ALL};
+    memcpy(made, &stored, sizeof stored);
+    *out = made;
+    return 0;
 }

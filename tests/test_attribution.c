@@ -249,6 +249,26 @@ static void test_streams_that_are_no_sum(void **state)
     tiny_free(&t);
 }
 
+static void test_parts_that_a_model_has_not(void **state)
+{
+    (void)state;
+    tiny_model t;
+    const metric *cross = metric_find("attribution_cross"), *position = metric_find("attribution_position");
+    tiny_new(&t, TINY_DECODER);
+    assert_string_equal(cross->unfit(&t.m, ATTN_SELF), "it has no cross attention");
+    assert_false(metric_applies_somewhere(cross, &t.m));
+    assert_true(metric_applies(position, &t.m, ATTN_SELF));
+    t.stacks[0].embed.norm.kind = NORM_LAYER;
+    assert_string_equal(position->unfit(&t.m, ATTN_SELF), "its positions cannot be told from its tokens");
+    t.stacks[0].embed.positions.data = NULL;
+    assert_string_equal(position->unfit(&t.m, ATTN_SELF), "it has no learned positions");
+    assert_false(metric_applies_somewhere(position, &t.m));
+    tiny_free(&t);
+    tiny_new(&t, TINY_TRANSLATOR);
+    assert_true(metric_applies(cross, &t.m, ATTN_SELF));
+    tiny_free(&t);
+}
+
 static void test_refusals(void **state)
 {
     (void)state;
@@ -396,7 +416,7 @@ int main(void)
         cmocka_unit_test(test_parts_add_up_in_all_families),
         cmocka_unit_test(test_bundled_model),
         cmocka_unit_test(test_heads_by_their_vectors),
-        cmocka_unit_test(test_streams_that_are_no_sum),
+        cmocka_unit_test(test_streams_that_are_no_sum), cmocka_unit_test(test_parts_that_a_model_has_not),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_lens_is_the_softmax_of_each_stream),
         cmocka_unit_test(test_no_memory_leaves_nothing),

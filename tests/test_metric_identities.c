@@ -133,6 +133,40 @@ static void test_missing_mass(void **state)
     dense_free(&d);
 }
 
+/* Float32 weights and entropies overstep ranges by their rounding; what is emitted does not. */
+static void test_ends_of_ranges(void **state)
+{
+    (void)state;
+    for (int64_t n = 2; n <= 400; n++) {
+        int32_t *ids = calloc((size_t)n, sizeof *ids);
+        dense uniform = dense_new_rectangle(n, n), one = dense_new_rectangle(n, n);
+        for (int64_t i = 0; i < n * n; i++)
+            uniform.a[i] = 1 / (float)n;
+        for (int64_t i = 0; i < n; i++)
+            one.a[i * n + i] = 1;
+        double normalised = feed_one("entropy_normalised", NULL, ids, &uniform);
+        double spiky = feed_one("spikiness", NULL, ids, &uniform);
+        double keys = feed_one("effective_keys", NULL, ids, &uniform);
+        double squares = feed_one("effective_keys", "effective-order=2", ids, &uniform);
+        double column = feed_one("column_entropy", NULL, ids, &uniform);
+        near(normalised, 1, "entropy_normalised");
+        near(spiky, 0, "spikiness");
+        assert_true(fabs(keys / (double)n - 1) < 2e-6);
+        assert_true(normalised <= 1 && spiky >= 0 && column <= 1 && keys <= (double)n && squares <= (double)n);
+        assert_true(feed_one("effective_keys", NULL, ids, &one) >= 1);
+        assert_true(feed_one("effective_keys", "effective-order=2", ids, &one) >= 1);
+        assert_true(feed_one("column_entropy", NULL, ids, &one) >= 0);
+        /* What is further outside than rounding is not made to fit. */
+        for (int64_t i = 0; i < n * n; i++)
+            uniform.a[i] = n < 4 ? 1 / (float)n : 1.01f / (float)n;
+        if (n >= 4)
+            assert_true(feed_one("entropy_normalised", NULL, ids, &uniform) > 1 + 1e-5);
+        dense_free(&uniform);
+        dense_free(&one);
+        free(ids);
+    }
+}
+
 /* A segment of S tokens twice after a BOS, and heads that copy perfectly. */
 static void test_copying(void **state)
 {
@@ -305,6 +339,7 @@ int main(void)
         cmocka_unit_test(test_pure_sink_in_a_window),
         cmocka_unit_test(test_shifted),
         cmocka_unit_test(test_missing_mass),
+        cmocka_unit_test(test_ends_of_ranges),
         cmocka_unit_test(test_copying),
         cmocka_unit_test(test_period_is_exact),
         cmocka_unit_test(test_nll_of_uniform_and_certain_predictions),

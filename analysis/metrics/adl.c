@@ -40,7 +40,7 @@ static void panels(void *state, const metric_ctx *c, const attn_panels *p)
         for (int i = 0; i < p->n_query; i++) {
             double m = sum[i] / p->n_head;
             mean[k] += m;
-            length[i] += m > least ? m * m : 0;
+            length[i] += m <= least ? 0 : m * m; /* keeps NaN */
         }
     }
     for (int i = 0; i < p->n_query; i++) {
@@ -51,7 +51,7 @@ static void panels(void *state, const metric_ctx *c, const attn_panels *p)
         head_sums(sum, p, k);
         for (int i = 0; i < p->n_query; i++) {
             double m = sum[i] / p->n_head;
-            direction[k] += m > least && length[i] > 0 ? m / length[i] : 0;
+            direction[k] += m <= least || length[i] == 0 ? 0 : m / length[i];
         }
     }
 }
@@ -74,10 +74,10 @@ static int finish(const void *state, const metric_ctx *c, int layer, int n_head,
         return 0;
     for (int64_t k = 0; k < c->n_key; k++) {
         double m = mean[k] / *queries;
-        dot += m > least ? m * direction[k] : 0;
-        length += m > least ? m * m : 0;
+        dot += m <= least ? 0 : m * direction[k];
+        length += m <= least ? 0 : m * m;
     }
-    return metric_emit(c, out, layer, NO_INDEX, NO_INDEX, length > 0 ? dot / sqrt(length) / *queries : 0, e);
+    return metric_emit(c, out, layer, NO_INDEX, NO_INDEX, length == 0 ? 0 : dot / sqrt(length) / *queries, e);
 }
 
 const metric metric_adl = {
@@ -95,6 +95,7 @@ const metric metric_adl = {
     .cost = "all heads at a time and once more; memory [H, n] panels a thread",
     .scope = METRIC_LAYER,
     .kinds = KINDS_ALL,
+    .validated = "second implementation in double on maps of random models of every kind; one key for all",
     .params = adl_params,
     .panel_size = size,
     .panels = panels,

@@ -68,6 +68,11 @@ static void tile(void *state, const metric_ctx *c, const attn_tile *t)
     }
 }
 
+static int finish(const void *state, const metric_ctx *c, int layer, int head, const result_sink *out, err *e)
+{
+    return query_mean_finish_within(state, c, layer, head, 1, (double)c->n_key, out, e);
+}
+
 const metric metric_effective_keys = {
     .name = "effective_keys",
     .summary = "number of keys that a query spreads over, as if it weighed them alike",
@@ -96,5 +101,5 @@ const metric metric_effective_keys = {
     .rows = rows,
     .tile = tile,
     .merge = query_mean_merge,
-    .finish = query_mean_finish,
+    .finish = finish,
 };

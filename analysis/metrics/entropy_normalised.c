@@ -41,6 +41,11 @@ static void rows(void *state, const metric_ctx *c, const attn_rows *r)
     }
 }
 
+static int finish(const void *state, const metric_ctx *c, int layer, int head, const result_sink *out, err *e)
+{
+    return query_mean_finish_within(state, c, layer, head, 0, 1, out, e);
+}
+
 const metric metric_entropy_normalised = {
     .name = "entropy_normalised",
     .summary = "entropy of a query as a share of the largest that its keys allow",
@@ -66,5 +71,5 @@ const metric metric_entropy_normalised = {
     .state_size = query_mean_size,
     .rows = rows,
     .merge = query_mean_merge,
-    .finish = query_mean_finish,
+    .finish = finish,
 };

@@ -24,7 +24,7 @@ static double relative(const double *p, const double *q, int64_t n)
 {
     double sum = 0;
     for (int64_t i = 0; i < n; i++)
-        sum += p[i] > 0 ? p[i] * log(2 * p[i] / (p[i] + q[i])) : 0;
+        sum += p[i] == 0 ? 0 : p[i] * log(2 * p[i] / (p[i] + q[i]));
     return sum;
 }
 
@@ -96,7 +96,7 @@ static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err
         int64_t n = (int64_t)blocks;
         double jsd = (relative(p, true_p, n) + relative(true_p, p, n)) / 2;
         if (!rc)
-            rc = metric_emit(c, out, a->layer, h, NO_INDEX, sqrt(jsd > 0 ? jsd : 0), e);
+            rc = metric_emit(c, out, a->layer, h, NO_INDEX, jsd <= 0 ? 0 : sqrt(jsd), e); /* keeps NaN */
     }
     free(s.of);
     free(p);
@@ -121,6 +121,7 @@ const metric metric_flexprefill = {
     .cost = "128 rows of attention once more, and one pass over the keys of each head",
     .scope = METRIC_HEAD,
     .kinds = KIND_SELF,
+    .validated = "second implementation in double on queries, keys and maps of a trained model",
     .params = flexprefill_params,
     .inputs = inputs,
 };

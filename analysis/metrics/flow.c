@@ -1,3 +1,4 @@
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/max_flow.h"
@@ -72,13 +73,18 @@ static int prepare(metric_ctx *c, err *e)
 static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err *e)
 {
     state *s = c->shared;
-    (void)out;
     if (a->edit) {
         err_set(e, ERR_USAGE, "flow does not see interventions on attention weights");
         return err_hint(e, "leave it out, or edit something else than weights");
     }
-    s->b[a->layer] = mem_large((size_t)(c->n * c->n) * sizeof(float), e);
-    return s->b[a->layer] ? rollout_matrix(c->run, a, params_bool(c->p, "flow-residual"), s->b[a->layer], e) : ERR_RESOURCE;
+    float *b = s->b[a->layer] = mem_large((size_t)(c->n * c->n) * sizeof(float), e);
+    double sum = 0;
+    int rc = b ? rollout_matrix(c->run, a, params_bool(c->p, "flow-residual"), b, e) : ERR_RESOURCE;
+    for (int64_t i = 0; i < c->n * c->n && !rc; i++)
+        sum += (double)b[i];
+    if (!rc && !isfinite(sum)) /* comparisons along a path would take NaN for a full edge */
+        rc = metric_emit(c, out, a->layer, NO_INDEX, NO_INDEX, sum, e);
+    return rc;
 }
 
 typedef struct flow_job {

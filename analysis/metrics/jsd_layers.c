@@ -98,6 +98,7 @@ const metric metric_jsd_layers = {
     .scope = METRIC_HEAD,
     .kinds = KINDS_ALL,
     .axis = AXIS_HEAD,
+    .validated = "second implementation in double on maps of random models of every kind",
     .params = jsd_layers_params,
     .prepare = prepare,
     .release = release,

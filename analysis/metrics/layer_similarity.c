@@ -101,7 +101,7 @@ static void merge(void *into, const void *from, const void *ud)
 static double cosine(const double *dot, int n, int a, int b)
 {
     double length = sqrt(dot[pair_index(n, a, a)] * dot[pair_index(n, b, b)]);
-    return length > 0 ? dot[pair_index(n, a, b)] / length : 0;
+    return length == 0 ? 0 : dot[pair_index(n, a, b)] / length; /* keeps NaN */
 }
 
 static int emit(metric_ctx *c, const double *dot, const int *layer_of, const result_sink *out, err *e)
@@ -157,6 +157,7 @@ const metric metric_layer_similarity = {
     .kinds = KINDS_ALL,
     .unfit = unfit,
     .axis = AXIS_LAYER,
+    .validated = "second implementation in double on maps of random models of every kind",
     .params = layer_similarity_params,
     .prepare = prepare,
     .release = release,

@@ -41,6 +41,12 @@ static void rows(void *state, const metric_ctx *c, const attn_rows *r)
     }
 }
 
+static int finish(const void *state, const metric_ctx *c, int layer, int head, const result_sink *out, err *e)
+{
+    bool peak = *(const bool *)c->shared;
+    return query_mean_finish_within(state, c, layer, head, 0, peak ? (double)c->n_key : 1, out, e);
+}
+
 const metric metric_spikiness = {
     .name = "spikiness",
     .summary = "how much a query picks out few of its keys",
@@ -67,5 +73,5 @@ const metric metric_spikiness = {
     .state_size = query_mean_size,
     .rows = rows,
     .merge = query_mean_merge,
-    .finish = query_mean_finish,
+    .finish = finish,
 };
