@@ -147,11 +147,14 @@ int figure_load_series(figure_source *src, session *s, const command_args *a, st
         rc = label_runs(ss, e);
     if (!rc)
         rc = loader_of(f)(ss, e);
+    if (ss->units.len)
+        strbuf_printf(&ss->note, "%s%s", ss->note.len ? "; " : "", strbuf_str(&ss->units));
     if (!rc && ss->note.len && !(ss->chart.note = arena_strdup(&src->mem, strbuf_str(&ss->note), e)))
         rc = ERR_RESOURCE;
     if (!rc && ss->note.failed)
         rc = err_nomem(e, "figure");
     strbuf_free(&ss->note);
+    strbuf_free(&ss->units);
     ss->chart.series = ss->series;
     ss->chart.rules = ss->rules;
     src->d.chart = &ss->chart;
@@ -234,8 +237,8 @@ int series_query(table **out, series_source *ss, int run, const char *name, cons
                          more ? more[0] : none, more ? more[1] : none};
     strbuf sql = {0}, units = {0}, what = {0};
     int rc = ss->one_prompt ? 0 : run_units(&units, &what, ss->st, ss->run[run], name, NULL, e);
-    if (!rc && what.len && !strstr(strbuf_str(&ss->note), strbuf_str(&what)))
-        strbuf_printf(&ss->note, "%s%s", ss->note.len ? "; " : "", strbuf_str(&what));
+    if (!rc && what.len && !strstr(strbuf_str(&ss->units), strbuf_str(&what)))
+        strbuf_printf(&ss->units, "%s%s", ss->units.len ? "; " : "", strbuf_str(&what));
     /* every parameter that is bound must stand somewhere */
     strbuf_printf(&sql, "SELECT %s FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3"
                   " AND (?4 IS NULL OR prompt = ?4) AND (?5 IS NULL OR 1) AND (?6 IS NULL OR 1)%s %s", select, strbuf_str(&units), tail);

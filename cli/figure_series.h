@@ -22,6 +22,7 @@ typedef struct series_source {
     figure_series series[CHART_MAX_SERIES];
     figure_rule rules[4];
     strbuf note;
+    strbuf units;                    /* which units were drawn, where not all; said behind the note */
 } series_source;
 
 /* ---- what to read ---- */
