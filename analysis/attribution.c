@@ -173,5 +173,7 @@ const char *attribution_unfit_position(const model *m, attn_kind kind)
     const stack *s = model_stack(m, kind);
     if (!s->embed.positions.data)
         return "it has no learned positions";
-    return attribution_has_positions(&s->embed, s->width) ? NULL : "its positions cannot be told from its tokens";
+    if (!attribution_has_positions(&s->embed, s->width))
+        return "its positions cannot be told from its tokens";
+    return NULL;
 }

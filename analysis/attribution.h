@@ -31,7 +31,7 @@ int attribution_hidden(metric_ctx *c, int layer, const float *x, int64_t n, int6
 int attribution_end(metric_ctx *c, attribution_part part, const result_sink *out, err *e);
 /* Why a model's stream is no sum: see metric.unfit. */
 const char *attribution_unfit(const model *m, attn_kind kind);
-/* The same, and why it has no such part: cross attention; learned positions that are added to the token as they are. */
+/* The same, and why it has no such part: cross attention; learned positions added to the token as they are. */
 const char *attribution_unfit_cross(const model *m, attn_kind kind);
 const char *attribution_unfit_position(const model *m, attn_kind kind);
 /* Is what the positions add to the stream of this width their learned rows as they are? */

@@ -14,7 +14,7 @@ double dot_rows(const double *u, const float *x, int64_t n)
     return sum;
 }
 
-/* The token of the highest logit, by the model's own unembedding; one whose logit is NaN where there is one. */
+/* The token of the highest logit, by the model's own unembedding; one whose logit is NaN where one is. */
 static int choose_token(const metric_ctx *c, attribution_state *s, err *e)
 {
     float *logits = mem_array((size_t)c->model->vocab, sizeof *logits, e);

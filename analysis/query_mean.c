@@ -31,8 +31,8 @@ static bool rounds_to(double value, double bound)
     return fabs(value - bound) <= 1e-6 * fmax(1, fabs(bound));
 }
 
-int query_mean_finish_within(const void *state, const metric_ctx *c, int layer, int head, double low, double high,
-                             const result_sink *out, err *e)
+int query_mean_finish_within(const void *state, const metric_ctx *c, int layer, int head, double low,
+                             double high, const result_sink *out, err *e)
 {
     const query_mean *s = state;
     if (s->n == 0)

@@ -16,10 +16,10 @@ void query_mean_merge(void *into, const void *from, const metric_ctx *c);
 int query_mean_finish(const void *state, const metric_ctx *c, int layer, int head, const result_sink *out,
                       err *e);
 
-/* The same for what lies in low .. high by definition: a mean that rounding has put outside by up to 1e-6 of the bound's
- * size (of 1 when that is less) becomes the bound.  NaN and what lies further outside stay as they are. */
-int query_mean_finish_within(const void *state, const metric_ctx *c, int layer, int head, double low, double high,
-                             const result_sink *out, err *e);
+/* The same for what lies in low .. high by definition: a mean that rounding has put outside by up to 1e-6 of
+ * the bound's size (of 1 when that is less) becomes the bound.  NaN and what lies further outside stay. */
+int query_mean_finish_within(const void *state, const metric_ctx *c, int layer, int head, double low,
+                             double high, const result_sink *out, err *e);
 
 /* Add a row statistic [r->n_query] for the queries that see any key. */
 void query_mean_add(query_mean *s, const attn_rows *r, const float *values);

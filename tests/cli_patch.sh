@@ -9,9 +9,9 @@ pair="--clean-ids $clean --corrupted-ids $other --answer-id 345 --wrong-ids 1001
 # --- one pair ---
 run patch "$model" $pair --what resid --by layer --csv
 exits 0 "the residual stream, by layer"
-check "recovery of the whole stream is 1 in each layer" test "$(grep -c '^resid,L[0-3],[0-3],,,,1,1,0,1,1,1,' "$tmp/out")" -eq 4
+check "recovery of the whole stream is 1 in each layer" test "$(grep -c '^resid,L[0-3],[0-3],,,,1,1,,,,1,' "$tmp/out")" -eq 4
 run patch "$model" $pair --what resid --by layer --direction noise --csv
-check "and 0 with noise" test "$(grep -c '^resid,L[0-3],[0-3],,,,1,0,0,0,0,0,' "$tmp/out")" -eq 4
+check "and 0 with noise" test "$(grep -c '^resid,L[0-3],[0-3],,,,1,0,,,,0,' "$tmp/out")" -eq 4
 run patch "$model" $pair --what z,k,pattern --json
 exits 0 "heads"
 check "8 heads, 4 key/value heads, 8 patterns in 4 layers" test "$(grep -c '"schema":"attnscope.patch/1"' "$tmp/out")" -eq 80

@@ -2,8 +2,8 @@
 #include "analysis/metric.h"
 
 static const param adl_params[] = {
-    {"adl-threshold", PARAM_REAL, "2", "FACTOR", "weights of FACTOR / keys and less count as 0; 0: none does", 0, 1e9, NULL,
-     NULL},
+    {"adl-threshold", PARAM_REAL, "2", "FACTOR", "weights of FACTOR / keys and less count as 0; 0: none does", 0, 1e9,
+     NULL, NULL},
     {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
 };
 
@@ -84,10 +84,11 @@ const metric metric_adl = {
     .name = "adl",
     .summary = "similarity of the rows of a layer with their mean (attention diversification loss)",
     .definition =
-        "M = mean over heads of the attention matrix, m = mean of its rows; entries of M and of m that are not above "
-        "threshold / keys become 0; mean over queries of cos(m, M_i), 0 for a row without entries.  Low: queries look at "
-        "different keys.  The loss of the paper is the mean over layers, of square maps in which every query sees every "
-        "key: under a causal mask the early rows and key 0 raise it",
+        "M = mean over heads of the attention matrix, m = mean of its rows; entries of M and of m that are "
+        "not above threshold / keys become 0; mean over queries of cos(m, M_i), 0 for a row without "
+        "entries.  Low: queries look at different keys.  The loss of the paper is the mean over layers, of "
+        "square maps in which every query sees every key: under a causal mask the early rows and key 0 "
+        "raise it",
     .unit = "",
     .range = "0 .. 1",
     .source = "Guo et al., Robustifying token attention for vision transformers, ICCV 2023, and its code",

@@ -5,7 +5,8 @@
 #include "base/mem.h"
 
 static const param flexprefill_params[] = {
-    {"flexprefill-block", PARAM_INT, "128", "N", "queries at the end that are looked at, and keys of a block", 1, 1e6, NULL, NULL},
+    {"flexprefill-block", PARAM_INT, "128", "N",
+     "queries at the end that are looked at, and keys of a block", 1, 1e6, NULL, NULL},
     {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
 };
 
@@ -56,7 +57,8 @@ static void estimate(double *p, double *q, const attn_args *a, int head, int64_t
 }
 
 /* Mean of the last rows, summed over blocks of keys. */
-static int truth(double *p, const sums *s, const attn_args *a, runtime *r, int head, int64_t block, int64_t rows, err *e)
+static int truth(double *p, const sums *s, const attn_args *a, runtime *r, int head, int64_t block, int64_t rows,
+                 err *e)
 {
     const attn_args last = attn_rows_of_head(a, head, a->n_query - rows, rows);
     int chunks = attn_chunks(rows);
@@ -109,11 +111,12 @@ const metric metric_flexprefill = {
     .name = "flexprefill",
     .summary = "how far block means of keys misjudge the attention of the last queries",
     .definition =
-        "with the last 128 queries and keys in blocks of 128: p = softmax over blocks of mean(q) . mean(k) scale, t = mean "
-        "over these queries of the weights, summed over each block; the square root of the Jensen-Shannon divergence of p "
-        "and t, natural logarithm.  A head is query-aware when it is below tau (0.1 in the published example, 0 by default "
-        "in the code), else vertical-slash.  0 log 0 is 0: the code has NaN there, which counts as vertical-slash.  "
-        "The estimate knows neither mask, cap nor bias.  No value for a prompt of one block",
+        "with the last 128 queries and keys in blocks of 128: p = softmax over blocks of mean(q) . mean(k) "
+        "scale, t = mean over these queries of the weights, summed over each block; the square root of the "
+        "Jensen-Shannon divergence of p and t, natural logarithm.  A head is query-aware when it is below "
+        "tau (0.1 in the published example, 0 by default in the code), else vertical-slash.  0 log 0 is 0: "
+        "the code has NaN there, which counts as vertical-slash.  The estimate knows neither mask, cap nor "
+        "bias.  No value for a prompt of one block",
     .unit = "",
     .range = "0 .. sqrt(ln 2)",
     .source = "Lai et al. 2025, FlexPrefill (arXiv 2502.20766), and its code",

@@ -48,7 +48,8 @@ static int check_length(const metric_ctx *c, err *e)
         return 0;
     err_set(e, ERR_USAGE, "flow goes up to %lld tokens, the prompt has %lld", (long long)limit, (long long)c->n);
     if (c->n > FLOW_MOST)
-        return err_hint(e, "leave flow out or take rollout: above %d tokens it takes too much memory and time", FLOW_MOST);
+        return err_hint(e, "leave flow out or take rollout: above %d tokens it takes too much memory and time",
+                        FLOW_MOST);
     return err_hint(e, "leave flow out, take rollout, or allow it with --flow-limit %lld", (long long)c->n);
 }
 

@@ -9,8 +9,8 @@ static const char *const plain_roots[] = {"none", "of-mean", NULL};
 static const param jsd_layers_params[] = {
     {"jsd-layers-unit", PARAM_ENUM, "nats", "UNIT", "unit of the divergence, before any root", 0, 0, jsd_units, NULL},
     {"jsd-layers-root", PARAM_ENUM, "none", "WHICH", "square root of the mean over queries", 0, 0, plain_roots, NULL},
-    {"jsd-layers-leave-out", PARAM_ENUM, "nothing", "WHAT", "query 0, key 0 or both, which all causal maps have in common",
-     0, 0, leave_out_names, NULL},
+    {"jsd-layers-leave-out", PARAM_ENUM, "nothing", "WHAT",
+     "query 0, key 0 or both, which all causal maps have in common", 0, 0, leave_out_names, NULL},
     {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
 };
 
@@ -87,8 +87,9 @@ const metric metric_jsd_layers = {
     .name = "jsd_layers",
     .summary = "Jensen-Shannon divergence from every other head of the model",
     .definition =
-        "jsd between the heads of all layers of a stack: mean over queries of H((P + Q) / 2) - (H(P) + H(Q)) / 2 "
-        "for the rows P and Q of two heads.  root of-mean: the square root of that mean.  leave-out as for jsd",
+        "jsd between the heads of all layers of a stack: mean over queries of H((P + Q) / 2) - (H(P) + "
+        "H(Q)) / 2 for the rows P and Q of two heads.  root of-mean: the square root of that mean.  "
+        "leave-out as for jsd",
     .unit = "",
     .range = "0 .. ln 2 (nats), 0 .. 1 (bits)",
     .source = "Lin 1991; between all heads of a model: Clark et al. 2019 (arXiv 1906.04341)",

@@ -144,10 +144,11 @@ const metric metric_layer_similarity = {
     .name = "layer_similarity",
     .summary = "cosine between the attention of a layer and that of every other layer",
     .definition =
-        "the weights of all heads and positions of a layer as one vector, heads in order; S[l][m] = cosine of the vectors "
-        "of layers l and m, the value of l at position m.  Without a position: the mean of S[l] over the other layers; low: "
-        "a distinct layer.  Weights after the softmax, heads are not matched.  leave-out first-row: query 0 is left out of "
-        "the vectors, first-key: key 0, which all causal maps have in common and which raise S",
+        "the weights of all heads and positions of a layer as one vector, heads in order; S[l][m] = cosine "
+        "of the vectors of layers l and m, the value of l at position m.  Without a position: the mean of "
+        "S[l] over the other layers; low: a distinct layer.  Weights after the softmax, heads are not "
+        "matched.  leave-out first-row: query 0 is left out of the vectors, first-key: key 0, which all "
+        "causal maps have in common and which raise S",
     .unit = "",
     .range = "0 .. 1",
     .source = "EchoAtt, PMLR v262 (2024)",

@@ -58,7 +58,8 @@ static int head_sums(double *of_a, double *of_gram, const room *m, const attn_ar
             int64_t n_j = a->n_query - j < BLOCK ? a->n_query - j : BLOCK, keys = a->pos0 + j + n_j;
             keys = a->causal && keys < a->n_key ? keys : a->n_key; /* those behind have no weight in block j */
             rc = j == i ? 0 : form_rows(m->w, a, r, head, j, n_j, e);
-            const weight w = {.type = DT_F32, .data = j == i ? m->x : m->w, .n_out = n_j, .n_in = keys, .ld = a->n_key};
+            const weight w = {.type = DT_F32, .data = j == i ? m->x : m->w, .n_out = n_j, .n_in = keys,
+                              .ld = a->n_key};
             if (!rc && !(rc = gemm_scratch_reserve(m->gemm, n_i, keys, e))) {
                 gemm(m->gemm, m->y, BLOCK, m->x, a->n_key, n_i, &w, PRECISION_F32);
                 *of_gram += (j < i ? 2 : 1) * squares(m->y, n_i, n_j, BLOCK);
@@ -98,9 +99,9 @@ const metric metric_participation = {
     .name = "participation",
     .summary = "participation ratio of the singular values of the attention matrix",
     .definition =
-        "(sum s^2)^2 / sum s^4 over the singular values s of the matrix [queries, keys] of a head, as |A|_F^4 / |A A^T|_F^2: "
-        "how many directions the rows of the head span, weighted.  1 when all rows are multiples of one, as with a pure "
-        "sink; the number of queries for the identity",
+        "(sum s^2)^2 / sum s^4 over the singular values s of the matrix [queries, keys] of a head, as "
+        "|A|_F^4 / |A A^T|_F^2: how many directions the rows of the head span, weighted.  1 when all rows "
+        "are multiples of one, as with a pure sink; the number of queries for the identity",
     .unit = "",
     .range = "1 .. queries",
     .source = "participation ratio of a spectrum; exact, from products of rows",

@@ -3,8 +3,8 @@
 #include "analysis/panel_pairs.h"
 
 static const param row_cosine_params[] = {
-    {"row-cosine-leave-out", PARAM_ENUM, "nothing", "WHAT", "query 0, key 0 or both, which all causal maps have in common",
-     0, 0, leave_out_names, NULL},
+    {"row-cosine-leave-out", PARAM_ENUM, "nothing", "WHAT",
+     "query 0, key 0 or both, which all causal maps have in common", 0, 0, leave_out_names, NULL},
     {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
 };
 
@@ -63,14 +63,15 @@ const metric metric_row_cosine = {
     .name = "row_cosine",
     .summary = "cosine of attention rows with those of every other head of the layer",
     .definition =
-        "mean over queries of P . Q / (|P| |Q|) for the rows P and Q of two heads; a row without weight counts as 0.  "
-        "leave-out first-row: query 0 does not count; first-key: key 0 is left out of all products and lengths",
+        "mean over queries of P . Q / (|P| |Q|) for the rows P and Q of two heads; a row without weight "
+        "counts as 0.  leave-out first-row: query 0 does not count; first-key: key 0 is left out of all "
+        "products and lengths",
     .unit = "",
     .range = "0 .. 1",
     .source = "the measure of attention diversity losses (Guo et al., ICCV 2023), here between heads",
     .missing_mass = "rows are taken as they are; a cosine does not see their sum",
-    .cost = "all heads at a time and once more, a multiplication a cell for each pair of heads; memory [H, n] "
-            "panels a thread",
+    .cost = "all heads at a time and once more, a multiplication a cell for each pair of heads; memory "
+            "[H, n] panels a thread",
     .scope = METRIC_HEAD,
     .kinds = KINDS_ALL,
     .axis = AXIS_HEAD,

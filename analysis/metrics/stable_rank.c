@@ -7,13 +7,14 @@
 
 static const param stable_rank_params[] = {
     {"stable-rank-tolerance", PARAM_REAL, "1e-12", "TOL",
-     "relative change over four steps at which the largest singular value is accepted", 1e-14, 0.1, NULL, NULL},
+     "relative change over four steps at which the largest singular value is accepted",
+     1e-14, 0.1, NULL, NULL},
     {"stable-rank-steps", PARAM_INT, "1000", "N", "most steps of the Lanczos method", 1, 100000, NULL, NULL},
     {NULL, PARAM_BOOL, NULL, NULL, NULL, 0, 0, NULL, NULL},
 };
 
-/* The Lanczos method on A^T A of every head.  Vectors behind the last two are not kept: what rounding makes of their
- * orthogonality repeats eigenvalues that were found, and does not move the largest (Paige 1971). */
+/* The Lanczos method on A^T A of every head.  Vectors behind the last two are not kept: what rounding makes of
+ * their orthogonality repeats eigenvalues that were found, and does not move the largest (Paige 1971). */
 typedef struct iteration {
     int n_head;
     int64_t n_key;
@@ -53,7 +54,8 @@ static void on_block(void *ud, const attn_panels *p)
 static bool advance(iteration *it, int h, int64_t j, double *z)
 {
     double *x = it->x + h * it->n_key, *last = it->last + h * it->n_key, alpha = 0, square = 0;
-    double *row = it->alpha + h * it->steps, *beside = it->beta + h * it->steps, before = j > 0 ? beside[j - 1] : 0;
+    double *row = it->alpha + h * it->steps, *beside = it->beta + h * it->steps;
+    double before = j > 0 ? beside[j - 1] : 0;
     for (int64_t k = 0; k < it->n_key; k++)
         alpha += x[k] * z[k];
     for (int64_t k = 0; k < it->n_key; k++) {
@@ -70,7 +72,8 @@ static bool advance(iteration *it, int h, int64_t j, double *z)
     return length > 1e-14 * alpha;
 }
 
-/* One step of all heads that are not done; s2[h]: the largest eigenvalue so far, every fourth step and at the end. */
+/* One step of all heads that are not done; s2[h]: the largest eigenvalue so far, every fourth step and at the
+ * end. */
 static int step(iteration *it, const attn_args *a, metric_ctx *c, int64_t j, double *s2, err *e)
 {
     enum { EVERY = 4 };
@@ -121,7 +124,7 @@ static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err
     it.square = mem_array((size_t)a->n_head * (size_t)chunks, sizeof *it.square, e);
     if (!s2 || !it.done || !it.x || !it.last || !it.alpha || !it.beta || !it.next || !it.square)
         rc = ERR_RESOURCE;
-    /* Weights are not negative, so neither is the vector that is looked for: this one cannot be orthogonal to it. */
+    /* Weights are not negative, so neither is the vector that is looked for: this one is not orthogonal to it. */
     for (size_t i = 0; i < cells && !rc; i++)
         it.x[i] = 1 / sqrt((double)a->n_key);
     for (int64_t j = 0; j < it.steps && !rc && !all_done(&it); j++) {
@@ -150,16 +153,16 @@ const metric metric_stable_rank = {
     .name = "stable_rank",
     .summary = "stable rank of the attention matrix",
     .definition =
-        "|A|_F^2 / s_max^2 of the matrix [queries, keys] of a head, s_max its largest singular value: the Lanczos "
-        "method on A^T A from equal entries, until four steps raise the square by less than the tolerance, at most "
-        "stable-rank-steps of them.  1 when all rows are multiples of one, as with a pure sink; the number of "
-        "queries for the identity",
+        "|A|_F^2 / s_max^2 of the matrix [queries, keys] of a head, s_max its largest singular value: the "
+        "Lanczos method on A^T A from equal entries, until four steps raise the square by less than the "
+        "tolerance, at most stable-rank-steps of them.  1 when all rows are multiples of one, as with a "
+        "pure sink; the number of queries for the identity",
     .unit = "",
     .range = "1 .. queries",
     .source = "Rudelson and Vershynin 2007 (stable rank)",
     .missing_mass = "rows are taken as they are",
-    .cost = "attention once more for each step (some dozens), all heads of a layer at a time; memory [18, H, n], and "
-            "[H, n] panels a thread",
+    .cost = "attention once more for each step (some dozens), all heads of a layer at a time; memory "
+            "[18, H, n], and [H, n] panels a thread",
     .scope = METRIC_HEAD,
     .kinds = KINDS_ALL,
     .validated = "singular values by LAPACK of maps of random models of every kind and of reference models",

@@ -14,11 +14,33 @@ static inline void mixture_step(V x, V y, V *s, V *p)
     *s = v_fma(u, v_fma(q, m, v_exponent(u)), *s);
 }
 
+/* Two vectors of columns with two heads at a time: the rows of a panel are read whole, as they lie in the cache. */
+static inline void mixture_pairs(float *out, const float *a, const float *b, int64_t y_stride, int64_t n_key, int64_t stride,
+                                 int columns)
+{
+    V s[4], p[4];
+    for (int i = 0; i < 4; i++)
+        s[i] = p[i] = v_set1(0);
+    for (int64_t k = 0; k < n_key; k++, a += stride, b += stride) {
+        V u = v_add(v_load(a), v_set1(FLT_MIN)), w = v_add(v_load(a + VW), v_set1(FLT_MIN));
+        mixture_step(u, v_load(b), &s[0], &p[0]);
+        mixture_step(w, v_load(b + VW), &s[1], &p[1]);
+        mixture_step(u, v_load(b + y_stride), &s[2], &p[2]);
+        mixture_step(w, v_load(b + y_stride + VW), &s[3], &p[3]);
+    }
+    for (int i = 0; i < 4; i++)
+        v_store(out + (i / 2) * columns + (i % 2) * VW, v_fma(v_set1(MIXTURE_INVERSE), p[i], s[i]));
+}
+
 static void simd_mixture_sums(float *out, const float *x, const float *y, int64_t y_stride, int n_y, int64_t n_key,
                               int64_t stride, int columns)
 {
+    int pairs = VW >= 16 && columns % (2 * VW) == 0 ? n_y / 2 * 2 : 0;
+    for (int j = 0; j < pairs; j += 2)
+        for (int c = 0; c < columns; c += 2 * VW)
+            mixture_pairs(out + j * columns + c, x + c, y + j * y_stride + c, y_stride, n_key, stride, columns);
     for (int c = 0; c < columns; c += VW) {
-        int j = 0;
+        int j = pairs;
         for (; j + 2 <= n_y; j += 2) {
             V s0 = v_set1(0), s1 = v_set1(0), p0 = v_set1(0), p1 = v_set1(0);
             const float *a = x + c, *b = y + j * y_stride + c;
