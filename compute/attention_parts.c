@@ -204,10 +204,10 @@ static void restate(const attn_tile *t, const int64_t *qpos, const softmax_block
         for (int64_t key = t->visible_lo[i]; key < t->visible_hi[i]; key++) {
             float p = attn_tile_at(t, t->q0 + i, key);
             int64_t d = qpos[i] - key;
-            entropy -= p > 0 ? (double)p * log((double)p) : 0;
+            entropy -= p != 0 ? (double)p * log((double)p) : 0; /* a NaN stays one */
             distance += (double)p * (double)(d < 0 ? -d : d);
             sum += (double)p;
-            most = p > most ? p : most;
+            most = p > most || isnan(p) ? p : most;
         }
         if (sm->entropy)
             sm->entropy[i] = (float)entropy;

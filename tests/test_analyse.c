@@ -369,7 +369,7 @@ static void test_no_memory(void **state)
         assert_int_equal(params_new(&p, &e), 0);
         for (int i = 0; i < 3; i++)
             assert_int_equal(params_use(p, list[i]->params, &e), 0);
-        analysis_request req = {list, 4, p, maps, 2, 5};
+        analysis_request req = {.metrics = list, .n_metric = 4, .p = p, .maps = maps, .n_map = 2, .map_limit = 5};
         result_sink sink = {collect_value, collect_map, &c};
         collected_free(&c);
         mem_fail_at(nth);
