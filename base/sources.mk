@@ -20,6 +20,6 @@ libattnscope_a_SOURCES += \
 	base/table.c \
 	base/utf8.c \
 	base/zip.c
-libattnscope_a_SOURCES += base/cancel.h base/err.h base/hash.h base/json.h base/mapfile.h base/mem.h \
+libattnscope_a_SOURCES += base/cancel.h base/clock.h base/err.h base/hash.h base/json.h base/mapfile.h base/mem.h \
 	base/npy_format.h base/npz.h base/outdir.h base/outfile.h base/param.h base/pool.h base/progress.h base/result.h \
 	base/rng.h base/stats.h base/strbuf.h base/table.h base/zip.h

@@ -6,20 +6,13 @@
  * statistics.  The best of three runs counts. */
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "compute/attention.h"
 #include "compute/kernels.h"
 
 enum { SIZE = 2048, HEADS = 32, WIDTH = 64, RUNS = 3 };
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static float *floats(size_t n)
 {
@@ -41,9 +34,9 @@ static double time_gemm(gemm_scratch *s, const float *x, const weight *w, float 
 {
     double best = 1e30;
     for (int i = 0; i < RUNS; i++) {
-        double t = seconds();
+        double t = clock_seconds();
         gemm(s, y, SIZE, x, SIZE, SIZE, w, PRECISION_F32);
-        t = seconds() - t;
+        t = clock_seconds() - t;
         best = t < best ? t : best;
     }
     return best;
@@ -53,10 +46,10 @@ static double time_attention(attn_scratch *s, const attn_args *a, const attn_tap
 {
     double best = 1e30;
     for (int i = 0; i < RUNS; i++) {
-        double t = seconds();
+        double t = clock_seconds();
         if (attention(s, a, tap, NULL))
             exit(1);
-        t = seconds() - t;
+        t = clock_seconds() - t;
         best = t < best ? t : best;
     }
     return best;

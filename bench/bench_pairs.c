@@ -9,9 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "analysis/head_jsd.h"
+#include "base/clock.h"
 #include "base/mem.h"
 
 enum { WIDTH = 64, RUNS = 3 };
@@ -22,13 +22,6 @@ typedef struct bench {
     int what;           /* 0 panels, 1 divergence, 2 products */
     jsd_options o;
 } bench;
-
-static double seconds(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 static void on_block(void *ud, const attn_panels *p)
 {
@@ -45,10 +38,10 @@ static double best(attn_scratch *s, const attn_args *a, bench *b, int what)
     double least = 1e30;
     b->what = what;
     for (int i = 0; i < RUNS; i++) {
-        double t = seconds();
+        double t = clock_seconds();
         if (attention_panels(s, a, 1, on_block, b, NULL))
             exit(1);
-        t = seconds() - t;
+        t = clock_seconds() - t;
         least = t < least ? t : least;
     }
     return least;

@@ -215,24 +215,10 @@ int census_table(table **out, const census_view *v, err *e)
 int census_sink_rate(stats *out, const census_view *v, err *e)
 {
     const cell bind[] = {cell_int(v->run), cell_real(v->threshold)};
-    table *t = NULL;
-    *out = (stats){0};
-    int rc = store_query(v->st, &t,
+    return stats_of_query(out, v->st,
         "SELECT avg(value > ?2) FROM head_value WHERE run = ?1 AND metric = 'sink' AND position = 0 AND prompt IN"
         " (SELECT prompt FROM fact_list WHERE run = ?1 AND name = 'set' AND text = 'text') GROUP BY prompt ORDER BY prompt",
-        bind, 2, e);
-    if (rc)
-        return rc;
-    double *x = mem_array((size_t)t->n_row + 1, sizeof *x, e);
-    for (int64_t i = 0; x && i < t->n_row; i++)
-        x[i] = cell_number(table_cell(t, i, 0));
-    if (!x)
-        rc = ERR_RESOURCE;
-    else if (t->n_row)
-        rc = stats_of(out, x, t->n_row, v->seed, e);
-    free(x);
-    table_free(t);
-    return rc;
+        bind, 2, v->seed, e);
 }
 
 /* Heads of a layer in the list, and whether they are all that it has. */

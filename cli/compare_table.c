@@ -145,18 +145,9 @@ static int put_row(table *t, const char *measure, head_id h, int64_t position, c
 static int by_prompt(stats *out, bool *there, const compare_report *r, const char *metric, err *e)
 {
     const cell bind[] = {cell_int(r->first), cell_text(metric)};
-    table *t = NULL;
-    int rc = store_query(r->st, &t, "SELECT avg(value) FROM value_list WHERE run = ?1 AND metric = ?2 GROUP BY prompt"
-                         " ORDER BY prompt", bind, 2, e);
-    if (rc)
-        return rc;
-    double *x = mem_array((size_t)t->n_row + 1, sizeof *x, e);
-    *there = t->n_row > 0;
-    for (int64_t i = 0; x && i < t->n_row; i++)
-        x[i] = cell_number(table_cell(t, i, 0));
-    rc = !x ? ERR_RESOURCE : t->n_row ? stats_of(out, x, t->n_row, r->seed, e) : 0;
-    free(x);
-    table_free(t);
+    int rc = stats_of_query(out, r->st, "SELECT avg(value) FROM value_list WHERE run = ?1 AND metric = ?2 GROUP BY prompt"
+                            " ORDER BY prompt", bind, 2, r->seed, e);
+    *there = !rc && out->n > 0;
     return rc;
 }
 
@@ -243,23 +234,13 @@ static int token_changes(stats *out, const compare_report *r, const char *name, 
 {
     const cell bind[] = {cell_int(r->first), cell_int(r->second), cell_text(name), cell_text(r->suffix),
                          cell_text(attn_kind_name(kind))};
-    table *t = NULL;
-    int rc = store_query(r->st, &t,
+    return stats_of_query(out, r->st,
         "SELECT avg(b.value - a.value) FROM unit u JOIN unit w ON w.run_id = ?2 AND w.prompt_index = u.prompt_index"
         " AND w.prompt_id = u.prompt_id JOIN metric m ON m.name = ?3 JOIN metric k ON k.name = ?3 || ?4"
         " JOIN site s ON s.kind = ?5 AND s.layer IS NULL JOIN value a ON a.unit_id = u.id AND a.metric_id = m.id AND"
         " a.site_id = s.id JOIN value b ON b.unit_id = w.id AND b.metric_id = k.id AND b.site_id = a.site_id"
         " AND b.position = a.position WHERE u.run_id = ?1 AND u.status = 'done' AND w.status = 'done'"
-        " GROUP BY u.id ORDER BY u.prompt_index", bind, 5, e);
-    if (rc)
-        return rc;
-    double *x = mem_array((size_t)t->n_row + 1, sizeof *x, e);
-    for (int64_t i = 0; x && i < t->n_row; i++)
-        x[i] = cell_number(table_cell(t, i, 0));
-    rc = x && t->n_row ? stats_of(out, x, t->n_row, r->seed, e) : x ? 0 : ERR_RESOURCE;
-    free(x);
-    table_free(t);
-    return rc;
+        " GROUP BY u.id ORDER BY u.prompt_index", bind, 5, r->seed, e);
 }
 
 /* One line a metric and kind: places from i to end. */

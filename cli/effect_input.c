@@ -105,15 +105,6 @@ void effect_input_free(effect_input *in)
     *in = (effect_input){0};
 }
 
-void effect_input_describe(strbuf *out, const effect_input *in)
-{
-    int64_t n = in->n_text, t = in->trials.n;
-    if (n)
-        strbuf_printf(out, "%" PRId64 " text%s", n, n == 1 ? "" : "s");
-    if (t)
-        strbuf_printf(out, "%s%" PRId64 " trial%s", n ? " and " : "", t, t == 1 ? "" : "s");
-}
-
 void effect_input_settings(strbuf *b, const effect_input *in, const params *p)
 {
     json_line_int(b, "texts", in->n_text);

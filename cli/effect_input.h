@@ -28,8 +28,6 @@ static inline int64_t effect_units(const effect_input *in)
 {
     return in->n_text + in->trials.n;
 }
-/* "12 texts", "12 texts and 40 trials" */
-void effect_input_describe(strbuf *out, const effect_input *in);
 /* Members of the settings: what was tried. */
 void effect_input_settings(strbuf *b, const effect_input *in, const params *p);
 

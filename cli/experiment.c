@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "analysis/haystack.h"
 #include "base/cancel.h"
 #include "base/hash.h"
@@ -67,42 +66,47 @@ static const char *verb_of(const command_args *a, char *out, size_t room)
     return out;
 }
 
-/* Of a file, or of a folder's texts one behind the other. */
-static int hash_input(sha256_hex out, const char *path, err *e)
+/* Of files, and of folders' texts one behind the other.  False where one cannot be read: standard input, say. */
+static bool hash_files(sha256_hex out, const char *list, bool several)
 {
+    enum { MOST = 64 };
+    const char *paths[MOST];
+    char *copy = mem_strdup(list, NULL), *save = NULL;
     strbuf text = {0};
-    int rc = haystack_read(&text, &path, 1, e);
-    if (!rc)
-        rc = sha256_of(out, strbuf_str(&text), text.len, e);
+    int n = 0;
+    for (char *one = several && copy ? strtok_r(copy, ",", &save) : copy; one && n < MOST;
+         one = several ? strtok_r(NULL, ",", &save) : NULL)
+        paths[n++] = one;
+    bool read = n > 0 && haystack_read(&text, paths, n, NULL) == 0 &&
+                sha256_of(out, strbuf_str(&text), text.len, NULL) == 0;
     strbuf_free(&text);
-    return rc;
+    free(copy);
+    return read;
 }
 
-/* The settings, and of every file that was read its digest: the same name may hold other prompts by the time that the
- * run is resumed. */
+/* The settings, and what was read: texts as they were given, of files the digest, for the same name may hold other prompts
+ * by the time that the run is resumed. */
 static char *settings_with_inputs(const experiment_plan *p, err *e)
 {
-    static const char *const inputs[] = {"prompts", "prompt-file", "source-file", "trials", "pairs", "needles", "haystack",
-                                         "reference", "inputs", "text", "chat-file", "image", "audio", "pixels", "features",
-                                         NULL};
+    static const char *const inputs[] = {"prompt", "prompt-file", "prompts", "ids", "source", "source-file", "source-ids",
+                                         "target", "target-ids", "trials", "pairs", "needles", "haystack", "reference",
+                                         "inputs", "text", "chat-file", "image", "audio", "pixels", "features", NULL};
     strbuf b = {0};
     bool any = false;
     size_t n = strlen(p->settings);
     strbuf_add(&b, p->settings, n - 1); /* without the closing brace */
     for (int i = 0; inputs[i]; i++) {
         const param *row = params_row(p->a->p, inputs[i]);
-        const char *path = row && params_given(p->a->p, inputs[i]) ? params_str(p->a->p, inputs[i]) : NULL;
-        char *copy = path && (row->kind == PARAM_PATH || row->kind == PARAM_LIST) ? mem_strdup(path, e) : NULL, *save = NULL;
-        for (char *one = copy ? strtok_r(copy, ",", &save) : NULL; one; one = strtok_r(NULL, ",", &save)) {
-            sha256_hex digest;
-            if (access(one, R_OK) != 0 || hash_input(digest, one, NULL) != 0)
-                continue; /* standard input, or a name that is no file: what reads it has said what is wrong */
-            strbuf_puts(&b, any ? "," : n > 2 ? ",\"files\":{" : "\"files\":{");
-            strbuf_put_json(&b, one, strlen(one));
-            strbuf_printf(&b, ":\"%s\"", digest);
-            any = true;
-        }
-        free(copy);
+        const char *given = row && params_given(p->a->p, inputs[i]) ? params_str(p->a->p, inputs[i]) : NULL;
+        bool files = given && (row->kind != PARAM_STR || strstr(inputs[i], "ids"));
+        sha256_hex digest;
+        if (!given)
+            continue;
+        const char *what = files && hash_files(digest, given, row->kind == PARAM_LIST) ? digest : given;
+        strbuf_puts(&b, any ? "," : n > 2 ? ",\"inputs\":{" : "\"inputs\":{");
+        any = true;
+        strbuf_printf(&b, "\"%s\":", inputs[i]);
+        strbuf_put_json(&b, what, strlen(what));
     }
     strbuf_puts(&b, any ? "}}" : "}");
     return strbuf_take(&b, e);

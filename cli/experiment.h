@@ -68,6 +68,9 @@ int experiment_means(value_groups *out, store *st, int64_t run, const char *metr
 int experiment_values(int64_t **units, double **values, int64_t *n, store *st, int64_t run, const char *metric,
                       attn_kind kind, int layer, int head, err *e);
 
+/* The first column of a query's rows as statistics; n is 0 where there are none. */
+int stats_of_query(stats *out, store *st, const char *sql, const cell *bind, int n_bind, uint64_t seed, err *e);
+
 /* "SmolLM2-135M, 60 prompts, T 12 to 64, bos added by the tokenizer, f32, weights q4_1, seed 0": the line above a
  * table, for its readers to know how the numbers were taken. */
 int experiment_conditions(strbuf *out, store *st, int64_t run, err *e);

@@ -146,6 +146,22 @@ int experiment_values(int64_t **units, double **values, int64_t *n, store *st, i
     return 0;
 }
 
+int stats_of_query(stats *out, store *st, const char *sql, const cell *bind, int n_bind, uint64_t seed, err *e)
+{
+    table *t = NULL;
+    *out = (stats){0};
+    int rc = store_query(st, &t, sql, bind, n_bind, e);
+    if (rc)
+        return rc;
+    double *x = mem_array((size_t)t->n_row + 1, sizeof *x, e);
+    for (int64_t i = 0; x && i < t->n_row; i++)
+        x[i] = cell_number(table_cell(t, i, 0));
+    rc = !x ? ERR_RESOURCE : t->n_row ? stats_of(out, x, t->n_row, seed, e) : 0;
+    free(x);
+    table_free(t);
+    return rc;
+}
+
 int experiment_conditions(strbuf *out, store *st, int64_t run, err *e)
 {
     const cell bind[] = {cell_int(run)};

@@ -217,3 +217,19 @@ void metric_put_param(strbuf *b, const params *p, const param *row)
     else
         json_line_text(b, row->name, params_str(p, row->name));
 }
+
+void metric_put_settings(strbuf *b, const metric_choice *c, const params *p)
+{
+    param rows[METRIC_PARAMS_MAX + 1]; /* metrics may share some */
+    int n = 0;
+    json_line_key(b, "metrics");
+    strbuf_putc(b, '[');
+    for (int i = 0; i < c->n; i++) {
+        strbuf_puts(b, i ? "," : "");
+        strbuf_put_json(b, c->list[i]->name, strlen(c->list[i]->name));
+        n = append_params(rows, n, METRIC_PARAMS_MAX, c->list[i]->params);
+    }
+    strbuf_putc(b, ']');
+    for (int i = 0; i < n; i++)
+        metric_put_param(b, p, &rows[i]);
+}

@@ -29,6 +29,8 @@ int metric_fit(metric_choice *c, const model *m, err *e);
 /* Metrics that lack what they need, a span that nobody named or the texts of tokens: refused when named, else left out.
  * tok may be NULL.  After metric_fit. */
 int metric_need(metric_choice *c, const params *given, const tokenizer *tok, err *e);
+/* The chosen metrics and their parameters, each once, as members of a JSON object: "metrics":[...],"sink-keys":... */
+void metric_put_settings(strbuf *b, const metric_choice *c, const params *p);
 /* A parameter with its value, as a member of a JSON object. */
 void metric_put_param(strbuf *b, const params *p, const param *row);
 

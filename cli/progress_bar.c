@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "cli/terminal.h"
 
@@ -18,13 +18,6 @@ struct progress_bar {
     char what[64];
     double begun, last_drawn, last_done;
 };
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 int progress_bar_new(progress_bar **out, err *e)
 {
@@ -108,7 +101,7 @@ void progress_bar_step(void *ud, const char *what, double done, double total)
     progress_bar *b = ud;
     if (!b->active)
         return;
-    double t = now();
+    double t = clock_seconds();
     if (strncmp(b->what, what, sizeof b->what - 1) != 0 || done < b->last_done) {
         snprintf(b->what, sizeof b->what, "%s", what);
         b->begun = t;

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "base/mem.h"
-#include "base/stats.h"
 #include "cli/counted_heads.h"
+#include "cli/experiment.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
 #include "cli/text_width.h"
@@ -226,20 +225,11 @@ static int prompt_stats(stats *out, store *st, int64_t run, const char *name, co
                         err *e)
 {
     const cell bind[] = {cell_int(run), cell_text(name), cell_text(key->kind), cell_index(key->position)};
-    table *t = NULL;
-    int rc = store_query(st, &t, one_position
+    return stats_of_query(out, st, one_position
         ? "SELECT avg(value) FROM head_value WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND position IS ?4 GROUP BY prompt"
           " ORDER BY prompt"
         : "SELECT avg(value) FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND ?4 IS NULL GROUP BY prompt"
-          " ORDER BY prompt", bind, 4, e);
-    double *x = rc ? NULL : mem_array((size_t)t->n_row + 1, sizeof *x, e);
-    for (int64_t i = 0; x && i < t->n_row; i++)
-        x[i] = cell_number(table_cell(t, i, 0));
-    if (!rc)
-        rc = x && t->n_row ? stats_of(out, x, t->n_row, 0, e) : x ? 0 : ERR_RESOURCE;
-    free(x);
-    table_free(t);
-    return rc;
+          " ORDER BY prompt", bind, 4, 0, e);
 }
 
 /* The heads, places or tokens that stand out. */

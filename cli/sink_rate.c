@@ -2,8 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/mem.h"
-#include "base/stats.h"
+#include "cli/experiment.h"
 #include "cli/output.h"
 #include "cli/run_summary.h"
 
@@ -42,23 +41,15 @@ static int put_lengths(strbuf *b, store *st, int64_t run, const char *kind, cons
 static int put_rates(strbuf *b, store *st, int64_t run, double threshold, const char *kind, const cell *key, err *e)
 {
     const cell bind[] = {cell_int(run), cell_real(threshold), cell_text(kind), *key};
-    table *t = NULL;
     stats rate;
-    int rc = store_query(st, &t, "SELECT avg(value > ?2) FROM head_value WHERE run = ?1 AND metric = 'sink' AND kind = ?3"
-                         " AND position = ?4 GROUP BY prompt ORDER BY prompt", bind, 4, e);
-    double *x = rc ? NULL : mem_array((size_t)t->n_row + 1, sizeof *x, e);
-    for (int64_t i = 0; x && i < t->n_row; i++)
-        x[i] = cell_number(table_cell(t, i, 0));
-    if (!rc)
-        rc = x ? stats_of(&rate, x, t->n_row, 0, e) : ERR_RESOURCE;
+    int rc = stats_of_query(&rate, st, "SELECT avg(value > ?2) FROM head_value WHERE run = ?1 AND metric = 'sink' AND kind = ?3"
+                            " AND position = ?4 GROUP BY prompt ORDER BY prompt", bind, 4, 0, e);
     if (!rc)
         strbuf_printf(b, "%" PRId64 " prompts, %.1f to %.1f (95 %%)", rate.n, 100 * rate.low, 100 * rate.high);
     if (!rc)
         rc = put_lengths(b, st, run, kind, key, e);
     if (!rc)
         strbuf_putc(b, '\n');
-    free(x);
-    table_free(t);
     return rc;
 }
 

@@ -223,7 +223,7 @@ void frame_bar_beside(scene *s, const scale *sc, const char *label, double x, do
 
 /* --- key --- */
 
-double frame_key_width(scene *s, const char *meaning)
+static double key_width(scene *s, const char *meaning)
 {
     text_style style = frame_style(s->page.small, s->page.quiet);
     double w = 1.7 * scene_line_height(s, style) + scene_text_width(s, meaning, style);
@@ -248,18 +248,13 @@ static void put_key(scene *s, const char *meaning, double x, double y, frame_swa
                text_x, ALIGN_LOW, y, ALIGN_LOW);
 }
 
-void frame_key(scene *s, const char *meaning, double x, double y)
-{
-    put_key(s, meaning, x, y, SWATCH_MISSING);
-}
-
 double frame_keys(scene *s, const frame_meaning *keys, int n, double name_end, double right, double y, double line)
 {
     const page *pg = &s->page;
     double drop = (line - scene_line_height(s, frame_style(pg->small, pg->quiet))) / 2, end = name_end;
 
     for (int i = 0; i < n; i++) {
-        double w = frame_key_width(s, keys[i].text), x = fmax(right - w, pg->margin);
+        double w = key_width(s, keys[i].text), x = fmax(right - w, pg->margin);
         /* beside the name where there is room, else below */
         if (end > pg->margin && x < end + pg->body) {
             x = end + pg->body;

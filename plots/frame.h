@@ -33,10 +33,6 @@ double frame_bar_reserve(scene *s);
 /* What a caption says, with --caption: below y; returns the lower end.  colours: label of the colour bar. */
 double frame_foot(scene *s, const figure_data *d, const char *colours, double y);
 
-/* A swatch and what a missing value means; the swatch's left end at x.  frame_key_width: how wide. */
-void frame_key(scene *s, const char *meaning, double x, double y);
-double frame_key_width(scene *s, const char *meaning);
-
 /* Several keys: the first beside a name that ends at name_end (the margin: there is none) where there is room, each other
  * on a line of its own; they end at `right`.  y: top of a line of height `line`; returns the top of the last. */
 typedef enum frame_swatch { SWATCH_MISSING, SWATCH_EMPTY, SWATCH_LINE } frame_swatch;

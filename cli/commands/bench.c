@@ -2,9 +2,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "analysis/analyse.h"
 #include "base/cancel.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "cli/census_set.h"
@@ -24,13 +24,6 @@ typedef struct bench {
     int n_done, n_all;
 } bench;
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int drop_value(void *ud, const result_value *v, err *e)
 {
     (void)ud, (void)v, (void)e;
@@ -42,10 +35,10 @@ static int run_once(bench *b, const metric *const *list, int n_list, double *sec
     const model_input in = {.ids = b->ids, .n = b->n};
     const analysis_request req = {.metrics = list, .n_metric = n_list, .p = b->a->p, .tok = b->lm->tok};
     const result_sink out = {drop_value, NULL, NULL};
-    double start = now();
+    double start = clock_seconds();
     int rc = n_list ? analyse(b->lm->rt, b->lm->m, &in, &req, &out, NULL, e)
                     : forward(b->lm->rt, &in, NULL, NULL, e);
-    *seconds = now() - start;
+    *seconds = clock_seconds() - start;
     return rc;
 }
 

@@ -6,7 +6,6 @@
 #include "analysis/analyse.h"
 #include "analysis/haystack.h"
 #include "analysis/retrieval.h"
-#include "base/hash.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "cli/builtin_prompts.h"
@@ -25,7 +24,6 @@ typedef struct census {
     metric_choice metrics;
     prompt_request *request;   /* [n_text] that are long enough, in their order */
     int64_t n_text, n_short;
-    sha256_hex texts;          /* of their tokens and domains: a file may change before a run is resumed */
     int64_t length;            /* tokens of every text */
     int64_t half;              /* random tokens, twice */
     int64_t n_random, n_trial;
@@ -54,13 +52,6 @@ static prompt_rules text_rules(const census *c)
     return (prompt_rules){.special = true, .truncate = c->length};
 }
 
-static int hash_text(sha256 *h, const prompt_input *in, const prompt_request *q, err *e)
-{
-    const char *domain = q->domain ? q->domain : "";
-    int rc = sha256_add(h, in->in.ids, (size_t)in->in.n * sizeof *in->in.ids, e);
-    return rc ? rc : sha256_add(h, domain, strlen(domain) + 1, e);
-}
-
 /* Texts of fewer tokens than the length are left out: alpha and entropy of different lengths do not compare. */
 static int read_texts(census *c, err *e)
 {
@@ -68,14 +59,11 @@ static int read_texts(census *c, err *e)
     const char *file = params_str(p, "prompts");
     int64_t n = 0, kept = 0;
     const prompt_rules rules = text_rules(c);
-    sha256 *h = NULL;
     if (file && params_bool(p, "builtin")) {
         err_set(e, ERR_USAGE, "--prompts and --builtin exclude each other");
         return err_hint(e, "keep one of them");
     }
     int rc = file ? prompt_requests_load(&c->request, &n, file, e) : builtin_prompts(&c->request, &n, e);
-    if (!rc)
-        rc = sha256_new(&h, e);
     for (int64_t i = 0; i < n && !rc; i++) {
         prompt_input in;
         rc = prompt_make(&in, c->lm, &c->request[i], &rules, e);
@@ -85,16 +73,11 @@ static int read_texts(census *c, err *e)
             break;
         if (in.main.n == c->length) {
             prompt_request keep = c->request[i];
-            rc = hash_text(h, &in, &keep, e);
             c->request[i] = c->request[kept];
             c->request[kept++] = keep;
         }
         prompt_free(&in);
     }
-    if (rc)
-        sha256_abandon(h);
-    else
-        rc = sha256_done(h, c->texts, e);
     c->n_text = kept;
     c->n_short = n - kept;
     for (int64_t i = kept; i < n; i++)
@@ -146,19 +129,9 @@ static int make_settings(census *c, err *e)
     const params *p = c->a->p;
     strbuf b = {0};
     json_line_begin(&b, NULL);
-    json_line_key(&b, "metrics");
-    strbuf_putc(&b, '[');
-    for (int i = 0; i < c->metrics.n; i++) {
-        strbuf_puts(&b, i ? "," : "");
-        strbuf_put_json(&b, c->metrics.list[i]->name, strlen(c->metrics.list[i]->name));
-    }
-    strbuf_putc(&b, ']');
-    for (int i = 0; i < c->metrics.n; i++)
-        for (const param *row = c->metrics.list[i]->params; row && row->name; row++)
-            metric_put_param(&b, p, row);
+    metric_put_settings(&b, &c->metrics, p);
     json_line_text(&b, "prompts", params_str(p, "prompts") ? params_str(p, "prompts") : "builtin");
     json_line_int(&b, "texts", c->n_text);
-    json_line_text(&b, "texts_sha256", c->texts);
     json_line_int(&b, "length", c->length);
     json_line_int(&b, "random", c->n_random);
     json_line_int(&b, "random-length", c->half);

@@ -125,16 +125,7 @@ static char *settings_json(const job *j, err *e)
     json_line_text(&b, "second", j->second->path);
     json_line_text(&b, "second-sha256", card.weights);
     json_line_text(&b, "second-dtype", card.dtype);
-    json_line_key(&b, "metrics");
-    strbuf_putc(&b, '[');
-    for (int i = 0; i < j->metrics.n; i++) {
-        strbuf_puts(&b, i ? "," : "");
-        strbuf_put_json(&b, j->metrics.list[i]->name, strlen(j->metrics.list[i]->name));
-    }
-    strbuf_putc(&b, ']');
-    for (int i = 0; i < j->metrics.n; i++)
-        for (const param *row = j->metrics.list[i]->params; row && row->name; row++)
-            metric_put_param(&b, p, row);
+    metric_put_settings(&b, &j->metrics, p);
     json_line_int(&b, "prompts", j->n_request);
     json_line_text(&b, "file", params_str(p, "prompts"));
     json_line_bool(&b, "special", j->rules.special);

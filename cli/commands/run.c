@@ -2,9 +2,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include "analysis/analyse.h"
 #include "base/cancel.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "cli/chat_input.h"
 #include "cli/edit_select.h"
@@ -58,19 +58,7 @@ static char *settings_json(const job *j, err *e)
     const params *p = j->a->p;
     strbuf b = {0};
     json_line_begin(&b, NULL);
-    json_line_key(&b, "metrics");
-    strbuf_putc(&b, '[');
-    for (int i = 0; i < j->metrics.n; i++) {
-        strbuf_puts(&b, i ? "," : "");
-        strbuf_put_json(&b, j->metrics.list[i]->name, strlen(j->metrics.list[i]->name));
-    }
-    strbuf_putc(&b, ']');
-    param rows[METRIC_PARAMS_MAX + 1]; /* metrics may share some */
-    int n = 0;
-    for (int i = 0; i < j->metrics.n; i++)
-        n = append_params(rows, n, METRIC_PARAMS_MAX, j->metrics.list[i]->params);
-    for (int i = 0; i < n; i++)
-        metric_put_param(&b, p, &rows[i]);
+    metric_put_settings(&b, &j->metrics, p);
     json_line_bool(&b, "special", params_bool(p, "special"));
     if (params_given(p, "truncate"))
         json_line_int(&b, "truncate", params_int(p, "truncate"));
@@ -282,13 +270,6 @@ static int measure(job *j, err *e)
     return rc;
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
 static int print_values(const job *j, err *e)
 {
     const cell bind[] = {cell_int(j->run)};
@@ -411,9 +392,9 @@ static int run(session *s, const command_args *a, err *e)
     if (!rc)
         rc = begin(&j, e);
     if (!rc) {
-        double start = now();
+        double start = clock_seconds();
         rc = measure(&j, e);
-        j.seconds = now() - start;
+        j.seconds = clock_seconds() - start;
         const char *status = rc == 0 ? "done" : rc == ERR_CANCELLED ? "cancelled" : "failed";
         int end_rc = store_run_end(j.st, j.run, status, rc ? e->msg : NULL, rc ? NULL : e);
         rc = rc ? rc : end_rc;

@@ -4,7 +4,6 @@
 #include <string.h>
 #include "analysis/metric.h"
 #include "base/mem.h"
-#include "base/stats.h"
 #include "cli/counted_heads.h"
 #include "cli/experiment.h"
 #include "cli/output.h"
@@ -104,19 +103,11 @@ static int row_stats(stats *out, store *st, int64_t run, const char *name, const
                      const cell *position, err *e)
 {
     const cell bind[] = {cell_int(run), cell_text(name), *head, *position};
-    table *t = NULL;
     strbuf sql = {0};
     strbuf_printf(&sql, "SELECT value FROM head_value WHERE run = ?1 AND metric = ?2 AND head_name = ?3 AND position IS ?4%s"
                   " ORDER BY prompt", units);
-    int rc = sql.failed ? err_nomem(e, "ranking") : store_query(st, &t, strbuf_str(&sql), bind, 4, e);
+    int rc = sql.failed ? err_nomem(e, "ranking") : stats_of_query(out, st, strbuf_str(&sql), bind, 4, 0, e);
     strbuf_free(&sql);
-    double *x = rc ? NULL : mem_array((size_t)t->n_row + 1, sizeof *x, e);
-    for (int64_t i = 0; x && i < t->n_row; i++)
-        x[i] = cell_number(table_cell(t, i, 0));
-    if (!rc)
-        rc = x ? stats_of(out, x, t->n_row, 0, e) : ERR_RESOURCE;
-    free(x);
-    table_free(t);
     return rc;
 }
 

@@ -37,24 +37,7 @@ static char *settings_json(const job *j, err *e)
 {
     strbuf b = {0};
     json_line_begin(&b, NULL);
-    json_line_key(&b, "metrics");
-    strbuf_putc(&b, '[');
-    for (int i = 0; i < j->metrics.n; i++) {
-        strbuf_puts(&b, i ? "," : "");
-        strbuf_put_json(&b, j->metrics.list[i]->name, strlen(j->metrics.list[i]->name));
-    }
-    strbuf_putc(&b, ']');
-    const param *rows = metric_weights_params();
-    for (const param *row = rows; row->name; row++)
-        for (int i = 0; i < j->metrics.n; i++) {
-            const param *own = j->metrics.list[i]->params;
-            while (own && own->name && strcmp(own->name, row->name) != 0)
-                own++;
-            if (own && own->name) {
-                metric_put_param(&b, j->a->p, row);
-                break;
-            }
-        }
+    metric_put_settings(&b, &j->metrics, j->a->p);
     strbuf_putc(&b, '}');
     return strbuf_take(&b, e);
 }
