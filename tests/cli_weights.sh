@@ -66,4 +66,10 @@ refuses 2 "flow goes up to 4 tokens" "flow above its limit"
 run run "$model" --prompt "It was a dark night" --metrics rollout --csv
 awk -F, '$4 == "rollout" { s += $8 } END { exit !(s > 0.99999 && s < 1.00001) }' "$tmp/out" &&
     ok "a row of the rollout sums to 1" || not_ok "a row of the rollout sums to 1"
+
+# --- a metric of layers ---
+run weights "$model" --metrics weight_outlier --csv
+exits 0 "a metric of layers"
+check "has a row a layer" test "$(grep -c '^weight_outlier,L[0-3],' "$tmp/out")" -eq 4
+
 plan

@@ -85,14 +85,16 @@ static int measure(void *ud, experiment *x, int64_t i, err *e)
     return rc;
 }
 
-/* The strongest of a metric: of pairs both heads are named, of spectra the largest value of each head. */
+/* The strongest of a metric: of pairs both heads are named, of spectra the largest value of each head; a metric of layers
+ * has layers in place of heads. */
 static int add_rows(table *t, const job *j, store *st, const metric *m, int64_t most, err *e)
 {
     bool spectrum = m->axis == AXIS_RANK && most > 0;
     const cell bind[] = {cell_int(j->run), cell_text(m->name), cell_int(most > 0 ? most : INT64_MAX),
                          cell_index(spectrum ? 0 : NO_INDEX)};
     table *rows = NULL;
-    int rc = store_query(st, &rows, "SELECT kind, head_name, position, value FROM head_value WHERE run = ?1 AND metric = ?2"
+    int rc = store_query(st, &rows, "SELECT kind, ifnull(head_name, 'L' || layer), position, value FROM value_list WHERE"
+                         " run = ?1 AND metric = ?2"
                          " AND (?4 IS NULL OR position IS NULL OR position = ?4)"
                          " ORDER BY value DESC, kind, layer, head, position LIMIT ?3", bind, 4, e);
     for (int64_t i = 0; !rc && i < rows->n_row; i++) {
