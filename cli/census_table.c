@@ -61,20 +61,11 @@ static int load(columns *c, const census_view *v, const char *domain, err *e)
     return rc;
 }
 
-static const value_group *find(const value_groups *g, const census_score *s, head_id h)
-{
-    for (int64_t i = 0; i < g->n; i++)
-        if (g->g[i].head.kind == h.kind && g->g[i].head.layer == h.layer && g->g[i].head.head == h.head &&
-            g->g[i].position == s->position)
-            return &g->g[i];
-    return NULL;
-}
-
 static bool fits(const columns *c, const census_rule *rule, head_id h)
 {
     for (int i = 0; i < c->n; i++)
         if (strcmp(census_scores[i].name, rule->score) == 0) {
-            const value_group *g = find(&c->of[i], &census_scores[i], h);
+            const value_group *g = value_groups_find(&c->of[i], h, census_scores[i].position);
             return g && g->st.mean > rule->bound;
         }
     return false;
@@ -153,7 +144,7 @@ static int put_row(table *t, const census_view *v, const columns *c, const char 
     for (int i = 0; i < c->n && !rc; i++) {
         if (!has_values(c, i) || !(v->all || (census_scores[i].shown && census_scores[i].shown <= v->room)))
             continue;
-        const value_group *g = find(&c->of[i], &census_scores[i], h);
+        const value_group *g = value_groups_find(&c->of[i], h, census_scores[i].position);
         if (g) {
             row[col] = cell_real(g->st.mean);
             if (v->all) {

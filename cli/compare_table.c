@@ -11,19 +11,6 @@
 
 enum { ROW_METRIC, ROW_KIND, ROW_LAYER, ROW_HEAD, ROW_POSITION, ROW_FIRST, ROW_SECOND };
 
-static attn_kind kind_named(const char *name)
-{
-    for (int k = ATTN_SELF; k <= ATTN_VISION; k++)
-        if (strcmp(name, attn_kind_name((attn_kind)k)) == 0)
-            return (attn_kind)k;
-    return ATTN_SELF;
-}
-
-static int64_t index_of(const cell *c)
-{
-    return c->kind == CELL_INT ? c->u.i : NO_INDEX;
-}
-
 /* Is name one of the words of list? */
 static bool listed(const char *list, const char *name)
 {
@@ -40,7 +27,7 @@ static bool same_place(const table *t, int64_t a, int64_t b)
         strcmp(cell_string(table_cell(t, a, ROW_KIND)), cell_string(table_cell(t, b, ROW_KIND))))
         return false;
     for (int c = ROW_LAYER; c <= ROW_POSITION; c++)
-        if (index_of(table_cell(t, a, c)) != index_of(table_cell(t, b, c)))
+        if (index_of_cell(table_cell(t, a, c)) != index_of_cell(table_cell(t, b, c)))
             return false;
     return true;
 }
@@ -49,9 +36,9 @@ static void take_place(paired *p, const table *t, int64_t row, int64_t end, doub
 {
     double first = 0, second = 0, sum = 0;
     *p = (paired){.metric = cell_string(table_cell(t, row, ROW_METRIC)),
-                  .head = {kind_named(cell_string(table_cell(t, row, ROW_KIND))), (int)index_of(table_cell(t, row, ROW_LAYER)),
-                           (int)index_of(table_cell(t, row, ROW_HEAD))},
-                  .position = index_of(table_cell(t, row, ROW_POSITION)), .n = end - row, .change = change};
+                  .head = {kind_of_cell(table_cell(t, row, ROW_KIND)), (int)index_of_cell(table_cell(t, row, ROW_LAYER)),
+                           (int)index_of_cell(table_cell(t, row, ROW_HEAD))},
+                  .position = index_of_cell(table_cell(t, row, ROW_POSITION)), .n = end - row, .change = change};
     for (int64_t i = row; i < end; i++) {
         double a = cell_number(table_cell(t, i, ROW_FIRST)), b = cell_number(table_cell(t, i, ROW_SECOND));
         first += a;
@@ -274,9 +261,7 @@ static int put_metric(table *t, const compare_report *r, const paired *p, int64_
     row[3] = cell_real(second / (double)n);
     row[4] = cell_real(size / (double)n);
     row[6] = cell_int(st.n);
-    row[7] = cell_real(st.mean);
-    row[8] = st.n > 1 ? cell_real(st.low) : cell_index(NO_INDEX);
-    row[9] = st.n > 1 ? cell_real(st.high) : cell_index(NO_INDEX);
+    change_cells(&row[7], &st);
     rc = table_text(t, &row[0], p->metric, strlen(p->metric), e);
     if (!rc)
         rc = table_text(t, &row[5], strbuf_str(&at), at.len, e);

@@ -122,7 +122,7 @@ void effect_input_settings(strbuf *b, const effect_input *in, const params *p)
 
 int effect_unit_begin(effect_unit *u, const effect_input *in, experiment *x, int64_t i, err *e)
 {
-    *u = (effect_unit){.in = in, .x = x, .i = i};
+    *u = (effect_unit){.in = in, .x = x};
     if (i >= in->n_text) {
         u->t = &in->trials.t[i - in->n_text];
         int rc = experiment_ids(x, u->t->ids, u->t->n, u->t->label ? u->t->label : "trial", e);

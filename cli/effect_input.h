@@ -35,7 +35,6 @@ void effect_input_settings(strbuf *b, const effect_input *in, const params *p);
 typedef struct effect_unit {
     const effect_input *in;
     experiment *x;
-    int64_t i;
     prompt_input text;        /* of a text */
     const trial *t;           /* NULL: a text */
 } effect_unit;

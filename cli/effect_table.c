@@ -29,7 +29,8 @@ void series_free(series *s)
     *s = (series){0};
 }
 
-/* Rows by unit; positions of one unit are averaged, after each was made 0 or 1 where that is asked for. */
+/* The conditions on layer and head are written as the index on sites has them: an experiment asks once a head.
+ * Rows by unit; positions of one unit are averaged, after each was made 0 or 1 where that is asked for. */
 int series_load(series *out, store *st, int64_t run, const measure *what, const condition *c, err *e)
 {
     char metric[64];
@@ -39,9 +40,11 @@ int series_load(series *out, store *st, int64_t run, const measure *what, const 
     table *t = NULL;
     *out = (series){0};
     int rc = store_query(st, &t, c->position == ANY_POSITION
-        ? "SELECT prompt, value FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND layer IS ?4 AND head IS ?5"
+        ? "SELECT prompt, value FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND ifnull(layer, -1) ="
+          " ifnull(?4, -1) AND ifnull(head, -1) = ifnull(?5, -1)"
           " AND ?6 IS NULL ORDER BY prompt, position"
-        : "SELECT prompt, value FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND layer IS ?4 AND head IS ?5"
+        : "SELECT prompt, value FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND ifnull(layer, -1) ="
+          " ifnull(?4, -1) AND ifnull(head, -1) = ifnull(?5, -1)"
           " AND position IS ?6 ORDER BY prompt", bind, 6, e);
     if (rc)
         return rc;
@@ -81,13 +84,6 @@ int series_difference(stats *out, const series *b, const series *a, uint64_t see
     return rc;
 }
 
-void change_cells(cell *row, const stats *st)
-{
-    row[0] = cell_real(st->mean);
-    row[1] = st->n > 1 ? cell_real(st->low) : cell_index(NO_INDEX);
-    row[2] = st->n > 1 ? cell_real(st->high) : cell_index(NO_INDEX);
-}
-
 static const char *const columns[] = {"measure", "condition", "n", "mean", "sd", "low", "high", "change", "change_low",
                                       "change_high"};
 
@@ -106,15 +102,8 @@ static int add_row(table *t, const effect_view *v, const measure *what, const co
             rc = table_text(t, &row[1], c->name, strlen(c->name), e);
         if (!rc && !first)
             rc = series_difference(&change, &s, base, v->seed, e);
-        if (!rc) {
-            row[2] = cell_int(st.n);
-            row[4] = st.n > 1 ? cell_real(st.sd) : cell_index(NO_INDEX);
-            cell spread[3];
-            change_cells(spread, &st);
-            row[3] = spread[0];
-            row[5] = spread[1];
-            row[6] = spread[2];
-        }
+        if (!rc)
+            stats_cells(row, 2, &st);
         if (!rc && !first && change.n)
             change_cells(&row[7], &change);
     }

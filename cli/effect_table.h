@@ -32,9 +32,6 @@ void series_free(series *s);
 /* b - a over the units that both have; n = 0 in out when there are none. */
 int series_difference(stats *out, const series *b, const series *a, uint64_t seed, err *e);
 
-/* mean, low, high; of a single unit there is no interval, and the last two stay empty. */
-void change_cells(cell *row, const stats *st);
-
 typedef struct effect_view { store *st; int64_t run; uint64_t seed; } effect_view;
 /* Columns measure, condition, n, mean, sd, low, high, change, change_low, change_high: for each measure that the run has, a
  * row for each condition [n]; the change is against the first, unit by unit.  table_free(*out). */

@@ -69,18 +69,21 @@ static const char *verb_of(const command_args *a, char *out, size_t room)
 /* Of files, and of folders' texts one behind the other.  False where one cannot be read: standard input, say. */
 static bool hash_files(sha256_hex out, const char *list, bool several)
 {
-    enum { MOST = 64 };
-    const char *paths[MOST];
+    size_t most = 1;
+    for (const char *s = list; *s; s++)
+        most += *s == ',';
+    const char **paths = mem_array(most, sizeof *paths, NULL);
     char *copy = mem_strdup(list, NULL), *save = NULL;
     strbuf text = {0};
     int n = 0;
-    for (char *one = several && copy ? strtok_r(copy, ",", &save) : copy; one && n < MOST;
+    for (char *one = several && copy ? strtok_r(copy, ",", &save) : copy; one && paths;
          one = several ? strtok_r(NULL, ",", &save) : NULL)
         paths[n++] = one;
     bool read = n > 0 && haystack_read(&text, paths, n, NULL) == 0 &&
                 sha256_of(out, strbuf_str(&text), text.len, NULL) == 0;
     strbuf_free(&text);
     free(copy);
+    free(paths);
     return read;
 }
 

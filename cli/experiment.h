@@ -64,9 +64,6 @@ int experiment_groups(value_groups *out, store *st, int64_t run, const char *met
 /* The same without the bootstrap, where only means are shown: low and high are the mean. */
 int experiment_means(value_groups *out, store *st, int64_t run, const char *metric, const char *units,
                      const double *threshold, err *e);
-/* The values themselves in the order of units: [n] prompts and values of one site; free() both. */
-int experiment_values(int64_t **units, double **values, int64_t *n, store *st, int64_t run, const char *metric,
-                      attn_kind kind, int layer, int head, err *e);
 
 /* The first column of a query's rows as statistics; n is 0 where there are none. */
 int stats_of_query(stats *out, store *st, const char *sql, const cell *bind, int n_bind, uint64_t seed, err *e);
@@ -77,5 +74,16 @@ int experiment_conditions(strbuf *out, store *st, int64_t run, err *e);
 
 /* n, mean, sd, low, high as five cells of a row from column col on; of one value the last three are empty. */
 void stats_cells(cell *row, int col, const stats *st);
+/* mean, low, high as three cells, likewise. */
+void change_cells(cell *row, const stats *st);
+
+/* The highest mean first, then by layer and head. */
+void value_groups_sort(value_groups *g);
+/* The one of a head at a position; NULL: there is none. */
+const value_group *value_groups_find(const value_groups *g, head_id head, int64_t position);
+
+/* Cells of queries: a kind by its name, and a layer, head or position that may be NULL. */
+attn_kind kind_of_cell(const cell *c);
+int64_t index_of_cell(const cell *c);
 
 #endif

@@ -6,15 +6,15 @@
 #include "base/mem.h"
 #include "cli/experiment.h"
 
-static attn_kind kind_named(const char *name)
+attn_kind kind_of_cell(const cell *c)
 {
     for (int k = 0; k <= ATTN_VISION; k++)
-        if (strcmp(name, attn_kind_name((attn_kind)k)) == 0)
+        if (strcmp(cell_string(c), attn_kind_name((attn_kind)k)) == 0)
             return (attn_kind)k;
     return ATTN_SELF;
 }
 
-static int64_t index_of(const cell *c)
+int64_t index_of_cell(const cell *c)
 {
     return c->kind == CELL_INT ? c->u.i : NO_INDEX;
 }
@@ -25,9 +25,9 @@ enum { COL_KIND, COL_LAYER, COL_HEAD, COL_POSITION, COL_VALUE, COL_PROMPT };
 static value_group group_at(const table *t, int64_t row)
 {
     return (value_group){
-        .head = {kind_named(cell_string(table_cell(t, row, COL_KIND))), (int)index_of(table_cell(t, row, COL_LAYER)),
-                 (int)index_of(table_cell(t, row, COL_HEAD))},
-        .position = index_of(table_cell(t, row, COL_POSITION)),
+        .head = {kind_of_cell(table_cell(t, row, COL_KIND)), (int)index_of_cell(table_cell(t, row, COL_LAYER)),
+                 (int)index_of_cell(table_cell(t, row, COL_HEAD))},
+        .position = index_of_cell(table_cell(t, row, COL_POSITION)),
     };
 }
 
@@ -114,38 +114,6 @@ int experiment_means(value_groups *out, store *st, int64_t run, const char *metr
     return groups(out, st, run, metric, units, threshold, false, 0, e);
 }
 
-int experiment_values(int64_t **units, double **values, int64_t *n, store *st, int64_t run, const char *metric,
-                      attn_kind kind, int layer, int head, err *e)
-{
-    const cell bind[] = {cell_int(run), cell_text(metric), cell_text(attn_kind_name(kind)), cell_index(layer),
-                         cell_index(head)};
-    table *t = NULL;
-    *units = NULL;
-    *values = NULL;
-    *n = 0;
-    int rc = store_query(st, &t, "SELECT prompt, value FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3"
-                         " AND layer IS ?4 AND head IS ?5 ORDER BY prompt, position", bind, 5, e);
-    if (rc)
-        return rc;
-    *units = mem_array((size_t)t->n_row + 1, sizeof **units, e);
-    *values = mem_array((size_t)t->n_row + 1, sizeof **values, e);
-    if (!*units || !*values) {
-        free(*units);
-        free(*values);
-        *units = NULL;
-        *values = NULL;
-        table_free(t);
-        return ERR_RESOURCE;
-    }
-    *n = t->n_row;
-    for (int64_t i = 0; i < t->n_row; i++) {
-        (*units)[i] = index_of(table_cell(t, i, 0));
-        (*values)[i] = cell_number(table_cell(t, i, 1));
-    }
-    table_free(t);
-    return 0;
-}
-
 int stats_of_query(stats *out, store *st, const char *sql, const cell *bind, int n_bind, uint64_t seed, err *e)
 {
     table *t = NULL;
@@ -177,13 +145,13 @@ int experiment_conditions(strbuf *out, store *st, int64_t run, err *e)
     const cell *c = t->n_row ? table_cell(t, 0, 0) : NULL;
     if (c && c[0].kind == CELL_TEXT) {
         strbuf_put_visible(out, c[0].u.s, strlen(c[0].u.s));
-        if (c[5].u.i > 0 && index_of(&c[7]) > 0) {
-            strbuf_printf(out, ", %" PRId64 " prompt%s, T %" PRId64, c[5].u.i, c[5].u.i == 1 ? "" : "s", index_of(&c[6]));
-            if (index_of(&c[7]) != index_of(&c[6]))
-                strbuf_printf(out, " to %" PRId64, index_of(&c[7]));
-            if (index_of(&c[8]) == 0)
+        if (c[5].u.i > 0 && index_of_cell(&c[7]) > 0) {
+            strbuf_printf(out, ", %" PRId64 " prompt%s, T %" PRId64, c[5].u.i, c[5].u.i == 1 ? "" : "s", index_of_cell(&c[6]));
+            if (index_of_cell(&c[7]) != index_of_cell(&c[6]))
+                strbuf_printf(out, " to %" PRId64, index_of_cell(&c[7]));
+            if (index_of_cell(&c[8]) == 0)
                 strbuf_puts(out, ", ids as given");
-            else if (index_of(&c[8]) == 1)
+            else if (index_of_cell(&c[8]) == 1)
                 strbuf_printf(out, ", %s", cell_string(&c[9]));
             else
                 strbuf_puts(out, ", special tokens differ between prompts");
@@ -204,4 +172,35 @@ void stats_cells(cell *row, int col, const stats *st)
     row[col + 1] = cell_real(st->mean);
     for (int i = 2; i < 5; i++) /* one value has no spread, and nothing to draw samples from */
         row[col + i] = st->n > 1 ? cell_real(i == 2 ? st->sd : i == 3 ? st->low : st->high) : cell_index(NO_INDEX);
+}
+
+void change_cells(cell *row, const stats *st)
+{
+    row[0] = cell_real(st->mean);
+    row[1] = st->n > 1 ? cell_real(st->low) : cell_index(NO_INDEX);
+    row[2] = st->n > 1 ? cell_real(st->high) : cell_index(NO_INDEX);
+}
+
+static int by_mean(const void *a, const void *b)
+{
+    const value_group *x = a, *y = b;
+    if (x->st.mean != y->st.mean)
+        return x->st.mean < y->st.mean ? 1 : -1;
+    if (x->head.layer != y->head.layer)
+        return x->head.layer < y->head.layer ? -1 : 1;
+    return (x->head.head > y->head.head) - (x->head.head < y->head.head);
+}
+
+void value_groups_sort(value_groups *g)
+{
+    qsort(g->g, (size_t)g->n, sizeof *g->g, by_mean);
+}
+
+const value_group *value_groups_find(const value_groups *g, head_id head, int64_t position)
+{
+    for (int64_t i = 0; i < g->n; i++)
+        if (g->g[i].head.kind == head.kind && g->g[i].head.layer == head.layer && g->g[i].head.head == head.head &&
+            g->g[i].position == position)
+            return &g->g[i];
+    return NULL;
 }

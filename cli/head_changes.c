@@ -4,7 +4,7 @@
 #include <string.h>
 #include "base/mem.h"
 
-static int load_measure(head_change *rows, bool *any, const effect_view *v, attn_kind base_kind, int n, int64_t position,
+static int load_measure(head_change *rows, bool *any, const effect_view *v, attn_kind base_kind, int n,
                         int at, err *e)
 {
     const measure *what = &effect_measures[at];
@@ -14,7 +14,7 @@ static int load_measure(head_change *rows, bool *any, const effect_view *v, attn
     for (int i = 0; i < n && *any && !rc; i++) {
         series s;
         head_id h = rows[i].head;
-        rc = series_load(&s, v->st, v->run, what, &(condition){"", "_edited", h.kind, h.layer, h.head, position}, e);
+        rc = series_load(&s, v->st, v->run, what, &(condition){"", "_edited", h.kind, h.layer, h.head, NO_INDEX}, e);
         if (!rc)
             rc = series_difference(&rows[i].change[at], &s, &base, v->seed, e);
         series_free(&s);
@@ -24,14 +24,14 @@ static int load_measure(head_change *rows, bool *any, const effect_view *v, attn
 }
 
 int head_changes_load(head_change **out, bool any[N_MEASURE], const effect_view *v, attn_kind base, const head_id *heads,
-                      int n, int64_t position, err *e)
+                      int n, err *e)
 {
     head_change *rows = mem_array((size_t)n, sizeof *rows, e);
     int rc = rows ? 0 : ERR_RESOURCE;
     for (int i = 0; i < n && !rc; i++)
         rows[i].head = heads[i];
     for (int k = 0; k < N_MEASURE && !rc; k++)
-        rc = load_measure(rows, &any[k], v, base, n, position, k, e);
+        rc = load_measure(rows, &any[k], v, base, n, k, e);
     if (rc)
         free(rows);
     else

@@ -15,7 +15,7 @@ typedef struct head_change {
 /* Changes at a position of the values with _edited for heads [n]; base: kind that the values without edits are kept under.
  * any: which measures the run has.  free(*out). */
 int head_changes_load(head_change **out, bool any[N_MEASURE], const effect_view *v, attn_kind base, const head_id *heads,
-                      int n, int64_t position, err *e);
+                      int n, err *e);
 /* Sort by order, ties by layer and head. */
 void head_changes_sort(head_change *rows, int n);
 /* Columns head, and for each measure that there is n, change, low, high.  table_free(*out). */

@@ -4,8 +4,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/hash.h"
-#include "base/mapfile.h"
 #include "base/mem.h"
 #include "cli/chat_input.h"
 #include "cli/json_line.h"
@@ -323,37 +321,16 @@ static void put_numbers(strbuf *b, const char *key, const double *x, int64_t n)
     strbuf_putc(b, ']');
 }
 
-static int put_file_hash(strbuf *b, const char *key, const char *path, err *e)
-{
-    mapfile f;
-    sha256_hex digest;
-    int rc = mapfile_open(&f, path, e);
-    if (rc)
-        return rc;
-    rc = sha256_of(digest, f.data ? (const char *)f.data : "", f.size, e);
-    mapfile_close(&f);
-    json_line_text(b, key, digest);
-    return rc;
-}
-
 char *needle_plan_settings(const needle_plan *n, err *e)
 {
     const params *p = n->p;
     const char *const texts[] = {"system", "template"};
     strbuf b = {0};
-    sha256_hex digest;
-    int rc = 0;
     json_line_begin(&b, NULL);
-    if (n->given.n) {
-        rc = put_file_hash(&b, "trials_sha256", params_str(p, "trials"), e);
-    } else {
-        if (params_str(p, "needles"))
-            rc = put_file_hash(&b, "needles_sha256", params_str(p, "needles"), e);
-        else
+    if (!n->given.n) {
+        if (!params_str(p, "needles"))
             json_line_int(&b, "count", params_int(p, "count"));
         json_line_text(&b, "wording", params_str(p, "wording"));
-        if (!rc && n->text.len > 0 && !(rc = sha256_of(digest, strbuf_str(&n->text), n->text.len, e)))
-            json_line_text(&b, "haystack_sha256", digest);
         put_numbers(&b, "lengths", n->lengths, n->n_length);
         put_numbers(&b, "depths", n->depths, n->n_depth);
         json_line_text(&b, "place", params_str(p, "place"));
@@ -372,9 +349,5 @@ char *needle_plan_settings(const needle_plan *n, err *e)
     json_line_real(&b, "recall", n->score.recall);
     json_line_bool(&b, "stem", n->score.stem);
     strbuf_putc(&b, '}');
-    if (rc) {
-        strbuf_free(&b);
-        return NULL;
-    }
     return strbuf_take(&b, e);
 }

@@ -39,24 +39,6 @@ int needle_count(needle_counts *out, store *st, int64_t run, err *e)
 
 /* ---- heads ---- */
 
-static const value_group *group_of(const value_groups *in, head_id h)
-{
-    for (int64_t i = 0; i < in->n; i++)
-        if (in->g[i].head.kind == h.kind && in->g[i].head.layer == h.layer && in->g[i].head.head == h.head)
-            return &in->g[i];
-    return NULL;
-}
-
-static int by_mean(const void *a, const void *b)
-{
-    const value_group *x = a, *y = b;
-    if (x->st.mean != y->st.mean)
-        return x->st.mean < y->st.mean ? 1 : -1;
-    if (x->head.layer != y->head.layer)
-        return x->head.layer < y->head.layer ? -1 : 1;
-    return (x->head.head > y->head.head) - (x->head.head < y->head.head);
-}
-
 int needle_head_table(table **out, store *st, int64_t run, uint64_t seed, err *e)
 {
     static const char *const columns[] = {"head", "n", "retrieval", "sd", "low", "high", "set", "activation",
@@ -77,10 +59,11 @@ int needle_head_table(table **out, store *st, int64_t run, uint64_t seed, err *e
     if (!rc)
         rc = table_set_unit(*out, 8, "tokens", e);
     if (!rc)
-        qsort(g[SCORE].g, (size_t)g[SCORE].n, sizeof *g[SCORE].g, by_mean);
+        value_groups_sort(&g[SCORE]);
     for (int64_t i = 0; i < g[SCORE].n && !rc; i++) {
-        const value_group *x = &g[SCORE].g[i], *set = group_of(&g[SET], x->head), *active = group_of(&g[ACTIVE], x->head),
-                          *copy = group_of(&g[COPY], x->head);
+        const value_group *x = &g[SCORE].g[i], *set = value_groups_find(&g[SET], x->head, NO_INDEX),
+                          *active = value_groups_find(&g[ACTIVE], x->head, NO_INDEX),
+                          *copy = value_groups_find(&g[COPY], x->head, NO_INDEX);
         cell *row = table_row(*out, e);
         head_text name;
         if (!row) {

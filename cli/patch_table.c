@@ -23,24 +23,24 @@ typedef struct place {
     int64_t order;
 } place;
 
-typedef struct bases { stats clean, corrupted; } bases;
+typedef struct bases { double clean, corrupted; } bases;
 
-static int read_base(stats *out, const patch_report *r, const char *name, err *e)
+static int read_base(double *out, const patch_report *r, const char *name, err *e)
 {
     value_groups g;
-    int rc = experiment_groups(&g, r->st, r->run, name, NULL, NULL, r->seed, e);
+    int rc = experiment_means(&g, r->st, r->run, name, NULL, NULL, e);
     if (!rc && g.n != 1)
         rc = err_set(e, ERR_FAILED, "run %" PRId64 " holds no %s", r->run, name);
     if (!rc)
-        *out = g.g[0].st;
+        *out = g.g[0].st.mean;
     free(g.g);
     return rc;
 }
 
 static double pooled_of(const patch_report *r, const bases *b, double raw)
 {
-    double span = b->clean.mean - b->corrupted.mean;
-    return (r->path ? (raw - b->clean.mean) / -span : (raw - b->corrupted.mean) / span) + 0.0; /* no -0 */
+    double span = b->clean - b->corrupted;
+    return (r->path ? (raw - b->clean) / -span : (raw - b->corrupted) / span) + 0.0; /* no -0 */
 }
 
 static int add_metric(place **list, int64_t *n, const patch_report *r, int which, const bases *b, err *e)
@@ -50,7 +50,7 @@ static int add_metric(place **list, int64_t *n, const patch_report *r, int which
     patch_raw_name(name, r->metric[which], r->score);
     int rc = experiment_groups(&value, r->st, r->run, r->metric[which], NULL, NULL, r->seed, e);
     if (!rc)
-        rc = experiment_groups(&raw, r->st, r->run, name, NULL, NULL, r->seed, e);
+        rc = experiment_means(&raw, r->st, r->run, name, NULL, NULL, e);
     if (!rc && raw.n != value.n)
         rc = err_set(e, ERR_FAILED, "run %" PRId64 " holds %" PRId64 " values of %s and %" PRId64 " of %s", r->run, value.n,
                      r->metric[which], raw.n, name);
@@ -167,7 +167,7 @@ static int print_head(const patch_report *r, const bases *b, int64_t shown, int6
     strbuf_printf(&text, "run %" PRId64 ": %s\n", r->run, strbuf_str(&how));
     strbuf_printf(&text, "%" PRId64 " pair%s; %s of the clean prompt%s ", r->pairs->n, r->pairs->n == 1 ? "" : "s", r->score,
                   r->pairs->n == 1 ? "" : "s");
-    strbuf_printf(&text, "%.6g, of the corrupted %.6g\n", b->clean.mean, b->corrupted.mean);
+    strbuf_printf(&text, "%.6g, of the corrupted %.6g\n", b->clean, b->corrupted);
     strbuf_puts(&text, r->path ? "effect (m - clean) / (corrupted - clean): 0 none, 1 all of the corruption"
                                : "recovery (m - corrupted) / (clean - corrupted): 1 as the clean prompt, 0 as the corrupted");
     if (shown < n)

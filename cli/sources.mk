@@ -101,7 +101,6 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/prompt_media.c \
 	cli/prompt_request.c \
 	cli/prompt_store.c \
-	cli/report.c \
 	cli/run_sink.c \
 	cli/run_summary.c \
 	cli/run_units.c \
@@ -109,6 +108,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/script.c \
 	cli/second_model.c \
 	cli/session.c \
+	cli/session_report.c \
 	cli/settings.c \
 	cli/shell.c \
 	cli/shell_history.c \

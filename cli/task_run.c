@@ -84,16 +84,6 @@ static int unit(void *ud, experiment *x, int64_t i, err *e)
 
 /* ---- tables ---- */
 
-static int by_mean(const void *a, const void *b)
-{
-    const value_group *x = a, *y = b;
-    if (x->st.mean != y->st.mean)
-        return x->st.mean < y->st.mean ? 1 : -1;
-    if (x->head.layer != y->head.layer)
-        return x->head.layer < y->head.layer ? -1 : 1;
-    return (x->head.head > y->head.head) - (x->head.head < y->head.head);
-}
-
 static int groups_of(value_groups *out, const task_job *j, store *st, int64_t run, const char *route, bool top, bool interval,
                      err *e)
 {
@@ -106,10 +96,8 @@ static int groups_of(value_groups *out, const task_job *j, store *st, int64_t ru
 
 static double mean_at(const value_groups *g, head_id h)
 {
-    for (int64_t i = 0; i < g->n; i++)
-        if (g->g[i].head.layer == h.layer && g->g[i].head.head == h.head)
-            return g->g[i].st.mean;
-    return 0;
+    const value_group *found = value_groups_find(g, h, NO_INDEX);
+    return found ? found->st.mean : 0;
 }
 
 /* head, n, mean, sd, low, high of the first route, how often it is the largest weight, means of the other routes. */
@@ -129,7 +117,7 @@ static int head_table(table **out, const task_job *j, store *st, int64_t run, in
         rc = table_new(out, n, columns, e);
     bool made = rc == 0;
     if (!rc)
-        qsort(main.g, (size_t)main.n, sizeof *main.g, by_mean);
+        value_groups_sort(&main);
     for (int64_t i = 0; i < main.n && !rc && (limit == 0 || i < limit); i++) {
         cell *row = table_row(*out, e);
         head_text name;

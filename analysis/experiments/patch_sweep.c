@@ -2,6 +2,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include "analysis/lens.h"
 #include "base/cancel.h"
 #include "base/mem.h"
 
@@ -9,16 +10,6 @@ const char *const patch_score_names[] = {"logit_diff", "kl", NULL};
 const char *const patch_by_names[] = {"layer", "position", "head", NULL};
 
 /* ---- scores ---- */
-
-static double log_of_sum(const float *x, int64_t n)
-{
-    double max = -INFINITY, sum = 0;
-    for (int64_t i = 0; i < n; i++)
-        max = (double)x[i] > max ? (double)x[i] : max;
-    for (int64_t i = 0; i < n; i++)
-        sum += exp((double)x[i] - max);
-    return max + log(sum);
-}
 
 double patch_score_of(const patch_pair *pair, patch_score score, const patch_base *b, const float *logits, int64_t vocab)
 {
@@ -28,7 +19,7 @@ double patch_score_of(const patch_pair *pair, patch_score score, const patch_bas
             sum += (double)logits[pair->wrong[i]];
         return (double)logits[pair->answer] - sum / pair->n_wrong;
     }
-    double lse = log_of_sum(logits, vocab);
+    double lse = log_sum_exp(logits, vocab);
     for (int64_t i = 0; i < vocab; i++) {
         double p = exp(b->ln_clean[i]);
         if (p > 0)
@@ -48,7 +39,7 @@ static int keep_distribution(patch_base *b, const float *logits, int64_t vocab, 
     b->ln_clean = mem_array((size_t)vocab, sizeof *b->ln_clean, e);
     if (!b->ln_clean)
         return ERR_RESOURCE;
-    double lse = log_of_sum(logits, vocab);
+    double lse = log_sum_exp(logits, vocab);
     for (int64_t i = 0; i < vocab; i++)
         b->ln_clean[i] = (double)logits[i] - lse;
     return 0;

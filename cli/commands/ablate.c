@@ -27,7 +27,7 @@ typedef struct ablation {
     int n_all;
     head_reference *mean;
     edit_plan *plan;
-    char *settings, *edits;
+    char *settings;
     int64_t run;
 } ablation;
 
@@ -322,7 +322,7 @@ static int report_each(const ablation *b, const effect_view *v, err *e)
     head_change *rows = NULL;
     bool any[N_MEASURE] = {false};
     table *t = NULL;
-    int rc = head_changes_load(&rows, any, v, b->lm->m->main->kind, b->heads, b->n_head, NO_INDEX, e);
+    int rc = head_changes_load(&rows, any, v, b->lm->m->main->kind, b->heads, b->n_head, e);
     for (int i = 0; i < b->n_head && !rc; i++)
         rows[i].order = any[2] ? -rows[i].change[2].mean : rows[i].change[0].mean;
     if (!rc) {

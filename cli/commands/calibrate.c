@@ -169,7 +169,7 @@ static int report_each(const calibration *c, const effect_view *v, err *e)
     head_change *rows = NULL;
     bool any[N_MEASURE] = {false};
     table *t = NULL;
-    int by = deciding(c), rc = head_changes_load(&rows, any, v, c->lm->m->main->kind, c->heads, c->n_head, NO_INDEX, e);
+    int by = deciding(c), rc = head_changes_load(&rows, any, v, c->lm->m->main->kind, c->heads, c->n_head, e);
     for (int i = 0; i < c->n_head && !rc; i++)
         rows[i].order = by == 0 ? -rows[i].change[0].mean : rows[i].change[by].mean;
     if (!rc) {

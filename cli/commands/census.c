@@ -303,28 +303,27 @@ static int unit(void *ud, experiment *x, int64_t i, err *e)
 static int put_rules(const census *c, const census_view *v, store *st, err *e)
 {
     strbuf b = {0}, labels = {0};
-    stats rate, success;
-    int64_t *units = NULL;
-    double *x = NULL;
-    int64_t n;
+    stats rate;
+    value_groups success = {0};
     int rc = census_sink_rate(&rate, v, e);
     if (!rc)
-        rc = experiment_values(&units, &x, &n, st, c->run, "success", c->lm->m->main->kind, NO_INDEX, NO_INDEX, e);
+        rc = experiment_means(&success, st, c->run, "success", NULL, NULL, e);
     if (!rc)
         rc = census_labels(&labels, v, e);
     if (!rc && rate.n)
         strbuf_printf(&b, "sink rate: %.1f %% of heads (%.1f to %.1f, 95 %%), alpha of key 0 above %g, T = %" PRId64 ", %"
                       PRId64 " texts\n", 100 * rate.mean, 100 * rate.low, 100 * rate.high, v->threshold, c->length, rate.n);
-    if (!rc && n && !(rc = stats_of(&success, x, n, v->seed, e)))
-        strbuf_printf(&b, "needle trials: %.0f of %" PRId64 " succeeded%s\n", success.mean * (double)n, n,
-                      success.mean == 1 ? "" : success.mean > 0 ? "; the others do not count"
-                                                      : ", so there are no retrieval scores");
+    if (!rc && success.n) {
+        const stats *tried = &success.g[0].st;
+        strbuf_printf(&b, "needle trials: %.0f of %" PRId64 " succeeded%s\n", tried->mean * (double)tried->n, tried->n,
+                      tried->mean == 1 ? "" : tried->mean > 0 ? "; the others do not count"
+                                                                : ", so there are no retrieval scores");
+    }
     if (!rc)
         strbuf_puts(&b, strbuf_str(&labels));
     if (!rc)
         rc = output_flush(c->s->out, &b, e);
-    free(units);
-    free(x);
+    free(success.g);
     strbuf_free(&b);
     strbuf_free(&labels);
     return rc;
