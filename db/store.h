@@ -58,7 +58,21 @@ typedef struct store_run {
     const char *edits;         /* JSON list; "[]" */
     int threads;
     int64_t seed;              /* NO_INDEX when no random numbers were used */
+    const char *uid;           /* 32 hexadecimal digits, NULL: random.  Processes that make parts of one run in stores of
+                                * their own give it the same, so that store_merge joins the parts */
+    int64_t sweep;             /* of store_sweep_begin; 0: none */
+    const char *cell;          /* JSON object: which point of the sweep this is; NULL without one */
 } store_run;
+
+/* Many runs that one file asks for (cli: `sweep`). */
+typedef struct store_sweep {
+    const char *uid;           /* 32 hexadecimal digits, the same for everyone who works on the same plan */
+    const char *name;          /* of its file, without folders */
+    const char *text;          /* the file */
+    const char *command;       /* the command line that repeats it */
+} store_sweep;
+/* A new sweep, or the one with that uid, which then stays as it is. */
+int store_sweep_begin(store *s, const store_sweep *w, int64_t *sweep_id, err *e);
 
 /* id NO_INDEX: a patch of an image or a frame of audio, of which text is a label. */
 typedef struct store_token { int32_t id; const char *text; size_t len; bool special; } store_token;
@@ -88,7 +102,8 @@ typedef struct store_prompt {
     int n_input;
 } store_prompt;
 
-/* A run starts with status 'running' and is on disk when this returns. */
+/* A run starts with status 'running' and is on disk when this returns.  A uid that is in the store already: that run is
+ * taken up, as by store_run_resume. */
 int store_run_begin(store *s, const store_model *m, const store_run *r, int64_t *run_id, err *e);
 /* status: "done", "failed" or "cancelled"; message may be NULL. */
 int store_run_end(store *s, int64_t run_id, const char *status, const char *message, err *e);
@@ -147,6 +162,23 @@ int store_get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, sto
 typedef int store_row_fn(void *ud, const stored_map *shape, int64_t row, const float *cells, err *e);
 int store_map_rows(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *shape, store_row_fn *use, void *ud,
                    err *e);
+
+/* All models, prompts, runs, units and sweeps of the store at path, which is only read, into s.  Runs are the same by their
+ * uid, units by run and index; a unit that both have must have the same values, else ERR_INPUT names the first that
+ * differs, and s is as before.  One transaction; the caller draws progress (may be NULL).  The order of merges does not
+ * matter for what views give. */
+typedef struct store_merge_report { int64_t models, prompts, runs, units, same_units, values, maps; } store_merge_report;
+struct progress;
+int store_merge(store *s, const char *path, store_merge_report *out, const struct progress *prog, err *e);
+
+/* SQLite's own check of the file, then what must hold between rows: rows check, found, detail; found 0 everywhere is a sound
+ * store. */
+int store_check(store *s, table **out, const struct progress *prog, err *e);
+
+/* Remove what nothing refers to (prompts, models, sites, metrics, units left 'running' of runs that ended) and give the
+ * space back to the file system. */
+typedef struct store_gc_report { int64_t prompts, models, sites, metrics, units, bytes_before, bytes_after; } store_gc_report;
+int store_gc(store *s, store_gc_report *out, err *e);
 
 /* Remember that a figure was drawn: recipe, file, command.  run_id NO_INDEX: of several runs. */
 int store_figure(store *s, int64_t run_id, const char *recipe, const char *path, const char *command, err *e);

@@ -134,29 +134,41 @@ static int write_file(const char *path, const strbuf *bytes, err *e)
     return outfile_commit(f, e);
 }
 
-int figure_draw(const figure *f, const figure_data *d, const params *p, const char *path, err *e)
+static int encode(strbuf *out, const writer *w, const figure *f, const figure_data *d, const params *p, err *e)
 {
-    const writer *w = NULL;
     scene *s = NULL;
     char **about = NULL;
-    strbuf bytes = {0};
-    int rc = writer_find(&w, path, e);
+    int rc = f->build(&s, d, p, e);
 
-    if (rc == 0)
-        rc = f->build(&s, d, p, e);
     if (rc == 0)
         rc = about_new(&about, f, d, s, e);
     if (rc == 0)
         rc = cancel_check(e);
     if (rc == 0)
-        rc = w->write(&bytes, s, (const char *const *)about, e);
+        rc = w->write(out, s, (const char *const *)about, e);
     if (rc == 0)
         rc = cancel_check(e);
+    about_free(about);
+    scene_free(s);
+    return rc;
+}
+
+int figure_encode(strbuf *out, const figure *f, const figure_data *d, const params *p, const char *path, err *e)
+{
+    const writer *w = NULL;
+    int rc = writer_find(&w, path, e);
+
+    return rc ? rc : encode(out, w, f, d, p, e);
+}
+
+int figure_draw(const figure *f, const figure_data *d, const params *p, const char *path, err *e)
+{
+    strbuf bytes = {0};
+    int rc = figure_encode(&bytes, f, d, p, path, e);
+
     if (rc == 0)
         rc = write_file(path, &bytes, e);
     strbuf_free(&bytes);
-    about_free(about);
-    scene_free(s);
     return rc;
 }
 

@@ -98,6 +98,9 @@ int figure_theme(params *p, err *e);
  * Written to a temporary file, then renamed.  ERR_FAILED when there is nothing to draw. */
 int figure_draw(const figure *f, const figure_data *d, const params *p, const char *path, err *e);
 
+/* The bytes of such a file appended to out, and nothing written: of path ("x.svg") the extension alone counts. */
+int figure_encode(struct strbuf *out, const figure *f, const figure_data *d, const params *p, const char *path, err *e);
+
 /* The same in a terminal: text with escape sequences according to colour (none at all, and nothing but
  * ASCII, for TERM_ASCII; UTF-8 otherwise), at most size.columns wide and, when size.lines is above 0, at
  * most that many lines.  Every line ends with '\n' and with the terminal's own colours.  free() the
