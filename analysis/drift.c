@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "analysis/lens.h"
+#include "analysis/loss.h"
 #include "base/cancel.h"
 #include "base/mem.h"
 
@@ -74,7 +76,6 @@ typedef struct kept {
 typedef struct drift {
     const model *ma, *mb;
     runtime *ra, *rb;
-    const model_input *in;
     const result_sink *out;
     kept *list;
     size_t room, used;      /* bytes of copies in this pass */
@@ -264,29 +265,17 @@ static int compare_inputs(void *ud, const model *m, const attn_args *b, err *e)
 
 /* ---- predictions ---- */
 
-static double log_of_sum(const float *x, int64_t n, int64_t *top)
-{
-    double sum = 0;
-    *top = 0;
-    for (int64_t i = 1; i < n; i++)
-        if (x[i] > x[*top])
-            *top = i;
-    for (int64_t i = 0; i < n; i++)
-        sum += exp((double)x[i] - (double)x[*top]);
-    return (double)x[*top] + log(sum);
-}
-
 static int compare_logits(const drift *d, int64_t position, const float *a, const float *b, err *e)
 {
-    int64_t vocab = d->ma->vocab, top_a, top_b;
-    double lse_a = log_of_sum(a, vocab, &top_a), lse_b = log_of_sum(b, vocab, &top_b), kl = 0;
+    int64_t vocab = d->ma->vocab;
+    double lse_a = log_sum_exp(a, vocab), lse_b = log_sum_exp(b, vocab), kl = 0;
     for (int64_t i = 0; i < vocab; i++) {
         double ln_a = (double)a[i] - lse_a, ln_b = (double)b[i] - lse_b;
         kl += exp(ln_a) * (ln_a - ln_b);
     }
     attn_kind kind = d->ma->main->kind;
-    int rc = emit(d, "logit_kl", kind, NO_INDEX, NO_INDEX, position, kl > 0 ? kl : 0, e);
-    return rc ? rc : emit(d, "top1_agree", kind, NO_INDEX, NO_INDEX, position, top_a == top_b, e);
+    int rc = emit(d, "logit_kl", kind, NO_INDEX, NO_INDEX, position, kl < 0 ? 0 : kl, e);
+    return rc ? rc : emit(d, "top1_agree", kind, NO_INDEX, NO_INDEX, position, largest_logit(a, vocab) == largest_logit(b, vocab), e);
 }
 
 static int compare_predictions(const drift *d, const progress *p, err *e)
@@ -316,7 +305,7 @@ static int compare_predictions(const drift *d, const progress *p, err *e)
 int drift_run(runtime *a, const model *ma, runtime *b, const model *mb, const model_input *in, size_t room,
               const result_sink *out, const progress *p, err *e)
 {
-    drift d = {.ma = ma, .mb = mb, .ra = a, .rb = b, .in = in, .out = out, .first = true};
+    drift d = {.ma = ma, .mb = mb, .ra = a, .rb = b, .out = out, .first = true};
     const observer first = {.inputs = keep_inputs, .hidden = first_hidden, .ud = &d};
     const observer second = {.inputs = compare_inputs, .hidden = second_hidden, .ud = &d};
     int rc = drift_check(ma, mb, e);

@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "analysis/head_rows.h"
 #include "base/mem.h"
 
 int kept_attention_new(kept_attention **out, int n_layer, err *e)
@@ -54,11 +55,9 @@ int kept_attention_add(kept_attention *k, const attn_args *a, const char *who, e
     int64_t q = (int64_t)a->n_head * a->d_qk, key = (int64_t)a->n_kv_head * a->d_qk, span = a->n_query + a->n_key - 1;
     size_t n = 0, bytes;
     attn_args *y = &k->layer[a->layer];
-    if (a->edit) {
-        err_set(e, ERR_USAGE, "%s does not see interventions on attention weights", who);
-        return err_hint(e, "leave it out, or edit something else than weights");
-    }
-    int rc = count(&n, a->n_query, q, e);
+    int rc = attn_rows_unedited(a, who, e);
+    if (!rc)
+        rc = count(&n, a->n_query, q, e);
     if (!rc)
         rc = count(&n, a->n_key, key, e);
     if (!rc && a->key_bias)

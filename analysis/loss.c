@@ -104,7 +104,7 @@ int loss_measure(loss *out, double *each, runtime *r, const model *m, const mode
     return rc;
 }
 
-static int32_t largest(const float *z, int64_t n)
+int32_t largest_logit(const float *z, int64_t n)
 {
     int64_t best = 0;
     for (int64_t i = 1; i < n; i++)
@@ -131,7 +131,7 @@ int greedy_continue(int32_t *out, int64_t *made, runtime *r, const model *m, con
         return rc;
     rc = decoder_feed(d, ids, n, &logits, NULL, e);
     while (!rc && *made < steps) {
-        out[(*made)++] = largest(logits, m->vocab);
+        out[(*made)++] = largest_logit(logits, m->vocab);
         rc = *made < steps ? decoder_feed(d, &out[*made - 1], 1, &logits, NULL, e) : 0;
     }
     decoder_free(d);

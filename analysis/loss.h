@@ -19,6 +19,9 @@ int loss_check(const model *m, err *e);
  * predicted).  Sums are taken in double in the order of positions.  Refused (ERR_USAGE): a text of a single token. */
 int loss_measure(loss *out, double *each, runtime *r, const model *m, const model_input *in, const progress *p, err *e);
 
+/* The id with the largest of logits [n], n >= 1; of equal ones the smaller id. */
+int32_t largest_logit(const float *logits, int64_t n);
+
 /* Greedy continuation of ids [n] by steps tokens (fewer where the context ends) into out [steps]; *made: how many.
  * input: what the encoder or the image tower reads, or NULL. */
 int greedy_continue(int32_t *out, int64_t *made, runtime *r, const model *m, const model_input *input, const int32_t *ids,

@@ -96,6 +96,8 @@ void repeats_tile(void *state, const metric_ctx *c, const attn_tile *t)
 {
     query_mean *s = state;
     const repeats *r = c->shared;
+    if (r->match == REPEAT_PERIOD && r->period == 0)
+        return; /* not a repeated prompt */
     for (int64_t q = t->q0; q < t->q0 + t->n_query; q++) {
         int64_t position = t->pos0 + q, from, to;
         if (position >= r->n)

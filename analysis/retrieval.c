@@ -3,6 +3,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "analysis/loss.h"
 #include "analysis/rouge.h"
 #include "base/cancel.h"
 #include "base/mem.h"
@@ -117,15 +118,6 @@ static int score_step(retrieval *s, const capture *c, const trial *t, int64_t st
                 return ERR_RESOURCE;
         }
     return 0;
-}
-
-static int32_t largest(const float *logits, int64_t vocab)
-{
-    int64_t best = 0;
-    for (int64_t i = 1; i < vocab; i++)
-        if (logits[i] > logits[best])
-            best = i;
-    return (int32_t)best;
 }
 
 /* Does decoding end behind this token? */
@@ -247,7 +239,7 @@ static int decode(retrieval *s, decoder *d, const trial *t, const retrieval_rule
         }
         if ((rc = decoder_feed(d, &id, 1, &logits, NULL, e)))
             break;
-        id = largest(logits, m->vocab);
+        id = largest_logit(logits, m->vocab);
         rc = score_step(s, &c, t, s->n_generated, id, e);
         s->generated[s->n_generated++] = id;
         const char *why = stops(rules, id);

@@ -23,14 +23,6 @@ static int prepare(metric_ctx *c, err *e)
     return 0;
 }
 
-static void tile(void *state, const metric_ctx *c, const attn_tile *t)
-{
-    const repeats *r = c->shared;
-    if (r->match == REPEAT_PERIOD && r->period == 0)
-        return;
-    repeats_tile(state, c, t);
-}
-
 const metric metric_duplicate_token = {
     .name = "duplicate_token",
     .summary = "weight on earlier occurrences of the query's token",
@@ -57,7 +49,7 @@ const metric metric_duplicate_token = {
     .prepare = prepare,
     .release = repeats_release,
     .state_size = query_mean_size,
-    .tile = tile,
+    .tile = repeats_tile,
     .merge = query_mean_merge,
     .finish = query_mean_finish,
 };

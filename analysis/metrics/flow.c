@@ -1,6 +1,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "analysis/head_rows.h"
 #include "analysis/max_flow.h"
 #include "analysis/rollout.h"
 #include "base/cancel.h"
@@ -74,10 +75,9 @@ static int prepare(metric_ctx *c, err *e)
 static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err *e)
 {
     state *s = c->shared;
-    if (a->edit) {
-        err_set(e, ERR_USAGE, "flow does not see interventions on attention weights");
-        return err_hint(e, "leave it out, or edit something else than weights");
-    }
+    int unfit = attn_rows_unedited(a, "flow", e);
+    if (unfit)
+        return unfit;
     float *b = s->b[a->layer] = mem_large((size_t)(c->n * c->n) * sizeof(float), e);
     double sum = 0;
     int rc = b ? rollout_matrix(c->run, a, params_bool(c->p, "flow-residual"), b, e) : ERR_RESOURCE;

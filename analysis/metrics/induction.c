@@ -28,14 +28,6 @@ static int prepare(metric_ctx *c, err *e)
     return 0;
 }
 
-static void tile(void *state, const metric_ctx *c, const attn_tile *t)
-{
-    const repeats *r = c->shared;
-    if (r->match == REPEAT_PERIOD && r->period == 0)
-        return;
-    repeats_tile(state, c, t);
-}
-
 const metric metric_induction = {
     .name = "induction",
     .summary = "weight on the token that followed an earlier occurrence of the query's token",
@@ -61,7 +53,7 @@ const metric metric_induction = {
     .prepare = prepare,
     .release = repeats_release,
     .state_size = query_mean_size,
-    .tile = tile,
+    .tile = repeats_tile,
     .merge = query_mean_merge,
     .finish = query_mean_finish,
 };
