@@ -243,6 +243,8 @@ int bind_norm(model *m, norm *out, const char *name, int layer, int64_t n, unsig
 
 int bind_paired(model *m, weight *out, int d, err *e)
 {
+    if (d < 2 || d % 2)
+        return err_set(e, ERR_INPUT, "heads of width %d: rows that are stored in pairs need an even width", d);
     out->paired = d;
     return bind_order_bias(m, out, out->n_out, out->bias, e);
 }

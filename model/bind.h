@@ -40,7 +40,8 @@ int bind_order_bias(model *m, weight *out, int64_t n_total, const float *stored,
 int bind_norm(model *m, norm *out, const char *name, int layer, int64_t n, unsigned flags, err *e);
 /* Names of experts hold %e where the expert's number goes (and %d for the layer). */
 void bind_expert_name(char out[160], const char *pattern, int expert);
-/* The checkpoint stores the outputs of *out with the halves of each head of d rows interleaved (see weight.paired). */
+/* The checkpoint stores the outputs of *out with the halves of each head of d rows interleaved (see weight.paired);
+ * ERR_INPUT for an odd d. */
 int bind_paired(model *m, weight *out, int d, err *e);
 /* Token embedding and, unless m->tied, the unembedding: both [m->vocab, m->main->width]. */
 int bind_vocabulary(model *m, const char *tokens, const char *output, err *e);

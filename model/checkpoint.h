@@ -86,8 +86,7 @@ void checkpoint_close(checkpoint *c); /* c may be NULL */
 const checkpoint_tensor *checkpoint_find(const checkpoint *c, const char *name);
 
 /* SHA-256 of the weight file.  Several files: of their digests in hexadecimal, a line each, in file order.
- * Digests of files are remembered in $XDG_CACHE_HOME/attnscope/hashes (else ~/.cache/...) by device, inode,
- * size and time of change; a cache that cannot be read or written is no error. */
+ * Digests of files are remembered (base/hash_cache.h). */
 int checkpoint_hash(const checkpoint *c, sha256_hex out, const progress *p, err *e);
 
 /* For readers: add a tensor (name is copied).  Refuses empty and very long names and names with a NUL;

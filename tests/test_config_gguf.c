@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <cmocka.h>
 
+#include "model/bind.h"
 #include "model/model.h"
 #include "tests/gguf_meta.h"
 
@@ -86,12 +87,25 @@ static void test_contradictions(void **state)
     refused("lama", -1, LEFT_OUT, NULL, 0, "general.architecture \"lama\" is not supported");
 }
 
+/* A head of one dimension would be divided by its half. */
+static void test_odd_heads(void **state)
+{
+    weight w = {0};
+    err e = {0};
+    (void)state;
+    assert_int_equal(bind_paired(NULL, &w, 1, &e), ERR_INPUT);
+    assert_int_equal(bind_paired(NULL, &w, 7, &e), ERR_INPUT);
+    assert_string_equal(e.msg, "heads of width 7: rows that are stored in pairs need an even width");
+    assert_int_equal(w.paired, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_architectures),
         cmocka_unit_test(test_epsilon),
         cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_odd_heads),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);
