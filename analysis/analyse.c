@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/map.h"
+#include "analysis/ring.h"
 #include "base/mem.h"
 
 /* States of different (head, chunk) are written by different threads: no shared cache lines. */
@@ -33,6 +34,7 @@ typedef struct analysis {
     unsigned char *panel_states; /* [chunks] blocks of panel_stride bytes: of the layer that runs */
     size_t panel_stride;
     bool inputs, heads, hidden, added, inner, panels; /* what any metric asks to see */
+    ring_gather *ring;      /* the sequence is split over ranks; NULL: it is not */
 } analysis;
 
 bool metric_applies(const metric *measure, const model *m, attn_kind kind)
@@ -208,10 +210,28 @@ static int on_hidden(void *ud, attn_kind stack_kind, int layer, const float *x, 
     return rc;
 }
 
+/* The same where the states of a head lie on several ranks: the first of them emits. */
+static int finish_split_head(analysis *a, int layer, int head, err *e)
+{
+    const kind_plan *k = a->now;
+    unsigned char *chunks = a->states + (size_t)(head % k->in_flight) * (size_t)k->n_chunk * k->stride;
+    const ring_states s = {.metrics = a->req->metrics, .n_metric = a->req->n_metric, .measured = k->measured, .ctx = k->ctx,
+                           .offset = k->offset, .stride = k->stride};
+    unsigned char *whole = ring_gather_head(a->ring, &s, chunks);
+    int rc = 0;
+    for (int i = 0; i < a->req->n_metric && whole && rc == 0; i++)
+        if (k->measured[i] && a->req->metrics[i]->finish)
+            rc = a->req->metrics[i]->finish(whole + k->offset[i], &k->ctx[i], layer, head, a->out, e);
+    memset(chunks, 0, (size_t)k->n_chunk * k->stride);
+    return rc;
+}
+
 static int finish_head(analysis *a, int layer, int head, err *e)
 {
     const kind_plan *k = a->now;
     int r = 0;
+    if (a->ring)
+        return finish_split_head(a, layer, head, e);
     for (int i = 0; i < a->req->n_metric && r == 0; i++) {
         const metric *m = a->req->metrics[i];
         if (!k->measured[i] || !m->finish)
@@ -230,8 +250,11 @@ static int finish_head(analysis *a, int layer, int head, err *e)
 static int on_heads_done(void *ud, int layer, int head0, int head1, err *e)
 {
     int r = 0;
-    for (int head = head0; head < head1 && r == 0; head++)
-        r = finish_head(ud, layer, head, e);
+    const analysis *a = ud;
+    for (int head = head0; head < head1 && (r == 0 || a->ring); head++) { /* all ranks go on to the end together */
+        int rc = finish_head(ud, layer, head, r ? NULL : e);
+        r = r ? r : rc;
+    }
     return r;
 }
 
@@ -258,7 +281,8 @@ static int on_logits(void *ud, int64_t pos0, const float *logits, int64_t n, int
     for (int i = 0; i < a->req->n_metric; i++) {
         if (!a->logits[i].m)
             continue;
-        int r = a->logits[i].m->logits(&a->logits[i], pos0, logits, n, vocab, a->out, e);
+        const result_sink *out = a->ring ? ring_logits_sink(a->ring, pos0) : a->out;
+        int r = a->logits[i].m->logits(&a->logits[i], pos0, logits, n, vocab, out, e);
         if (r != 0)
             return r;
     }
@@ -312,11 +336,13 @@ static int plan_kind(analysis *a, attn_kind kind, const runtime *r, const model_
     k->offset = mem_array((size_t)req->n_metric + 1, sizeof(*k->offset), e);
     if (!k->ctx || !k->measured || !k->offset)
         return ERR_RESOURCE;
-    k->n_chunk = attn_chunks(queries);
+    k->n_chunk = a->ring ? SPLIT_MAX_PIECES * ATTN_MAX_CHUNK : attn_chunks(queries);
     k->in_flight = 1;
     for (int l = 0; l < s->n_layer; l++) {
         const attention_block *b = model_attention(a->m, kind, l);
         int heads = b ? attn_heads_in_flight(runtime_threads(r), b->plan.n_head, queries) : 0;
+        if (b && a->ring)
+            heads = b->plan.n_head / b->plan.n_kv_head; /* see attention_ring */
         k->in_flight = heads > k->in_flight ? heads : k->in_flight;
     }
     for (int i = 0; i < req->n_metric; i++) {
@@ -374,6 +400,8 @@ static int set_up(analysis *a, const runtime *r, const model_input *in, const in
                         !size_add(&bytes, bytes, STATE_ALIGN)))
             rc = err_nomem(e, "metric states");
         most = rc == 0 && bytes > most ? bytes : most;
+        if (rc == 0 && a->ring)
+            rc = ring_gather_reserve(a->ring, k->stride, e);
     }
     if (rc != 0)
         return rc;
@@ -405,6 +433,7 @@ static void tear_down(analysis *a)
     }
     release(a->logits, a->req->n_metric);
     map_set_free(a->maps);
+    ring_gather_free(a->ring);
     mem_free_large(a->states);
     mem_free_large(a->panel_states);
 }
@@ -427,7 +456,11 @@ int analyse(runtime *r, const model *m, const model_input *in, const analysis_re
     input_lengths n;
     int rc = input_measure(&n, m, in, e);
     if (rc == 0)
+        rc = ring_gather_new(&a.ring, r, req, e);
+    if (rc == 0)
         rc = set_up(&a, r, in, &n, e);
+    if (runtime_split(r))
+        rc = ranks_agree(rc, e);
     if (rc == 0) {
         const observer o = {
             .attention = on_attention, .inputs = a.inputs ? on_inputs : NULL, .heads = a.heads ? on_heads : NULL,
@@ -435,6 +468,8 @@ int analyse(runtime *r, const model *m, const model_input *in, const analysis_re
             .logits = a.want_logits ? on_logits : NULL, .ud = &a,
         };
         rc = forward(r, in, &o, p, e);
+        if (rc == 0 && a.ring)
+            rc = ring_gather_logits(a.ring, out, e);
     }
     tear_down(&a);
     return rc;

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/haystack.h"
-#include "base/json.h"
+#include "base/json_lines.h"
 #include "base/mapfile.h"
 #include "base/mem.h"
 #include "base/rng.h"
@@ -181,61 +181,39 @@ static const char *text_of(const json *v, const char *key, const char *other)
     return s || !other ? s : json_str(json_get(v, other), NULL);
 }
 
-static int read_needle(needle *out, const char *line, size_t len, err *e)
+static int read_needle(void *element, const json *line, const char *where, void *ud, err *e)
 {
-    json *root = NULL;
-    int rc = json_parse(&root, line, len, "JSON", e);
-    if (rc)
-        return rc;
-    const char *text = text_of(root, "text", "needle"), *question = text_of(root, "question", NULL),
-               *answer = text_of(root, "answer", "real_needle"), *lead = text_of(root, "lead", NULL),
-               *label = text_of(root, "label", NULL);
+    needle *out = element;
+    const char *text = text_of(line, "text", "needle"), *question = text_of(line, "question", NULL),
+               *answer = text_of(line, "answer", "real_needle"), *lead = text_of(line, "lead", NULL),
+               *label = text_of(line, "label", NULL);
     const char *missing = !text || !*text         ? "text"
                           : !question || !*question ? "question"
                           : !answer || !*answer     ? "answer" : NULL;
+    (void)where;
+    (void)ud;
     if (missing) {
         err_set(e, ERR_INPUT, "no \"%s\"", missing);
-        rc = err_hint(e, "a needle is {\"text\": ..., \"question\": ..., \"answer\": ...}");
-    } else if (!(out->text = mem_strdup(text, e)) || !(out->question = mem_strdup(question, e)) ||
-               !(out->answer = mem_strdup(answer, e)) || !(out->lead = mem_strdup(lead ? lead : "", e)) ||
-               (label && !(out->label = mem_strdup(label, e)))) {
-        rc = ERR_RESOURCE;
+        return err_hint(e, "a needle is {\"text\": ..., \"question\": ..., \"answer\": ...}");
     }
-    json_free(root);
-    return rc;
+    bool copied = (out->text = mem_strdup(text, e)) && (out->question = mem_strdup(question, e)) &&
+                  (out->answer = mem_strdup(answer, e)) && (out->lead = mem_strdup(lead ? lead : "", e)) &&
+                  (!label || (out->label = mem_strdup(label, e)));
+    return copied ? 0 : ERR_RESOURCE;
 }
 
 int needles_load(needles *out, const char *path, err *e)
 {
     char *text;
-    size_t size, cap = 0;
+    size_t size;
+    json_lines lines;
     *out = (needles){0};
     int rc = read_file(&text, &size, path, MAX_NEEDLES_BYTES, e);
     if (rc)
         return rc;
-    int64_t number = 1;
-    for (size_t at = 0; at < size && !rc; number++) {
-        const char *line = text + at, *end = memchr(line, '\n', size - at);
-        size_t len = end ? (size_t)(end - line) : size - at, blank = 0;
-        at += len + 1;
-        while (blank < len && (line[blank] == ' ' || line[blank] == '\t' || line[blank] == '\r'))
-            blank++;
-        if (blank == len)
-            continue;
-        if ((size_t)out->n == cap) {
-            cap = cap ? 2 * cap : 8;
-            needle *more = mem_grow(out->list, cap, sizeof *more, e);
-            if (!more) {
-                rc = ERR_RESOURCE;
-                break;
-            }
-            out->list = more;
-        }
-        out->list[out->n] = (needle){0};
-        rc = read_needle(&out->list[out->n++], line, len, e);
-        if (rc && rc != ERR_RESOURCE)
-            err_prefix(e, "%s:%" PRId64, path, number);
-    }
+    rc = json_lines_read(&lines, sizeof *out->list, text, size, path, read_needle, NULL, e);
+    out->list = lines.list;
+    out->n = lines.n;
     free(text);
     if (!rc && out->n == 0) {
         err_set(e, ERR_INPUT, "%s: holds no needles", path);

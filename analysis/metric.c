@@ -17,7 +17,7 @@ const metric *const metrics[] = {
 const char *const metric_defaults = "sink,entropy,prev_token,self,max,distance,induction,duplicate_token,nll";
 
 const char *const metric_axis_names[] = {
-    "query token", "key token", "distance in tokens", "head, counted over all layers", "layer", "channel", "rank",
+    "none", "query token", "key token", "distance in tokens", "head, counted over all layers", "layer", "channel", "rank",
 };
 
 const metric *metric_find(const char *name)

@@ -20,8 +20,9 @@ typedef enum metric_scope {
     METRIC_WEIGHTS, /* reads the weights alone, no prompt: measured by `weights`, not by `run` */
 } metric_scope;
 
-/* What the position of a value counts, where a metric emits one. */
+/* What the position of a value counts. */
 typedef enum metric_axis {
+    AXIS_NONE,      /* values have no positions */
     AXIS_QUERY,     /* position of a query token */
     AXIS_KEY,       /* position of a key token */
     AXIS_DISTANCE,  /* tokens between query and key */
@@ -31,7 +32,7 @@ typedef enum metric_axis {
     AXIS_RANK,      /* place in a sorted list, from 0 */
     AXIS_LAST = AXIS_RANK
 } metric_axis;
-extern const char *const metric_axis_names[]; /* "query token", ... */
+extern const char *const metric_axis_names[]; /* "none", "query token", ... */
 
 typedef struct metric metric;
 
@@ -90,7 +91,7 @@ struct metric {
     /* Why it makes no sense for this model (static text: "its blocks end in a norm"), NULL where it does.  NULL: it
      * always does where kinds and by_token let it. */
     const char *(*unfit)(const model *m, attn_kind kind);
-    metric_axis axis;           /* of the positions that it emits, if it emits any */
+    metric_axis axis;           /* of the positions that it emits */
     const char *validated;      /* what the definition was held against, or NULL */
     const param *params;        /* NULL or a table; option names carry the metric's name: "sink-keys" */
 

@@ -142,6 +142,7 @@ libattnscope_a_SOURCES += analysis/analyse.h analysis/column_sums.h analysis/til
 	analysis/reference.h analysis/repeats.h
 
 libattnscope_a_SOURCES += analysis/kept_attention.c analysis/kept_attention.h analysis/max_flow.c analysis/max_flow.h \
+	analysis/ring.c analysis/ring.h \
 	analysis/rollout.c analysis/rollout.h
 libattnscope_a_SOURCES += analysis/attribution.c analysis/attribution.h analysis/attribution_parts.h \
 	analysis/attribution_sum.c

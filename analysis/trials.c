@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/json.h"
+#include "base/json_lines.h"
 #include "base/mapfile.h"
 #include "base/mem.h"
 
@@ -318,59 +318,29 @@ static int read_optional(trial *out, const json *v, err *e)
     return 0;
 }
 
-static int read_line(trial *out, const char *line, size_t len, const char *path, int64_t number,
-                     const trial_rules *rules, err *e)
+static int read_line(void *element, const json *line, const char *where, void *ud, err *e)
 {
-    json *root = NULL;
-    const char *name = strrchr(path, '/');
-    *out = (trial){0};
-    int rc = json_parse(&root, line, len, "JSON", e);
-    if (!rc && json_kind_of(root) != JSON_MAP) {
-        err_set(e, ERR_INPUT, "a trial is a JSON object");
-        rc = err_hint(e, "write {\"ids\": [...], \"needle\": [12, 36], \"answer_ids\": [...]}");
-    }
+    trial *out = element;
+    const trial_rules *rules = ud;
+    int rc = json_get(line, "ids") ? trial_of_ids(out, line, rules, e) : read_text_trial(out, line, rules, e);
     if (!rc)
-        rc = json_get(root, "ids") ? trial_of_ids(out, root, rules, e) : read_text_trial(out, root, rules, e);
-    if (!rc)
-        rc = read_optional(out, root, e);
-    json_free(root);
-    if (rc) {
-        trial_free(out);
-        return rc == ERR_RESOURCE ? rc : err_prefix(e, "%s:%" PRId64, path, number);
-    }
-    snprintf(out->where, sizeof out->where, "%.80s:%" PRId64, name ? name + 1 : path, number);
-    return 0;
+        rc = read_optional(out, line, e);
+    snprintf(out->where, sizeof out->where, "%s", where);
+    return rc;
 }
 
 int trials_load(trials *out, const char *path, const trial_rules *rules, err *e)
 {
     char *text;
-    size_t size, cap = 0;
+    size_t size;
+    json_lines lines;
+    trial_rules own = *rules;
     *out = (trials){0};
     int rc = read_file(&text, &size, path, MAX_TRIALS_BYTES, e);
     if (rc)
         return rc;
-    int64_t number = 1;
-    for (size_t at = 0; at < size && !rc; number++) {
-        const char *line = text + at, *end = memchr(line, '\n', size - at);
-        size_t len = end ? (size_t)(end - line) : size - at, blank = 0;
-        at += len + 1;
-        while (blank < len && (line[blank] == ' ' || line[blank] == '\t' || line[blank] == '\r'))
-            blank++;
-        if (blank == len)
-            continue;
-        if ((size_t)out->n == cap) {
-            trial *more = mem_grow(out->t, cap ? 2 * cap : 16, sizeof *more, e);
-            if (!more) {
-                rc = ERR_RESOURCE;
-                break;
-            }
-            out->t = more;
-            cap = cap ? 2 * cap : 16;
-        }
-        rc = read_line(&out->t[out->n], line, len, path, number, rules, e);
-        out->n += rc == 0;
-    }
+    rc = json_lines_read(&lines, sizeof *out->t, text, size, path, read_line, &own, e);
+    *out = (trials){lines.n, lines.list};
     free(text);
     if (!rc && out->n == 0) {
         err_set(e, ERR_INPUT, "%s: holds no trials", path);

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/strbuf.h"
+#include "base/text_width.h"
 
 /* What err_hint and err_prefix answer when the caller did not ask for the text. */
 static _Thread_local int last_code = ERR_FAILED;
@@ -22,7 +23,7 @@ static piece look(const char *s, size_t n)
     uint32_t c = 0;
     int len = utf8_next(&c, s, n);
     size_t take = len > 0 ? (size_t)len : 1;
-    bool plain = len > 0 && c >= 0x20 && c != 0x7f && !(c >= 0x80 && c < 0xa0);
+    bool plain = len > 0 && !codepoint_hidden(c);
 
     return (piece){take, plain ? take : 4 * take, plain};
 }

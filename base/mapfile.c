@@ -178,6 +178,7 @@ int mapfile_open(mapfile *out, const char *path, err *e)
         .device = (uint64_t)st.st_dev,
         .inode = (uint64_t)st.st_ino,
         .mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+        .ctime_ns = (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec,
     };
     if (!S_ISREG(st.st_mode)) {
         err_set(e, ERR_INPUT, "%s: not a regular file", path);

@@ -9,8 +9,8 @@
 typedef struct mapfile {
     const unsigned char *data; /* NULL when the file is empty */
     size_t size;
-    uint64_t device, inode;    /* identity, with mtime_ns: what a cached hash is keyed by */
-    int64_t mtime_ns;
+    uint64_t device, inode;    /* identity, with the times: what a cached hash is keyed by */
+    int64_t mtime_ns, ctime_ns;
 } mapfile;
 
 /* Map a regular file.  A missing file, directory, FIFO or device is refused with a message that names

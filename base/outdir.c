@@ -18,6 +18,7 @@ struct outdir {
     char *path;   /* without trailing slashes */
     char *temp;
     bool replace;
+    const char *inner; /* the one directory inside, or NULL */
 };
 
 static outdir *open_dirs; /* all open ones, for outdir_abandon_all */
@@ -32,11 +33,18 @@ static int cannot(const char *path, const char *what, int why, err *e)
 }
 
 /* Remove a directory and the files in it; what is not a file stays, and the directory with it. */
-static void remove_flat(const char *path)
+static void remove_flat(const char *path, const char *inner)
 {
     DIR *dir = opendir(path);
     struct dirent *x;
+    strbuf b = {0};
 
+    if (inner) {
+        strbuf_printf(&b, "%s/%s", path, inner);
+        if (!b.failed)
+            remove_flat(strbuf_str(&b), NULL);
+        strbuf_free(&b);
+    }
     while (dir && (x = readdir(dir)))
         if (strcmp(x->d_name, ".") != 0 && strcmp(x->d_name, "..") != 0)
             (void)unlinkat(dirfd(dir), x->d_name, 0);
@@ -45,7 +53,7 @@ static void remove_flat(const char *path)
     (void)rmdir(path);
 }
 
-static int check_flat(const char *path, err *e)
+static int check_flat(const char *path, const char *inner, err *e)
 {
     DIR *dir = opendir(path);
     struct dirent *x;
@@ -58,6 +66,13 @@ static int check_flat(const char *path, err *e)
         if (strcmp(x->d_name, ".") == 0 || strcmp(x->d_name, "..") == 0)
             continue;
         if (fstatat(dirfd(dir), x->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode)) {
+            if (inner && strcmp(x->d_name, inner) == 0) {
+                strbuf b = {0};
+                strbuf_printf(&b, "%s/%s", path, inner);
+                rc = b.failed ? err_nomem(e, "output directory") : check_flat(strbuf_str(&b), NULL, e);
+                strbuf_free(&b);
+                continue;
+            }
             err_set(e, ERR_FAILED, "%s: is not replaced, it holds the directory %s", path, x->d_name);
             rc = err_hint(e, "name another directory, or move that one away");
         }
@@ -66,7 +81,7 @@ static int check_flat(const char *path, err *e)
     return rc;
 }
 
-static int check_target(const char *path, bool replace, err *e)
+static int check_target(const char *path, bool replace, const char *inner, err *e)
 {
     struct stat st;
 
@@ -80,7 +95,7 @@ static int check_target(const char *path, bool replace, err *e)
         err_set(e, ERR_FAILED, "%s: is not a directory, so it is not replaced", path);
         return err_hint(e, "name another directory");
     }
-    return check_flat(path, e);
+    return check_flat(path, inner, e);
 }
 
 /* A name beside the target: ".NAME.PID.tmp", with a number when that one is taken. */
@@ -121,7 +136,27 @@ static void dispose(outdir *d)
     free(d);
 }
 
+/* The directory inside, in the temporary one. */
+static int make_inner(const outdir *d, err *e)
+{
+    strbuf b = {0};
+
+    if (!d->inner)
+        return 0;
+    strbuf_printf(&b, "%s/%s", d->temp, d->inner);
+    int rc = b.failed                            ? err_nomem(e, "output directory")
+             : mkdir(strbuf_str(&b), 0777) < 0 ? cannot(d->path, "cannot be written", errno, e)
+                                                 : 0;
+    strbuf_free(&b);
+    return rc;
+}
+
 int outdir_open(outdir **out, const char *path, bool replace, err *e)
+{
+    return outdir_open_with(out, path, replace, NULL, e);
+}
+
+int outdir_open_with(outdir **out, const char *path, bool replace, const char *inner, err *e)
 {
     size_t n = strlen(path);
 
@@ -135,11 +170,16 @@ int outdir_open(outdir **out, const char *path, bool replace, err *e)
     if (!d)
         return ERR_RESOURCE;
     d->replace = replace;
+    d->inner = inner;
     d->path = mem_strndup(path, n, e);
-    int rc = d->path ? check_target(d->path, replace, e) : ERR_RESOURCE;
+    int rc = d->path ? check_target(d->path, replace, inner, e) : ERR_RESOURCE;
     if (!rc)
         rc = make_temp(d, e);
+    if (!rc)
+        rc = make_inner(d, e);
     if (rc) {
+        if (d->temp)
+            remove_flat(d->temp, NULL);
         dispose(d);
         return rc;
     }
@@ -170,12 +210,12 @@ static int swap(const outdir *d)
                    ? errno
                    : 0;
     if (renameat2(AT_FDCWD, d->temp, AT_FDCWD, d->path, RENAME_EXCHANGE) == 0) {
-        remove_flat(d->temp);
+        remove_flat(d->temp, d->inner);
         return 0;
     }
     if (errno != EINVAL && errno != ENOSYS)
         return errno;
-    remove_flat(d->path);
+    remove_flat(d->path, d->inner);
     return rename(d->temp, d->path) < 0 ? errno : 0;
 }
 
@@ -185,7 +225,7 @@ int outdir_commit(outdir *d, err *e)
 
     if (why) {
         rc = cannot(d->path, "cannot be put in place", why, e);
-        remove_flat(d->temp);
+        remove_flat(d->temp, d->inner);
     }
     dispose(d);
     return rc;
@@ -195,12 +235,12 @@ void outdir_abandon(outdir *d)
 {
     if (!d)
         return;
-    remove_flat(d->temp);
+    remove_flat(d->temp, d->inner);
     dispose(d);
 }
 
 void outdir_abandon_all(void)
 {
     for (outdir *d = open_dirs; d; d = d->next)
-        remove_flat(d->temp);
+        remove_flat(d->temp, d->inner);
 }

@@ -11,6 +11,9 @@ typedef struct outdir outdir;
 /* The parent of path must exist.  A target that exists is refused, unless replace is set and it is a directory
  * without directories inside. */
 int outdir_open(outdir **out, const char *path, bool replace, err *e);
+/* The same for a directory with one directory inside, called inner (which lives as long as out) and made here; one that is
+ * replaced may have it.  outdir_create then takes names in it, too: "figures/1.svg". */
+int outdir_open_with(outdir **out, const char *path, bool replace, const char *inner, err *e);
 /* A file in it; close it with outfile_commit or outfile_abandon before the directory. */
 int outdir_create(outfile **out, outdir *d, const char *name, err *e);
 /* Rename into place (a directory that is replaced is removed afterwards); free, also on failure. */

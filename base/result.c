@@ -19,6 +19,14 @@ const char *attn_kind_name(attn_kind k)
     return kind_names[k];
 }
 
+attn_kind attn_kind_named(const char *name, attn_kind otherwise)
+{
+    for (int k = 0; k < N_KIND; k++)
+        if (strcmp(name, kind_names[k]) == 0)
+            return (attn_kind)k;
+    return otherwise;
+}
+
 void head_format(head_text out, head_id h)
 {
     bool self = h.kind == ATTN_SELF;

@@ -11,6 +11,8 @@
 /* Which attention a head belongs to. */
 typedef enum attn_kind { ATTN_SELF, ATTN_ENCODER, ATTN_CROSS, ATTN_VISION } attn_kind;
 const char *attn_kind_name(attn_kind k); /* "self", "enc", "cross", "vis" */
+/* The kind of that name; `otherwise` where there is none. */
+attn_kind attn_kind_named(const char *name, attn_kind otherwise);
 
 typedef struct result_value {
     attn_kind kind;

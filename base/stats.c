@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "base/rng.h"
 
-static int ascending(const void *a, const void *b)
+int real_ascending(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -22,7 +22,7 @@ double percentile_of_sorted(const double *sorted, int64_t n, double p)
 
 double median_of(double *x, int64_t n)
 {
-    qsort(x, (size_t)n, sizeof *x, ascending);
+    qsort(x, (size_t)n, sizeof *x, real_ascending);
     return percentile_of_sorted(x, n, .5);
 }
 
@@ -205,7 +205,7 @@ typedef struct ranked { double x; int64_t at; } ranked;
 
 static int by_value(const void *a, const void *b)
 {
-    return ascending(&((const ranked *)a)->x, &((const ranked *)b)->x);
+    return real_ascending(&((const ranked *)a)->x, &((const ranked *)b)->x);
 }
 
 /* Ranks from 1, the mean rank for ties. */

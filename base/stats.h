@@ -30,6 +30,8 @@ int stats_of_draws(stats *out, const double *x, const stats_draws *d, err *e);
 /* Without an interval: low and high are the mean. */
 void stats_plain(stats *out, const double *x, int64_t n);
 
+/* For qsort of doubles, smallest first. */
+int real_ascending(const void *a, const void *b);
 /* Linear interpolation between order statistics, p in 0 .. 1 (numpy's default); sorted ascending, n >= 1. */
 double percentile_of_sorted(const double *sorted, int64_t n, double p);
 /* Median and sum of values in any order; x is sorted by median_of. */

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "base/text_width.h"
 
 static const char hex_digits[] = "0123456789ABCDEF";
 
@@ -92,6 +93,15 @@ void strbuf_printf(strbuf *b, const char *fmt, ...)
     va_end(ap);
 }
 
+/* One that must not reach a terminal, as its code: \u202E.  JSON knows four digits, and pairs of them beyond. */
+static void put_code(strbuf *b, uint32_t c)
+{
+    if (c < 0x10000)
+        strbuf_printf(b, "\\u%04x", (unsigned)c);
+    else
+        strbuf_printf(b, "\\u%04x\\u%04x", (unsigned)(0xd7c0 + (c >> 10)), (unsigned)(0xdc00 + (c & 0x3ff)));
+}
+
 void strbuf_put_json(strbuf *b, const char *s, size_t n)
 {
     strbuf_putc(b, '"');
@@ -119,8 +129,8 @@ void strbuf_put_json(strbuf *b, const char *s, size_t n)
         case '\r': strbuf_puts(b, "\\r"); break;
         case '\t': strbuf_puts(b, "\\t"); break;
         default:
-            if (c < 0x20 || (c >= 0x7f && c < 0xa0)) /* C1 controls too: the text may meet a terminal */
-                strbuf_printf(b, "\\u%04x", (unsigned)c);
+            if (codepoint_hidden(c)) /* the text may meet a terminal */
+                put_code(b, c);
             else
                 strbuf_put_utf8(b, c);
         }
@@ -157,6 +167,8 @@ void strbuf_put_visible(strbuf *b, const char *s, size_t n)
             strbuf_puts(b, "\\t");
         else if (is_control(c))
             put_hex(b, s + i, take);
+        else if (codepoint_hidden(c))
+            strbuf_printf(b, c > 0xffff ? "\\U%05X" : "\\u%04X", (unsigned)c);
         else
             strbuf_add(b, s + i, take);
         i += take;
@@ -217,6 +229,20 @@ static locale_t c_locale;
 static void make_c_locale(void)
 {
     c_locale = newlocale(LC_NUMERIC_MASK, "C", (locale_t)0);
+}
+
+void strbuf_put_base64(strbuf *out, const void *bytes, size_t n)
+{
+    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const uint8_t *s = bytes;
+
+    for (size_t i = 0; i < n; i += 3) {
+        uint32_t v =
+            (uint32_t)s[i] << 16 | (i + 1 < n ? (uint32_t)s[i + 1] << 8 : 0) | (i + 2 < n ? s[i + 2] : 0);
+        char four[4] = {digit[v >> 18], digit[v >> 12 & 63], i + 1 < n ? digit[v >> 6 & 63] : '=',
+                        i + 2 < n ? digit[v & 63] : '='};
+        strbuf_add(out, four, 4);
+    }
 }
 
 /* 15 significant digits are enough whenever a shorter text exists at all (%g drops trailing zeros),

@@ -19,11 +19,14 @@ void strbuf_putc(strbuf *b, char c);
 void strbuf_printf(strbuf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* One Unicode scalar value as UTF-8. */
 void strbuf_put_utf8(strbuf *b, uint32_t codepoint);
-/* s as a JSON string with its quotes.  Bytes that are not UTF-8 become U+FFFD. */
+/* s as a JSON string with its quotes, hidden characters as \u202e.  Bytes that are not UTF-8 become U+FFFD. */
 void strbuf_put_json(strbuf *b, const char *s, size_t n);
+/* n bytes as base64 with its padding (RFC 4648). */
+void strbuf_put_base64(strbuf *b, const void *bytes, size_t n);
 /* The shortest decimal text that reads back as v ("null" for NaN and infinities). */
 void strbuf_put_real(strbuf *b, double v);
-/* s for a terminal or a label: control characters as \n, \t, \xHH, invalid UTF-8 bytes as \xHH. */
+/* s for a terminal or a label: control characters as \n, \t, \xHH, invalid UTF-8 bytes as \xHH, what shows
+ * nothing or turns the text around (codepoint_hidden) as \u202E. */
 void strbuf_put_visible(strbuf *b, const char *s, size_t n);
 /* s (a file name, a prompt) as one word of the command language: plain when it needs no quotes. */
 void strbuf_put_quoted(strbuf *b, const char *s);

@@ -36,7 +36,8 @@ def main():
             if r["validated"]:
                 print(f"* held against: {r['validated']}")
             if scope in ("head", "layer"):
-                print(f"* attention: {r['attention']}; a position counts: {r['position_is']}")
+                counts = "" if r["position_is"] == "none" else f"; a position counts: {r['position_is']}"
+                print(f"* attention: {r['attention']}{counts}")
             if r["options"]:
                 print(f"* options: `{r['options']}`")
             print(f"* cost: {r['cost']}")

@@ -66,10 +66,10 @@ static int choose_template(template_text *out, const tokenizer *t, const char *c
     return rc;
 }
 
-/* The messages of a file: the list itself, or "messages" of an object. */
-static int read_messages(json **root, const json **list, const char *path, err *e)
+/* The messages of a file, or of a text (path: what errors call it): the list itself, or "messages" of an object. */
+static int read_messages(json **root, const json **list, const char *path, const char *text, err *e)
 {
-    int rc = json_load(root, path, MAX_CHAT_BYTES, e);
+    int rc = text ? json_parse(root, text, strlen(text), path, e) : json_load(root, path, MAX_CHAT_BYTES, e);
     if (rc)
         return rc;
     *list = json_kind_of(*root) == JSON_MAP ? json_get(*root, "messages") : *root;
@@ -102,6 +102,31 @@ static size_t special_tokens(chat_variable *out, const tokenizer *t)
     return n;
 }
 
+/* The beginning of the assistant's turn comes behind messages, unless the last is of the assistant or options say no. */
+static bool wants_generation(const params *p, const json *list)
+{
+    bool wanted = !p || params_bool(p, "generation-prompt");
+    return wanted && ((p && params_given(p, "generation-prompt")) || !ends_with_assistant(list));
+}
+
+static int render(char **out, size_t *len, const tokenizer *t, const template_text *template, chat_input *in, err *e)
+{
+    chat_variable variables[8];
+    strbuf b = {0};
+    in->variables = variables;
+    in->n_variable = special_tokens(variables, t);
+    int rc = chat_render(&b, template->s, template->n, template->name, in, e);
+    if (rc == ERR_INPUT && e && !e->hint[0])
+        err_hint(e, "take another template with --template FILE.jinja, or go on without: --template none");
+    if (!rc) {
+        *len = b.len;
+        *out = strbuf_take(&b, e);
+        rc = *out ? 0 : ERR_RESOURCE;
+    }
+    strbuf_free(&b);
+    return rc;
+}
+
 static int check_words(const params *p, const char *text, bool none, err *e)
 {
     const char *file = params_str(p, "chat-file");
@@ -123,12 +148,9 @@ int chat_render_prompt(char **out, size_t *len, bool *special, const tokenizer *
                *system = params_str(p, "system");
     bool none = chosen && strcmp(chosen, "none") == 0;
     chat_message turns[2];
-    chat_variable variables[8];
-    chat_input in = {.messages = turns, .add_generation_prompt = params_bool(p, "generation-prompt"),
-                     .variables = variables};
+    chat_input in = {.messages = turns, .add_generation_prompt = params_bool(p, "generation-prompt")};
     template_text template = {0};
     json *root = NULL;
-    strbuf b = {0};
 
     int rc = check_words(p, text, none, e);
     if (!rc && none) {
@@ -140,27 +162,42 @@ int chat_render_prompt(char **out, size_t *len, bool *special, const tokenizer *
     if (!rc)
         rc = choose_template(&template, t, chosen, e);
     if (!rc && file)
-        rc = read_messages(&root, &in.json_messages, file, e);
+        rc = read_messages(&root, &in.json_messages, file, NULL, e);
     if (rc)
         goto out;
     if (file)
-        in.add_generation_prompt = in.add_generation_prompt &&
-                                   (params_given(p, "generation-prompt") || !ends_with_assistant(in.json_messages));
+        in.add_generation_prompt = wants_generation(p, in.json_messages);
     if (system)
         turns[in.n_message++] = (chat_message){"system", system, strlen(system)};
     turns[in.n_message++] = (chat_message){"user", text ? text : "", text ? n : 0};
-    in.n_variable = special_tokens(variables, t);
-    rc = chat_render(&b, template.s, template.n, template.name, &in, e);
-    if (rc == ERR_INPUT && e && !e->hint[0])
-        err_hint(e, "take another template with --template FILE.jinja, or go on without: --template none");
-    if (!rc) {
-        *special = false;
-        *len = b.len;
-        *out = strbuf_take(&b, e);
-        rc = *out ? 0 : ERR_RESOURCE;
-    }
+    rc = render(out, len, t, &template, &in, e);
+    *special = false;
 out:
-    strbuf_free(&b);
+    json_free(root);
+    free(template.owned);
+    return rc;
+}
+
+int chat_render_messages(char **out, size_t *len, const tokenizer *t, const params *p, const char *text, err *e)
+{
+    const char *chosen = p ? params_str(p, "template") : NULL;
+    chat_input in = {.messages = NULL};
+    template_text template = {0};
+    json *root = NULL;
+    int rc = read_messages(&root, &in.json_messages, "messages", text, e);
+    if (!rc && chosen && strcmp(chosen, "none") == 0) {
+        err_set(e, ERR_USAGE, "--template none takes no messages");
+        rc = err_hint(e, "name a template, or give the text itself as \"text\"");
+    }
+    if (!rc && p && params_str(p, "system")) {
+        err_set(e, ERR_USAGE, "--system and messages exclude each other");
+        rc = err_hint(e, "make it a message of the role system");
+    }
+    if (!rc)
+        rc = choose_template(&template, t, chosen, e);
+    in.add_generation_prompt = !rc && wants_generation(p, in.json_messages);
+    if (!rc)
+        rc = render(out, len, t, &template, &in, e);
     json_free(root);
     free(template.owned);
     return rc;

@@ -20,4 +20,8 @@ bool chat_from_file(const params *p);
 int chat_render_prompt(char **out, size_t *len, bool *special, const tokenizer *t, const params *p, const char *text,
                        size_t n, err *e);
 
+/* The same of messages: text is a JSON list of {"role": ..., "content": ...}.  p NULL: the model's own template, and the
+ * beginning of the assistant's turn behind it. */
+int chat_render_messages(char **out, size_t *len, const tokenizer *t, const params *p, const char *text, err *e);
+
 #endif

@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "analysis/metric.h"
@@ -79,12 +80,18 @@ void say(const session *s, const char *fmt, ...)
 {
     if (s->quiet)
         return;
-    progress_bar_clear(s->bar);
+    char *text = NULL;
+    strbuf line = {0};
     va_list ap;
     va_start(ap, fmt);
-    vfprintf(stderr, fmt, ap);
+    int n = vasprintf(&text, fmt, ap);
     va_end(ap);
-    fputc('\n', stderr);
+    if (n >= 0)
+        strbuf_put_visible(&line, text, (size_t)n); /* names that a user or a file gave */
+    progress_bar_clear(s->bar);
+    fprintf(stderr, "%s\n", strbuf_str(&line));
+    free(n >= 0 ? text : NULL);
+    strbuf_free(&line);
 }
 
 static const char *option_text(const command_args *a, const char *name)
@@ -92,16 +99,21 @@ static const char *option_text(const command_args *a, const char *name)
     return params_row(a->p, name) ? params_str(a->p, name) : NULL;
 }
 
-int choose_model(session *s, const command_args *a, bool run, loaded_model **out, err *e)
+load_options load_options_of(const session *s, const command_args *a, const char *quantize)
 {
-    const load_options o = {
+    return (load_options){
         .config = option_text(a, "config"),
         .tokenizer = option_text(a, "tokenizer"),
-        .quantize = option_text(a, "quantize"),
-        .quantize_embeddings = params_row(a->p, "quantize-embeddings") && params_bool(a->p, "quantize-embeddings"),
+        .quantize = quantize,
+        .quantize_embeddings = quantize && params_row(a->p, "quantize-embeddings") && params_bool(a->p, "quantize-embeddings"),
         .threads = (int)option_threads(s, a),
     };
-    if (o.quantize_embeddings && !o.quantize) {
+}
+
+int choose_model(session *s, const command_args *a, bool run, loaded_model **out, err *e)
+{
+    const load_options o = load_options_of(s, a, option_text(a, "quantize"));
+    if (params_row(a->p, "quantize-embeddings") && params_bool(a->p, "quantize-embeddings") && !o.quantize) {
         err_set(e, ERR_USAGE, "--quantize-embeddings without --quantize");
         return err_hint(e, "name the form, for example --quantize q4_0");
     }

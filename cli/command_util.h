@@ -22,6 +22,9 @@ const char *precision_name(precision p);
 int64_t option_threads(const session *s, const command_args *a);
 precision option_precision(const session *s, const command_args *a);
 
+/* --config, --tokenizer, --quantize-embeddings (of weights rounded to `quantize`, NULL: as stored) and --threads, those that
+ * the command has. */
+load_options load_options_of(const session *s, const command_args *a, const char *quantize);
 /* The model named by the first word, or the loaded one, with its runtime when `run` is set. */
 int choose_model(session *s, const command_args *a, bool run, loaded_model **out, err *e);
 

@@ -61,18 +61,16 @@ int counted_heads_load(counted_heads *out, store *st, int64_t run, const char *k
 {
     const cell bind[] = {cell_int(run)};
     char prefix[16];
-    int which = ATTN_SELF;
+    attn_kind which = attn_kind_named(kind, ATTN_SELF);
     table *t = NULL;
     *out = (counted_heads){0};
-    while (which < ATTN_VISION && strcmp(kind, attn_kind_name((attn_kind)which)) != 0)
-        which++;
     int rc = store_query(st, &t, "SELECT m.plan FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", bind, 1, e);
     const char *plan = !rc && t->n_row ? cell_string(table_cell(t, 0, 0)) : "";
-    snprintf(prefix, sizeof prefix, "%s.", attn_kind_name((attn_kind)which));
+    snprintf(prefix, sizeof prefix, "%s.", attn_kind_name(which));
     if (!rc)
-        rc = read_plan(out, (attn_kind)which, plan, prefix, e);
+        rc = read_plan(out, which, plan, prefix, e);
     if (!rc && out->n == 0)
-        rc = read_plan(out, (attn_kind)which, plan, "", e);
+        rc = read_plan(out, which, plan, "", e);
     table_free(t);
     if (rc) {
         free(out->head);

@@ -147,7 +147,7 @@ static int reference_of(edit_choice *c, const head_reference **out, session *s, 
     if (!more)
         return ERR_RESOURCE;
     c->ref = more;
-    int rc = prompt_requests_load(&requests, &n, file, e);
+    int rc = prompt_requests_load(&requests, &n, file, PROMPT_USUAL, e);
     if (rc)
         return rc;
     bool one = params_row(values, "seed") != NULL;

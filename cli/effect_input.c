@@ -135,8 +135,6 @@ int effect_unit_begin(effect_unit *u, const effect_input *in, experiment *x, int
     rc = experiment_prompt(x, &u->text, q->label, e);
     if (!rc)
         rc = experiment_fact(x, "set", "text", 4, e);
-    if (!rc && q->domain)
-        rc = experiment_fact(x, "domain", q->domain, strlen(q->domain), e);
     return rc;
 }
 

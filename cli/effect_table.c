@@ -66,20 +66,30 @@ int series_load(series *out, store *st, int64_t run, const measure *what, const 
     return rc;
 }
 
-int series_difference(stats *out, const series *b, const series *a, uint64_t seed, err *e)
+int series_differences(double **d, int64_t *n, const series *b, const series *a, err *e)
 {
-    double *d = mem_array((size_t)(a->n < b->n ? a->n : b->n) + 1, sizeof *d, e);
-    int64_t n = 0, i = 0;
-    *out = (stats){0};
-    if (!d)
+    int64_t i = 0;
+    *n = 0;
+    *d = mem_array((size_t)(a->n < b->n ? a->n : b->n) + 1, sizeof **d, e);
+    if (!*d)
         return ERR_RESOURCE;
     for (int64_t j = 0; j < b->n; j++) {
         while (i < a->n && a->unit[i] < b->unit[j])
             i++;
         if (i < a->n && a->unit[i] == b->unit[j])
-            d[n++] = b->x[j] - a->x[i];
+            (*d)[(*n)++] = b->x[j] - a->x[i];
     }
-    int rc = n ? stats_of(out, d, n, seed, e) : 0;
+    return 0;
+}
+
+int series_difference(stats *out, const series *b, const series *a, uint64_t seed, err *e)
+{
+    double *d;
+    int64_t n;
+    *out = (stats){0};
+    int rc = series_differences(&d, &n, b, a, e);
+    if (!rc && n)
+        rc = stats_of(out, d, n, seed, e);
     free(d);
     return rc;
 }

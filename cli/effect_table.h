@@ -29,7 +29,9 @@ const measure *measure_find(const char *name); /* NULL when unknown */
 typedef struct series { int64_t n; int64_t *unit; double *x; } series;
 int series_load(series *out, store *st, int64_t run, const measure *what, const condition *c, err *e);
 void series_free(series *s);
-/* b - a over the units that both have; n = 0 in out when there are none. */
+/* b - a over the units that both have, in order: free(*d); n = 0 when there are none. */
+int series_differences(double **d, int64_t *n, const series *b, const series *a, err *e);
+/* The same as statistics. */
 int series_difference(stats *out, const series *b, const series *a, uint64_t seed, err *e);
 
 typedef struct effect_view { store *st; int64_t run; uint64_t seed; } effect_view;

@@ -1,157 +1,69 @@
-#include "cli/experiment.h"
+#include "cli/experiment_parts.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "analysis/haystack.h"
 #include "base/cancel.h"
-#include "base/hash.h"
 #include "base/mem.h"
-#include "cli/json_line.h"
-#include "cli/model_card.h"
-#include "cli/output.h"
-#include "compute/kernels.h"
+
+#define RESUME \
+    {.name = "resume", .kind = PARAM_INT, .value = "RUN", .min = 1, .max = 9e15, \
+     .help = "go on with a run that was stopped: the same command, its store, only what is missing"}
+
+const param resume_params[] = {RESUME, {.name = NULL}};
 
 const param experiment_params[] = {
     {.name = "seed", .kind = PARAM_INT, .def = "0", .value = "N", .min = 0, .max = 9e15,
      .help = "of the random numbers; recorded with the run"},
-    {.name = "resume", .kind = PARAM_INT, .value = "RUN", .min = 1, .max = 9e15,
-     .help = "go on with a run that was stopped: the same command, its store, only what is missing"},
+    RESUME,
     {.name = NULL},
 };
 
-struct experiment {
-    const experiment_plan *plan;
-    store *st;
-    int64_t run, unit;
-    bool open;                  /* a unit of the store is open */
-    int64_t n_done, n_now;      /* units that were there before; that this call made */
-    run_sink rows;
-    result_sink sink;
-    progress prog;              /* of the unit, as part of all */
-};
+/* How far the run is: unit i and a part of it. */
+static void tell(const experiment *x, int64_t i, double part)
+{
+    const session *s = x->plan->s;
+    if (s->part)
+        s->part->step(s->part->ud, i, part);
+    else
+        progress_step(&s->prog, x->plan->what, (double)i + part, (double)x->plan->n_unit);
+}
 
 static void step_of_unit(void *ud, const char *what, double done, double total)
 {
     const experiment *x = ud;
     (void)what;
-    progress_step(&x->plan->s->prog, x->plan->what, (double)x->unit + (total > 0 ? done / total : 0),
-                  (double)x->plan->n_unit);
+    tell(x, x->unit, total > 0 ? done / total : 0);
 }
 
-/* The command line that repeats this, with what came from elsewhere. */
-static char *exact_command(const experiment_plan *p, err *e)
+static int begin(experiment *x, const run_record *r, err *e)
 {
-    const params *set = p->s->settings;
-    const char *isa = params_str(set, "isa");
-    const loaded_model *lm = p->lm;
-    const repeat_facts f = {
-        .model_path = p->a->n ? NULL : lm->path,
-        .config = params_row(p->a->p, "config") && params_given(p->a->p, "config") ? NULL : lm->config,
-        .tokenizer = params_row(p->a->p, "tokenizer") && params_given(p->a->p, "tokenizer") ? NULL : lm->tokenizer,
-        .precision = (params_row(p->a->p, "precision") && params_given(p->a->p, "precision")) ||
-                             lm->rt_precision == PRECISION_F32 ? NULL : precision_name(lm->rt_precision),
-        .quantize = params_row(p->a->p, "quantize") && params_given(p->a->p, "quantize") ? NULL : lm->quantize,
-        .quantize_embeddings = lm->quantize_embeddings,
-        .isa = isa && strcmp(isa, "best") != 0 ? kernels_get()->isa : NULL,
-    };
-    return repeatable_command(p->a, &f, e);
-}
-
-static const char *verb_of(const command_args *a, char *out, size_t room)
-{
-    const char *line = a->line ? a->line : "experiment";
-    size_t n = strcspn(line, " \t");
-    snprintf(out, room, "%.*s", (int)n, line);
-    return out;
-}
-
-/* Of files, and of folders' texts one behind the other.  False where one cannot be read: standard input, say. */
-static bool hash_files(sha256_hex out, const char *list, bool several)
-{
-    size_t most = 1;
-    for (const char *s = list; *s; s++)
-        most += *s == ',';
-    const char **paths = mem_array(most, sizeof *paths, NULL);
-    char *copy = mem_strdup(list, NULL), *save = NULL;
-    strbuf text = {0};
-    int n = 0;
-    for (char *one = several && copy ? strtok_r(copy, ",", &save) : copy; one && paths;
-         one = several ? strtok_r(NULL, ",", &save) : NULL)
-        paths[n++] = one;
-    bool read = n > 0 && haystack_read(&text, paths, n, NULL) == 0 &&
-                sha256_of(out, strbuf_str(&text), text.len, NULL) == 0;
-    strbuf_free(&text);
-    free(copy);
-    free(paths);
-    return read;
-}
-
-/* The settings, and what was read: texts as they were given, of files the digest, for the same name may hold other prompts
- * by the time that the run is resumed. */
-static char *settings_with_inputs(const experiment_plan *p, err *e)
-{
-    static const char *const inputs[] = {"prompt", "prompt-file", "prompts", "ids", "source", "source-file", "source-ids",
-                                         "target", "target-ids", "trials", "pairs", "needles", "haystack", "reference",
-                                         "inputs", "text", "chat-file", "image", "audio", "pixels", "features", NULL};
-    strbuf b = {0};
-    bool any = false;
-    size_t n = strlen(p->settings);
-    strbuf_add(&b, p->settings, n - 1); /* without the closing brace */
-    for (int i = 0; inputs[i]; i++) {
-        const param *row = params_row(p->a->p, inputs[i]);
-        const char *given = row && params_given(p->a->p, inputs[i]) ? params_str(p->a->p, inputs[i]) : NULL;
-        bool files = given && (row->kind != PARAM_STR || strstr(inputs[i], "ids"));
-        sha256_hex digest;
-        if (!given)
-            continue;
-        const char *what = files && hash_files(digest, given, row->kind == PARAM_LIST) ? digest : given;
-        strbuf_puts(&b, any ? "," : n > 2 ? ",\"inputs\":{" : "\"inputs\":{");
-        any = true;
-        strbuf_printf(&b, "\"%s\":", inputs[i]);
-        strbuf_put_json(&b, what, strlen(what));
+    const params *p = x->plan->a->p;
+    int64_t resume = params_row(p, "resume") ? params_int(p, "resume") : 0;
+    int rc = session_store(x->plan->s, &x->st, e);
+    if (!rc && resume > 0) {
+        rc = store_run_resume(x->st, resume, &r->card.m, &r->r, e);
+        x->run = rc ? 0 : resume;
+    } else if (!rc) {
+        rc = store_run_begin(x->st, &r->card.m, &r->r, &x->run, e);
     }
-    strbuf_puts(&b, any ? "}}" : "}");
-    return strbuf_take(&b, e);
-}
-
-static int begin(experiment *x, err *e)
-{
-    const experiment_plan *p = x->plan;
-    model_card card = {0};
-    char verb[64];
-    char *line = exact_command(p, e), *settings = line ? settings_with_inputs(p, e) : NULL;
-    int rc = line && settings ? session_store(p->s, &x->st, e) : ERR_RESOURCE;
-    if (!rc)
-        rc = model_card_make(&card, p->lm, true, &p->s->prog, e);
-    if (!rc) {
-        const store_run r = {
-            .verb = p->verb ? p->verb : verb_of(p->a, verb, sizeof verb),
-            .command = line,
-            .settings = settings,
-            .precision = precision_name(p->lm->rt_precision),
-            .isa = kernels_get()->isa,
-            .version = program_version,
-            .operator_name = "softmax",
-            .edits = p->edits ? p->edits : "[]",
-            .threads = p->lm->rt ? runtime_threads(p->lm->rt) : 1,
-            .seed = p->seed,
-        };
-        int64_t resume = params_row(p->a->p, "resume") ? params_int(p->a->p, "resume") : 0;
-        if (resume > 0) {
-            rc = store_run_resume(x->st, resume, &card.m, &r, e);
-            x->run = rc ? 0 : resume;
-        } else {
-            rc = store_run_begin(x->st, &card.m, &r, &x->run, e);
-        }
-    }
-    model_card_free(&card);
-    free(line);
-    free(settings);
     return rc;
 }
 
-static int do_unit(experiment *x, int64_t i, err *e)
+/* What one unit does, its rows still waiting. */
+static int unit_rows(experiment *x, int64_t i, err *e)
+{
+    int rc = x->plan->unit(x->plan->ud, x, i, e);
+    if (!rc)
+        rc = cancel_check(e);
+    if (!rc && !x->open)
+        rc = experiment_nothing(x, NULL, e);
+    if (!rc && x->rows.json)
+        rc = run_sink_flush(&x->rows, e);
+    return rc;
+}
+
+int experiment_do_unit(experiment *x, int64_t i, err *e)
 {
     bool there;
     int rc = store_unit_done(x->st, x->run, i, &there, e);
@@ -160,44 +72,132 @@ static int do_unit(experiment *x, int64_t i, err *e)
         return rc;
     }
     x->unit = i;
+    x->rows.st = x->st;
+    x->rows.run = x->run;
     x->rows.prompt = i;
-    progress_step(&x->plan->s->prog, x->plan->what, (double)i, (double)x->plan->n_unit);
-    rc = x->plan->unit(x->plan->ud, x, i, e);
-    if (!rc)
-        rc = cancel_check(e);
-    if (!rc && !x->open)
-        rc = experiment_nothing(x, NULL, e);
+    tell(x, i, 0);
+    rc = unit_rows(x, i, e);
     if (!rc)
         rc = store_unit_commit(x->st, e);
     if (rc)
         store_unit_rollback(x->st);
     x->open = false;
+    /* Another process may have been faster: what it wrote is the same. */
+    if (rc && rc != ERR_CANCELLED && x->plan->s->part && store_unit_done(x->st, x->run, i, &there, NULL) == 0 && there) {
+        *e = (err){0};
+        x->n_done++;
+        return 0;
+    }
     x->n_now += rc == 0;
     return rc;
+}
+
+/* Units in the order in which this process is to do them.  One after the other: a command whose units are single forward
+ * passes could take several at a time here, as it pleases, for each is written by itself. */
+static int do_units(experiment *x, err *e)
+{
+    const run_part *part = x->plan->s->part;
+    int rc = 0;
+    while (!rc) {
+        int64_t i = x->at < x->plan->n_unit ? x->at++ : -1;
+        if (part)
+            rc = part->next(part->ud, x->plan->n_unit, &i, e);
+        if (rc || i < 0)
+            break;
+        rc = experiment_do_unit(x, i, e);
+    }
+    return rc;
+}
+
+static int count_units(int64_t *n, store *st, int64_t run, err *e)
+{
+    const cell bind[] = {cell_int(run)};
+    table *t = NULL;
+    int rc = store_query(st, &t, "SELECT count(*) FROM unit WHERE run_id = ?1 AND status = 'done'", bind, 1, e);
+    *n = rc ? 0 : table_cell(t, 0, 0)->u.i;
+    table_free(t);
+    return rc;
+}
+
+/* How the run ended.  Of one that several processes share it is done when the last unit is there, whoever did it. */
+static int end(experiment *x, int rc, err *e)
+{
+    run_part *part = x->plan->s->part;
+    const char *status = rc == 0 ? "done" : rc == ERR_CANCELLED ? "cancelled" : "failed";
+    int64_t n = x->plan->n_unit;
+    int end_rc = part && !rc ? count_units(&n, x->st, x->run, e) : 0;
+    if (part)
+        part->whole = !rc && !end_rc && n == x->plan->n_unit;
+    if (!end_rc && n == x->plan->n_unit)
+        end_rc = store_run_end(x->st, x->run, status, rc ? e->msg : NULL, rc ? NULL : e);
+    return rc ? rc : end_rc;
+}
+
+void experiment_start(experiment *x, const experiment_plan *plan)
+{
+    bool keep = plan->lines && x->st && strcmp(store_path(x->st), ":memory:") != 0;
+    x->rows = (run_sink){.st = x->st, .run = x->run, .bar = plan->s->bar, .keep_going = keep,
+                         .json = plan->s->part ? NULL : plan->lines};
+    x->sink = run_sink_use(&x->rows);
+    x->prog = (progress){step_of_unit, x};
+}
+
+/* As a part of a sweep: only what it asks for, and then the command is over. */
+static int run_part_of(experiment *x, const run_record *r, err *e)
+{
+    run_part *part = x->plan->s->part;
+    part->reached = true;
+    part->n_unit = x->plan->n_unit;
+    int rc = experiment_look(part, x->plan, r, e);
+    bool touch = !rc && (part->begin || part->work) && !part->whole;
+    if (touch) {
+        rc = begin(x, r, e);
+        part->run = x->run;
+        if (rc == ERR_USAGE)
+            err_hint(e, "this cell is in the store of other inputs or of another version: take another --store, or give the "
+                        "sweep another name");
+    }
+    if (touch && !rc && part->work) {
+        experiment_start(x, x->plan);
+        rc = do_units(x, e);
+        run_sink_free(&x->rows);
+        part->n_done = x->n_now;
+        rc = end(x, rc, e);
+    }
+    if (rc)
+        return rc;
+    part->ended = true;
+    return err_set(e, ERR_CANCELLED, "the sweep goes on");
 }
 
 int experiment_run(const experiment_plan *plan, int64_t *run, err *e)
 {
     experiment x = {.plan = plan, .run = 0};
-    int rc = begin(&x, e);
+    run_record record;
+    *run = 0;
+    int rc = run_record_make(&record, plan, e);
+    if (rc)
+        return rc;
+    if (plan->s->part) {
+        rc = run_part_of(&x, &record, e);
+        run_record_free(&record);
+        return rc;
+    }
+    rc = begin(&x, &record, e);
+    run_record_free(&record);
     *run = x.run;
     if (rc)
         return rc;
-    x.rows = (run_sink){.st = x.st, .run = x.run, .bar = plan->s->bar};
-    x.sink = run_sink_use(&x.rows);
-    x.prog = (progress){step_of_unit, &x};
-    for (int64_t i = 0; i < plan->n_unit && !rc; i++)
-        rc = do_unit(&x, i, e);
-    progress_step(&plan->s->prog, plan->what, (double)plan->n_unit, (double)plan->n_unit);
+    experiment_start(&x, plan);
+    rc = do_units(&x, e);
+    tell(&x, plan->n_unit, 0);
     run_sink_free(&x.rows);
-    const char *status = rc == 0 ? "done" : rc == ERR_CANCELLED ? "cancelled" : "failed";
-    int end_rc = store_run_end(x.st, x.run, status, rc ? e->msg : NULL, rc ? NULL : e);
+    rc = end(&x, rc, e);
     if (x.n_done)
         say(plan->s, "run %" PRId64 " resumed: %" PRId64 " of %" PRId64 " units were there", x.run, x.n_done, plan->n_unit);
     if (rc && x.n_done + x.n_now > 0 && x.n_done + x.n_now < plan->n_unit && strcmp(store_path(x.st), ":memory:") != 0)
         err_hint(e, "%" PRId64 " of %" PRId64 " units are kept; go on with the same command and --resume %" PRId64,
                  x.n_done + x.n_now, plan->n_unit, x.run);
-    rc = rc ? rc : end_rc;
     if (!rc)
         plan->s->last_run = x.run;
     return rc;
@@ -205,10 +205,21 @@ int experiment_run(const experiment_plan *plan, int64_t *run, err *e)
 
 /* ---- what a unit is about ---- */
 
+static void count_positions(experiment *x, const input_lengths *n)
+{
+    const loaded_model *lm = x->plan->lm;
+    size_t memory = lm->rt ? forward_memory(lm->m, n, runtime_threads(lm->rt)) : 0;
+    x->n_token += n->main + n->encoder + n->vision;
+    x->memory = memory > x->memory ? memory : x->memory;
+}
+
 int experiment_prompt(experiment *x, const prompt_input *in, const char *label, err *e)
 {
     int rc = prompt_store_begin(x->st, x->run, x->unit, in, x->plan->lm, label, e);
+    input_lengths n;
     x->open = rc == 0;
+    if (!rc && input_measure(&n, x->plan->lm->m, &in->in, NULL) == 0)
+        count_positions(x, &n);
     return rc;
 }
 
@@ -229,8 +240,11 @@ int experiment_ids(experiment *x, const int32_t *ids, int64_t n, const char *lab
     }
     const store_sequence sequence = {x->plan->lm->m->main->kind, t, n};
     const store_prompt p = {.label = label, .policy = "ids as given", .sequences = &sequence, .n_sequence = 1};
+    const input_lengths length = {.main = n};
     int rc = store_unit_begin(x->st, x->run, x->unit, &p, e);
     x->open = rc == 0;
+    if (!rc && n > 0)
+        count_positions(x, &length);
     free(t);
     return rc;
 }

@@ -11,8 +11,9 @@
 #include "cli/prompt_input.h"
 #include "cli/run_sink.h"
 
-/* --seed N (default 0), --resume RUN. */
+/* --seed N (default 0), --resume RUN; and --resume alone.  A command with one of these tables can be a part of a sweep. */
 extern const param experiment_params[];
+extern const param resume_params[];
 
 typedef struct experiment experiment;
 
@@ -31,9 +32,12 @@ typedef struct experiment_plan {
     int (*unit)(void *ud, experiment *x, int64_t i, err *e);
     void *ud;
     const char *what;             /* of progress: "trial", "head" */
+    FILE *lines;                  /* where values go as JSON lines while they are made; NULL: nowhere */
+    const char *stdin_text;       /* what --prompt-file - read; NULL: nothing */
 } experiment_plan;
 
-/* All units that are not in the store yet.  *run: the run's id, set as soon as it is known, also when this fails. */
+/* All units that are not in the store yet.  *run: the run's id, set as soon as it is known, also when this fails.
+ * As a part of a sweep (cli/run_part.h) this never succeeds, so that the command ends without tables; the sweep knows. */
 int experiment_run(const experiment_plan *plan, int64_t *run, err *e);
 
 /* In a unit: what it is about. */

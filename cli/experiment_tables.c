@@ -8,10 +8,7 @@
 
 attn_kind kind_of_cell(const cell *c)
 {
-    for (int k = 0; k <= ATTN_VISION; k++)
-        if (strcmp(cell_string(c), attn_kind_name((attn_kind)k)) == 0)
-            return (attn_kind)k;
-    return ATTN_SELF;
+    return attn_kind_named(cell_string(c), ATTN_SELF);
 }
 
 int64_t index_of_cell(const cell *c)

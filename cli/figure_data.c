@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/json.h"
 #include "cli/command_util.h"
+#include "cli/experiment.h"
 #include "cli/figure_parts.h"
 
 static const char *const kind_choices[] = {"self", "enc", "cross", "vis", NULL};
@@ -14,10 +16,9 @@ const param figure_source_params[] = {
     {.name = "run", .kind = PARAM_STR, .value = "RUN", .complete = "runs",
      .help = "which run; the last one when none is named; a chart takes several (3,5)"},
     {.name = "labels", .kind = PARAM_STR, .value = "A,B",
-     .help = "names of several runs in the legend, in their order"},
+     .help = "names of several runs in the legend or above panels, in their order"},
     {.name = "facet", .kind = PARAM_LIST, .value = "A,B",
-     .help = "panels side by side with one colour scale: runs (3,5), heads (L1H3,L2H0) or metrics (head_map, score_grid, "
-             "needle_grid, received_map)"},
+     .help = "panels side by side with the same limits: runs (3,5), heads (L1H3,L2H0) or metrics (sink,induction)"},
     {.name = "metric", .kind = PARAM_STR, .value = "METRIC", .complete = "metrics",
      .help = "whose values (recipes that need values)"},
     {.name = "head", .kind = PARAM_STR, .value = "HEAD", .complete = "heads",
@@ -87,6 +88,14 @@ const char *figure_text(figure_source *src, err *e, const char *fmt, ...)
     return text;
 }
 
+const char *figure_layer_axis(attn_kind kind)
+{
+    return kind == ATTN_ENCODER  ? "encoder layer"
+           : kind == ATTN_CROSS  ? "layer (cross attention)"
+           : kind == ATTN_VISION ? "image tower layer"
+                                 : "layer";
+}
+
 int figure_read_facts(figure_facts *f, figure_source *src, store *st, int64_t prompt, err *e)
 {
     const cell bind[] = {cell_int(src->run), cell_int(prompt)};
@@ -119,14 +128,41 @@ int figure_read_facts(figure_facts *f, figure_source *src, store *st, int64_t pr
         .n_layer = table_cell(t, 0, 10)->u.i,
         .n_head = table_cell(t, 0, 11)->u.i,
     };
-    const char *main_kind = cell_string(table_cell(t, 0, 12));
-    for (int k = ATTN_SELF; k <= ATTN_VISION; k++)
-        if (strcmp(main_kind, attn_kind_name((attn_kind)k)) == 0)
-            f->main = (attn_kind)k;
+    f->main = kind_of_cell(table_cell(t, 0, 12));
     table_free(t);
     bool ok = f->model && f->sha256 && f->path && f->command && f->version && f->operator_name &&
               f->precision && f->label && f->prompt_sha256;
     return ok ? 0 : ERR_RESOURCE;
+}
+
+int figure_setting(const char **value, figure_source *src, store *st, int64_t run, const char *name, err *e)
+{
+    const cell bind[] = {cell_int(run)};
+    err ignored = {0};
+    table *t = NULL;
+    json *root = NULL;
+    *value = NULL;
+    int rc = store_query(st, &t, "SELECT settings FROM run WHERE id = ?1", bind, 1, e);
+    if (rc)
+        return rc;
+    const char *text = t->n_row ? cell_string(table_cell(t, 0, 0)) : "";
+    if (json_parse(&root, text, strlen(text), "settings", &ignored) == 0)
+        *value = json_str(json_get(root, name), NULL);
+    if (*value && !(*value = arena_strdup(&src->mem, *value, e)))
+        rc = ERR_RESOURCE;
+    json_free(root);
+    table_free(t);
+    return rc;
+}
+
+const char *figure_runs_text(figure_source *src, const int64_t *run, int n, const char *between, err *e)
+{
+    strbuf b = {0};
+    for (int i = 0; i < n; i++)
+        strbuf_printf(&b, "%s%" PRId64, i ? between : "", run[i]);
+    const char *text = b.failed ? NULL : arena_strdup(&src->mem, strbuf_str(&b), e);
+    strbuf_free(&b);
+    return text;
 }
 
 /* A fact of all runs: once where they agree, else one after the other. */
@@ -200,13 +236,14 @@ int figure_source_load(figure_source *out, session *s, const command_args *a, st
     if (wrong)
         return wrong;
     if (figure_has_series(f)) {
-        int failed = figure_load_series(out, s, a, st, f, figure_command, e);
+        int failed = params_given(a->p, "facet") ? figure_load_chart_facets(out, s, a, st, f, figure_command, e)
+                                                 : figure_load_series(out, s, a, st, f, figure_command, e);
         if (failed)
             figure_source_free(out);
         return failed;
     }
     if (params_given(a->p, "facet")) {
-        int failed = figure_load_facets(out, s, a, st, f, figure_command, e);
+        int failed = figure_load_map_facets(out, s, a, st, f, figure_command, e);
         if (failed)
             figure_source_free(out);
         return failed;

@@ -10,6 +10,7 @@ typedef struct figure_source {
     figure_data d;      /* what figure_draw and figure_view take */
     int64_t run;        /* the first where there are several */
     bool several;
+    const char *runs;   /* "3,5" where there are several */
     char *label;        /* "L1H3" or the metric's name: for file names */
     struct figure_source *facet; /* [n_facet] owned: what --facet put side by side */
     int n_facet;

@@ -1,22 +1,34 @@
-/* --facet: several runs, heads or metrics side by side with one colour scale. */
+/* --facet: what is named, what a recipe has facets of, and the words that panels have in common. */
+#include "cli/figure_facet.h"
+
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
 #include "cli/command_util.h"
-#include "cli/figure_parts.h"
 #include "cli/head_select.h"
 
-typedef enum facet_kind { FACET_RUN, FACET_HEAD, FACET_METRIC } facet_kind;
-static const char *const facet_option[] = {"run", "head", "metric"};
+static const char *const options[] = {"", "run", "head", "metric"};
+enum { BY_RUN = 1 << FACET_RUN, BY_HEAD = 1 << FACET_HEAD, BY_METRIC = 1 << FACET_METRIC };
+static const struct { const char *recipe; int by; } facetted[] = {
+    {"ablation_bars", BY_RUN | BY_METRIC},
+    {"divergence_matrix", BY_RUN | BY_METRIC},
+    {"head_map", BY_RUN | BY_HEAD},
+    {"layer_curve", BY_RUN | BY_METRIC},
+    {"needle_grid", BY_RUN | BY_HEAD | BY_METRIC},
+    {"norm_profile", BY_RUN | BY_METRIC},
+    {"position_curve", BY_RUN | BY_HEAD},
+    {"received_map", BY_RUN | BY_HEAD},
+    {"score_curve", BY_RUN | BY_METRIC},
+    {"score_grid", BY_RUN | BY_METRIC},
+    {"sparsity_curve", BY_RUN | BY_HEAD},
+};
 
-typedef struct facets {
-    facet_kind kind;
-    char *text;                    /* owned; word point into it */
-    const char *word[PANELS_MOST];
-    int n;
-} facets;
+const char *facet_option(const facets *x)
+{
+    return options[x->kind];
+}
 
 /* Runs are numbers, heads look like heads (L1H3, L1H*, 1.3), all else is a metric. */
 static facet_kind kind_of(const char *word)
@@ -34,26 +46,31 @@ static facet_kind kind_of(const char *word)
 /* What a recipe has no facets of is better said than ignored. */
 static int check_recipe(const figure *f, facet_kind kind, err *e)
 {
-    static const char *const drawn[] = {"head_map", "score_grid", "needle_grid", "received_map", NULL};
-    bool known = false;
-    for (int i = 0; drawn[i]; i++)
-        known |= strcmp(drawn[i], f->name) == 0;
-    if (!known) {
+    static const char *const give[] = {"", "runs (3,5)", "heads (L1H3,L2H0)", "metrics (sink,induction)"};
+    int by = 0, n = 0;
+    strbuf b = {0};
+    for (size_t i = 0; i < sizeof facetted / sizeof *facetted; i++)
+        by |= strcmp(facetted[i].recipe, f->name) == 0 ? facetted[i].by : 0;
+    if (by >> kind & 1)
+        return 0;
+    for (int k = FACET_RUN; k <= FACET_METRIC; k++)
+        if (by >> k & 1)
+            strbuf_printf(&b, "%s%s", n++ ? " or " : "", give[k]);
+    if (by) {
+        err_set(e, ERR_USAGE, "%s has no facets by %s", f->name, options[kind]);
+        err_hint(e, "give %s", strbuf_str(&b));
+    } else {
         err_set(e, ERR_USAGE, "%s has no facets", f->name);
-        return err_hint(e, "--facet is for head_map, score_grid, needle_grid and received_map");
+        err_hint(e, "--facet is for all other recipes");
     }
-    if ((kind == FACET_METRIC && (strcmp(f->needs, "map") == 0 || strcmp(f->needs, "received map") == 0)) ||
-        (kind == FACET_HEAD && strcmp(f->needs, "values") == 0)) {
-        err_set(e, ERR_USAGE, "%s has no facets by %s", f->name, kind == FACET_HEAD ? "head" : "metric");
-        return err_hint(e, "give %s", kind == FACET_HEAD ? "runs (3,5) or metrics (sink,induction)"
-                                                         : "runs (3,5) or heads (L1H3)");
-    }
-    return 0;
+    strbuf_free(&b);
+    return e->code;
 }
 
-static int read_facets(facets *x, const figure *f, const command_args *a, err *e)
+int facets_read(facets *x, const figure *f, const command_args *a, err *e)
 {
     char *save = NULL;
+    *x = (facets){.n = 0};
     x->text = mem_strdup(params_str(a->p, "facet"), e);
     if (!x->text)
         return ERR_RESOURCE;
@@ -73,83 +90,67 @@ static int read_facets(facets *x, const figure *f, const command_args *a, err *e
         err_set(e, ERR_USAGE, "option --facet: nothing is named");
         return err_hint(e, "give runs (3,5), or heads (L1H3,L2H0), or metrics (sink,induction)");
     }
-    if (params_given(a->p, facet_option[x->kind])) {
-        err_set(e, ERR_USAGE, "--facet names a %s for each panel: --%s says something else", facet_option[x->kind],
-                facet_option[x->kind]);
-        return err_hint(e, "leave --%s out", facet_option[x->kind]);
+    if (params_given(a->p, facet_option(x))) {
+        err_set(e, ERR_USAGE, "--facet names a %s for each panel: --%s says something else", facet_option(x),
+                facet_option(x));
+        return err_hint(e, "leave --%s out", facet_option(x));
     }
     return check_recipe(f, x->kind, e);
 }
 
-/* Each facet as if it were drawn alone. */
-static int load_each(figure_source *src, figure_facts *facts, const facets *x, session *s, const command_args *a, store *st,
-                     const figure *f, err *e)
+/* Names of panels that are runs; NULL in *out where none are given. */
+static int read_labels(const char **out, figure_source *src, const facets *x, const command_args *a, err *e)
 {
-    int rc = 0;
-    for (int i = 0; i < x->n && !rc; i++) {
-        figure_source *one = &src->facet[i];
-        src->n_facet = i + 1;
-        rc = params_set(a->p, facet_option[x->kind], x->word[i], e);
-        if (!rc)
-            rc = choose_run(s, a, st, NULL, &one->run, e);
-        if (!rc)
-            rc = figure_read_facts(&facts[i], one, st, params_int(a->p, "prompt"), e);
-        if (!rc)
-            rc = figure_load_one(one, s, a, st, f, &facts[i], e);
+    const char *text = x->kind == FACET_RUN ? params_str(a->p, "labels") : NULL;
+    int n = text ? 1 : 0;
+    for (const char *c = text; c && *c; c++)
+        n += *c == ',';
+    out[0] = NULL;
+    if (text && n != x->n) {
+        err_set(e, ERR_USAGE, "--labels names %d runs, --facet %d", n, x->n);
+        return err_hint(e, "give a name for each run, separated by commas");
     }
-    return rc;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return strcmp(a ? a : "", b ? b : "") == 0;
-}
-
-/* One colour bar must be true of all panels. */
-static int check_alike(const figure_source *src, const facets *x, err *e)
-{
-    const figure_data *first = &src->facet[0].d;
-    for (int i = 1; i < src->n_facet; i++) {
-        const figure_data *d = &src->facet[i].d;
-        if (!same_text(first->unit, d->unit)) {
-            err_set(e, ERR_USAGE, "%s and %s have different units (%s, %s): one colour bar cannot show both", x->word[0],
-                    x->word[i], *first->unit ? first->unit : "none", *d->unit ? d->unit : "none");
-            return err_hint(e, "draw them as two figures");
-        }
-        if (!same_text(first->row_axis, d->row_axis) || !same_text(first->col_axis, d->col_axis)) {
-            err_set(e, ERR_USAGE, "%s and %s have different axes (%s by %s, %s by %s)", x->word[0], x->word[i],
-                    first->row_axis, first->col_axis, d->row_axis, d->col_axis);
-            return err_hint(e, "draw them as two figures");
-        }
-        if ((first->pool > 1 ? first->pool : 1) != (d->pool > 1 ? d->pool : 1) || !same_text(first->pooling, d->pooling)) {
-            err_set(e, ERR_USAGE, "the maps of %s and %s were pooled differently", x->word[0], x->word[i]);
-            return err_hint(e, "draw them as two figures");
-        }
-    }
+    for (int i = 0; i < n; i++, text += strcspn(text, ",") + 1)
+        if (!(out[i] = arena_strndup(&src->mem, text, strcspn(text, ","), e)))
+            return ERR_RESOURCE;
     return 0;
 }
 
-static bool one_model(const facets *x, const figure_facts *facts)
+bool facets_one_model(const facets *x, const figure_facts *facts)
 {
     bool one = true;
-    for (int i = 1; i < x->n; i++)
+    for (int i = 1; i < x->n && x->kind == FACET_RUN; i++)
         one &= strcmp(facts[i].model, facts[0].model) == 0;
     return one;
 }
 
-/* Titles of the panels: what they differ in. */
-static const char *panel_title(figure_source *src, const facets *x, const figure_facts *facts, int i, bool trials, err *e)
+static const char *title_of(figure_source *src, const facets *x, const figure_facts *facts, int i, bool many, err *e)
 {
     if (x->kind != FACET_RUN)
         return arena_strdup(&src->mem, x->word[i], e);
-    if (!one_model(x, facts))
+    if (!facets_one_model(x, facts))
         return figure_text(src, e, "%s, run %" PRId64, facts[i].model, src->facet[i].run);
-    const char *label = trials ? "" : facts[i].label; /* of one trial */
+    const char *label = many ? "" : facts[i].label; /* of one prompt */
     return figure_text(src, e, "run %" PRId64 "%s%s", src->facet[i].run, *label ? ", " : "", label);
 }
 
-/* "sink, induction" where the quantities differ. */
-static const char *joined_quantity(figure_source *src, err *e)
+int facets_titles(const char **title, figure_source *src, const facets *x, const figure_facts *facts, const command_args *a,
+                  bool many, err *e)
+{
+    int rc = read_labels(title, src, x, a, e);
+    bool given = !rc && title[0];
+    for (int i = 0; i < x->n && !rc && !given; i++)
+        if (!(title[i] = title_of(src, x, facts, i, many, e)))
+            rc = ERR_RESOURCE;
+    return rc;
+}
+
+bool facets_same_text(const char *a, const char *b)
+{
+    return strcmp(a ? a : "", b ? b : "") == 0;
+}
+
+const char *facets_quantity(figure_source *src, err *e)
 {
     strbuf b = {0};
     for (int i = 0; i < src->n_facet; i++) {
@@ -164,105 +165,21 @@ static const char *joined_quantity(figure_source *src, err *e)
     return text;
 }
 
-static const char *runs_text(figure_source *src, err *e)
-{
-    strbuf b = {0};
-    for (int i = 0; i < src->n_facet; i++)
-        strbuf_printf(&b, "%s%" PRId64, i ? ", " : "", src->facet[i].run);
-    const char *text = b.failed ? NULL : arena_strdup(&src->mem, strbuf_str(&b), e);
-    strbuf_free(&b);
-    return text;
-}
-
-/* The title of the first run; without its model where there are several. */
-static const char *common_title(figure_source *src, const facets *x, const figure_facts *facts, err *e)
+const char *facets_title(figure_source *src, const facets *x, const figure_facts *facts, err *e)
 {
     static const char dot[] = " \xc2\xb7 ";
     const char *title = src->facet[0].d.title, *end = strstr(title, dot);
-    size_t n = end && !one_model(x, facts) ? (size_t)(end - title) : strlen(title);
+    size_t n = end && !facets_one_model(x, facts) ? (size_t)(end - title) : strlen(title);
     return arena_strndup(&src->mem, title, n, e);
 }
 
-static int put_words(figure_source *src, const facets *x, const figure_facts *facts, bool trials, err *e)
+void facets_limits(figure_data *d, const figure_source *src)
 {
-    figure_data *d = &src->d;
-    const figure_data *first = &src->facet[0].d;
-    const char *runs = runs_text(src, e);
-    d->row_axis = first->row_axis;
-    d->col_axis = first->col_axis;
-    d->quantity = joined_quantity(src, e);
-    d->unit = first->unit;
-    d->cmap = first->cmap;
-    d->missing = first->missing;
-    d->pool = first->pool;
-    d->pooling = first->pooling;
-    d->lo = first->lo;
-    d->hi = first->hi;
+    d->lo = src->facet[0].d.lo;
+    d->hi = src->facet[0].d.hi;
     for (int i = 1; i < src->n_facet; i++) {
         const figure_data *one = &src->facet[i].d;
         d->lo = isnan(d->lo) || isnan(one->lo) ? (double)NAN : fmin(d->lo, one->lo);
         d->hi = isnan(d->hi) || isnan(one->hi) ? (double)NAN : fmax(d->hi, one->hi);
     }
-    if (!runs || !d->quantity)
-        return ERR_RESOURCE;
-    if (x->kind == FACET_RUN) {
-        d->title = common_title(src, x, facts, e);
-        d->subtitle = figure_text(src, e, "runs %s, %s", runs, facts[0].operator_name);
-        d->caption = figure_text(src, e, "%s; runs %s; one colour scale for all panels", d->quantity, runs);
-    } else {
-        bool one = strcmp(d->quantity, first->quantity) == 0;
-        d->title = one ? figure_text(src, e, "%s \xc2\xb7 %s", d->quantity, facts[0].model) : facts[0].model;
-        d->subtitle = trials ? first->subtitle
-                      : figure_text(src, e, "%s%s%" PRId64 " tokens, %s, run %" PRId64, facts[0].label,
-                                  *facts[0].label ? ", " : "", facts[0].n_token, facts[0].operator_name, src->run);
-        d->caption = figure_text(src, e, "%s; one colour scale for all panels", first->caption);
-    }
-    src->label = mem_strdup("facets", e);
-    return d->title && d->subtitle && d->caption && src->label ? 0 : ERR_RESOURCE;
-}
-
-static int put_panels(figure_source *src, const facets *x, const figure_facts *facts, bool trials, err *e)
-{
-    figure_panels *panels = arena_alloc(&src->mem, 1, sizeof *panels, e);
-    figure_panel *panel = panels ? arena_alloc(&src->mem, (size_t)x->n, sizeof *panel, e) : NULL;
-    if (!panel)
-        return ERR_RESOURCE;
-    for (int i = 0; i < x->n; i++) {
-        panel[i] = (figure_panel){src->facet[i].d.m, panel_title(src, x, facts, i, trials, e), src->facet[i].d.groups};
-        if (!panel[i].title)
-            return ERR_RESOURCE;
-    }
-    *panels = (figure_panels){.panel = panel, .n = x->n};
-    src->d.panels = panels;
-    return 0;
-}
-
-int figure_load_facets(figure_source *src, session *s, const command_args *a, store *st, const figure *f,
-                       const char *figure_command, err *e)
-{
-    facets x = {.n = 0};
-    figure_facts facts[PANELS_MOST] = {{0}};
-    int64_t run[PANELS_MOST];
-    bool trials = strcmp(f->needs, "trials") == 0; /* many prompts: no label of one */
-    int rc = read_facets(&x, f, a, e);
-    if (!rc && !(src->facet = mem_array((size_t)x.n, sizeof *src->facet, e)))
-        rc = ERR_RESOURCE;
-    if (!rc)
-        rc = load_each(src, facts, &x, s, a, st, f, e);
-    if (!rc)
-        rc = check_alike(src, &x, e);
-    if (!rc) {
-        src->run = src->facet[0].run;
-        for (int i = 1; i < x.n; i++)
-            src->several |= src->facet[i].run != src->run;
-        rc = put_words(src, &x, facts, trials, e);
-    }
-    if (!rc)
-        rc = put_panels(src, &x, facts, trials, e);
-    for (int i = 0; i < x.n && !rc; i++)
-        run[i] = src->facet[i].run;
-    if (!rc)
-        rc = figure_put_provenance(src, facts, run, x.kind == FACET_RUN ? x.n : 1, figure_command, e);
-    free(x.text);
-    return rc;
 }

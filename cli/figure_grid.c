@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cli/command_util.h"
 #include "cli/counted_heads.h"
+#include "cli/experiment.h"
 #include "cli/figure_parts.h"
 #include "cli/head_select.h"
 
@@ -15,14 +16,6 @@ typedef struct chosen {
     int n, stored;          /* stored: maps of this kind that the run holds */
     int64_t n_query, n_key;
 } chosen;
-
-static attn_kind kind_called(const char *name)
-{
-    for (int k = ATTN_SELF; k <= ATTN_VISION; k++)
-        if (strcmp(name, attn_kind_name((attn_kind)k)) == 0)
-            return (attn_kind)k;
-    return ATTN_SELF;
-}
 
 /* The command that makes what is missing. */
 static void hint_maps(const session *s, const figure_facts *f, err *e)
@@ -43,11 +36,11 @@ static attn_kind choose_kind(const table *t, const command_args *a, const figure
 {
     const char *asked = params_str(a->p, "kind");
     if (asked)
-        return kind_called(asked);
+        return attn_kind_named(asked, f->main);
     for (int64_t i = 0; i < t->n_row; i++)
-        if (kind_called(cell_string(table_cell(t, i, 0))) == f->main)
+        if (kind_of_cell(table_cell(t, i, 0)) == f->main)
             return f->main;
-    return t->n_row ? kind_called(cell_string(table_cell(t, 0, 0))) : f->main;
+    return t->n_row ? kind_of_cell(table_cell(t, 0, 0)) : f->main;
 }
 
 static int choose_maps(chosen *c, const session *s, figure_source *src, const command_args *a, store *st,
@@ -64,7 +57,7 @@ static int choose_maps(chosen *c, const session *s, figure_source *src, const co
     c->head = mem_array((size_t)t->n_row + 1, sizeof *c->head, e);
     rc = c->head ? 0 : ERR_RESOURCE;
     for (int64_t i = 0; i < t->n_row && !rc; i++) {
-        head_id h = {kind_called(cell_string(table_cell(t, i, 0))), (int)table_cell(t, i, 1)->u.i,
+        head_id h = {kind_of_cell(table_cell(t, i, 0)), (int)table_cell(t, i, 1)->u.i,
                      (int)table_cell(t, i, 2)->u.i};
         bool yes = true;
         if (words)
@@ -152,8 +145,7 @@ static int load_all(figure_panels *out, figure_source *src, const command_args *
     if (rc)
         return rc;
     *out = (figure_panels){.n = layers.n * heads.n, .columns = heads.n, .row_names = layers.name, .col_names = heads.name,
-                           .row_axis = c->kind == ATTN_SELF ? "layer" : c->kind == ATTN_ENCODER ? "encoder layer"
-                                       : c->kind == ATTN_CROSS ? "layer (cross attention)" : "image tower layer",
+                           .row_axis = figure_layer_axis(c->kind),
                            .col_axis = "head", .empty = "no map stored"};
     rc = thumbs_side(&side, out, a->p, e);
     figure_panel *panel = rc ? NULL : arena_alloc(&src->mem, (size_t)out->n, sizeof *panel, e);

@@ -6,7 +6,6 @@
 #include <string.h>
 #include "analysis/cluster.h"
 #include "analysis/metric.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "cli/command_util.h"
 #include "cli/counted_heads.h"
@@ -96,9 +95,7 @@ static int choose_kind(between *b, figure_source *src, const command_args *a, st
         if (strcmp(kind, want) != 0 && (asked || t->n_row > 1))
             continue;
         found = true;
-        for (int k = ATTN_SELF; k <= ATTN_VISION; k++)
-            if (strcmp(kind, attn_kind_name((attn_kind)k)) == 0)
-                b->kind = (attn_kind)k;
+        b->kind = attn_kind_named(kind, b->kind);
     }
     table_free(t);
     if (found)
@@ -371,32 +368,24 @@ static int make_matrix(figure_source *src, const between *b, const command_args 
 }
 
 /* A parameter of the metric as it was measured: option "jsd-unit" of the run's settings; NULL: not recorded. */
-static const char *setting(figure_source *src, store *st, const between *b, const char *what)
+static int setting(const char **value, figure_source *src, store *st, const between *b, const char *what, err *e)
 {
-    const cell bind[] = {cell_int(src->run)};
     char name[64];
-    err ignored = {0};
-    table *t = NULL;
-    json *root = NULL;
-    const char *value = NULL;
-    if (store_query(st, &t, "SELECT settings FROM run WHERE id = ?1", bind, 1, &ignored))
-        return NULL;
-    const char *text = t->n_row ? cell_string(table_cell(t, 0, 0)) : "";
     snprintf(name, sizeof name, "%s-%s", b->m->name, what);
     for (char *c = name; *c; c++)
         *c = *c == '_' ? '-' : *c;
-    if (json_parse(&root, text, strlen(text), "settings", &ignored) == 0)
-        value = json_str(json_get(root, name), NULL);
-    value = value ? arena_strdup(&src->mem, value, &ignored) : NULL;
-    json_free(root);
-    table_free(t);
-    return value;
+    return figure_setting(value, src, st, src->run, name, e);
 }
 
 /* A divergence has a unit, and may be a root. */
 static int put_quantity(figure_source *src, store *st, const between *b, err *e)
 {
-    const char *unit = setting(src, st, b, "unit"), *root = setting(src, st, b, "root");
+    const char *unit = NULL, *root = NULL;
+    int rc = setting(&unit, src, st, b, "unit", e);
+    if (!rc)
+        rc = setting(&root, src, st, b, "root", e);
+    if (rc)
+        return rc;
     bool jsd = strncmp(b->m->name, "jsd", 3) == 0, rooted = jsd && root && strcmp(root, "none") != 0;
     const char *name = jsd ? rooted ? "Jensen-Shannon distance, root" : "Jensen-Shannon divergence" : b->m->name;
     src->d.quantity = rooted ? figure_text(src, e, "%s %s", name, root) : name;
@@ -437,8 +426,9 @@ static int put_words(figure_source *src, const between *b, const command_args *a
     d->row_axis = weights ? "head that reads" : what;
     d->col_axis = weights ? "head that writes" : what;
     d->missing = weights ? "not an earlier head" : b->within && !one ? "itself, or in another layer" : "itself";
-    if (put_quantity(src, st, b, e))
-        return ERR_RESOURCE;
+    int rc = put_quantity(src, st, b, e);
+    if (rc)
+        return rc;
     d->lo = d->hi = (double)NAN;
     if (b->m->axis == AXIS_HEAD && strncmp(b->m->name, "jsd", 3) == 0)
         d->lo = 0;

@@ -27,10 +27,12 @@ int figure_token_labels(const char ***out, figure_source *src, store *st, int64_
  * *pool and *pooling: what a cell is of, pooling NULL for single cells. */
 typedef struct figure_map { int64_t rows, cols, n_query, n_key, pool; const char *pooling; float *cells; } figure_map;
 int figure_read_map(figure_map *out, figure_source *src, const command_args *a, store *st, head_id h, int64_t side, err *e);
+/* A text of the settings that a run was made with, in the arena of src; NULL: they do not have it. */
+int figure_setting(const char **value, figure_source *src, store *st, int64_t run, const char *name, err *e);
+/* How the axis of layers is called: "layer", "encoder layer". */
+const char *figure_layer_axis(attn_kind kind);
 /* Logarithmic colours where the user asks for neither norm nor limits. */
 int figure_log_colours(const command_args *a, err *e);
-/* Ends of a metric's range "0 .. 1"; NaN where there is none. */
-void figure_range(double *lo, double *hi, const char *range);
 /* Lines between the query heads that share keys and values, from the stored model; none for other kinds of attention. */
 int figure_head_groups(figure_groups *out, figure_source *src, store *st, const figure_facts *f, attn_kind kind,
                        bool rows, err *e);
@@ -39,9 +41,14 @@ int figure_head_groups(figure_groups *out, figure_source *src, store *st, const 
 int figure_load_grid(figure_source *src, session *s, const command_args *a, store *st, const figure_facts *f, err *e);
 int figure_load_received(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e);
 int figure_load_matrix(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e);
-/* figure_facet.c: --facet, several of them side by side, provenance included. */
-int figure_load_facets(figure_source *src, session *s, const command_args *a, store *st, const figure *f,
+/* What panels side by side differ in. */
+typedef enum facet_kind { FACET_NONE, FACET_RUN, FACET_HEAD, FACET_METRIC } facet_kind;
+/* --facet, several of them side by side, provenance included: figure_facet_maps.c, and figure_facet_charts.c for recipes that
+ * draw series. */
+int figure_load_map_facets(figure_source *src, session *s, const command_args *a, store *st, const figure *f,
                        const char *figure_command, err *e);
+int figure_load_chart_facets(figure_source *src, session *s, const command_args *a, store *st, const figure *f,
+                             const char *figure_command, err *e);
 /* One run by what the recipe needs. */
 int figure_load_one(figure_source *src, session *s, const command_args *a, store *st, const figure *f,
                     const figure_facts *facts, err *e);
@@ -53,6 +60,8 @@ int figure_load_trials(figure_source *src, const command_args *a, store *st, con
 bool figure_has_series(const figure *f);
 int figure_load_series(figure_source *src, session *s, const command_args *a, store *st, const figure *f,
                        const char *figure_command, err *e);
+/* "3, 5" */
+const char *figure_runs_text(figure_source *src, const int64_t *run, int n, const char *between, err *e);
 /* Facts of src->run, and what the file says of n runs. */
 int figure_read_facts(figure_facts *f, figure_source *src, store *st, int64_t prompt, err *e);
 int figure_put_provenance(figure_source *src, const figure_facts *f, const int64_t *run, int n, const char *figure_command,

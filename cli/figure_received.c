@@ -38,9 +38,7 @@ static int choose_kind(received_rows *r, figure_source *src, const command_args 
     }
     bool none = t->n_row == 0;
     table_free(t);
-    for (int k = ATTN_SELF; k <= ATTN_VISION; k++)
-        if (strcmp(r->kind, attn_kind_name((attn_kind)k)) == 0)
-            r->attention = (attn_kind)k;
+    r->attention = attn_kind_named(r->kind, f->main);
     if (none) {
         err_set(e, ERR_FAILED, "run %" PRId64 " has no values of received", src->run);
         return err_hint(e, "make them with `run %s --prompt TEXT --metrics received`", f->path);
@@ -179,7 +177,7 @@ int figure_load_received(figure_source *src, const command_args *a, store *st, c
     d->caption = figure_text(src, e, "%s, attention that each key receives (%s); %" PRId64 " keys; 1 prompt%s%s%s; %s; run %"
                              PRId64, f->model, mean, r.n_key, *f->label ? " (" : "", f->label, *f->label ? ")" : "",
                              f->operator_name, src->run);
-    d->row_axis = r.heads ? "head" : r.attention == ATTN_ENCODER ? "encoder layer" : "layer";
+    d->row_axis = r.heads ? "head" : figure_layer_axis(r.attention);
     d->col_axis = r.attention == ATTN_VISION ? "key patch" : r.attention == ATTN_CROSS ? "key (encoder)" : "key token";
     d->quantity = "attention received";
     d->unit = "";

@@ -94,7 +94,7 @@ static int label_runs(series_source *ss, err *e)
     const char *given = params_str(ss->a->p, "labels"), *word[SERIES_RUNS];
     bool models = true, prompts = true, one_model = true;
     int n = 0;
-    if (given) {
+    if (given && ss->facet != FACET_RUN) {
         int rc = split(word, &n, ss->src, given, e);
         if (!rc && n != ss->n_run) {
             err_set(e, ERR_USAGE, "--labels names %d runs, --run %d", n, ss->n_run);
@@ -123,17 +123,13 @@ static int label_runs(series_source *ss, err *e)
     return 0;
 }
 
-int figure_load_series(figure_source *src, session *s, const command_args *a, store *st, const figure *f,
-                       const char *figure_command, err *e)
+int figure_load_chart(series_source **out, figure_source *src, session *s, const command_args *a, store *st, const figure *f,
+                      facet_kind facet, err *e)
 {
-    series_source *ss = arena_alloc(&src->mem, 1, sizeof *ss, e);
+    series_source *ss = *out = arena_alloc(&src->mem, 1, sizeof *ss, e);
     if (!ss)
         return ERR_RESOURCE;
-    *ss = (series_source){.src = src, .a = a, .st = st, .one_prompt = params_given(a->p, "prompt")};
-    if (params_given(a->p, "facet")) {
-        err_set(e, ERR_USAGE, "%s draws runs in one panel: it has no --facet", f->name);
-        return err_hint(e, "name the runs with --run 3,5");
-    }
+    *ss = (series_source){.src = src, .a = a, .st = st, .one_prompt = params_given(a->p, "prompt"), .facet = facet};
     int rc = choose_runs(ss, s, e);
     for (int i = 0; i < ss->n_run && !rc; i++) {
         src->run = ss->run[i];
@@ -158,6 +154,16 @@ int figure_load_series(figure_source *src, session *s, const command_args *a, st
     ss->chart.series = ss->series;
     ss->chart.rules = ss->rules;
     src->d.chart = &ss->chart;
+    if (!rc && src->several && !(src->runs = figure_runs_text(src, ss->run, ss->n_run, ",", e)))
+        rc = ERR_RESOURCE;
+    return rc;
+}
+
+int figure_load_series(figure_source *src, session *s, const command_args *a, store *st, const figure *f,
+                       const char *figure_command, err *e)
+{
+    series_source *ss;
+    int rc = figure_load_chart(&ss, src, s, a, st, f, FACET_NONE, e);
     return rc ? rc : figure_put_provenance(src, ss->facts, ss->run, ss->n_run, figure_command, e);
 }
 
@@ -209,7 +215,8 @@ const char *series_kind_name(const series_source *ss, int run)
     return asked ? asked : attn_kind_name(ss->facts[run].main);
 }
 
-int series_missing(const series_source *ss, int run, const char *name, err *e)
+/* The error for a run without such rows. */
+static int missing(const series_source *ss, int run, const char *name, err *e)
 {
     const cell bind[] = {cell_int(ss->run[run]), cell_text(name)};
     table *t = NULL;
@@ -228,6 +235,31 @@ int series_missing(const series_source *ss, int run, const char *name, err *e)
     return rc;
 }
 
+static int units_of(const char **condition, series_source *ss, int run, const char *name, err *e)
+{
+    for (const series_units *u = ss->known; u; u = u->next)
+        if (u->run == run && strcmp(u->name, name) == 0) {
+            *condition = u->condition;
+            return 0;
+        }
+    strbuf units = {0}, what = {0};
+    series_units *u = arena_alloc(&ss->src->mem, 1, sizeof *u, e);
+    int rc = u ? run_units(&units, &what, ss->st, ss->run[run], name, NULL, e) : ERR_RESOURCE;
+    if (!rc && what.len && !strstr(strbuf_str(&ss->units), strbuf_str(&what)))
+        strbuf_printf(&ss->units, "%s%s", ss->units.len ? "; " : "", strbuf_str(&what));
+    if (!rc) {
+        *u = (series_units){ss->known, run, arena_strdup(&ss->src->mem, name, e), arena_strdup(&ss->src->mem, strbuf_str(&units), e)};
+        rc = u->name && u->condition ? 0 : ERR_RESOURCE;
+    }
+    strbuf_free(&units);
+    strbuf_free(&what);
+    if (rc)
+        return rc;
+    ss->known = u;
+    *condition = u->condition;
+    return 0;
+}
+
 int series_query(table **out, series_source *ss, int run, const char *name, const char *select, const char *tail,
                  const cell more[2], err *e)
 {
@@ -235,23 +267,20 @@ int series_query(table **out, series_source *ss, int run, const char *name, cons
     const cell bind[] = {cell_int(ss->run[run]), cell_text(name), cell_text(series_kind_name(ss, run)),
                          cell_index(ss->one_prompt ? params_int(ss->a->p, "prompt") : NO_INDEX),
                          more ? more[0] : none, more ? more[1] : none};
-    strbuf sql = {0}, units = {0}, what = {0};
-    int rc = ss->one_prompt ? 0 : run_units(&units, &what, ss->st, ss->run[run], name, NULL, e);
-    if (!rc && what.len && !strstr(strbuf_str(&ss->units), strbuf_str(&what)))
-        strbuf_printf(&ss->units, "%s%s", ss->units.len ? "; " : "", strbuf_str(&what));
+    strbuf sql = {0};
+    const char *units = "";
+    int rc = ss->one_prompt ? 0 : units_of(&units, ss, run, name, e);
     /* every parameter that is bound must stand somewhere */
     strbuf_printf(&sql, "SELECT %s FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3"
-                  " AND (?4 IS NULL OR prompt = ?4) AND (?5 IS NULL OR 1) AND (?6 IS NULL OR 1)%s %s", select, strbuf_str(&units), tail);
+                  " AND (?4 IS NULL OR prompt = ?4) AND (?5 IS NULL OR 1) AND (?6 IS NULL OR 1)%s %s", select, units, tail);
     if (!rc)
         rc = sql.failed ? err_nomem(e, "query") : store_query(ss->st, out, strbuf_str(&sql), bind, 6, e);
-    strbuf_free(&units);
-    strbuf_free(&what);
     strbuf_free(&sql);
     if (rc || (*out)->n_row)
         return rc;
     table_free(*out);
     *out = NULL;
-    return series_missing(ss, run, name, e);
+    return missing(ss, run, name, e);
 }
 
 int series_position(int64_t *position, series_source *ss, int run, const char *name, err *e)
@@ -294,25 +323,44 @@ int series_add(series_room *out, series_source *ss, series_kind kind, const char
     return 0;
 }
 
-static int by_value(const void *a, const void *b)
+/* Values [n] in any order (sorted here) as point k. */
+static int put_point(series_room *r, int64_t k, double *values, int64_t n, series_band band, err *e)
 {
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
+    stats st;
+    if (band == BAND_BOOTSTRAP) {
+        int rc = stats_of(&st, values, n, 0, e);
+        if (rc)
+            return rc;
+        r->low[k] = st.low;
+        r->high[k] = st.high;
+    } else {
+        stats_plain(&st, values, n);
+    }
+    r->y[k] = st.mean;
+    if (band == BAND_QUARTILES) {
+        qsort(values, (size_t)n, sizeof *values, real_ascending);
+        r->low[k] = percentile_of_sorted(values, n, 0.25);
+        r->high[k] = percentile_of_sorted(values, n, 0.75);
+    }
+    return 0;
 }
 
-void series_spread(series_room *r, int64_t k, double *values, int64_t n)
+int series_means(series_source *ss, int run, const char *label, const table *t, series_band band, err *e)
 {
-    double sum = 0;
-    if (n < 1)
-        return;
-    for (int64_t i = 0; i < n; i++)
-        sum += values[i];
-    r->y[k] = sum / (double)n;
-    if (!r->low)
-        return;
-    qsort(values, (size_t)n, sizeof *values, by_value);
-    r->low[k] = percentile_of_sorted(values, n, 0.25);
-    r->high[k] = percentile_of_sorted(values, n, 0.75);
+    series_room r;
+    int64_t points = 0, n = 0;
+    for (int64_t i = 0; i < t->n_row; i++)
+        points += i == 0 || table_cell(t, i, 0)->u.i != table_cell(t, i - 1, 0)->u.i;
+    double *v = mem_array((size_t)t->n_row + 1, sizeof *v, e);
+    int rc = v ? series_add(&r, ss, SERIES_LINE, label, run, points, band != BAND_NONE, e) : ERR_RESOURCE;
+    for (int64_t i = 0, end; i < t->n_row && !rc; i = end, n++) {
+        for (end = i; end < t->n_row && table_cell(t, end, 0)->u.i == table_cell(t, i, 0)->u.i; end++)
+            v[end - i] = cell_number(table_cell(t, end, 1));
+        r.x[n] = (double)table_cell(t, i, 0)->u.i;
+        rc = put_point(&r, n, v, end - i, band, e);
+    }
+    free(v);
+    return rc;
 }
 
 const char *series_words(series_source *ss, const char *name, err *e)

@@ -8,6 +8,13 @@
 
 enum { SERIES_RUNS = 12 };
 
+/* Which units of a run count for a metric, as a condition: found once. */
+typedef struct series_units {
+    struct series_units *next;
+    int run;
+    const char *name, *condition;
+} series_units;
+
 typedef struct series_source {
     figure_source *src;        /* its arena holds everything below */
     const command_args *a;
@@ -18,12 +25,18 @@ typedef struct series_source {
     const char *label[SERIES_RUNS];  /* of the run in the legend */
     int64_t n_prompt[SERIES_RUNS];   /* prompts that are drawn: all, or the one of --prompt */
     bool one_prompt;                 /* --prompt was given */
+    facet_kind facet;                /* what panels beside this one differ in */
     figure_chart chart;
     figure_series series[CHART_MAX_SERIES];
     figure_rule rules[4];
     strbuf note;
     strbuf units;                    /* which units were drawn, where not all; said behind the note */
+    series_units *known;
 } series_source;
+
+/* A chart of the runs of --run into src->d, without provenance: *out lives in the arena of src. */
+int figure_load_chart(series_source **out, figure_source *src, session *s, const command_args *a, store *st, const figure *f,
+                      facet_kind facet, err *e);
 
 /* ---- what to read ---- */
 
@@ -39,8 +52,6 @@ int series_position(int64_t *position, series_source *ss, int run, const char *n
  * command makes them. */
 int series_query(table **out, series_source *ss, int run, const char *name, const char *select, const char *tail,
                  const cell more[2], err *e);
-/* The error for a run without them. */
-int series_missing(const series_source *ss, int run, const char *name, err *e);
 
 /* ---- what to draw ---- */
 
@@ -48,8 +59,9 @@ int series_missing(const series_source *ss, int run, const char *name, err *e);
 typedef struct series_room { figure_series *f; double *x, *y, *low, *high; } series_room;
 int series_add(series_room *out, series_source *ss, series_kind kind, const char *label, int look, int64_t n,
                bool band, err *e);
-/* Mean and quartiles of values [n] in any order (sorted here) into place k. */
-void series_spread(series_room *r, int64_t k, double *values, int64_t n);
+/* Rows of (x, value), x ascending: a line through the means of the values at each x, with a band or none. */
+typedef enum series_band { BAND_NONE, BAND_QUARTILES, BAND_BOOTSTRAP } series_band;
+int series_means(series_source *ss, int run, const char *label, const table *t, series_band band, err *e);
 /* "first k mass" */
 const char *series_words(series_source *ss, const char *name, err *e);
 /* Title "WHAT · MODEL" and a subtitle with prompts, operator and runs. */

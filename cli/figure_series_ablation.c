@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/json.h"
 #include "base/mem.h"
 #include "cli/command_util.h"
 #include "cli/effect_table.h"
@@ -15,6 +14,7 @@ typedef struct job {
     const measure *what;
     bool each;                 /* heads one at a time */
     int64_t n_random;          /* sets of the first run */
+    series base[SERIES_RUNS];  /* the model as it is; unit NULL: not read yet */
 } job;
 
 static int not_ablated(const series_source *ss, int run, const char *name, err *e)
@@ -71,20 +71,35 @@ static int choose_measure(job *j, err *e)
     return not_ablated(ss, 0, name, e);
 }
 
-/* Change under a condition against the model as it is; n = 0: not measured. */
-static int change_of(stats *out, const job *j, int run, const char *suffix, int layer, int head, int64_t position, err *e)
+/* Changes under a condition against the model as it is, unit by unit: free(*d); *n = 0: not measured. */
+static int changes_of(double **d, int64_t *n, job *j, int run, const char *suffix, int layer, int head, int64_t position, err *e)
 {
     const series_source *ss = j->ss;
     attn_kind kind = ss->facts[run].main;
-    series base = {0}, s = {0};
-    int rc = series_load(&base, ss->st, ss->run[run], j->what,
-                         &(condition){"", "", kind, NO_INDEX, NO_INDEX, NO_INDEX}, e);
+    series s = {0};
+    int rc = j->base[run].unit ? 0 : series_load(&j->base[run], ss->st, ss->run[run], j->what,
+                                                 &(condition){"", "", kind, NO_INDEX, NO_INDEX, NO_INDEX}, e);
+    *d = NULL;
     if (!rc)
         rc = series_load(&s, ss->st, ss->run[run], j->what, &(condition){"", suffix, kind, layer, head, position}, e);
     if (!rc)
-        rc = series_difference(out, &s, &base, 0, e);
-    series_free(&base);
+        rc = series_differences(d, n, &s, &j->base[run], e);
     series_free(&s);
+    return rc;
+}
+
+/* As statistics, of all heads of the set; n = 0: not measured. */
+static int change_of(stats *out, job *j, int run, const char *suffix, int64_t position, bool interval, err *e)
+{
+    double *d;
+    int64_t n = 0;
+    *out = (stats){0};
+    int rc = changes_of(&d, &n, j, run, suffix, NO_INDEX, NO_INDEX, position, e);
+    if (!rc && n && interval)
+        rc = stats_of(out, d, n, 0, e);
+    else if (!rc && n)
+        stats_plain(out, d, n);
+    free(d);
     return rc;
 }
 
@@ -103,18 +118,12 @@ static void put_change(series_room *r, int64_t k, double x, const stats *st)
 /* "zero: L1H2,L1H3", from the settings of the run; its label where they do not say. */
 static int name_set(const char **out, series_source *ss, int run, err *e)
 {
-    const cell bind[] = {cell_int(ss->run[run])};
-    table *t = NULL;
-    json *root = NULL;
-    int rc = store_query(ss->st, &t, "SELECT settings FROM run WHERE id = ?1", bind, 1, e);
+    const char *mode, *heads;
+    int rc = figure_setting(&mode, ss->src, ss->st, ss->run[run], "mode", e);
+    if (!rc)
+        rc = figure_setting(&heads, ss->src, ss->st, ss->run[run], "heads", e);
     if (rc)
         return rc;
-    const char *text = t->n_row ? cell_string(table_cell(t, 0, 0)) : "", *mode = NULL, *heads = NULL;
-    err ignored = {0};
-    if (json_parse(&root, text, strlen(text), "settings", &ignored) == 0) {
-        mode = json_str(json_get(root, "mode"), NULL);
-        heads = json_str(json_get(root, "heads"), NULL);
-    }
     int64_t n = heads && *heads ? 1 : 0;
     for (const char *c = heads; c && *c; c++)
         n += *c == ',';
@@ -134,8 +143,6 @@ static int name_set(const char **out, series_source *ss, int run, err *e)
     }
     *out = b.failed ? NULL : arena_strdup(&ss->src->mem, b.len ? strbuf_str(&b) : ss->label[run], e);
     strbuf_free(&b);
-    json_free(root);
-    table_free(t);
     return *out ? 0 : err_nomem(e, "figure");
 }
 
@@ -154,7 +161,7 @@ static int count_random(int64_t *out, const job *j, int run, err *e)
 }
 
 /* The mean change of each random set as a marker over the bar of their mean. */
-static int put_sets(const job *j, int run, const char *label, err *e)
+static int put_sets(job *j, int run, const char *label, err *e)
 {
     series_room r;
     int64_t n = 0;
@@ -164,7 +171,7 @@ static int put_sets(const job *j, int run, const char *label, err *e)
     rc = series_add(&r, j->ss, SERIES_POINTS, label, 13, n, false, e);
     for (int64_t i = 0; i < n && !rc; i++) {
         stats st;
-        rc = change_of(&st, j, run, "_random", NO_INDEX, NO_INDEX, i, e);
+        rc = change_of(&st, j, run, "_random", i, false, e);
         /* side by side, so that equal ones are seen, to the right of the bar */
         double spread = (n > 1 ? 0.53 + 0.2 * (double)i / (double)(n - 1) : 0.6) * chart_bar_width(2);
         r.x[i] = run + chart_bar_offset(1, 2) + spread;
@@ -196,13 +203,13 @@ static int load_sets(job *j, err *e)
         if (!rc && each)
             rc = drawn_alone(ss, i, e);
         if (!rc)
-            rc = change_of(&st, j, i, "_edited", NO_INDEX, NO_INDEX, NO_INDEX, e);
+            rc = change_of(&st, j, i, "_edited", NO_INDEX, true, e);
         if (!rc && st.n == 0)
             rc = not_ablated(ss, i, j->what->name, e);
         if (!rc)
             put_change(&own, i, i, &st);
         if (!rc && j->n_random)
-            rc = change_of(&st, j, i, "_random", NO_INDEX, NO_INDEX, ANY_POSITION, e);
+            rc = change_of(&st, j, i, "_random", ANY_POSITION, true, e);
         if (!rc && j->n_random)
             put_change(&random, i, i, &st);
         if (!rc)
@@ -217,7 +224,7 @@ static int load_sets(job *j, err *e)
 
 /* ---- one head at a time ---- */
 
-typedef struct head_row { int layer, head; stats st; double harm; } head_row;
+typedef struct head_row { int layer, head; double *change; int64_t n; double harm; } head_row;
 
 static int by_harm(const void *a, const void *b)
 {
@@ -246,12 +253,14 @@ static int load_each(job *j, err *e)
     row = mem_array((size_t)n + 1, sizeof *row, e);
     rc = row ? 0 : ERR_RESOURCE;
     for (int64_t i = 0; i < n && !rc; i++) {
-        row[i] = (head_row){(int)table_cell(t, i, 0)->u.i, (int)table_cell(t, i, 1)->u.i, {0}, 0};
-        rc = change_of(&row[i].st, j, 0, "_edited", row[i].layer, row[i].head, NO_INDEX, e);
+        stats st = {0};
+        row[i] = (head_row){.layer = (int)table_cell(t, i, 0)->u.i, .head = (int)table_cell(t, i, 1)->u.i};
+        rc = changes_of(&row[i].change, &row[i].n, j, 0, "_edited", row[i].layer, row[i].head, NO_INDEX, e);
+        if (!rc && row[i].n)
+            stats_plain(&st, row[i].change, row[i].n);
+        row[i].harm = strcmp(j->what->metric, "nll") == 0 ? st.mean : -st.mean; /* loss up, everything else down */
     }
     table_free(t);
-    for (int64_t i = 0; i < n && !rc; i++) /* loss up, everything else down */
-        row[i].harm = strcmp(j->what->metric, "nll") == 0 ? row[i].st.mean : -row[i].st.mean;
     if (!rc)
         qsort(row, (size_t)n, sizeof *row, by_harm);
     int64_t shown = n < most ? n : most;
@@ -260,14 +269,18 @@ static int load_each(job *j, err *e)
     if (!rc)
         rc = group ? series_add(&r, ss, SERIES_BAR, NULL, 0, shown, true, e) : ERR_RESOURCE;
     for (int64_t i = 0; i < shown && !rc; i++) {
-        put_change(&r, i, (double)i, &row[i].st);
-        if (!(group[i] = figure_text(ss->src, e, "L%dH%d", row[i].layer, row[i].head)))
+        stats st = {0};
+        rc = row[i].n ? stats_of(&st, row[i].change, row[i].n, 0, e) : 0;
+        put_change(&r, i, (double)i, &st);
+        if (!rc && !(group[i] = figure_text(ss->src, e, "L%dH%d", row[i].layer, row[i].head)))
             rc = ERR_RESOURCE;
     }
     if (!rc && shown < n)
         strbuf_printf(&ss->note, "the %" PRId64 " most harmful of %" PRId64 " heads; ", shown, n);
     ss->chart.groups = group;
     ss->chart.n_groups = shown;
+    for (int64_t i = 0; row && i < n; i++)
+        free(row[i].change);
     free(row);
     return rc;
 }
@@ -279,6 +292,8 @@ int figure_load_ablation(series_source *ss, err *e)
     int rc = choose_measure(&j, e);
     if (!rc)
         rc = j.each ? load_each(&j, e) : load_sets(&j, e);
+    for (int i = 0; i < ss->n_run; i++)
+        series_free(&j.base[i]);
     if (rc)
         return rc;
     bool nll = strcmp(j.what->metric, "nll") == 0;

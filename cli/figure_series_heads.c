@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
-#include "base/stats.h"
 #include "cli/command_util.h"
 #include "cli/figure_series.h"
 
@@ -21,7 +20,8 @@ static int name_metric(series_source *ss, const metric *m, int64_t position, con
         return ERR_RESOURCE;
     src->d.quantity = sink ? figure_text(src, e, "mean attention weight of key %" PRId64, position) : words;
     src->d.unit = m->unit;
-    const char *what = position == NO_INDEX ? figure_text(src, e, "%s%s", words, suffix)
+    const char *what = ss->facet == FACET_METRIC ? figure_text(src, e, "values of heads%s", suffix)
+                       : position == NO_INDEX ? figure_text(src, e, "%s%s", words, suffix)
                        : sink               ? figure_text(src, e, "sink of key %" PRId64 "%s", position, suffix)
                                             : figure_text(src, e, "%s at %s %" PRId64 "%s", words, metric_axis_names[m->axis],
                                                           position, suffix);
@@ -29,14 +29,6 @@ static int name_metric(series_source *ss, const metric *m, int64_t position, con
         return ERR_RESOURCE;
     src->label = mem_strdup(m->name, e);
     return src->label ? series_titles(ss, what, e) : ERR_RESOURCE;
-}
-
-static const char *layer_axis(const char *kind)
-{
-    return strcmp(kind, "enc") == 0     ? "encoder layer"
-           : strcmp(kind, "cross") == 0 ? "layer (cross attention)"
-           : strcmp(kind, "vis") == 0   ? "image tower layer"
-                                        : "layer";
 }
 
 /* ---- score_curve ---- */
@@ -98,7 +90,7 @@ int figure_load_ranking(series_source *ss, err *e)
         const char *label = figure_text(ss->src, e, "threshold %g", threshold);
         if (!label)
             return ERR_RESOURCE;
-        ss->rules[ss->chart.n_rules++] = (figure_rule){threshold, false, label};
+        ss->rules[ss->chart.n_rules++] = (figure_rule){threshold, label};
     }
     ss->chart.whole = true;
     ss->src->d.col_axis = "rank of the head";
@@ -107,53 +99,18 @@ int figure_load_ranking(series_source *ss, err *e)
 
 /* ---- layer_curve ---- */
 
-typedef enum band { BAND_HEADS, BAND_PROMPTS, BAND_NONE } band;
-
-/* Rows of (layer, value), layers in order: the values of each layer become a point. */
-static int put_layers(series_source *ss, int run, const table *t, band how, err *e)
-{
-    series_room r;
-    int64_t n_layer = 0, n = 0;
-    int rc = 0;
-    for (int64_t i = 0; i < t->n_row; i++)
-        n_layer += i == 0 || table_cell(t, i, 0)->u.i != table_cell(t, i - 1, 0)->u.i;
-    double *v = mem_array((size_t)t->n_row + 1, sizeof *v, e);
-    if (!v || series_add(&r, ss, SERIES_LINE, ss->n_run > 1 ? ss->label[run] : NULL, run, n_layer, how != BAND_NONE, e)) {
-        free(v);
-        return e->code;
-    }
-    for (int64_t i = 0, end; i < t->n_row && !rc; i = end, n++) {
-        for (end = i; end < t->n_row && table_cell(t, end, 0)->u.i == table_cell(t, i, 0)->u.i; end++)
-            v[end - i] = cell_number(table_cell(t, end, 1));
-        r.x[n] = (double)table_cell(t, i, 0)->u.i;
-        if (how != BAND_PROMPTS) {
-            series_spread(&r, n, v, end - i);
-            continue;
-        }
-        stats st;
-        rc = stats_of(&st, v, end - i, 0, e);
-        if (!rc) {
-            r.y[n] = st.mean;
-            r.low[n] = st.low;
-            r.high[n] = st.high;
-        }
-    }
-    free(v);
-    return rc;
-}
-
-static int choose_band(band *out, series_source *ss, const metric *m, err *e)
+static int choose_band(series_band *out, series_source *ss, const metric *m, err *e)
 {
     const char *how = params_str(ss->a->p, "band");
-    *out = strcmp(how, "prompts") == 0 ? BAND_PROMPTS : strcmp(how, "none") == 0 ? BAND_NONE : BAND_HEADS;
-    if (*out == BAND_HEADS && m->scope == METRIC_LAYER) {
+    *out = strcmp(how, "prompts") == 0 ? BAND_BOOTSTRAP : strcmp(how, "none") == 0 ? BAND_NONE : BAND_QUARTILES;
+    if (*out == BAND_QUARTILES && m->scope == METRIC_LAYER) {
         if (params_given(ss->a->p, "band")) {
             err_set(e, ERR_USAGE, "%s has one value a layer: there is no band over heads", m->name);
             return err_hint(e, "use --band prompts or --band none");
         }
-        *out = ss->n_prompt[0] > 1 ? BAND_PROMPTS : BAND_NONE;
+        *out = ss->n_prompt[0] > 1 ? BAND_BOOTSTRAP : BAND_NONE;
     }
-    for (int i = 0; i < ss->n_run && *out == BAND_PROMPTS; i++) {
+    for (int i = 0; i < ss->n_run && *out == BAND_BOOTSTRAP; i++) {
         if (ss->n_prompt[i] < 2) {
             err_set(e, ERR_USAGE, "run %" PRId64 " is drawn over one prompt: no interval over prompts", ss->run[i]);
             return err_hint(e, "measure several with --prompts or --builtin, or use --band heads");
@@ -165,7 +122,7 @@ static int choose_band(band *out, series_source *ss, const metric *m, err *e)
 int figure_load_layers(series_source *ss, err *e)
 {
     const metric *m;
-    band how = BAND_NONE;
+    series_band how = BAND_NONE;
     int64_t position = NO_INDEX;
     int rc = series_metric(&m, ss, true, e);
     if (!rc)
@@ -177,23 +134,23 @@ int figure_load_layers(series_source *ss, err *e)
         const cell more[] = {cell_index(position), cell_index(NO_INDEX)};
         if (!rc)
             rc = series_query(&t, ss, i, m->name, "layer, avg(value)",
-                              how == BAND_PROMPTS
+                              how == BAND_BOOTSTRAP
                                   ? "AND layer IS NOT NULL AND position IS ?5 GROUP BY layer, prompt ORDER BY layer, prompt"
                                   : "AND layer IS NOT NULL AND position IS ?5 GROUP BY layer, head ORDER BY layer, head",
                               more, e);
         if (!rc)
-            rc = put_layers(ss, i, t, how, e);
+            rc = series_means(ss, i, ss->n_run > 1 ? ss->label[i] : NULL, t, how, e);
         table_free(t);
     }
     if (rc)
         return rc;
     if (m->scope == METRIC_HEAD)
         strbuf_puts(&ss->note, "line: mean over heads");
-    if (how == BAND_HEADS)
+    if (how == BAND_QUARTILES)
         strbuf_puts(&ss->note, "; band: quartiles of the heads of a layer");
-    if (how == BAND_PROMPTS)
+    if (how == BAND_BOOTSTRAP)
         strbuf_printf(&ss->note, "%sband: bootstrap 95 %% interval of the mean over prompts", ss->note.len ? "; " : "");
     ss->chart.whole = true;
-    ss->src->d.col_axis = layer_axis(series_kind_name(ss, 0));
+    ss->src->d.col_axis = figure_layer_axis(attn_kind_named(series_kind_name(ss, 0), ATTN_SELF));
     return name_metric(ss, m, position, " by layer", e);
 }

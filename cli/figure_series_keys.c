@@ -3,7 +3,6 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/json.h"
 #include "base/mem.h"
 #include "cli/command_util.h"
 #include "cli/figure_series.h"
@@ -26,28 +25,6 @@ static int choose_head(choice *out, const series_source *ss, err *e)
     return err_hint(e, "write it as L3H7");
 }
 
-/* Rows of (position, value) in order of positions become points: mean and quartiles of the values at each. */
-static int put_positions(series_source *ss, int run, const table *t, const char *label, bool band, err *e)
-{
-    series_room r;
-    int64_t n_at = 0, n = 0;
-    for (int64_t i = 0; i < t->n_row; i++)
-        n_at += i == 0 || table_cell(t, i, 0)->u.i != table_cell(t, i - 1, 0)->u.i;
-    double *v = mem_array((size_t)t->n_row + 1, sizeof *v, e);
-    if (!v || series_add(&r, ss, SERIES_LINE, label, run, n_at, band, e)) {
-        free(v);
-        return e->code;
-    }
-    for (int64_t i = 0, end; i < t->n_row; i = end, n++) {
-        for (end = i; end < t->n_row && table_cell(t, end, 0)->u.i == table_cell(t, i, 0)->u.i; end++)
-            v[end - i] = cell_number(table_cell(t, end, 1));
-        r.x[n] = (double)table_cell(t, i, 0)->u.i;
-        series_spread(&r, n, v, end - i);
-    }
-    free(v);
-    return 0;
-}
-
 /* One run: heads averaged over prompts first, then mean and quartiles over heads at each position. */
 static int load_run(series_source *ss, int run, const char *name, const choice *h, bool *band, err *e)
 {
@@ -64,7 +41,7 @@ static int load_run(series_source *ss, int run, const char *name, const choice *
                                  : "AND head IS NOT NULL GROUP BY position ORDER BY position",
                       h->given ? more : NULL, e);
     if (!rc)
-        rc = put_positions(ss, run, t, ss->label[run], *band, e);
+        rc = series_means(ss, run, ss->label[run], t, *band ? BAND_QUARTILES : BAND_NONE, e);
     table_free(t);
     return rc;
 }
@@ -74,22 +51,10 @@ static int load_run(series_source *ss, int run, const char *name, const choice *
 /* received-divisor of the run: true when sums were divided by all queries. */
 static int divided_by_all(bool *out, const series_source *ss, int run, err *e)
 {
-    const cell bind[] = {cell_int(ss->run[run])};
-    table *t = NULL;
-    json *root = NULL;
-    int rc = store_query(ss->st, &t, "SELECT settings FROM run WHERE id = ?1", bind, 1, e);
-    *out = false;
-    if (rc)
-        return rc;
-    const char *text = t->n_row ? cell_string(table_cell(t, 0, 0)) : "";
-    err ignored = {0};
-    if (json_parse(&root, text, strlen(text), "settings", &ignored) == 0) {
-        const char *how = json_str(json_get(root, "received-divisor"), NULL);
-        *out = how && strcmp(how, "all") == 0;
-    }
-    json_free(root);
-    table_free(t);
-    return 0;
+    const char *how;
+    int rc = figure_setting(&how, ss->src, ss->st, ss->run[run], "received-divisor", e);
+    *out = !rc && how && strcmp(how, "all") == 0;
+    return rc;
 }
 
 static int by_length(const void *a, const void *b)
@@ -160,7 +125,7 @@ int figure_load_positions(series_source *ss, err *e)
     for (int i = 0; i < ss->n_run && !rc; i++) {
         rc = load_run(ss, i, "received", &h, &band, e);
         if (!rc && ss->n_run == 1)
-            ss->series[0].label = h.given ? params_str(ss->a->p, "head") : "mean over heads";
+            ss->series[0].label = !h.given ? "mean over heads" : ss->facet == FACET_HEAD ? "the head" : params_str(ss->a->p, "head");
     }
     const char *kind = series_kind_name(ss, 0);
     if (!rc && strcmp(kind, "cross") != 0)
@@ -178,7 +143,7 @@ int figure_load_positions(series_source *ss, err *e)
     src->label = mem_strdup(h.given ? params_str(ss->a->p, "head") : "received", e);
     if (!src->label)
         return ERR_RESOURCE;
-    return series_titles(ss, h.given ? figure_text(src, e, "attention received by position, %s", params_str(ss->a->p, "head"))
+    return series_titles(ss, h.given && ss->facet != FACET_HEAD ? figure_text(src, e, "attention received by position, %s", params_str(ss->a->p, "head"))
                                      : "attention received by position", e);
 }
 
@@ -195,7 +160,7 @@ int figure_load_top(series_source *ss, err *e)
     if (rc)
         return rc;
     if (ss->n_run == 1)
-        ss->series[0].label = h.given ? params_str(ss->a->p, "head") : NULL;
+        ss->series[0].label = h.given && ss->facet != FACET_HEAD ? params_str(ss->a->p, "head") : NULL;
     if (!h.given)
         strbuf_printf(&ss->note, "line: mean over heads%s", band ? "; band: quartiles of the heads" : "");
     ss->chart.whole = true;

@@ -35,6 +35,11 @@ static int has_values(bool *yes, const series_source *ss, const char *name, err 
     return rc;
 }
 
+static const char *title_of(const series_source *ss, const char *own)
+{
+    return ss->facet == FACET_METRIC ? "residual stream by layer" : own;
+}
+
 /* One run: the three largest and the median.  Several: the largest and the median of each. */
 static int load_massive(series_source *ss, err *e)
 {
@@ -56,7 +61,7 @@ static int load_massive(series_source *ss, err *e)
         return rc;
     src->d.quantity = "absolute activation";
     src->label = mem_strdup("massive_top", e);
-    return src->label ? series_titles(ss, "largest activations of the residual stream", e) : ERR_RESOURCE;
+    return src->label ? series_titles(ss, title_of(ss, "largest activations of the residual stream"), e) : ERR_RESOURCE;
 }
 
 static int load_norm(series_source *ss, err *e)
@@ -73,7 +78,7 @@ static int load_norm(series_source *ss, err *e)
     src->label = mem_strdup("residual_norm", e);
     if (!src->d.quantity || !src->label)
         return ERR_RESOURCE;
-    return series_titles(ss, "norm of the residual stream", e);
+    return series_titles(ss, title_of(ss, "norm of the residual stream"), e);
 }
 
 int figure_load_norms(series_source *ss, err *e)

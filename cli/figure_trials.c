@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "base/stats.h"
 #include "cli/command_util.h"
 #include "cli/figure_parts.h"
 
@@ -34,12 +35,6 @@ static int choose_quantity(const quantity **out, const char *name, err *e)
     return near ? err_hint(e, "did you mean %s?", near) : err_hint(e, "take recall, success, rouge1 or token_recall");
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Distinct numbers of a column in ascending order, in the arena of src; *labels: as texts. */
 static int axis_of(double **out, const char ***labels, int64_t *n, figure_source *src, const table *t, int col,
                    double times, err *e)
@@ -50,7 +45,7 @@ static int axis_of(double **out, const char ***labels, int64_t *n, figure_source
         return ERR_RESOURCE;
     for (int64_t i = 0; i < t->n_row; i++)
         x[i] = cell_number(table_cell(t, i, col));
-    qsort(x, (size_t)t->n_row, sizeof *x, by_value);
+    qsort(x, (size_t)t->n_row, sizeof *x, real_ascending);
     for (int64_t i = 0; i < t->n_row; i++)
         if (kept == 0 || x[i] != x[kept - 1])
             x[kept++] = x[i];
@@ -147,9 +142,12 @@ int figure_load_trials(figure_source *src, const command_args *a, store *st, con
         return rc;
     d->m = (figure_matrix){n_depth, n_length, src->cells, rows, cols};
     d->title = figure_text(src, e, "%s%sneedle in a haystack \xc2\xb7 %s", head ? head : "", head ? ", " : "", f->model);
-    d->subtitle = figure_text(src, e, "%" PRId64 " trials, %s, run %" PRId64, trials, f->operator_name, src->run);
-    d->caption = figure_text(src, e, "%s, %s; %" PRId64 " trials, mean of each cell; %s; run %" PRId64, f->model,
-                             head ? "retrieval score" : q->text, trials, f->operator_name, src->run);
+    const char *count = figure_text(src, e, "%" PRId64 " trial%s", trials, trials == 1 ? "" : "s");
+    if (!count)
+        return ERR_RESOURCE;
+    d->subtitle = figure_text(src, e, "%s, %s, run %" PRId64, count, f->operator_name, src->run);
+    d->caption = figure_text(src, e, "%s, %s; %s, mean of each cell; %s; run %" PRId64, f->model,
+                             head ? "retrieval score" : q->text, count, f->operator_name, src->run);
     d->row_axis = "depth of the needle, %";
     d->col_axis = "context length, tokens";
     d->quantity = head ? "retrieval score" : q->text;

@@ -6,6 +6,7 @@
 #include "analysis/metric.h"
 #include "base/mem.h"
 #include "cli/command_util.h"
+#include "cli/experiment.h"
 #include "cli/figure_parts.h"
 #include "cli/run_units.h"
 
@@ -110,7 +111,7 @@ static int choose_position(int64_t *position, figure_source *src, const command_
     strbuf have = {0};
     for (int64_t i = 0; i < t->n_row && !found; i++) {
         const cell *c = table_cell(t, i, 0);
-        *position = c->kind == CELL_INT ? c->u.i : NO_INDEX;
+        *position = index_of_cell(c);
         found = !given || *position == params_int(a->p, "position");
         if (i < 8 && c->kind == CELL_INT)
             strbuf_printf(&have, "%s%" PRId64, have.len ? ", " : "", c->u.i);
@@ -127,7 +128,8 @@ static int choose_position(int64_t *position, figure_source *src, const command_
     return rc;
 }
 
-void figure_range(double *lo, double *hi, const char *range)
+/* Ends of a metric's range "0 .. 1"; NaN where there is none. */
+static void ends_of(double *lo, double *hi, const char *range)
 {
     *lo = *hi = (double)NAN;
     char text[64];
@@ -236,20 +238,13 @@ int figure_load_values(figure_source *src, const command_args *a, store *st, con
     d->subtitle = figure_text(src, e, "%s%s%" PRId64 " tokens, %s, run %" PRId64 "; %.*s", f->label,
                               *f->label ? ", " : "", f->n_token, f->operator_name, src->run,
                               what_is_drawn(m), m->summary);
-    d->row_axis = strcmp(x.kind, "enc") == 0     ? "encoder layer"
-                  : strcmp(x.kind, "cross") == 0 ? "layer (cross attention)"
-                  : strcmp(x.kind, "vis") == 0   ? "image tower layer"
-                                                 : "layer";
+    d->row_axis = figure_layer_axis(attn_kind_named(x.kind, f->main));
     d->col_axis = "head";
     d->quantity = quantity_of(m);
     d->unit = m->unit;
-    figure_range(&d->lo, &d->hi, m->range);
+    ends_of(&d->lo, &d->hi, m->range);
     d->pool = 1;
-    attn_kind kind = f->main;
-    for (int k = ATTN_SELF; k <= ATTN_VISION; k++)
-        if (strcmp(x.kind, attn_kind_name((attn_kind)k)) == 0)
-            kind = (attn_kind)k;
-    if ((rc = figure_head_groups(&d->groups, src, st, f, kind, false, e)))
+    if ((rc = figure_head_groups(&d->groups, src, st, f, attn_kind_named(x.kind, f->main), false, e)))
         return rc;
     const char *where = position == NO_INDEX ? "over all queries" : figure_text(src, e, "at position %" PRId64, position);
     if (!where)

@@ -138,7 +138,7 @@ int help_metric(FILE *f, const metric *m, err *e)
     static const char *const scopes[] = {"each layer and head", "the model's predictions", "each layer",
                                          "weights alone: `weights` measures it"};
     put_field(&b, "scope", scopes[m->scope], width);
-    if (m->axis != AXIS_QUERY)
+    if (m->axis != AXIS_NONE)
         put_field(&b, "position", metric_axis_names[m->axis], width);
     put_field(&b, "held against", m->validated, width);
     put_params(&b, m->params, width);

@@ -1,7 +1,7 @@
 /* Laying out help: wrapping, options, and the texts about the program as a whole. */
 #include <string.h>
 #include "cli/help.h"
-#include "cli/text_width.h"
+#include "base/text_width.h"
 
 const program_option program_options[] = {
     {"-c COMMANDS", "run commands of the command language; may be given several times"},
@@ -11,6 +11,7 @@ const program_option program_options[] = {
     {"--threads N", "worker threads (see the setting threads)"},
     {"--SETTING VALUE", "give any other setting a value: --precision, --isa, --format, --color"},
     {"--no-color", "the same as --color never"},
+    {"--no-hash-cache", "read every weight file for its digest (see the setting hash-cache)"},
     {"-q, --quiet", "no progress and no notes on standard error"},
     {"-h, --help", "the commands at a glance"},
     {"--version", "print the version"},

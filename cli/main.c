@@ -46,6 +46,12 @@ static int setting_option(session *s, int argc, char **argv, int *at, err *e)
     memcpy(name, arg, n);
     name[n] = '\0';
     const param *row = params_row(s->settings, name);
+    if (!row && !equals && !strncmp(name, "no-", 3)) {
+        row = params_row(s->settings, name + 3);
+        if (row && row->kind == PARAM_BOOL)
+            return session_set(s, row->name, "false", e);
+        row = NULL;
+    }
     if (!row) {
         err_set(e, ERR_USAGE, "unknown option --%s before a command", name);
         return err_hint(e, "`attnscope help` shows how to begin; options of a command come after it");

@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/outfile.h"
+#include "base/stats.h"
 
 #define MAX_SCORES_BYTES ((size_t)1 << 30)
 
@@ -160,12 +161,6 @@ static int long_grid(table **out, const table *t, uint64_t seed, err *e)
     return rc;
 }
 
-static int by_value(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 /* Distinct values of a column, ascending; free(). */
 static int distinct(double **out, int64_t *n, const table *t, int col, err *e)
 {
@@ -175,7 +170,7 @@ static int distinct(double **out, int64_t *n, const table *t, int col, err *e)
         return ERR_RESOURCE;
     for (int64_t i = 0; i < t->n_row; i++)
         (*out)[i] = cell_number(table_cell(t, i, col));
-    qsort(*out, (size_t)t->n_row, sizeof **out, by_value);
+    qsort(*out, (size_t)t->n_row, sizeof **out, real_ascending);
     for (int64_t i = 0; i < t->n_row; i++)
         if (kept == 0 || (*out)[i] != (*out)[kept - 1])
             (*out)[kept++] = (*out)[i];

@@ -63,17 +63,17 @@ static void put_csv(strbuf *b, const char *s, bool terminal)
 
 static void put_tsv(strbuf *b, const char *s, bool terminal)
 {
-    for (; *s; s++) {
-        switch (*s) {
-        case '\t': strbuf_puts(b, "\\t"); break;
-        case '\n': strbuf_puts(b, "\\n"); break;
-        case '\r': strbuf_puts(b, "\\r"); break;
-        case '\\': strbuf_puts(b, "\\\\"); break;
-        default:
-            if (terminal && ((unsigned char)*s < 0x20 || *s == 0x7f))
-                strbuf_printf(b, "\\x%02X", (unsigned)(unsigned char)*s);
-            else
-                strbuf_putc(b, *s);
+    while (*s) {
+        size_t run = strcspn(s, "\t\n\r\\");
+        if (terminal)
+            strbuf_put_visible(b, s, run);
+        else
+            strbuf_add(b, s, run);
+        s += run;
+        if (*s) {
+            const char escape[] = {'\\', *s == '\t' ? 't' : *s == '\n' ? 'n' : *s == '\r' ? 'r' : '\\'};
+            strbuf_add(b, escape, sizeof escape);
+            s++;
         }
     }
 }

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "cli/output.h"
-#include "cli/text_width.h"
+#include "base/text_width.h"
 
 #define GAP 2           /* blanks between columns */
 #define NARROWEST 8     /* columns that elided text keeps */

@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/json.h"
+#include "base/json_lines.h"
 #include "base/mem.h"
 #include "cli/patch_pairs.h"
 
@@ -95,20 +95,17 @@ static int take_member(pair_request *q, const char *key, const json *v, err *e)
                        "and optionally label, position");
 }
 
-static int take_line(pair_request *q, const char *line, size_t n, const char *path, int64_t number, err *e)
+static int take_line(void *element, const json *line, const char *where, void *ud, err *e)
 {
-    const char *slash = strrchr(path, '/'), *key;
+    pair_request *q = element;
+    const char *key;
     const json *v;
-    json *root = NULL;
     void *it = NULL;
+    int rc = 0;
+    (void)ud;
     *q = (pair_request){.answer_id = -1, .position = -1};
-    snprintf(q->where, sizeof q->where, "%.80s:%" PRId64, slash ? slash + 1 : path, number);
-    int rc = json_parse(&root, line, n, q->where, e);
-    if (rc)
-        return rc;
-    if (json_kind_of(root) != JSON_MAP)
-        rc = err_set(e, ERR_INPUT, "is no JSON object");
-    while (!rc && json_each(root, &it, &key, &v))
+    snprintf(q->where, sizeof q->where, "%s", where);
+    while (!rc && json_each(line, &it, &key, &v))
         rc = take_member(q, key, v, e);
     if (!rc && (!is_given(&q->clean) || !is_given(&q->corrupted))) {
         err_set(e, ERR_INPUT, "has no %s prompt", is_given(&q->clean) ? "corrupted" : "clean");
@@ -116,39 +113,18 @@ static int take_line(pair_request *q, const char *line, size_t n, const char *pa
     }
     if (!rc && q->answer && q->answer_id >= 0)
         rc = err_set(e, ERR_INPUT, "has an answer as a text and as an id");
-    if (rc && rc != ERR_RESOURCE)
-        err_prefix(e, "%s", q->where);
-    json_free(root);
     return rc;
 }
 
 int pair_requests_load(pair_set *out, const char *path, err *e)
 {
     char *text = NULL;
-    size_t size, cap = 0;
-    int64_t number = 0;
+    size_t size;
+    json_lines lines = {0};
     int rc = prompt_read_text(&text, &size, path, e);
-    *out = (pair_set){0};
-    for (size_t at = 0; !rc && at < size; ) {
-        const char *line = text + at, *end = memchr(line, '\n', size - at);
-        size_t len = end ? (size_t)(end - line) : size - at, blank = 0;
-        at += len + 1;
-        number++;
-        while (blank < len && (line[blank] == ' ' || line[blank] == '\t' || line[blank] == '\r'))
-            blank++;
-        if (blank == len)
-            continue;
-        if ((size_t)out->n == cap) {
-            cap = cap ? 2 * cap : 16;
-            pair_request *more = mem_grow(out->request, cap, sizeof *more, e);
-            if (!more) {
-                rc = ERR_RESOURCE;
-                break;
-            }
-            out->request = more;
-        }
-        rc = take_line(&out->request[out->n++], line, len, path, number, e);
-    }
+    if (!rc)
+        rc = json_lines_read(&lines, sizeof *out->request, text, size, path, take_line, NULL, e);
+    *out = (pair_set){.n = lines.n, .request = lines.list};
     if (!rc && out->n == 0) {
         err_set(e, ERR_INPUT, "%s: holds no pairs", path);
         rc = err_hint(e, "write an object a line: {\"clean\": ..., \"corrupted\": ..., \"answer\": ..., \"wrong\": ...}");

@@ -259,14 +259,53 @@ static int make_tokens(prompt_input *out, const loaded_model *lm, const prompt_r
     return rc;
 }
 
+static int copy_facts(prompt_facts *out, const prompt_facts *from, err *e)
+{
+    if (from->n == 0)
+        return 0;
+    if (!(out->list = mem_array((size_t)from->n, sizeof *out->list, e)))
+        return ERR_RESOURCE;
+    for (; out->n < from->n; out->n++) {
+        const prompt_fact *f = &from->list[out->n];
+        prompt_fact copy = {mem_strdup(f->name, e), mem_strndup(f->text, f->len, e), f->len};
+        out->list[out->n] = copy;
+        if (!copy.name || !copy.text) {
+            out->n++;
+            return ERR_RESOURCE;
+        }
+    }
+    return 0;
+}
+
+/* The messages of q as the prompt's text; p as in chat_render_messages. */
+static int make_messages(prompt_input *out, const loaded_model *lm, const prompt_request *q, const prompt_rules *rules,
+                         const params *p, err *e)
+{
+    prompt_request rendered = *q; /* its other members stay those of q */
+    const prompt_rules own = {.special = false, .truncate = rules->truncate};
+    rendered.messages = NULL;
+    *out = (prompt_input){0};
+    if (!lm->tok)
+        return no_tokenizer(lm, e);
+    int rc = chat_render_messages(&rendered.prompt.text, &rendered.prompt.text_len, lm->tok, p, q->messages, e);
+    if (!rc)
+        rc = prompt_make(out, lm, &rendered, &own, e);
+    free(rendered.prompt.text);
+    return rc;
+}
+
 int prompt_make(prompt_input *out, const loaded_model *lm, const prompt_request *q, const prompt_rules *rules, err *e)
 {
+    if (q->messages)
+        return make_messages(out, lm, q, rules, NULL, e);
     *out = (prompt_input){0};
     int rc = check_superfluous(q, lm->m, e);
     if (!rc)
         rc = check_missing(q, lm->m, e);
     if (!rc && q->label && !(out->label = mem_strdup(q->label, e)))
         rc = ERR_RESOURCE;
+    if (!rc)
+        rc = copy_facts(&out->facts, &q->facts, e);
     if (!rc)
         rc = media_read(out, lm, q, e);
     if (!rc)
@@ -284,6 +323,8 @@ int prompt_make_chat(prompt_input *out, const loaded_model *lm, const prompt_req
                      const params *p, err *e)
 {
     *out = (prompt_input){0};
+    if (q->messages)
+        return make_messages(out, lm, q, rules, p, e);
     if (!chat_asked(p))
         return prompt_make(out, lm, q, rules, e);
     if (!lm->tok)
@@ -338,5 +379,6 @@ void prompt_free(prompt_input *in)
     free(in->features);
     free(in->file.path);
     free(in->label);
+    prompt_facts_free(&in->facts);
     *in = (prompt_input){0};
 }

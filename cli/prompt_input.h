@@ -35,6 +35,7 @@ typedef struct prompt_input {
     double sound_seconds;  /* length of the sound file; 0: none was read */
     double most_seconds;   /* of it that the model hears: what is behind is cut off */
     char *label;           /* from the request */
+    prompt_facts facts;    /* likewise; they go to the store with the prompt */
     int64_t n_cut;         /* tokens that were cut off */
 } prompt_input;
 
@@ -58,7 +59,8 @@ prompt_rules prompt_rules_of(const params *p);
  * `prompt` is the target.  Image and text (LLaVA): the one image token of the prompt is repeated for every place
  * that the image takes; without one, the image goes behind BOS. */
 int prompt_make(prompt_input *out, const loaded_model *lm, const prompt_request *q, const prompt_rules *rules, err *e);
-/* The same, after the prompt's text was put into the model's chat template where the options ask for that
+/* The same, after the prompt's text was put into the model's chat template where the options ask for that (messages of the
+ * request are in any case)
  * (cli/chat_input.h); p must describe chat_params. */
 int prompt_make_chat(prompt_input *out, const loaded_model *lm, const prompt_request *q, const prompt_rules *rules,
                      const params *p, err *e);
@@ -69,7 +71,8 @@ void prompt_free(prompt_input *in);
 /* The prompt for users: its length, "12 tokens", "9 tokens, source of 40", "17 patches", and what was added. */
 void prompt_describe(strbuf *out, const prompt_input *in, const loaded_model *lm);
 
-/* Positions of all stacks as the store keeps them, and the unit begun with them.  label NULL: the request's. */
+/* Positions of all stacks as the store keeps them, and the unit begun with them and with the facts of the request.
+ * label NULL: the request's. */
 int prompt_store_begin(store *st, int64_t run, int64_t index, const prompt_input *in, const loaded_model *lm,
                        const char *label, err *e);
 

@@ -41,13 +41,14 @@ const param prompt_params[] = {
     {.name = NULL},
 };
 
-const param prompts_params[] = {
-    {.name = "prompts", .kind = PARAM_PATH, .value = "FILE.jsonl",
-     .help = "many prompts: a JSON object a line with text or ids, and optionally label, source, target, image, audio"},
-    {.name = NULL},
-};
+static sha256_hex stdin_digest;
 
-static int read_stdin(char **out, size_t *len, err *e)
+const char *prompt_stdin_digest(void)
+{
+    return *stdin_digest ? stdin_digest : NULL;
+}
+
+static int read_stdin(char **out, size_t *len, size_t limit, err *e)
 {
     size_t cap = 1 << 16, n = 0;
     char *s = mem_array(cap, 1, e);
@@ -58,10 +59,9 @@ static int read_stdin(char **out, size_t *len, err *e)
         if (got == 0)
             break;
         n += got;
-        if (n > MAX_PROMPT_BYTES) {
+        if (n > limit) {
             free(s);
-            return err_set(e, ERR_INPUT, "standard input holds more than %zu MiB of text",
-                           MAX_PROMPT_BYTES >> 20);
+            return err_set(e, ERR_INPUT, "standard input holds more than %zu MiB of text", limit >> 20);
         }
         if (cap - n < 2) {
             char *more = mem_grow(s, cap * 2, 1, e);
@@ -73,9 +73,10 @@ static int read_stdin(char **out, size_t *len, err *e)
             cap *= 2;
         }
     }
-    if (ferror(stdin)) {
+    int rc = ferror(stdin) ? err_set(e, ERR_INPUT, "cannot read standard input") : sha256_of(stdin_digest, s, n, e);
+    if (rc) {
         free(s);
-        return err_set(e, ERR_INPUT, "cannot read standard input");
+        return rc;
     }
     s[n] = '\0';
     *out = s;
@@ -83,17 +84,22 @@ static int read_stdin(char **out, size_t *len, err *e)
     return 0;
 }
 
-int prompt_read_text(char **out, size_t *len, const char *path, err *e)
+int prompt_read_bytes(char **out, size_t *len, const char *path, size_t limit, err *e)
 {
     if (strcmp(path, "-") == 0)
-        return read_stdin(out, len, e);
-    return read_file(out, len, path, MAX_PROMPT_BYTES, e);
+        return read_stdin(out, len, limit, e);
+    return read_file(out, len, path, limit, e);
+}
+
+int prompt_read_text(char **out, size_t *len, const char *path, err *e)
+{
+    return prompt_read_bytes(out, len, path, MAX_PROMPT_BYTES, e);
 }
 
 bool prompt_options_given(const params *p)
 {
     for (const param *row = prompt_params; row->name; row++)
-        if (row->kind != PARAM_BOOL && row->kind != PARAM_INT && params_str(p, row->name))
+        if (row->kind != PARAM_BOOL && row->kind != PARAM_INT && params_row(p, row->name) && params_str(p, row->name))
             return true;
     return false;
 }
@@ -157,6 +163,16 @@ static void given_free(given_tokens *g)
     free(g->ids);
 }
 
+void prompt_facts_free(prompt_facts *f)
+{
+    for (int i = 0; i < f->n; i++) {
+        free(f->list[i].name);
+        free(f->list[i].text);
+    }
+    free(f->list);
+    *f = (prompt_facts){0};
+}
+
 void prompt_request_free(prompt_request *q)
 {
     given_free(&q->prompt);
@@ -166,8 +182,9 @@ void prompt_request_free(prompt_request *q)
     free(q->pixels);
     free(q->audio);
     free(q->features);
+    free(q->messages);
     free(q->label);
-    free(q->domain);
+    prompt_facts_free(&q->facts);
     *q = (prompt_request){0};
 }
 

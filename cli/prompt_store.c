@@ -150,6 +150,12 @@ int prompt_store_begin(store *st, int64_t run, int64_t index, const prompt_input
             .n_input = r.n_input,
         };
         rc = store_unit_begin(st, run, index, &p, e);
+        for (int i = 0; i < in->facts.n && !rc; i++) {
+            const prompt_fact *f = &in->facts.list[i];
+            rc = store_fact(st, f->name, f->text, f->len, e);
+            if (rc)
+                store_unit_rollback(st);
+        }
     }
     for (int i = 0; i < r.n_sequence; i++)
         free(r.tokens[i]);

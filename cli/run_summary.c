@@ -10,7 +10,7 @@
 #include "cli/experiment.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
-#include "cli/text_width.h"
+#include "base/text_width.h"
 
 /* How much a line may take, so that a narrow terminal never cuts a number. */
 typedef struct space {
@@ -158,6 +158,8 @@ static int put_position(strbuf *b, store *st, int64_t run, const metric *m, cons
     case AXIS_LAYER:
         strbuf_printf(b, "-L%" PRId64, position->u.i);
         return 0;
+    case AXIS_NONE:
+        break;
     case AXIS_QUERY:
     case AXIS_KEY:
         strbuf_printf(b, " %" PRId64, position->u.i);

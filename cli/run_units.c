@@ -84,7 +84,7 @@ int run_metric(const metric **out, arena *mem, store *st, int64_t run, const cha
     if (!copy)
         return ERR_RESOURCE;
     const metric stored = {.name = copy, .summary = copy, .definition = "", .unit = "", .range = "", .source = "",
-                           .missing_mass = "", .cost = "", .scope = METRIC_HEAD, .kinds = KINDS_ALL};
+                           .missing_mass = "", .cost = "", .scope = METRIC_HEAD, .axis = AXIS_QUERY, .kinds = KINDS_ALL};
     memcpy(made, &stored, sizeof stored);
     *out = made;
     return 0;

@@ -9,37 +9,11 @@ struct candidate {
     int32_t id;
 };
 
-static uint64_t splitmix64(uint64_t *x)
-{
-    uint64_t z = *x += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
-static uint64_t rotate(uint64_t x, int by)
-{
-    return x << by | x >> (64 - by);
-}
-
-double sampler_uniform(sampler *s)
-{
-    uint64_t *st = s->state, out = rotate(st[1] * 5, 7) * 9, t = st[1] << 17;
-    st[2] ^= st[0];
-    st[3] ^= st[1];
-    st[1] ^= st[2];
-    st[0] ^= st[3];
-    st[2] ^= t;
-    st[3] = rotate(st[3], 45);
-    return (double)(out >> 11) * 0x1p-53;
-}
-
 int sampler_init(sampler *s, double temperature, int64_t top_k, double top_p, uint64_t seed, int64_t vocab,
                  err *e)
 {
     *s = (sampler){.temperature = temperature, .top_k = top_k, .top_p = top_p, .vocab = vocab};
-    for (int i = 0; i < 4; i++)
-        s->state[i] = splitmix64(&seed);
+    rng_seed(&s->random, seed, 0);
     if (temperature > 0 && !(s->work = mem_array((size_t)vocab, sizeof *s->work, e)))
         return ERR_RESOURCE;
     return 0;
@@ -84,7 +58,7 @@ int sampler_next(sampler *s, int32_t *id, const float *logits, err *e)
     int64_t m = 0;
     while (m < n && kept < want)
         kept += s->work[m++].logit;
-    double draw = sampler_uniform(s) * kept;
+    double draw = rng_uniform(&s->random) * kept;
     int64_t i = 0;
     for (double run = s->work[0].logit; run <= draw && i + 1 < m; i++)
         run += s->work[i + 1].logit;

@@ -4,19 +4,10 @@
 #include <string.h>
 #include "analysis/drift.h"
 
-static const char *option_text(const command_args *a, const char *name)
-{
-    return params_row(a->p, name) ? params_str(a->p, name) : NULL;
-}
-
 int second_model_open(loaded_model **out, session *s, const command_args *a, const char *path, const char *quantize,
                       const loaded_model *like, err *e)
 {
-    const load_options o = {
-        .config = option_text(a, "config"), .tokenizer = option_text(a, "tokenizer"), .quantize = quantize,
-        .quantize_embeddings = quantize && params_row(a->p, "quantize-embeddings") && params_bool(a->p, "quantize-embeddings"),
-        .threads = (int)option_threads(s, a),
-    };
+    const load_options o = load_options_of(s, a, quantize);
     *out = NULL;
     int rc = session_model_beside(s, path, &o, out, e);
     if (!rc)

@@ -42,6 +42,7 @@ struct session {
     progress prog;            /* handed to library calls */
     bool quiet;               /* --quiet: no progress, no notes; of the command that runs, or of all */
     int depth;                /* scripts that run scripts (`source`) */
+    struct run_part *part;    /* of a sweep, while it runs a command (cli/run_part.h); NULL otherwise */
     FILE *standard_out;       /* what `out` is when no --output is in effect */
 };
 

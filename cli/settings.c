@@ -1,6 +1,8 @@
 #include "cli/settings.h"
 
 #include <string.h>
+#include "base/hash_cache.h"
+#include "cli/view_graphics.h"
 #include "compute/kernels.h"
 
 static const char *const precisions[] = {"f32", "f32-strict", "bf16", NULL};
@@ -18,10 +20,14 @@ const param settings_params[] = {
      .help = "database of results; :memory: keeps them until the program ends"},
     {.name = "color", .kind = PARAM_ENUM, .def = "auto", .value = "WHEN", .choices = colours,
      .help = "colours in a terminal"},
+    {.name = "graphics", .kind = PARAM_ENUM, .def = "auto", .value = "KIND", .choices = graphics_choices,
+     .help = "figures in a terminal as pixels: auto, none, sixel or kitty"},
     {.name = "format", .kind = PARAM_ENUM, .def = "table", .value = "FORMAT", .choices = formats,
      .help = "how tables are written"},
     {.name = "quiet", .kind = PARAM_BOOL, .def = "false",
      .help = "no progress and no notes on standard error"},
+    {.name = "hash-cache", .kind = PARAM_BOOL, .def = "true",
+     .help = "remember digests of weight files, so that unchanged ones are not read again for them"},
     {.name = NULL},
 };
 
@@ -31,7 +37,7 @@ const char *settings_value(const session *s, const char *name)
         return kernels_get()->isa;
     if (!strcmp(name, "store"))
         return s->store_path;
-    if (!strcmp(name, "quiet"))
+    if (params_row(s->settings, name)->kind == PARAM_BOOL)
         return params_bool(s->settings, name) ? "true" : "false";
     return params_str(s->settings, name);
 }
@@ -88,6 +94,8 @@ int session_set(session *s, const char *name, const char *value, err *e)
         rc = set_store(s, value, e);
     if (!rc && !strcmp(row->name, "quiet"))
         s->quiet = params_bool(s->settings, "quiet");
+    if (!rc && !strcmp(row->name, "hash-cache"))
+        hash_cache_use(params_bool(s->settings, "hash-cache"));
     return rc;
 }
 

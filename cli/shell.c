@@ -11,7 +11,7 @@
 #include "cli/complete.h"
 #include "cli/dispatch.h"
 #include "cli/signals.h"
-#include "cli/text_width.h"
+#include "base/text_width.h"
 
 #define NAME_COLUMNS 24 /* of the prompt that a model's name may take */
 

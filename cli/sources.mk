@@ -25,6 +25,7 @@ command_sources = \
 	cli/commands/patch.c \
 	cli/commands/plot.c \
 	cli/commands/quit.c \
+	cli/commands/report.c \
 	cli/commands/run.c \
 	cli/commands/runs.c \
 	cli/commands/scale.c \
@@ -33,6 +34,7 @@ command_sources = \
 	cli/commands/show.c \
 	cli/commands/source.c \
 	cli/commands/sql.c \
+	cli/commands/sweep.c \
 	cli/commands/tensors.c \
 	cli/commands/tokenize.c \
 	cli/commands/top.c \
@@ -58,10 +60,14 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/effect_table.c \
 	cli/end_tokens.c \
 	cli/experiment.c \
+	cli/experiment_look.c \
+	cli/experiment_record.c \
 	cli/experiment_tables.c \
 	cli/export_npz.c \
 	cli/figure_data.c \
 	cli/figure_facet.c \
+	cli/figure_facet_charts.c \
+	cli/figure_facet_maps.c \
 	cli/figure_grid.c \
 	cli/figure_map.c \
 	cli/figure_matrix.c \
@@ -100,7 +106,25 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/prompt_lines.c \
 	cli/prompt_media.c \
 	cli/prompt_request.c \
+	cli/prompt_set.c \
 	cli/prompt_store.c \
+	cli/report_build.c \
+	cli/report_census.c \
+	cli/report_doc.c \
+	cli/report_draw.c \
+	cli/report_figures.c \
+	cli/report_heads.c \
+	cli/report_html.c \
+	cli/report_markdown.c \
+	cli/report_methods.c \
+	cli/report_model.c \
+	cli/report_overview.c \
+	cli/report_page.c \
+	cli/report_pdf.c \
+	cli/report_prompts.c \
+	cli/report_results.c \
+	cli/report_template.c \
+	cli/report_terms.c \
 	cli/run_sink.c \
 	cli/run_summary.c \
 	cli/run_units.c \
@@ -115,12 +139,25 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/signals.c \
 	cli/sink_rate.c \
 	cli/standard_out.c \
+	cli/sweep_file.c \
+	cli/sweep_plan.c \
+	cli/sweep_run.c \
+	cli/sweep_table.c \
 	cli/task_run.c \
 	cli/tensor_stats.c \
 	cli/terminal.c \
-	cli/text_width.c \
 	cli/token_ids.c \
-	cli/tokenize_cases.c
+	cli/tokenize_cases.c \
+	cli/view_browse.c \
+	cli/view_frame.c \
+	cli/view_graphics.c \
+	cli/view_keys.c \
+	cli/view_map.c \
+	cli/view_page.c \
+	cli/view_query.c \
+	cli/view_save.c \
+	cli/view_status.c \
+	cli/view_terminal.c
 libattnscope_a_SOURCES += cli/counted_heads.h
 libattnscope_a_SOURCES += cli/head_changes.h
 libattnscope_a_SOURCES += cli/head_rule.h
@@ -129,12 +166,14 @@ libattnscope_a_SOURCES += cli/effect_input.h
 libattnscope_a_SOURCES += cli/edit_select.h
 libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/end_tokens.h cli/needle_plan.h cli/needle_tables.h cli/number_list.h \
 	cli/task_run.h cli/command_util.h cli/complete.h cli/dispatch.h cli/divergence_table.h cli/export_npz.h \
-	cli/builtin_prompts.h cli/census_set.h cli/census_table.h cli/experiment.h cli/figure_data.h cli/figure_parts.h cli/figure_series.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
+	cli/builtin_prompts.h cli/census_set.h cli/census_table.h cli/experiment.h cli/experiment_parts.h cli/figure_data.h cli/figure_facet.h cli/figure_parts.h cli/figure_series.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
 	cli/line_context.h cli/metric_select.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
-	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/run_sink.h cli/run_summary.h cli/run_units.h cli/sampler.h cli/session.h cli/tokenize_cases.h \
+	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/run_part.h cli/run_sink.h cli/run_summary.h cli/run_units.h cli/sampler.h cli/session.h cli/sweep.h cli/sweep_file.h cli/tokenize_cases.h \
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \
-	cli/text_width.h cli/token_ids.h
+	cli/token_ids.h
+libattnscope_a_SOURCES += cli/report.h
 libattnscope_a_SOURCES += cli/compare_table.h cli/patch_pairs.h cli/patch_table.h cli/second_model.h
+libattnscope_a_SOURCES += cli/view_browse.h cli/view_graphics.h cli/view_map.h cli/view_page.h cli/view_query.h cli/view_terminal.h cli/view_window.h
 
 registry/commands.inc: Makefile build-aux/registry.sh
 	$(REGISTRY) COMMAND $(command_sources) > $@

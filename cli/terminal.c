@@ -36,6 +36,11 @@ static int size_from(const char *name)
     return text && parse_int(&n, text) && n >= 1 && n <= 10000 ? (int)n : 0;
 }
 
+bool cell_pixels_sane(cell_pixels c)
+{
+    return c.w >= 3 && c.h >= 5 && c.w <= 200 && c.h <= 400;
+}
+
 view_size terminal_size(int fd)
 {
     struct winsize w;
@@ -47,6 +52,15 @@ view_size terminal_size(int fd)
     if (size.lines <= 0)
         size.lines = size_from("LINES");
     return (view_size){size.columns > 0 ? size.columns : 80, size.lines > 0 ? size.lines : 24};
+}
+
+bool terminal_cell(int fd, cell_pixels *out)
+{
+    struct winsize w;
+    if (ioctl(fd, TIOCGWINSZ, &w) != 0 || w.ws_col == 0 || w.ws_row == 0)
+        return false;
+    *out = (cell_pixels){w.ws_xpixel / w.ws_col, w.ws_ypixel / w.ws_row};
+    return cell_pixels_sane(*out);
 }
 
 bool terminal_utf8(void)

@@ -14,6 +14,11 @@ bool terminal_output(const session *s);
 term_colour terminal_colour(const session *s);
 /* Of the terminal behind file descriptor fd; else COLUMNS and LINES; else 80 x 24. */
 view_size terminal_size(int fd);
+/* Pixels of a character cell, as the kernel knows them; false when it does not. */
+typedef struct cell_pixels { int w, h; } cell_pixels;
+bool terminal_cell(int fd, cell_pixels *out);
+/* Such as a font that somebody reads has. */
+bool cell_pixels_sane(cell_pixels c);
 /* The locale's encoding is UTF-8 (call setlocale(LC_CTYPE, "") first). */
 bool terminal_utf8(void);
 /* fd is a terminal that understands "back to the start of the line" and "erase". */

@@ -125,7 +125,7 @@ static void hand_rows(const job *j, const thread_buffers *b, const attn_block *a
         .maximum = j->need & ATTN_NEED_MAX ? at->maximum : NULL,
         .distance = j->need & ATTN_NEED_DISTANCE ? at->distance : NULL,
         .self = j->need & ATTN_NEED_SELF ? self : NULL, .prev = j->need & ATTN_NEED_PREV ? prev : NULL,
-        .sink = a->sinks ? at->sink : NULL,
+        .sink = a->sinks ? at->sink : NULL, .top = j->need & ATTN_NEED_TOP ? at->top : NULL,
     };
     j->tap->rows(j->tap->ud, &r);
 }

@@ -24,6 +24,7 @@ enum attn_need {
     ATTN_NEED_SELF = 1 << 3,      /* weight on the query's own position */
     ATTN_NEED_PREV = 1 << 4,      /* weight on the position before */
     ATTN_NEED_DISTANCE = 1 << 5,  /* sum of weight * |query position - key position| */
+    ATTN_NEED_TOP = 1 << 6,       /* the largest score, for who merges attentions over parts of the keys */
     ATTN_NEED_PROBS = 1 << 8,     /* tiles of probabilities */
 };
 
@@ -46,6 +47,7 @@ typedef struct attn_rows {
     const float *maximum;    /* [n_query] */
     const float *self, *prev, *distance; /* [n_query] */
     const float *sink;       /* [n_query] weight of the learned sink; NULL when there is none */
+    const float *top;        /* [n_query] largest score that is seen; -inf without one */
 } attn_rows;
 
 /* Probabilities of queries q0 .. q0 + n_query - 1 for keys k0 .. k0 + n_key - 1: all keys that any of them sees.
@@ -112,6 +114,7 @@ typedef struct attn_args {
     int64_t ldq, ldk, ldv, ldo;
     precision prec;
     const attn_edit *edit;      /* NULL: none */
+    bool stretch;               /* a stretch of a longer prompt: few queries get the bits too that many would */
 } attn_args;
 
 /* Chunks that the queries of one head are cut into (1 .. ATTN_MAX_CHUNK). */

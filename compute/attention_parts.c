@@ -40,7 +40,7 @@ void attn_parts_begin(attn_parts *p, const attn_args *a)
 {
     *p = (attn_parts){
         .a = a, .k = kernels_get(),
-        .packed = a->n_query > FEW_QUERIES || (a->pos0 == 0 && a->n_key < MANY_KEYS) || a->prec == PRECISION_BF16,
+        .packed = a->n_query > FEW_QUERIES || a->stretch || (a->pos0 == 0 && a->n_key < MANY_KEYS) || a->prec == PRECISION_BF16,
     };
 }
 
@@ -220,6 +220,25 @@ static void restate(const attn_tile *t, const int64_t *qpos, const softmax_block
     }
 }
 
+/* The largest visible score of each query; scale: what the softmax will multiply the scores by. */
+static void largest_scores(attn_block *b, const float *scores, int nr, float scale)
+{
+    int last = b->n_query - 1; /* bounds move up with the query: keys from .. to - 1 are seen by all */
+    int64_t from = b->lo[last] < b->k1 ? b->lo[last] : b->k1, to = b->hi[0] > from ? b->hi[0] : from;
+    for (int i = 0; i < nr; i++)
+        b->top[i] = -INFINITY;
+    for (int64_t key = b->k0; key < b->k1; key++) {
+        const float *row = scores + key * nr;
+        if (key >= from && key < to)
+            for (int i = 0; i < nr; i++)
+                b->top[i] = row[i] * scale > b->top[i] ? row[i] * scale : b->top[i];
+        else
+            for (int i = 0; i <= last; i++)
+                if (key >= b->lo[i] && key < b->hi[i] && row[i] * scale > b->top[i])
+                    b->top[i] = row[i] * scale;
+    }
+}
+
 void attn_block_weights(attn_block *b, const attn_parts *p, int head, int chunk, float *scores, float *query)
 {
     const attn_args *a = p->a;
@@ -228,6 +247,8 @@ void attn_block_weights(attn_block *b, const attn_parts *p, int head, int chunk,
     form_scores(b, p, head, scores, query);
     if (extras)
         finish_scores(b, p, head, scores);
+    if (b->need & ATTN_NEED_TOP)
+        largest_scores(b, scores, nr, extras ? 1 : a->scale);
 
     int64_t lo_rel[GEMM_MAX_NR], hi_rel[GEMM_MAX_NR], qpos_rel[GEMM_MAX_NR];
     for (int i = 0; i < nr; i++) {

@@ -31,6 +31,7 @@ typedef struct attn_block {
     unsigned need;          /* ATTN_NEED_* */
     int64_t lo[GEMM_MAX_NR], hi[GEMM_MAX_NR], qpos[GEMM_MAX_NR];
     float lse[GEMM_MAX_NR], entropy[GEMM_MAX_NR], maximum[GEMM_MAX_NR], distance[GEMM_MAX_NR], sink[GEMM_MAX_NR];
+    float top[GEMM_MAX_NR];
 } attn_block;
 
 /* Queries of a chunk (but the last): a multiple of GEMM_MAX_NR. */

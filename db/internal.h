@@ -12,6 +12,9 @@
 /* migrations[v] brings a store from version v to v + 1; SQLite's user_version holds the version. */
 extern const char *const store_migrations[];
 extern const int store_n_migration;
+extern const char store_version_4[]; /* schema_4.c */
+
+enum { STORE_UID_DIGITS = 32 };
 
 typedef struct store_options {
     int busy_ms;                   /* how long a lock held by somebody else is waited for */
@@ -75,6 +78,12 @@ static inline cell cell_index(int64_t i) /* NO_INDEX becomes NULL */
 typedef char utc_time[32]; /* "2025-01-31T23:59:59.123Z" */
 void utc_now(utc_time out);
 
+/* ---- run.c ---- */
+/* SHA-256 over all facts of a model, the key of its row. */
+int store_model_identity(sha256_hex out, const store_model *m, err *e);
+/* 32 lower-case hexadecimal digits. */
+bool store_uid_good(const char *uid);
+
 /* ---- prompt.c ---- */
 typedef struct staged_prompt {
     sha256_hex sha256, text_sha256, ids_sha256; /* text_sha256: "" without text */
@@ -118,6 +127,15 @@ int stage_value(stage *g, const result_value *v, err *e);
 int stage_resolve(store *s, stage *g, err *e);
 /* Insert the staged values as values of the unit, in the order of the primary key, and forget them. */
 int stage_flush(store *s, stage *g, int64_t unit_id, err *e);
+
+/* ---- summary.c ---- */
+/* Fill `summary` for a run that has ended, metric by metric, each in a transaction of its own; units or values that change
+ * meanwhile leave it without (run.summed 0).  Nothing is done for less than SUMMARY_PROMPTS units: their values are as
+ * quickly read.  ERR_CANCELLED after Ctrl-C. */
+enum { SUMMARY_PROMPTS = 8 };
+int summary_write(store *s, int64_t run_id, err *e);
+/* Hold the summary of a run (summed 1) against its values: how many rows are missing, different or too many. */
+int summary_check(store *s, int64_t run_id, int64_t *wrong, err *e);
 
 /* ---- map.c ---- */
 /* Cells to bytes and back.  The one codec: "zlib". */

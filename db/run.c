@@ -23,18 +23,32 @@ static int model_identity(sha256_hex out, const cell *fact, int n, err *e)
     return sha256_done(h, out, e);
 }
 
-static int model_row(store *s, const store_model *m, int64_t *id, err *e)
+enum { MODEL_FACTS = 15 };
+
+static int facts_of(cell fact[MODEL_FACTS], sha256_hex identity, const store_model *m, err *e)
 {
-    sha256_hex identity;
-    bool found;
-    cell bind[] = {
-        {0}, cell_str(m->sha256), cell_str(m->path), cell_str(m->tokenizer_sha256),
+    const cell all[MODEL_FACTS] = {
+        cell_str(m->sha256), cell_str(m->path), cell_str(m->tokenizer_sha256),
         cell_str(m->name), cell_str(m->family), cell_str(m->format), cell_str(m->dtype),
         cell_int(m->n_layer), cell_int(m->n_head), cell_int(m->n_kv_head), cell_int(m->width),
         cell_int(m->vocab), cell_int(m->context), cell_int(m->n_param), cell_str(m->plan),
     };
-    const int n = sizeof bind / sizeof *bind;
-    int code = model_identity(identity, bind + 1, n - 1, e);
+    memcpy(fact, all, sizeof all);
+    return model_identity(identity, fact, MODEL_FACTS, e);
+}
+
+int store_model_identity(sha256_hex out, const store_model *m, err *e)
+{
+    cell fact[MODEL_FACTS];
+    return facts_of(fact, out, m, e);
+}
+
+static int model_row(store *s, const store_model *m, int64_t *id, err *e)
+{
+    sha256_hex identity;
+    bool found;
+    cell bind[1 + MODEL_FACTS];
+    int code = facts_of(bind + 1, identity, m, e);
     if (code)
         return code;
     bind[0] = cell_str(identity);
@@ -45,53 +59,37 @@ static int model_row(store *s, const store_model *m, int64_t *id, err *e)
     code = store_do(s, "INSERT INTO model (identity, sha256, path, tokenizer_sha256, name, family, format, "
                     "dtype, n_layer, n_head, n_kv_head, width, vocab, context, n_param, plan) "
                     "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
-                    bind, n, "writing a model", e);
+                    bind, 1 + MODEL_FACTS, "writing a model", e);
     *id = sqlite3_last_insert_rowid(s->db);
     return code;
 }
 
-int store_run_begin(store *s, const store_model *m, const store_run *r, int64_t *run_id, err *e)
+bool store_uid_good(const char *uid)
 {
-    int64_t model_id = 0;
-    utc_time now;
-    int code = store_idle(s, "beginning a run", e);
-    if (!code)
-        code = store_begin(s, e);
-    if (code)
-        return code;
-    code = model_row(s, m, &model_id, e);
-    if (!code) {
-        utc_now(now);
-        const cell bind[] = {
-            cell_int(model_id), cell_str(r->verb), cell_str(r->command), cell_str(r->settings),
-            cell_str(r->operator_name), cell_str(r->edits), cell_str(r->precision), cell_str(r->isa),
-            cell_int(r->threads), cell_index(r->seed), cell_str(r->version), cell_str(now),
-        };
-        code = store_do(s, "INSERT INTO run (uid, model_id, verb, command, settings, operator, edits, "
-                        "precision, isa, threads, seed, version, status, started) "
-                        "VALUES (lower(hex(randomblob(16))), "
-                        "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'running', ?12)",
-                        bind, sizeof bind / sizeof *bind, "writing a run", e);
-        *run_id = sqlite3_last_insert_rowid(s->db);
-    }
-    if (code) {
-        store_rollback(s);
-        return code;
-    }
-    return store_commit(s, e);
+    return strspn(uid, "0123456789abcdef") == STORE_UID_DIGITS && uid[STORE_UID_DIGITS] == '\0';
 }
 
-int store_run_end(store *s, int64_t run_id, const char *status, const char *message, err *e)
+static int check_uid(const char *uid, err *e)
+{
+    return store_uid_good(uid) ? 0 : err_set(e, ERR_FAILED, "\"%s\" is no uid: %d hexadecimal digits", uid, STORE_UID_DIGITS);
+}
+
+static int insert_run(store *s, int64_t *id, int64_t model_id, const store_run *r, err *e)
 {
     utc_time now;
     utc_now(now);
-    const cell bind[] = {cell_int(run_id), cell_str(status), cell_str(message), cell_str(now)};
-    int code = store_idle(s, "ending a run", e);
-    if (!code)
-        code = store_do(s, "UPDATE run SET status = ?2, message = ?3, finished = ?4 WHERE id = ?1", bind, 4,
-                         "ending a run", e);
-    if (!code && sqlite3_changes(s->db) == 0)
-        code = err_set(e, ERR_FAILED, "run %lld is not in store %s", (long long)run_id, s->path);
+    const cell bind[] = {
+        cell_int(model_id), cell_str(r->verb), cell_str(r->command), cell_str(r->settings),
+        cell_str(r->operator_name), cell_str(r->edits), cell_str(r->precision), cell_str(r->isa),
+        cell_int(r->threads), cell_index(r->seed), cell_str(r->version), cell_str(now), cell_str(r->uid),
+        cell_index(r->sweep > 0 ? r->sweep : NO_INDEX), cell_str(r->cell),
+    };
+    int code = store_do(s, "INSERT INTO run (uid, model_id, verb, command, settings, operator, edits, "
+                        "precision, isa, threads, seed, version, status, started, sweep_id, cell) "
+                        "VALUES (ifnull(?13, lower(hex(randomblob(16)))), "
+                        "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'running', ?12, ?14, ?15)",
+                        bind, sizeof bind / sizeof *bind, "writing a run", e);
+    *id = sqlite3_last_insert_rowid(s->db);
     return code;
 }
 
@@ -132,14 +130,78 @@ static int same_run(store *s, int64_t run_id, const store_model *m, const store_
     return 0;
 }
 
-int store_run_resume(store *s, int64_t run_id, const store_model *m, const store_run *r, err *e)
+static int take_up(store *s, int64_t run_id, const store_model *m, const store_run *r, err *e)
 {
     const cell bind[] = {cell_int(run_id)};
-    int code = store_idle(s, "resuming a run", e);
-    if (!code)
-        code = same_run(s, run_id, m, r, e);
+    int code = same_run(s, run_id, m, r, e);
     return code ? code : store_do(s, "UPDATE run SET status = 'running', message = NULL, finished = NULL WHERE id = ?1",
                                   bind, 1, "resuming a run", e);
+}
+
+int store_run_begin(store *s, const store_model *m, const store_run *r, int64_t *run_id, err *e)
+{
+    int64_t model_id = 0;
+    bool found = false;
+    int code = store_idle(s, "beginning a run", e);
+    if (!code && r->uid)
+        code = check_uid(r->uid, e);
+    if (!code)
+        code = store_begin(s, e);
+    if (code)
+        return code;
+    if (r->uid) {
+        const cell uid = cell_str(r->uid);
+        code = store_one_int(s, run_id, &found, "SELECT id FROM run WHERE uid = ?1", &uid, 1, "finding a run", e);
+    }
+    if (!code && found)
+        code = take_up(s, *run_id, m, r, e);
+    if (!code && !found)
+        code = model_row(s, m, &model_id, e);
+    if (!code && !found)
+        code = insert_run(s, run_id, model_id, r, e);
+    if (code) {
+        store_rollback(s);
+        return code;
+    }
+    return store_commit(s, e);
+}
+
+int store_run_end(store *s, int64_t run_id, const char *status, const char *message, err *e)
+{
+    utc_time now;
+    utc_now(now);
+    const cell bind[] = {cell_int(run_id), cell_str(status), cell_str(message), cell_str(now)};
+    int code = store_idle(s, "ending a run", e);
+    if (!code)
+        code = store_do(s, "UPDATE run SET status = ?2, message = ?3, finished = ?4 WHERE id = ?1", bind, 4,
+                         "ending a run", e);
+    if (!code && sqlite3_changes(s->db) == 0)
+        code = err_set(e, ERR_FAILED, "run %lld is not in store %s", (long long)run_id, s->path);
+    if (!code)
+        summary_write(s, run_id, NULL); /* without it questions take longer, nothing else */
+    return code;
+}
+
+int store_run_resume(store *s, int64_t run_id, const store_model *m, const store_run *r, err *e)
+{
+    int code = store_idle(s, "resuming a run", e);
+    return code ? code : take_up(s, run_id, m, r, e);
+}
+
+int store_sweep_begin(store *s, const store_sweep *w, int64_t *sweep_id, err *e)
+{
+    utc_time now;
+    utc_now(now);
+    const cell bind[] = {cell_str(w->uid), cell_str(w->name), cell_str(w->text), cell_str(w->command), cell_str(now)};
+    int code = store_idle(s, "beginning a sweep", e);
+    if (!code)
+        code = check_uid(w->uid, e);
+    if (!code)
+        code = store_do(s, "INSERT INTO sweep (uid, name, text, command, created) VALUES (?1, ?2, ?3, ?4, ?5) "
+                        "ON CONFLICT (uid) DO NOTHING", bind, 5, "writing a sweep", e);
+    if (!code)
+        code = store_one_int(s, sweep_id, NULL, "SELECT id FROM sweep WHERE uid = ?1", bind, 1, "finding a sweep", e);
+    return code;
 }
 
 int store_unit_done(store *s, int64_t run_id, int64_t index, bool *yes, err *e)

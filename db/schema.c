@@ -216,5 +216,5 @@ static const char version_3[] =
     "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES ('fact', 'fact', '4000 4 1');\n"
     "ANALYZE sqlite_schema;\n";
 
-const char *const store_migrations[] = {version_1, version_2, version_3};
+const char *const store_migrations[] = {version_1, version_2, version_3, store_version_4};
 const int store_n_migration = sizeof store_migrations / sizeof *store_migrations;

@@ -118,19 +118,23 @@ static const char *skip_nothing(const char *p)
 
 /* ---- hints ---- */
 
-/* Names of all tables and views, or of the columns of one of them, as one NULL-terminated list. */
+/* Names of all tables and views, and which those are, or of the columns of one of them. */
 static int names(store *s, table **out, const char *of)
 {
     const cell bind = cell_str(of);
     return of ? store_query(s, out, "SELECT name FROM pragma_table_info(?1)", &bind, 1, NULL)
-              : store_query(s, out, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') "
+              : store_query(s, out, "SELECT name, type FROM sqlite_schema WHERE type IN ('table', 'view') "
                             "AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' ORDER BY name", NULL, 0, NULL);
 }
 
+/* Of tables and views only the latter: they answer questions, and all together are too many for a line. */
 static void list_names(strbuf *b, const table *t)
 {
+    size_t start = b->len;
     for (int64_t i = 0; i < t->n_row; i++) {
-        if (i)
+        if (t->n_col > 1 && strcmp(table_cell(t, i, 1)->u.s, "view") != 0)
+            continue;
+        if (b->len > start)
             strbuf_puts(b, ", ");
         strbuf_puts(b, table_cell(t, i, 0)->u.s);
     }
@@ -169,7 +173,7 @@ static void hint_table(store *s, const char *wrong, err *e)
         const char *near = near_name(t, wrong);
         if (near)
             strbuf_printf(&b, "did you mean %s? ", near);
-        strbuf_puts(&b, "there are: ");
+        strbuf_puts(&b, "views: ");
         list_names(&b, t);
         err_hint(e, "%s", strbuf_str(&b));
         strbuf_free(&b);

@@ -82,7 +82,7 @@ static int attend(pass *a, const attention_block *b, int layer, attn_args *args,
         if ((rc = o->attention(o->ud, a->r->m, &site, &tap, e)))
             return rc;
     }
-    return attention(a->r->attn, args, tap, e);
+    return a->r->ring ? attention_ring(a->r->ring, a->r->attn, args, tap, e) : attention(a->r->attn, args, tap, e);
 }
 
 int attend_self(pass *a, int layer, err *e)
@@ -112,7 +112,7 @@ int attend_self(pass *a, int layer, err *e)
     finish_queries(a, b, q, ldq);
     finish_keys(a, b, k, ldk, v, ldv);
 
-    attn_args args = {.pos0 = a->pos0, .n_key = a->pos0 + a->n};
+    attn_args args = {.pos0 = a->pos0, .n_key = pass_keys(a)};
     if (a->s->alibi_slopes)
         args.key_bias = r->buf[BUF_KEY_BIAS];
     if (a->s->rel_table)

@@ -1,4 +1,6 @@
 /* SHA-256 of the weights: of each file, from the cache of digests where it is known. */
+#include <stdlib.h>
+
 #include "base/cancel.h"
 #include "base/hash_cache.h"
 #include "base/mem.h"

@@ -53,15 +53,14 @@ static void position_rows(const embedding *b, const int32_t *ids, int64_t rows, 
     }
 }
 
-int embed_tokens(runtime *r, const stack *s, const int32_t *ids, int64_t n, int64_t pos0, err *e)
+void embed_tokens_at(runtime *r, const stack *s, float *to, const int32_t *ids, int64_t n, int64_t pos0)
 {
     const embedding *b = &s->embed;
     int64_t row_of[RUNTIME_ROWS], counted = pos0, width = s->width, inner = b->tokens.n_in;
     bool projected = b->project.data;
-    (void)e;
     for (int64_t row = 0; row < n; row += RUNTIME_ROWS) {
         int64_t rows = n - row < RUNTIME_ROWS ? n - row : RUNTIME_ROWS;
-        float *x = r->buf[BUF_X] + row * width, *made = projected ? r->buf[BUF_NORMED] : x;
+        float *x = to + row * width, *made = projected ? r->buf[BUF_NORMED] : x;
         const int64_t *positions = b->positions.data ? row_of : NULL;
         bool late = projected && b->project_first;
         position_rows(b, ids + row, rows, pos0 + row, &counted, row_of);
@@ -80,5 +79,11 @@ int embed_tokens(runtime *r, const stack *s, const int32_t *ids, int64_t n, int6
         if ((!projected || late) && b->norm.kind != NORM_NONE)
             rows_norm(r, &b->norm, x, width, x, width, rows, width);
     }
+}
+
+int embed_tokens(runtime *r, const stack *s, const int32_t *ids, int64_t n, int64_t pos0, err *e)
+{
+    (void)e;
+    embed_tokens_at(r, s, r->buf[BUF_X], ids, n, pos0);
     return 0;
 }

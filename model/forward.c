@@ -225,6 +225,8 @@ int forward(runtime *r, const model_input *in, const observer *o, const progress
 {
     const model *m = r->m;
     input_lengths n;
+    if (r->ring)
+        return forward_split(r, in, o, p, e);
     bool logits = o && (o->logits || o->last_logits) && m->head.unembedding.data;
     int rc = input_measure(&n, m, in, e);
     if (rc || (rc = check_memory(r, &n, e)) || (rc = run_towers(r, in, &n, o, p, e)) ||

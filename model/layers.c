@@ -160,14 +160,14 @@ static int layer(pass *a, int l, err *e)
         rc = cross_sublayer(a, l, e);
     if (!rc && !y->parallel && !skipped(a, l, PART_MLP))
         rc = mlp_sublayer(a, l, e);
-    return rc ? rc : cancel_check(e);
+    return rc || a->r->ring ? rc : cancel_check(e); /* the ranks of a ring have agreed on that in the attention */
 }
 
 /* ALiBi: slope times key position, over all keys. */
 static void fill_key_bias(pass *a)
 {
     const stack *s = a->s;
-    int64_t n_key = a->pos0 + a->n;
+    int64_t n_key = pass_keys(a);
     int heads = s->layers[0].self.plan.n_head;
     for (int h = 0; h < heads; h++)
         for (int64_t k = 0; k < n_key; k++) {
@@ -223,7 +223,7 @@ int stack_layers(pass *a, err *e)
 {
     const stack *s = a->s;
     const observer *o = a->o;
-    int n = s->n_run, rc = cancel_check(e);
+    int n = s->n_run, rc = a->r->ring ? 0 : cancel_check(e);
     if (rc) /* the pool skips work once a cancel is asked for: what was embedded is not to be shown */
         return rc;
     if (s->alibi_slopes)

@@ -273,7 +273,7 @@ static int make_rope(runtime *r, int64_t rows, int64_t length, err *e)
         rope_frequencies(frequency, p, length);
         for (int64_t t = 0; t < rows; t++)
             for (int j = 0; j < half; j++) {
-                float angle = (float)t * frequency[j];
+                float angle = (float)(r->ring ? sequence_position(attn_ring_split(r->ring), t) : t) * frequency[j];
                 r->cos[i][t * half + j] = cosine(angle) * (float)p->magnitude;
                 r->sin[i][t * half + j] = sine(angle) * (float)p->magnitude;
             }

@@ -2,6 +2,7 @@
 #ifndef ATTNSCOPE_MODEL_RUNTIME_H
 #define ATTNSCOPE_MODEL_RUNTIME_H
 
+#include "compute/attention_ring.h"
 #include "model/forward.h"
 
 /* Rows of activations that the MLP and the logits are computed for at a time (R below). */
@@ -49,6 +50,7 @@ struct runtime {
     attn_scratch *attn;
     precision prec;
     const forward_edits *edits;  /* NULL: none */
+    attn_ring *ring;             /* the sequence is shared out over ranks; NULL: it is not */
     float *buf[BUF_COUNT];
     size_t room[BUF_COUNT];      /* floats */
     int64_t n_source, n_image;   /* rows of BUF_SOURCE and BUF_IMAGE that hold something */
@@ -56,7 +58,7 @@ struct runtime {
     int *chosen;                 /* [R, n_used] experts of each row */
     size_t chosen_room;
     int64_t rope_rows, rope_length; /* positions in the tables, and the sequence length that they are for */
-    float **cos, **sin;          /* a rope: [rope_rows, dim/2] */
+    float **cos, **sin;          /* a rope: [rope_rows, dim/2]; with a ring, of the positions of its rows */
 };
 
 /* Make buffer b hold rows x cols floats; its contents are lost when it grows. */
@@ -92,6 +94,14 @@ int run_towers(runtime *r, const model_input *in, const input_lengths *n, const 
 int run_main(runtime *r, const model_input *in, int64_t n, int64_t pos0, layer_cache *cache, const observer *o,
              const progress *p, err *e);
 
+/* A run of a sequence that is split over ranks (forward_split.c). */
+int forward_split(runtime *r, const model_input *in, const observer *o, const progress *p, err *e);
+/* Keys that the attention of a pass sees. */
+static inline int64_t pass_keys(const pass *a)
+{
+    return a->r->ring ? attn_ring_split(a->r->ring)->n : a->pos0 + a->n;
+}
+
 /* The steps of a layer, each in a file of its own; x is BUF_X. */
 int stack_layers(pass *a, err *e);                                   /* layers.c */
 /* What a sublayer reads of x: rows row .. row + rows - 1 of it, or their norm, [rows, C]. */
@@ -103,6 +113,8 @@ int delta_net_rows(pass *a, int layer, err *e);                      /* delta_ne
 void mlp_rows(pass *a, const mlp *m, const float *in, int64_t ld, float *out, int64_t rows);  /* mlp.c */
 void moe_rows(pass *a, const moe *m, const float *in, float *out, int64_t rows);              /* moe.c */
 int embed_tokens(runtime *r, const stack *s, const int32_t *ids, int64_t n, int64_t pos0, err *e);  /* embed.c */
+/* The same to x [n, C]. */
+void embed_tokens_at(runtime *r, const stack *s, float *x, const int32_t *ids, int64_t n, int64_t pos0);
 int embed_patches(runtime *r, const stack *s, const model_input *in, err *e);     /* embed_patches.c */
 int embed_audio(runtime *r, const stack *s, const model_input *in, err *e);       /* embed_audio.c */
 int64_t patch_tokens(const embedding *e, int64_t height, int64_t width);  /* tokens of an image */

@@ -1,170 +1,27 @@
-/* The page of a chart: title, axes, series, and below them legend and note. */
-#include "plots/chart.h"
+/* The page of one chart or several: where the plots stand, and below them legend, note and caption. */
+#include "plots/chart_page.h"
 
 #include <math.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "base/cancel.h"
 #include "plots/frame.h"
-#include "plots/label.h"
 
-static const double tick_length = 2.5, label_gap = 2;  /* units */
-static const double max_height = 60 * POINTS_PER_MM, aspect = 0.62, turned_room = 70;
-static const rgb grid_ink = {0xe4, 0xe4, 0xe4};
-enum { NAME_LINES = 2, NOTE_LINES = 4, CAPTION_LINES = 8 };
+static const double max_height = 60 * POINTS_PER_MM, aspect = 0.62, panel_aspect = 0.72;
+static const double least_panel = 34 * POINTS_PER_MM, least_grouped = 50 * POINTS_PER_MM;
+enum { NOTE_LINES = 4, CAPTION_LINES = 8 };
 
-typedef struct chart {
+typedef struct layout {
     const figure_data *d;
-    chart_axis x, y;
-    box plot;
-    bool turned;               /* names of groups run upwards */
-    double below;              /* height of the x axis's numbers or names */
-} chart;
-
-/* The most ticks whose labels stand apart along `length`. */
-static void choose_ticks(scene *s, chart_axis *a, double length, bool vertical)
-{
-    text_style style = frame_style(s->page.small, s->page.text);
-
-    for (int most = vertical ? 7 : 10; most >= 2; most--) {
-        bool apart = true;
-        chart_axis_ticks(a, most, true);
-        for (int i = 1; i < a->n_tick; i++) {
-            double w0 = scene_text_width(s, a->tick[i - 1].text, style);
-            double w1 = scene_text_width(s, a->tick[i].text, style);
-            double need = vertical ? 1.8 * scene_line_height(s, style) : (w0 + w1) / 2 + 1.2 * style.size;
-            apart &= (a->tick[i].at - a->tick[i - 1].at) * length >= need;
-        }
-        if (apart)
-            break;
-    }
-}
-
-static double widest_tick(scene *s, const chart_axis *a)
-{
-    double most = 0;
-
-    for (int i = 0; i < a->n_tick; i++)
-        most = fmax(most, scene_text_width(s, a->tick[i].text, frame_style(s->page.small, s->page.text)));
-    return most;
-}
-
-/* --- names of groups --- */
-
-static double slot(const chart *c)
-{
-    return c->plot.w / (c->x.hi - c->x.lo);
-}
-
-/* How the names stand, and the room that they take downwards.  False: not all can be read. */
-static bool plan_names(scene *s, chart *c)
-{
-    text_style style = frame_style(s->page.small, s->page.text);
-    const figure_chart *f = c->d->chart;
-    double line = scene_line_height(s, style), room = slot(c) - 0.8 * style.size, widest = 0;
-    const char *lines[NAME_LINES];
-    int most = 1;
-    bool whole = true;
-
-    c->turned = false;
-    for (int64_t i = 0; i < f->n_groups; i++) {
-        double w = scene_text_width(s, f->groups[i], style);
-        widest = fmax(widest, w);
-        if (room < 4 * style.size || w <= room)
-            continue;
-        int n = scene_wrap(s, lines, NAME_LINES, f->groups[i], style, room);
-        double drawn = 0;
-        for (int k = 0; k < n; k++)
-            drawn += scene_text_width(s, lines[k], style);
-        whole &= drawn >= 0.93 * w; /* less: something was cut; blanks at the breaks are not drawn */
-        most = n > most ? n : most;
-    }
-    if (widest > room && room < 4 * style.size) {
-        c->turned = true;
-        c->below = fmin(widest, turned_room * s->page.unit);
-        return widest <= turned_room * s->page.unit && slot(c) >= 1.05 * line;
-    }
-    c->below = line + (most - 1) * 1.2 * line;
-    return whole;
-}
-
-static void put_names(scene *s, const chart *c, double y)
-{
-    text_style style = frame_style(s->page.small, s->page.text);
-    const figure_chart *f = c->d->chart;
-    double line = scene_line_height(s, style);
-    int64_t step = c->turned ? (int64_t)ceil(1.05 * line / slot(c)) : 1; /* some are left out, none overlap */
-    const char *lines[NAME_LINES];
-
-    style.turned = c->turned;
-    for (int64_t i = 0; i < f->n_groups; i += step) {
-        double at = c->plot.x + ((double)i - c->x.lo) * slot(c);
-        if (c->turned) {
-            scene_text(s, frame_text(s, f->groups[i], style, c->below + 0.5), style, at, ALIGN_MIDDLE, y, ALIGN_LOW);
-            continue;
-        }
-        const char *name = frame_text(s, f->groups[i], style, 10 * s->page.width);
-        int n = scene_wrap(s, lines, NAME_LINES, name, style, slot(c) - 0.8 * style.size);
-        for (int k = 0; k < n; k++)
-            scene_text(s, lines[k], style, at, ALIGN_MIDDLE, y + k * 1.2 * line, ALIGN_LOW);
-    }
-}
-
-/* --- grid, axes, numbers --- */
-
-/* A thin horizontal or vertical line as a box on device pixels. */
-static void put_rule(scene *s, double x, double y, double w, double h, rgb colour)
-{
-    scene_fill(s, (box){w > h ? x : page_snap(&s->page, x), w > h ? page_snap(&s->page, y) : y, w, h}, colour);
-}
-
-static void put_grid(scene *s, const chart *c)
-{
-    double t = frame_hairline(s);
-
-    for (int i = 0; i < c->y.n_tick; i++)
-        put_rule(s, c->plot.x, c->plot.y + (1 - c->y.tick[i].at) * c->plot.h - t / 2, c->plot.w, t, grid_ink);
-    for (int i = 0; i < c->x.n_tick && !c->d->chart->groups; i++)
-        put_rule(s, c->plot.x + c->x.tick[i].at * c->plot.w - t / 2, c->plot.y, t, c->plot.h, grid_ink);
-}
-
-static void put_axes(scene *s, const chart *c)
-{
-    double t = frame_hairline(s), u = s->page.unit, tick = tick_length * u;
-    box p = c->plot;
-    double low = p.y + p.h;
-
-    for (int i = 0; i < c->y.n_tick; i++)
-        put_rule(s, p.x - tick, p.y + (1 - c->y.tick[i].at) * p.h - t / 2, tick, t, s->page.line);
-    for (int i = 0; i < c->y.n_minor; i++)
-        put_rule(s, p.x - 0.6 * tick, p.y + (1 - c->y.minor[i]) * p.h - t / 2, 0.6 * tick, t, s->page.line);
-    for (int i = 0; i < c->x.n_tick && !c->d->chart->groups; i++)
-        put_rule(s, p.x + c->x.tick[i].at * p.w - t / 2, low, t, tick, s->page.line);
-    for (int i = 0; i < c->x.n_minor && !c->d->chart->groups; i++)
-        put_rule(s, p.x + c->x.minor[i] * p.w - t / 2, low, t, 0.6 * tick, s->page.line);
-    scene_fill(s, (box){p.x - t, p.y, t, p.h + t}, s->page.line);
-    scene_fill(s, (box){p.x - t, low, p.w + t, t}, s->page.line);
-    /* bars stand on 0 also where the axis goes below it */
-    double zero = chart_axis_at(&c->y, 0);
-    if (chart_bars(c->d->chart) && zero > 0 && zero <= 1)
-        put_rule(s, p.x, p.y + (1 - zero) * p.h - t / 2, p.w, t, s->page.line);
-}
-
-static void put_numbers(scene *s, const chart *c)
-{
-    text_style style = frame_style(s->page.small, s->page.text);
-    double gap = (tick_length + label_gap) * s->page.unit;
-
-    for (int i = 0; i < c->y.n_tick; i++)
-        scene_text(s, c->y.tick[i].text, style, c->plot.x - gap, ALIGN_HIGH,
-                   c->plot.y + (1 - c->y.tick[i].at) * c->plot.h + frame_digit_drop(s), ALIGN_MIDDLE);
-    if (c->d->chart->groups) {
-        put_names(s, c, c->plot.y + c->plot.h + gap);
-        return;
-    }
-    for (int i = 0; i < c->x.n_tick; i++)
-        scene_text(s, c->x.tick[i].text, style, c->plot.x + c->x.tick[i].at * c->plot.w, ALIGN_MIDDLE,
-                   c->plot.y + c->plot.h + gap, ALIGN_LOW);
-}
+    chart_axis x, y;           /* of all charts */
+    chart_axis own[PANELS_MOST]; /* y of each, used where each has its own quantity */
+    bool each;
+    int n, columns, rows;
+    double left, gap;          /* from the margin to the first column; between two columns */
+    double title;              /* height of a panel's title, 0 where there is none */
+    chart_panel panel[PANELS_MOST];
+} layout;
 
 /* --- names and words --- */
 
@@ -177,16 +34,17 @@ static const char *visible(scene *s, strbuf *b, text_style style, double width)
     return text;
 }
 
-static void put_y_name(scene *s, const chart *c, double left)
+/* At the left of a block of plots, ending at `right`. */
+static void put_y_name(scene *s, const figure_data *d, box block, double right)
 {
     text_style style = frame_style(s->page.body, s->page.text), turned = style;
     strbuf b = {0};
 
-    chart_put_y_name(&b, c->d);
-    const char *name = visible(s, &b, style, c->plot.h + 4 * style.size);
+    chart_put_y_name(&b, d);
+    const char *name = visible(s, &b, style, block.h + 4 * style.size);
     double half = scene_text_width(s, name, style) / 2;
     turned.turned = true;
-    scene_text(s, name, turned, left, ALIGN_LOW, fmax(c->plot.y + c->plot.h / 2, c->plot.y + half), ALIGN_MIDDLE);
+    scene_text(s, name, turned, right, ALIGN_HIGH, fmax(block.y + block.h / 2, block.y + half), ALIGN_MIDDLE);
 }
 
 /* Lines of small quiet text, as near to `centre` as the margins allow; returns the lower end. */
@@ -207,13 +65,13 @@ static double put_words(scene *s, const char *text, int most, double centre, dou
 }
 
 /* Name of the x axis, legend, note and caption; returns the lower end. */
-static double put_below(scene *s, const chart *c, double y)
+static double put_below(scene *s, const layout *l, double centre, double y)
 {
     text_style body = frame_style(s->page.body, s->page.text), quiet = frame_style(s->page.small, s->page.quiet);
-    double centre = c->plot.x + c->plot.w / 2, room = s->page.width - 2 * s->page.margin;
+    double room = s->page.width - 2 * s->page.margin;
     strbuf b = {0};
 
-    chart_put_x_name(&b, c->d, &c->x);
+    chart_put_x_name(&b, l->d, &l->x);
     const char *name = visible(s, &b, body, room);
     if (*name) {
         double half = scene_text_width(s, name, body) / 2;
@@ -222,60 +80,123 @@ static double put_below(scene *s, const chart *c, double y)
                    ALIGN_MIDDLE, y, ALIGN_LOW);
         y += scene_line_height(s, body);
     }
-    double h = chart_legend(s, c->d->chart, centre, y + 0.8 * s->page.body, true);
+    double h = chart_put_legend(s, l->d, centre, y + 0.8 * s->page.body);
     y += h > 0 ? 0.8 * s->page.body + h : 0;
     b = (strbuf){0};
-    chart_put_note(&b, c->d, &c->x, &c->y);
+    chart_put_note(&b, l->d, &l->x, &l->y);
     y = put_words(s, visible(s, &b, quiet, 1e6), NOTE_LINES, centre, y);
-    if (s->page.show_caption && c->d->caption)
-        y = put_words(s, frame_text(s, c->d->caption, quiet, 1e6), CAPTION_LINES, s->page.width / 2, y);
+    if (s->page.show_caption && l->d->caption)
+        y = put_words(s, frame_text(s, l->d->caption, quiet, 1e6), CAPTION_LINES, s->page.width / 2, y);
     return y;
+}
+
+static void put_title(scene *s, const layout *l, int i)
+{
+    text_style style = frame_style(s->page.body, s->page.text);
+    const box *plot = &l->panel[i].plot;
+    strbuf b = {0};
+
+    chart_put_title(&b, l->d->charts, i);
+    const char *text = visible(s, &b, style, plot->w + 0.5);
+    scene_text(s, text, style, plot->x, ALIGN_LOW, plot->y - 0.6 * s->page.small, ALIGN_HIGH);
 }
 
 /* --- the page --- */
 
-/* Width and height of the plot, given that the width of the y axis's numbers follows from its height. */
-static bool plan(scene *s, chart *c, double *left)
+static bool same_groups(const figure_chart *a, const figure_chart *b)
+{
+    bool same = a->n_groups == b->n_groups;
+
+    for (int64_t i = 0; same && i < a->n_groups; i++)
+        same = strcmp(a->groups[i], b->groups[i]) == 0;
+    return same;
+}
+
+/* As many columns as have room, the last row as full as the others where it can be. */
+static void choose_columns(layout *l, const page *pg, double room)
+{
+    double least = (chart_at(l->d, 0)->groups ? least_grouped : least_panel) * pg->unit;
+    int most = (int)floor((room - 4 * pg->small + l->gap) / (least + l->gap));
+
+    most = most < 1 ? 1 : most;
+    l->columns = l->n < most ? l->n : most;
+    l->rows = (l->n - 1) / l->columns + 1;
+    l->columns = (l->n - 1) / l->rows + 1;
+}
+
+/* Sizes of the plots, given that the width of the y axis's numbers follows from their height.  False: some name cannot be
+ * read. */
+static bool plan(scene *s, layout *l)
 {
     const page *pg = &s->page;
-    double name = scene_line_height(s, frame_style(pg->body, s->page.text)) + 3 * pg->unit;
-    double t = frame_hairline(s), gap = (tick_length + label_gap) * pg->unit;
+    double name = scene_line_height(s, frame_style(pg->body, pg->text)) + 3 * pg->unit;
     double right = 0.9 * pg->small, room = pg->width - 2 * pg->margin;
-    bool complete = true;
+    bool complete = true, grouped = chart_at(l->d, 0)->groups;
 
-    c->plot.h = fmin(aspect * (room - name - 4 * pg->small), max_height * pg->unit);
-    choose_ticks(s, &c->y, c->plot.h, true);
-    *left = name + widest_tick(s, &c->y) + gap + t;
-    c->plot.w = floor((room - *left - right) / pg->px) * pg->px;
-    c->plot.h = floor(c->plot.h / pg->px) * pg->px;
-    c->below = scene_line_height(s, frame_style(pg->small, s->page.text));
-    if (c->plot.w < 12 * pg->small)
-        return false;
-    if (c->d->chart->groups)
-        complete = plan_names(s, c);
-    else
-        choose_ticks(s, &c->x, c->plot.w, false);
+    l->gap = l->n > 1 ? l->each ? name + 5 * pg->small : 3 * pg->small : 0;
+    choose_columns(l, pg, room - name);
+    double slot = (room - name - 4 * pg->small - (l->columns - 1) * l->gap) / l->columns;
+    box plot = {.h = fmin((l->n > 1 ? panel_aspect : aspect) * slot, max_height * pg->unit)};
+    double numbers = 0;
+    for (int i = 0; i < (l->each ? l->n : 1); i++) {
+        chart_axis *y = l->each ? &l->own[i] : &l->y;
+        chart_choose_ticks(s, y, plot.h, true);
+        numbers = fmax(numbers, frame_ticks_width(s, y->tick, y->n_tick));
+    }
+    l->left = name + numbers + chart_number_gap(s) + frame_hairline(s);
+    if (l->each)
+        l->gap = fmax(l->gap, l->left + 2 * pg->small);
+    plot.w = floor((room - l->left - right - (l->columns - 1) * l->gap) / l->columns / pg->px) * pg->px;
+    plot.h = floor(plot.h / pg->px) * pg->px;
+    l->title = l->d->charts ? 1.25 * scene_line_height(s, frame_style(pg->body, pg->text)) : 0;
+    if (plot.w < 12 * pg->small)
+        return l->panel[0].plot.w = 0, false;
+    if (!grouped)
+        chart_choose_ticks(s, &l->x, plot.w, false);
+    for (int i = 0; i < l->n; i++) {
+        bool lowest = i + l->columns >= l->n;
+        chart_panel *c = &l->panel[i];
+        *c = (chart_panel){.f = chart_at(l->d, i), .x = &l->x, .y = l->each ? &l->own[i] : &l->y, .plot = plot,
+                           .y_numbers = l->each || i % l->columns == 0,
+                           .below = scene_line_height(s, frame_style(pg->small, pg->text))};
+        c->x_numbers = lowest || (grouped && !same_groups(c->f, chart_at(l->d, i + l->columns)));
+        if (grouped && c->x_numbers)
+            complete &= chart_plan_names(s, c);
+    }
     return complete;
 }
 
-static double compose(scene *s, chart *c, double left)
+static double compose(scene *s, layout *l)
 {
     const page *pg = &s->page;
-    const figure_chart *f = c->d->chart;
+    double w = l->panel[0].plot.w, h = l->panel[0].plot.h, left = page_snap(pg, pg->margin + l->left);
+    double name = scene_line_height(s, frame_style(pg->body, pg->text));
+    box block = {left, 0, l->columns * w + (l->columns - 1) * l->gap, 0};
+    double centre = block.x + block.w / 2, bottom = frame_head(s, l->d, centre), low = bottom;
 
-    c->plot.x = page_snap(pg, pg->margin + left);
-    double y = frame_head(s, c->d, c->plot.x + c->plot.w / 2);
-    /* half a number stands above the highest tick */
-    c->plot.y = page_snap(pg, y + 0.6 * pg->small);
-    put_grid(s, c);
-    chart_put_bars(s, f, &c->x, &c->y, c->plot);
-    put_axes(s, c);
-    chart_put_rules(s, f, &c->x, &c->y, c->plot);
-    chart_put_series(s, f, &c->x, &c->y, c->plot);
-    put_numbers(s, c);
-    put_y_name(s, c, pg->margin);
-    y = c->plot.y + c->plot.h + (tick_length + label_gap) * pg->unit + c->below;
-    return put_below(s, c, y) + pg->margin;
+    for (int i = 0; i < l->n && !cancel_requested(); i++) {
+        chart_panel *c = &l->panel[i];
+        if (i % l->columns == 0) {
+            /* half a number stands above the highest tick */
+            bottom = page_snap(pg, low + (i ? 0.8 * pg->body : 0) + l->title + 0.6 * pg->small);
+            low = bottom + h;
+        }
+        c->plot.x = page_snap(pg, left + i % l->columns * (w + l->gap));
+        c->plot.y = bottom;
+        block.y = i == 0 ? bottom : block.y;
+        block.h = bottom + h - block.y;
+        chart_put_panel(s, c);
+        if (l->title > 0)
+            put_title(s, l, i);
+        if (l->each) {
+            figure_data one = chart_alone(l->d, i);
+            put_y_name(s, &one, c->plot, c->plot.x - l->left + name);
+        }
+        low = fmax(low, bottom + h + (c->x_numbers ? chart_number_gap(s) + c->below : 0));
+    }
+    if (!l->each)
+        put_y_name(s, l->d, block, pg->margin + name);
+    return put_below(s, l, centre, low) + pg->margin;
 }
 
 static int build_at(scene **out, bool *complete, const figure_data *d, const params *p, chart_style style,
@@ -283,8 +204,7 @@ static int build_at(scene **out, bool *complete, const figure_data *d, const par
 {
     page pg;
     scene *s = NULL;
-    chart c = {.d = d};
-    double left;
+    layout *l = NULL;
     int rc = page_init(&pg, p, width_mm, e);
 
     *out = NULL;
@@ -292,20 +212,30 @@ static int build_at(scene **out, bool *complete, const figure_data *d, const par
         rc = scene_new(&s, &pg, e);
     if (rc)
         return rc;
-    rc = chart_axes(&c.x, &c.y, d, p, style, e);
-    if (rc == 0) {
-        *complete = plan(s, &c, &left);
-        if (c.plot.w < 12 * pg.small) {
-            err_set(e, ERR_USAGE, "a page of %.0f mm leaves no room for a chart", pg.width / POINTS_PER_MM);
-            rc = err_hint(e, "raise --width or lower --font-size");
-        }
+    l = mem_array(1, sizeof *l, e);
+    if (!l) {
+        rc = ERR_RESOURCE;
+        goto out;
     }
-    if (rc == 0) {
-        double height = compose(s, &c, left);
-        rc = cancel_check(e);
-        if (rc == 0)
-            rc = scene_finish(s, height, e);
+    *l = (layout){.d = d, .n = chart_count(d)};
+    l->each = d->charts && d->charts->quantities;
+    rc = chart_axes(&l->x, &l->y, d, p, style, e);
+    for (int i = 0; i < l->n && rc == 0; i++)
+        rc = chart_own_axis(&l->own[i], d, i, p, style, e);
+    if (rc)
+        goto out;
+    *complete = plan(s, l);
+    if (l->panel[0].plot.w <= 0) {
+        err_set(e, ERR_USAGE, "a page of %.0f mm leaves no room for a chart", pg.width / POINTS_PER_MM);
+        rc = err_hint(e, "raise --width or lower --font-size");
+        goto out;
     }
+    double height = compose(s, l);
+    rc = cancel_check(e);
+    if (rc == 0)
+        rc = scene_finish(s, height, e);
+out:
+    free(l);
     if (rc)
         scene_free(s);
     else
@@ -316,13 +246,11 @@ static int build_at(scene **out, bool *complete, const figure_data *d, const par
 int chart_build(scene **out, const figure_data *d, const params *p, chart_style style, err *e)
 {
     bool complete;
+    int rc = chart_check(d, e);
 
-    if (!d->chart || d->chart->n_series < 1)
-        return err_set(e, ERR_FAILED, "nothing to draw: there is no series");
-    if (d->chart->n_series > CHART_MAX_SERIES)
-        return err_set(e, ERR_FAILED, "%d series are too many for one chart (at most %d)", d->chart->n_series,
-                       CHART_MAX_SERIES);
-    int rc = build_at(out, &complete, d, p, style, PAGE_SINGLE_MM, e);
+    if (rc)
+        return rc;
+    rc = build_at(out, &complete, d, p, style, d->charts && d->charts->n > 1 ? PAGE_DOUBLE_MM : PAGE_SINGLE_MM, e);
     if (rc == 0 && !complete && !params_given(p, "width")) {
         scene_free(*out);
         rc = build_at(out, &complete, d, p, style, PAGE_DOUBLE_MM, e);

@@ -28,6 +28,15 @@ int chart_build(scene **out, const figure_data *d, const params *p, chart_style 
 int chart_view(strbuf *out, const figure_data *d, const params *p, chart_style style, term_colour colour,
                view_size size, err *e);
 
+/* The charts of a figure, one or several, and what is wrong with them: ERR_FAILED where there is nothing to draw. */
+int chart_count(const figure_data *d);
+const figure_chart *chart_at(const figure_data *d, int i);
+int chart_check(const figure_data *d, err *e);
+/* A figure with the i-th chart alone, its y axis named after its own quantity where it has one. */
+figure_data chart_alone(const figure_data *d, int i);
+/* "(a) L1H3" */
+void chart_put_title(strbuf *b, const figure_charts *c, int i);
+
 /* --- axes --- */
 
 typedef struct chart_axis {
@@ -45,9 +54,11 @@ typedef struct chart_axis {
     double minor[CHART_MAX_MINOR];    /* positions of unnumbered ticks, on a log axis */
 } chart_axis;
 
-/* Limits of both axes from data, rules and options.  ERR_USAGE for limits that are none, ERR_FAILED where there is
+/* Limits of both axes, of all charts together, from data, rules and options.  ERR_USAGE for limits that are none, ERR_FAILED where there is
  * nothing to draw. */
 int chart_axes(chart_axis *x, chart_axis *y, const figure_data *d, const params *p, chart_style style, err *e);
+/* Limits of y of the i-th chart: those of all, unless it has a quantity of its own.  y: of all, as chart_axes sets it. */
+int chart_own_axis(chart_axis *y, const figure_data *d, int i, const params *p, chart_style style, err *e);
 /* Ticks at round values, at most `most` (2 .. CHART_MAX_TICKS). */
 void chart_axis_ticks(chart_axis *a, int most, bool pretty);
 /* Place of a value: 0 = lo, 1 = hi, beyond them outside; NaN for what the axis cannot show. */
@@ -72,9 +83,6 @@ bool chart_hollow(int look);
 /* Draw all series into the box, in three sweeps (see scene_kind): bars; then bands, lines, error bars and markers. */
 void chart_put_bars(scene *s, const figure_chart *c, const chart_axis *x, const chart_axis *y, box plot);
 void chart_put_series(scene *s, const figure_chart *c, const chart_axis *x, const chart_axis *y, box plot);
-void chart_put_rules(scene *s, const figure_chart *c, const chart_axis *x, const chart_axis *y, box plot);
-
-/* The legend: entries in columns, centred on `centre`.  Returns its height, 0 without one; draw false: measures. */
-double chart_legend(scene *s, const figure_chart *c, double centre, double y, bool draw);
+void chart_put_rules(scene *s, const figure_chart *c, const chart_axis *y, box plot);
 
 #endif

@@ -29,9 +29,9 @@ static void take(extent *x, const chart_axis *a, double v)
 }
 
 /* Values, and then what lies around them. */
-static extent extent_of(const chart_axis *a, const figure_chart *c, bool vertical)
+static void take_chart(extent *out, const chart_axis *a, const figure_chart *c, bool vertical)
 {
-    extent x = {.min = INFINITY, .max = -INFINITY};
+    extent x = *out;
 
     for (int i = 0; i < c->n_series; i++) {
         const figure_series *s = &c->series[i];
@@ -50,20 +50,38 @@ static extent extent_of(const chart_axis *a, const figure_chart *c, bool vertica
                 take(&x, a, s->high[k]);
         }
     }
-    /* on a log axis the lower ends of bands, which may be next to 0, stretch it by half a decade at most */
-    double least = x.min * 0.32;
-    for (int i = 0; i < c->n_series && vertical && a->log; i++) {
+    *out = x;
+}
+
+/* On a log axis the lower ends of bands, which may be next to 0, stretch it to `least` at most. */
+static void take_bands(extent *x, const chart_axis *a, const figure_chart *c, double least)
+{
+    for (int i = 0; i < c->n_series; i++) {
         const figure_series *s = &c->series[i];
         for (int64_t k = 0; s->low && k < s->n; k++) {
             if (!isfinite(s->y[k]) || !(s->y[k] > 0) || !isfinite(s->low[k]))
                 continue;
-            x.cut |= s->low[k] < least;
-            take(&x, a, fmax(s->low[k], least));
+            x->cut |= s->low[k] < least;
+            take(x, a, fmax(s->low[k], least));
         }
     }
-    for (int i = 0; i < c->n_rules; i++)
-        if (c->rules[i].vertical != vertical && (!a->log || c->rules[i].at + a->shift > 0))
-            take(&x, a, c->rules[i].at);
+}
+
+static extent extent_of(const chart_axis *a, const figure_data *d, bool vertical)
+{
+    extent x = {.min = INFINITY, .max = -INFINITY};
+
+    for (int i = 0; i < chart_count(d); i++)
+        take_chart(&x, a, chart_at(d, i), vertical);
+    double least = x.min * 0.32; /* half a decade */
+    for (int i = 0; i < chart_count(d) && vertical; i++) {
+        const figure_chart *c = chart_at(d, i);
+        if (a->log)
+            take_bands(&x, a, c, least);
+        for (int k = 0; k < c->n_rules; k++)
+            if (!a->log || c->rules[k].at > 0)
+                take(&x, a, c->rules[k].at);
+    }
     return x;
 }
 
@@ -154,24 +172,32 @@ static void limits_of_y(chart_axis *a, extent x, const figure_data *d, bool zero
         a->lo = d->lo;
 }
 
-/* A log axis with few places, as k = 1, 2, 4, 8, has its ticks there. */
-static void name_values(chart_axis *a, const figure_chart *c)
+/* Every place of f is one of s. */
+static bool has_places(const figure_series *s, const figure_series *f)
 {
-    const figure_series *s = &c->series[0]; /* the longest: it must have the places of all */
+    for (int64_t k = 0, at = 0; k < f->n; k++) {
+        while (at < s->n && s->x[at] < f->x[k])
+            at++;
+        if (at == s->n || s->x[at] != f->x[k])
+            return false;
+    }
+    return true;
+}
 
-    for (int i = 1; i < c->n_series; i++)
-        s = c->series[i].n > s->n ? &c->series[i] : s;
+/* A log axis with few places, as k = 1, 2, 4, 8, has its ticks there. */
+static void name_values(chart_axis *a, const figure_data *d)
+{
+    const figure_series *s = &chart_at(d, 0)->series[0]; /* the longest: it must have the places of all */
+
+    for (int i = 0; i < chart_count(d); i++)
+        for (int k = 0; k < chart_at(d, i)->n_series; k++)
+            s = chart_at(d, i)->series[k].n > s->n ? &chart_at(d, i)->series[k] : s;
     if (!a->log || !a->whole || s->n > CHART_NAMED)
         return;
-    for (int i = 0; i < c->n_series; i++) {
-        const figure_series *f = &c->series[i];
-        for (int64_t k = 0, at = 0; k < f->n; k++) {
-            while (at < s->n && s->x[at] < f->x[k])
-                at++;
-            if (at == s->n || s->x[at] != f->x[k])
+    for (int i = 0; i < chart_count(d); i++)
+        for (int k = 0; k < chart_at(d, i)->n_series; k++)
+            if (!has_places(s, &chart_at(d, i)->series[k]))
                 return;
-        }
-    }
     for (int64_t k = 0; k < s->n; k++)
         a->named[a->n_named++] = s->x[k] + a->shift;
 }
@@ -205,20 +231,32 @@ static int64_t count_outside(const chart_axis *x, const chart_axis *y, const fig
     return n;
 }
 
+/* One or two groups are not as wide as the page. */
+static void limits_of_groups(chart_axis *x, const figure_data *d)
+{
+    int64_t n = 1;
+
+    for (int i = 0; i < chart_count(d); i++)
+        n = chart_at(d, i)->n_groups > n ? chart_at(d, i)->n_groups : n;
+    double air = n == 1 ? 0.35 : n == 2 ? 0.12 : 0;
+    x->lo = -0.5 - air;
+    x->hi = (double)n - 0.5 + air;
+}
+
 int chart_axes(chart_axis *x, chart_axis *y, const figure_data *d, const params *p, chart_style style, err *e)
 {
-    const figure_chart *c = d->chart;
+    const figure_chart *c = chart_at(d, 0);
 
     *x = (chart_axis){.whole = c->whole, .log = !c->groups && option(p, "log-x", style.log_x)};
     *y = (chart_axis){.log = option(p, "log-y", style.log_y)};
     if (read_limits(x, p, "x-limits", e) || read_limits(y, p, "y-limits", e))
         return ERR_USAGE;
-    extent ex = extent_of(x, c, false);
+    extent ex = extent_of(x, d, false);
     if (x->log && x->whole && ex.off) { /* positions from 0: the first is the one that matters */
         x->shift = 1;
-        ex = extent_of(x, c, false);
+        ex = extent_of(x, d, false);
     }
-    extent ey = extent_of(y, c, true);
+    extent ey = extent_of(y, d, true);
     x->off = ex.off;
     y->off = ey.off;
     y->cut = ey.cut && !y->fixed;
@@ -226,21 +264,28 @@ int chart_axes(chart_axis *x, chart_axis *y, const figure_data *d, const params 
         return nothing(e, &ex, 'x');
     if (ey.min > ey.max)
         return nothing(e, &ey, 'y');
-    if (c->groups) { /* one or two groups are not as wide as the page */
-        double air = c->n_groups == 1 ? 0.35 : c->n_groups == 2 ? 0.12 : 0;
-        x->lo = -0.5 - air;
-        x->hi = (double)c->n_groups - 0.5 + air;
+    if (c->groups) {
+        limits_of_groups(x, d);
     } else if (!x->fixed) {
         x->lo = x->first = ex.min;
         x->hi = ex.max;
         widen_single_value(x);
         pad(x, 0.025, 0.025);
-        name_values(x, c);
+        name_values(x, d);
     }
     if (!y->fixed)
         limits_of_y(y, ey, d, style.zero);
-    y->outside = count_outside(x, y, c);
+    for (int i = 0; i < chart_count(d); i++)
+        y->outside += count_outside(x, y, chart_at(d, i));
     return 0;
+}
+
+int chart_own_axis(chart_axis *y, const figure_data *d, int i, const params *p, chart_style style, err *e)
+{
+    figure_data one = chart_alone(d, i);
+    chart_axis x;
+
+    return d->charts && d->charts->quantities ? chart_axes(&x, y, &one, p, style, e) : 0;
 }
 
 double chart_axis_at(const chart_axis *a, double v)
@@ -351,35 +396,4 @@ void chart_axis_ticks(chart_axis *a, int most, bool pretty)
         log_ticks(a, most, pretty);
     else
         linear_ticks(a, most, pretty);
-}
-
-/* --- names --- */
-
-void chart_put_x_name(strbuf *b, const figure_data *d, const chart_axis *x)
-{
-    strbuf_puts(b, d->col_axis ? d->col_axis : "");
-    if (d->col_axis && x->shift > 0)
-        strbuf_puts(b, " + 1");
-}
-
-void chart_put_y_name(strbuf *b, const figure_data *d)
-{
-    strbuf_puts(b, d->quantity && *d->quantity ? d->quantity : "value");
-    if (d->unit && *d->unit)
-        strbuf_printf(b, " (%s)", d->unit);
-}
-
-void chart_put_note(strbuf *b, const figure_data *d, const chart_axis *x, const chart_axis *y)
-{
-    const int64_t off = x->off + y->off;
-
-    strbuf_puts(b, d->chart->note ? d->chart->note : "");
-    if (off)
-        strbuf_printf(b, "%s%lld value%s of 0 or below not shown", b->len ? "; " : "", (long long)off,
-                      off == 1 ? "" : "s");
-    if (y->outside)
-        strbuf_printf(b, "%s%lld value%s outside the axes", b->len ? "; " : "", (long long)y->outside,
-                      y->outside == 1 ? "" : "s");
-    if (y->cut)
-        strbuf_printf(b, "%sbands that reach further down are cut", b->len ? "; " : "");
 }

@@ -22,10 +22,9 @@ typedef struct figure_series {
     int look;                  /* which colour, marker and dash, from 0; series of one look differ in kind */
 } figure_series;
 
-/* A line across the chart at a value: a threshold. */
+/* A level line across the chart at a value of y: a threshold. */
 typedef struct figure_rule {
     double at;
-    bool vertical;             /* at an x, else at a y */
     const char *label;         /* in the legend */
 } figure_rule;
 
@@ -40,9 +39,21 @@ typedef struct figure_chart {
     int64_t n_groups;
     bool whole;                  /* x counts things: ticks at whole numbers alone */
     const char *note;            /* what bands and bars are, counts: below the legend; NULL: none */
+    const double *mark;          /* in a terminal: an upright line at this x, the cursor; NULL: none */
 } figure_chart;
 
 enum { CHART_MAX_SERIES = 14 };
+
+/* figure_data.charts: several charts on one page with the same limits on both axes (see quantities) and one legend.  Series
+ * of one label are in the legend once: they must have the same look and kind in all charts, as rules of one label stand for
+ * one thing.  All have named groups or none has; `whole` is the same in all. */
+typedef struct figure_charts {
+    const figure_chart *chart;   /* [n] */
+    const char *const *titles;   /* [n] above each chart behind its letter: "(a) L1H3"; NULL: letters alone */
+    const char *const *quantities; /* [n] what y is in each chart, unit included: each has limits of y of its own, and its own
+                                  * name of the axis; NULL: figure_data.quantity and unit, and the same limits of y in all */
+    int n;                       /* 1 .. PANELS_MOST (plots/figure.h) */
+} figure_charts;
 
 /* Bar series of a chart, and where the bars of the i-th of n stand: their width and centre relative to the group. */
 int chart_bars(const figure_chart *c);

@@ -3,8 +3,7 @@
 #include <stdlib.h>
 
 #include "base/cancel.h"
-#include "plots/chart.h"
-#include "plots/frame.h"
+#include "plots/chart_page.h"
 
 static const double line_width = 1.1, marker_size = 4.4, point_size = 3.2, marker_gap = 5.6; /* units */
 static const rgb white = {255, 255, 255};
@@ -21,6 +20,11 @@ enum { N_COLOUR = sizeof colours / sizeof *colours };
 rgb chart_colour(int look)
 {
     return colours[look % N_COLOUR];
+}
+
+rgb chart_ink(const scene *s, int look)
+{
+    return s->page.n_series ? s->page.series[look % s->page.n_series] : chart_colour(look);
 }
 
 marker chart_marker(int look)
@@ -44,7 +48,7 @@ int chart_dash(double out[SCENE_DASHES], int look, double unit)
     return n[i];
 }
 
-static line_style rule_style(const scene *s, int i)
+line_style chart_rule_style(const scene *s, int i)
 {
     line_style l = {.width = 0.9 * s->page.unit, .colour = s->page.line, .n_dash = 2};
 
@@ -53,12 +57,12 @@ static line_style rule_style(const scene *s, int i)
     return l;
 }
 
-static line_style style_of(const scene *s, const figure_series *f)
+line_style chart_line_style(const scene *s, const figure_series *f)
 {
-    line_style l = {.width = line_width * s->page.unit, .colour = chart_colour(f->look)};
+    line_style l = {.width = line_width * s->page.unit, .colour = chart_ink(s, f->look)};
 
     if (f->plain)
-        return rule_style(s, 0);
+        return chart_rule_style(s, 0);
     if (f->n > 400)
         l.width *= 0.7;
     l.n_dash = chart_dash(l.dash, f->look, s->page.unit);
@@ -142,7 +146,7 @@ static void put_area(scene *s, const scene_point *p, int64_t n, box plot, rgb co
 static void put_line(scene *s, const figure_series *f, const chart_axis *x, const chart_axis *y, box plot)
 {
     scene_point *run = scene_alloc(s, (size_t)f->n + 1, sizeof *run), last = {NAN, NAN};
-    line_style style = style_of(s, f);
+    line_style style = chart_line_style(s, f);
     int64_t n = 0;
 
     for (int64_t i = 0; run && i < f->n && !cancel_requested(); i++) {
@@ -179,12 +183,12 @@ static void put_band(scene *s, const figure_series *f, const chart_axis *x, cons
             if (known(place(x, y, plot, f->x[i], f->high[i])))
                 p[n++] = place(x, y, plot, f->x[i], f->high[i]);
         if (n > 3)
-            put_area(s, p, n, plot, chart_colour(f->look), 0.18);
+            put_area(s, p, n, plot, chart_ink(s, f->look), 0.18);
     }
 }
 
-/* A line of many points that is the only one needs no markers to be told apart. */
-static bool bare(const figure_chart *c, const figure_series *f)
+/* Of many points, and the only one. */
+bool chart_bare(const figure_chart *c, const figure_series *f)
 {
     enum { MANY = 48 };
     int n = 0;
@@ -194,15 +198,15 @@ static bool bare(const figure_chart *c, const figure_series *f)
     return f->plain || (f->kind == SERIES_LINE && n == 1 && f->n > MANY);
 }
 
-static double size_of(const scene *s, const figure_series *f)
+double chart_marker_size(const scene *s, const figure_series *f)
 {
     return (f->kind == SERIES_POINTS ? point_size : marker_size) * s->page.unit;
 }
 
 static void put_markers(scene *s, const figure_series *f, const chart_axis *x, const chart_axis *y, box plot)
 {
-    double size = size_of(s, f), last = -INFINITY;
-    rgb colour = chart_colour(f->look), fill = chart_hollow(f->look) ? white : colour;
+    double size = chart_marker_size(s, f), last = -INFINITY;
+    rgb colour = chart_ink(s, f->look), fill = chart_hollow(f->look) ? white : colour;
 
     for (int64_t i = 0; i < f->n && !cancel_requested(); i++) {
         scene_point p = place(x, y, plot, f->x[i], f->y[i]);
@@ -269,7 +273,7 @@ void chart_put_bars(scene *s, const figure_chart *c, const chart_axis *x, const 
             scene_point a = place(x, y, plot, centre - w / 2, base), b = place(x, y, plot, centre + w / 2, v);
             if (!isfinite(f->y[k]) || !known(a) || !known(b))
                 continue;
-            scene_fill(s, (box){a.x, fmin(a.y, b.y), b.x - a.x, fabs(a.y - b.y)}, chart_colour(f->look));
+            scene_fill(s, (box){a.x, fmin(a.y, b.y), b.x - a.x, fabs(a.y - b.y)}, chart_ink(s, f->look));
         }
         at++;
     }
@@ -292,85 +296,15 @@ void chart_put_series(scene *s, const figure_chart *c, const chart_axis *x, cons
             put_error(s, y, plot, place(x, y, plot, f->x[k] + shift, y->lo).x, f->low[k], f->high[k], s->page.text);
     }
     for (int i = 0; i < c->n_series; i++)
-        if (c->series[i].kind != SERIES_BAR && !bare(c, &c->series[i]))
+        if (c->series[i].kind != SERIES_BAR && !chart_bare(c, &c->series[i]))
             put_markers(s, &c->series[i], x, y, plot);
 }
 
-void chart_put_rules(scene *s, const figure_chart *c, const chart_axis *x, const chart_axis *y, box plot)
+void chart_put_rules(scene *s, const figure_chart *c, const chart_axis *y, box plot)
 {
     for (int i = 0; i < c->n_rules; i++) {
-        const figure_rule *r = &c->rules[i];
-        double at = chart_axis_at(r->vertical ? x : y, r->at);
-        if (!(at >= 0 && at <= 1))
-            continue;
-        double px = plot.x + at * plot.w, py = plot.y + (1 - at) * plot.h;
-        scene_point v[] = {{px, plot.y}, {px, plot.y + plot.h}}, h[] = {{plot.x, py}, {plot.x + plot.w, py}};
-        scene_path(s, r->vertical ? v : h, 2, rule_style(s, i));
+        double at = chart_axis_at(y, c->rules[i].at), py = plot.y + (1 - at) * plot.h;
+        if (at >= 0 && at <= 1)
+            scene_path(s, (scene_point[]){{plot.x, py}, {plot.x + plot.w, py}}, 2, chart_rule_style(s, i));
     }
-}
-
-/* --- legend --- */
-
-typedef struct entry {
-    const figure_series *series; /* or a rule */
-    int rule;
-    const char *text;            /* cut to the page */
-} entry;
-
-static const double sample_width = 18, sample_gap = 3.5, column_gap = 10; /* units */
-
-static void put_sample(scene *s, const figure_chart *c, const entry *en, double x, double y, double h)
-{
-    double u = s->page.unit, w = sample_width * u;
-    scene_point ends[] = {{x, y + h / 2}, {x + w, y + h / 2}}, middle = {x + w / 2, y + h / 2};
-
-    if (!en->series) {
-        scene_path(s, ends, 2, rule_style(s, en->rule));
-        return;
-    }
-    int look = en->series->look;
-    rgb colour = chart_colour(look);
-    if (en->series->kind == SERIES_BAR) { /* a sweep late, but nothing lies below it */
-        scene_fill(s, (box){x + w / 4, y + 0.12 * h, w / 2, 0.76 * h}, colour);
-        return;
-    }
-    if (en->series->kind == SERIES_LINE && en->series->low)
-        scene_area(s, (scene_point[]){{x, y}, {x + w, y}, {x + w, y + h}, {x, y + h}}, 4, colour, 0.18);
-    if (en->series->kind == SERIES_LINE)
-        scene_path(s, ends, 2, style_of(s, en->series));
-    if (!bare(c, en->series))
-        scene_marker(s, chart_marker(look), middle, size_of(s, en->series), colour, chart_hollow(look) ? white : colour);
-}
-
-double chart_legend(scene *s, const figure_chart *c, double centre, double y, bool draw)
-{
-    text_style style = frame_style(s->page.small, s->page.text);
-    double u = s->page.unit, line = scene_line_height(s, style), room = s->page.width - 2 * s->page.margin;
-    double before = (sample_width + sample_gap) * u, widest = 0, pitch = 1.3 * line;
-    entry all[CHART_MAX_SERIES + 8];
-    int n = 0;
-
-    for (int i = 0; i < c->n_series; i++)
-        if (c->series[i].label && n < CHART_MAX_SERIES)
-            all[n++] = (entry){.series = &c->series[i],
-                               .text = frame_text(s, c->series[i].label, style, room - before)};
-    for (int i = 0; i < c->n_rules && n < CHART_MAX_SERIES + 8; i++)
-        if (c->rules[i].label)
-            all[n++] = (entry){.rule = i, .text = frame_text(s, c->rules[i].label, style, room - before)};
-    if (n == 0)
-        return 0;
-    for (int i = 0; i < n; i++)
-        widest = fmax(widest, before + scene_text_width(s, all[i].text, style));
-    int cols = (int)((room + column_gap * u) / (widest + column_gap * u));
-    cols = cols < 1 ? 1 : cols > n ? n : cols;
-    int rows = (n - 1) / cols + 1;
-    cols = (n - 1) / rows + 1; /* as few columns as fill the rows */
-    double width = cols * widest + (cols - 1) * column_gap * u;
-    double left = fmax(fmin(centre - width / 2, s->page.width - s->page.margin - width), s->page.margin);
-    for (int i = 0; i < n && draw; i++) {
-        double x = left + i % cols * (widest + column_gap * u), top = y + i / cols * pitch;
-        put_sample(s, c, &all[i], x, top, line);
-        scene_text(s, all[i].text, style, x + before, ALIGN_LOW, top, ALIGN_LOW);
-    }
-    return rows * pitch;
 }

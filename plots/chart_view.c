@@ -8,6 +8,7 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "plots/chart_view.h"
+#include "plots/heatmap_view.h"
 #include "plots/label.h"
 
 enum { MIN_COLUMNS = 24, MIN_LINES = 10, USUAL_ROWS = 16, LEAST_ROWS = 4 };
@@ -18,12 +19,7 @@ static const char letters[] = "ox#*@%&$=svwz+";
 
 void chart_view_begin(chart_terminal *v, rgb c)
 {
-    if (v->ascii)
-        return;
-    if (v->exact)
-        strbuf_printf(v->out, "\x1b[38;2;%d;%d;%dm", c.r, c.g, c.b);
-    else
-        strbuf_printf(v->out, "\x1b[38;5;%dm", rgb_to_256(c));
+    heatmap_view_colour(v->out, v->ascii ? TERM_ASCII : v->exact ? TERM_TRUE : TERM_256, false, c);
 }
 
 void chart_view_end(chart_terminal *v)
@@ -82,7 +78,7 @@ char chart_view_letter(const chart_terminal *v, int owner)
         return '.';
     if (owner < c->n_series)
         return letters[c->series[owner].look % ((int)sizeof letters - 1)];
-    return c->rules[owner - c->n_series].vertical ? '|' : '-';
+    return owner == c->n_series + c->n_rules ? '|' : '-';
 }
 
 /* --- canvas --- */
@@ -154,18 +150,24 @@ static void draw_rules(chart_terminal *v)
     const figure_chart *c = v->d->chart;
 
     for (int i = 0; i < c->n_rules; i++) {
-        const figure_rule *r = &c->rules[i];
-        double at = chart_axis_at(r->vertical ? &v->x : &v->y, r->at);
+        double at = chart_axis_at(&v->y, c->rules[i].at);
         if (!(at >= 0 && at <= 1))
             continue;
-        int n = r->vertical ? dots_high(v) : dots_wide(v);
-        for (int k = 0; k < n; k += v->ascii ? 1 : 2) {
-            if (r->vertical)
-                put_dot(v, (int)round(at * (dots_wide(v) - 1)), k, c->n_series + i);
-            else
-                put_dot(v, k, (int)round((1 - at) * (dots_high(v) - 1)), c->n_series + i);
-        }
+        for (int k = 0; k < dots_wide(v); k += v->ascii ? 1 : 2)
+            put_dot(v, k, (int)round((1 - at) * (dots_high(v) - 1)), c->n_series + i);
     }
+}
+
+/* A cursor is drawn first, so that it hides nothing. */
+static void draw_mark(chart_terminal *v)
+{
+    const figure_chart *c = v->d->chart;
+    double at = c->mark ? chart_axis_at(&v->x, *c->mark) : NAN;
+
+    if (!(at >= 0 && at <= 1))
+        return;
+    for (int k = 0; k < dots_high(v); k++)
+        put_dot(v, (int)round(at * (dots_wide(v) - 1)), k, c->n_series + c->n_rules);
 }
 
 static void put_canvas_row(chart_terminal *v, int row)
@@ -249,10 +251,9 @@ static void put_x_axis(chart_terminal *v)
 
 /* --- words --- */
 
-static void put_head(chart_terminal *v)
+static void put_titles(chart_terminal *v)
 {
     const figure_data *d = v->d;
-    strbuf b = {0};
 
     if (d->title && *d->title) {
         strbuf_puts(v->out, v->ascii ? "" : "\x1b[1m");
@@ -264,6 +265,14 @@ static void put_head(chart_terminal *v)
         chart_view_text(v, d->subtitle, v->size.columns);
         chart_view_end_line(v);
     }
+}
+
+static void put_head(chart_terminal *v)
+{
+    const figure_data *d = v->d;
+    strbuf b = {0};
+
+    put_titles(v);
     if (!d->chart->groups) {
         chart_put_x_name(&b, d, &v->x);
         if (b.len)
@@ -320,9 +329,11 @@ static void put_entry(chart_terminal *v, const char *label, int owner)
     chart_view_text(v, label, v->size.columns);
 }
 
-static void put_foot(chart_terminal *v, bool caption)
+/* counts: what the axes leave out is said as well, of several charts once. */
+static void put_foot(chart_terminal *v, bool caption, bool counts)
 {
     const figure_chart *c = v->d->chart;
+    const chart_axis none = {0};
     strbuf note = {0};
     int n = 0;
 
@@ -338,7 +349,7 @@ static void put_foot(chart_terminal *v, bool caption)
         }
     if (n)
         chart_view_end_line(v);
-    chart_put_note(&note, v->d, &v->x, &v->y);
+    chart_put_note(&note, v->d, counts ? &v->x : &none, counts ? &v->y : &none);
     put_words(v, strbuf_str(&note));
     v->out->failed |= note.failed;
     strbuf_free(&note);
@@ -358,6 +369,7 @@ static int put_canvas(chart_terminal *v, err *e)
         return ERR_RESOURCE;
     for (int i = 0; i < v->rows * v->columns; i++)
         v->cells[i].owner = -1;
+    draw_mark(v);
     draw_rules(v);
     for (int i = c->n_series - 1; i >= 0; i--) /* the first is on top */
         draw_series(v, i);
@@ -381,22 +393,15 @@ static int count_lines(const strbuf *b, size_t from)
     return n;
 }
 
-int chart_view(strbuf *out, const figure_data *d, const params *p, chart_style style, term_colour colour,
-               view_size size, err *e)
+/* d.chart between axes that may be those of several charts; last: nothing follows. */
+static int view_one(strbuf *out, const figure_data *d, const params *p, const chart_axis axes[2], bool last,
+                    term_colour colour, view_size size, err *e)
 {
-    chart_terminal v = {.out = out, .ascii = colour == TERM_ASCII, .exact = colour == TERM_TRUE, .size = size, .d = d};
+    chart_terminal v = {.out = out, .ascii = colour == TERM_ASCII, .exact = colour == TERM_TRUE, .size = size, .d = d,
+                        .x = axes[0], .y = axes[1]};
     size_t start = out->len;
-    int rc;
+    int rc = 0;
 
-    if (size.columns < MIN_COLUMNS || (size.lines > 0 && size.lines < MIN_LINES)) {
-        err_set(e, ERR_FAILED, "a terminal of %d x %d is too small for a figure", size.columns, size.lines);
-        return err_hint(e, "it needs %d columns and %d lines", MIN_COLUMNS, MIN_LINES);
-    }
-    if (!d->chart || d->chart->n_series < 1 || d->chart->n_series > CHART_MAX_SERIES)
-        return err_set(e, ERR_FAILED, "nothing to draw: there is no series");
-    rc = chart_axes(&v.x, &v.y, d, p, style, e);
-    if (rc)
-        return rc;
     /* what stands around the plot is known once it is written: the second time it fits */
     v.rows = size.lines > 0 ? size.lines / 2 : USUAL_ROWS;
     for (int pass = 0; rc == 0; pass++) {
@@ -405,7 +410,7 @@ int chart_view(strbuf *out, const figure_data *d, const params *p, chart_style s
             chart_view_bars(&v, v.rows);
         else
             rc = put_canvas(&v, e);
-        put_foot(&v, params_bool(p, "caption"));
+        put_foot(&v, last && params_bool(p, "caption"), last);
         int over = size.lines > 0 ? count_lines(out, start) - size.lines : 0;
         if (rc || size.lines <= 0 || (over <= 0 && pass > 0))
             break;
@@ -424,5 +429,44 @@ int chart_view(strbuf *out, const figure_data *d, const params *p, chart_style s
         out->s[out->len] = '\0';
     if (rc == 0)
         rc = out->failed ? err_nomem(e, "figure") : cancel_check(e);
+    return rc;
+}
+
+int chart_view(strbuf *out, const figure_data *d, const params *p, chart_style style, term_colour colour,
+               view_size size, err *e)
+{
+    chart_axis axes[2];
+    const int n = chart_count(d);
+    int rc = chart_check(d, e);
+
+    if (rc)
+        return rc;
+    if (size.columns < MIN_COLUMNS || (size.lines > 0 && size.lines < MIN_LINES)) {
+        err_set(e, ERR_FAILED, "a terminal of %d x %d is too small for a figure", size.columns, size.lines);
+        return err_hint(e, "it needs %d columns and %d lines", MIN_COLUMNS, MIN_LINES);
+    }
+    rc = chart_axes(&axes[0], &axes[1], d, p, style, e);
+    if (rc == 0 && d->charts) {
+        chart_terminal head = {.out = out, .ascii = colour == TERM_ASCII, .size = size, .d = d};
+        put_titles(&head);
+        /* one below the other: each has its share, at the least what a chart needs */
+        if (size.lines > 0)
+            size.lines = (size.lines - n - 1) / n > MIN_LINES ? (size.lines - n - 1) / n : MIN_LINES;
+    }
+    for (int i = 0; i < n && rc == 0; i++) {
+        figure_data one = chart_alone(d, i);
+        strbuf title = {0};
+        rc = chart_own_axis(&axes[1], d, i, p, style, e);
+        if (d->charts) {
+            chart_put_title(&title, d->charts, i);
+            one.title = strbuf_str(&title);
+            one.subtitle = NULL;
+        }
+        if (i)
+            strbuf_putc(out, '\n');
+        if (rc == 0)
+            rc = view_one(out, &one, p, axes, i + 1 == n, colour, size, e);
+        strbuf_free(&title);
+    }
     return rc;
 }

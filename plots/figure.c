@@ -47,6 +47,9 @@ const param figure_params[] = {
     {"ink-quiet", PARAM_STR, "#555555", "#RRGGBB", "colour of the subtitle, the keys and the caption", 0, 0, NULL, NULL},
     {"ink-line", PARAM_STR, "#555555", "#RRGGBB", "colour of frames and ticks", 0, 0, NULL, NULL},
     {"ink-missing", PARAM_STR, "#dcdcdc", "#RRGGBB", "colour of cells without a value", 0, 0, NULL, NULL},
+    {"ink-grid", PARAM_STR, "#e4e4e4", "#RRGGBB", "colour of the lines behind a chart", 0, 0, NULL, NULL},
+    {"ink-series", PARAM_STR, NULL, "#RRGGBB,...", "colours of the lines and bars of a chart in their order", 0, 0, NULL,
+     NULL},
     {"theme", PARAM_PATH, NULL, "FILE", "a file of lines `option = value` for these options", 0, 0, NULL, NULL},
     {0},
 };

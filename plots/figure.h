@@ -45,6 +45,7 @@ enum { PANELS_MOST = 36, THUMBS_MOST = 30 }; /* panels side by side; rows and co
 typedef struct figure_data {
     figure_matrix m;                  /* of recipes that draw a map */
     const struct figure_chart *chart; /* of recipes that draw series (plots/chart_data.h), NULL otherwise */
+    const struct figure_charts *charts; /* of those recipes instead of chart: several side by side; NULL otherwise */
     figure_groups groups;             /* lines in m */
     const figure_panels *panels;      /* instead of m, NULL otherwise */
     const char *missing;              /* what a NaN means, NULL: what the recipe says */
@@ -97,6 +98,10 @@ int figure_theme(params *p, err *e);
  * Draw to path; the extension decides: .png, .svg or .pdf.  The same data and options give the same bytes.
  * Written to a temporary file, then renamed.  ERR_FAILED when there is nothing to draw. */
 int figure_draw(const figure *f, const figure_data *d, const params *p, const char *path, err *e);
+
+/* The same, and what the reader should know appended to notes (may be NULL): one line for each script that lacks a font,
+ * "no installed font has 3 characters of Han (U+5317 ...): drawn as boxes". */
+int figure_draw_noted(struct strbuf *notes, const figure *f, const figure_data *d, const params *p, const char *path, err *e);
 
 /* The bytes of such a file appended to out, and nothing written: of path ("x.svg") the extension alone counts. */
 int figure_encode(struct strbuf *out, const figure *f, const figure_data *d, const params *p, const char *path, err *e);

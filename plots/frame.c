@@ -5,11 +5,6 @@
 
 #include "plots/label.h"
 
-const rgb ink_text = {0x1a, 0x1a, 0x1a};
-const rgb ink_quiet = {0x55, 0x55, 0x55};
-const rgb ink_line = {0x55, 0x55, 0x55};
-const rgb ink_missing = {0xdc, 0xdc, 0xdc};
-
 enum { TITLE_LINES = 2, SUBTITLE_LINES = 3, LABEL_LINES = 3, CAPTION_LINES = 6 };
 /* units */
 static const double bar_thickness = 7, tick_length = 2, bar_gap = 8, number_gap = 1.5, name_gap = 4;
@@ -27,6 +22,28 @@ double frame_hairline(const scene *s)
 double frame_digit_drop(const scene *s)
 {
     return 0.09 * s->page.small;
+}
+
+bool frame_ticks_apart(scene *s, const scale_tick *ticks, int n, double length, bool vertical)
+{
+    text_style style = frame_style(s->page.small, s->page.text);
+    bool apart = true;
+
+    for (int i = 1; i < n && apart; i++) {
+        double w0 = scene_text_width(s, ticks[i - 1].text, style), w1 = scene_text_width(s, ticks[i].text, style);
+        double need = vertical ? 1.6 * scene_line_height(s, style) : (w0 + w1) / 2 + style.size;
+        apart = (ticks[i].at - ticks[i - 1].at) * length >= need;
+    }
+    return apart;
+}
+
+double frame_ticks_width(scene *s, const scale_tick *ticks, int n)
+{
+    double most = 0;
+
+    for (int i = 0; i < n; i++)
+        most = fmax(most, scene_text_width(s, ticks[i].text, frame_style(s->page.small, s->page.text)));
+    return most;
 }
 
 static double clamp(double x, double lo, double hi)
@@ -121,20 +138,11 @@ static void put_gradient(scene *s, const scale *sc, double x, double y, int leng
 /* The most ticks whose labels stand apart on a bar of this length. */
 static int choose_ticks(scene *s, scale_tick *ticks, const scale *sc, double length, bool vertical)
 {
-    text_style style = frame_style(s->page.small, s->page.text);
     int n = 0;
 
     for (int most = vertical ? 8 : 7; most >= 2; most--) {
-        bool apart = true;
         n = scale_ticks(ticks, sc, most, true);
-        for (int i = 1; i < n; i++) {
-            double between = (ticks[i].at - ticks[i - 1].at) * length;
-            double w0 = scene_text_width(s, ticks[i - 1].text, style);
-            double w1 = scene_text_width(s, ticks[i].text, style);
-            double need = vertical ? 1.6 * scene_line_height(s, style) : (w0 + w1) / 2 + 0.8 * style.size;
-            apart &= between >= need;
-        }
-        if (apart)
+        if (frame_ticks_apart(s, ticks, n, length, vertical))
             break;
     }
     return n;
@@ -165,15 +173,6 @@ double frame_bar_below(scene *s, const scale *sc, const char *label, double x, d
     return put_lines(s, label, style, LABEL_LINES, x + w / 2, y);
 }
 
-static double tick_text_width(scene *s, const scale_tick *ticks, int n)
-{
-    double most = 0;
-
-    for (int i = 0; i < n; i++)
-        most = fmax(most, scene_text_width(s, ticks[i].text, frame_style(s->page.small, s->page.text)));
-    return most;
-}
-
 /* From the map's edge to the end of the label. */
 static double beside_width(scene *s, double tick_width)
 {
@@ -191,7 +190,7 @@ bool frame_bar_width(double *w, scene *s, const scale *sc, const char *label, do
     scale_tick ticks[SCALE_MAX_TICKS];
     int n = choose_ticks(s, ticks, sc, h, true);
 
-    *w = beside_width(s, tick_text_width(s, ticks, n));
+    *w = beside_width(s, frame_ticks_width(s, ticks, n));
     return scene_text_width(s, label, frame_style(s->page.small, s->page.text)) <= h;
 }
 
@@ -204,7 +203,7 @@ void frame_bar_beside(scene *s, const scale *sc, const char *label, double x, do
     int length = (int)round(h / pg->px), thickness = (int)fmax(round(bar_thickness * pg->unit / pg->px), 2);
     scale_tick ticks[SCALE_MAX_TICKS];
     int n = choose_ticks(s, ticks, sc, h, true);
-    double widest = tick_text_width(s, ticks, n);
+    double widest = frame_ticks_width(s, ticks, n);
 
     x = page_snap(pg, x + bar_gap * pg->unit);
     y = page_snap(pg, y);

@@ -5,14 +5,15 @@
 #include "plots/scale.h"
 #include "plots/scene.h"
 
-/* Inks of a white page where no theme says otherwise: heat maps take theirs from the page. */
-extern const rgb ink_text, ink_quiet, ink_line, ink_missing;
-
 text_style frame_style(double size, rgb colour);
 /* Thickness of frames and ticks: about 0.4 points, a whole number of device pixels. */
 double frame_hairline(const scene *s);
 /* How far a small number must go down to look centred: digits do not reach below the base line. */
 double frame_digit_drop(const scene *s);
+
+/* True when the numbers of ticks stand apart along `length`; the width of the widest. */
+bool frame_ticks_apart(scene *s, const scale_tick *ticks, int n, double length, bool vertical);
+double frame_ticks_width(scene *s, const scale_tick *ticks, int n);
 
 /* text made visible, elided to width; owned by the scene. */
 const char *frame_text(scene *s, const char *text, text_style style, double width);

@@ -8,11 +8,6 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a - 1) / b + 1;
-}
-
 static void find_range(grid *g)
 {
     g->min = INFINITY;

@@ -17,6 +17,9 @@ typedef struct grid {
     int64_t n_finite;
 } grid;
 
+/* Blocks of b that hold a, both above 0. */
+static inline int64_t ceil_div(int64_t a, int64_t b) { return (a - 1) / b + 1; }
+
 /* How a figure joins cells: --pooling, else as its data was pooled before. */
 pooling heatmap_pooling(const figure_data *d, const params *p);
 /* ERR_FAILED for a matrix without cells or without any finite value. */

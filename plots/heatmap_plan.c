@@ -81,11 +81,6 @@ static void init_axis(heatmap_axis *a, int64_t n, const char *const *labels, int
     a->mode = labels && span <= 1 && n <= (names ? MOST_NAMES : MOST_TEXT_LABELS) ? LABEL_TEXT : LABEL_NUMBER;
 }
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a - 1) / b + 1;
-}
-
 static int64_t larger(int64_t a, int64_t b)
 {
     return a > b ? a : b;

@@ -7,13 +7,14 @@
 #include <string.h>
 
 #include "plots/heatmap.h"
+#include "plots/heatmap_view.h"
 #include "plots/label.h"
 #include "plots/panels.h"
 
 enum { MIN_COLUMNS = 24, MIN_LINES = 8, MAX_ROW_LABEL = 24, BAR_COLUMNS = 24, VALUE_COLUMNS = 5 };
 
 static const char ramp[] = ".:-=+*#%@"; /* lowest to highest; a blank is no value */
-static const rgb missing_grey = {0x58, 0x58, 0x58};
+const rgb heatmap_view_missing = {0x58, 0x58, 0x58};
 
 typedef struct view {
     strbuf *out;
@@ -35,6 +36,28 @@ typedef struct view {
     long fg, bg;          /* colours in force, -1 for the terminal's own */
 } view;
 
+/* --- cells --- */
+
+void heatmap_view_colour(strbuf *b, term_colour mode, bool background, rgb c)
+{
+    if (mode == TERM_TRUE)
+        strbuf_printf(b, "\x1b[%d;2;%d;%d;%dm", background ? 48 : 38, c.r, c.g, c.b);
+    else if (mode == TERM_256)
+        strbuf_printf(b, "\x1b[%d;5;%dm", background ? 48 : 38, rgb_to_256(c));
+}
+
+char heatmap_view_shade(double t)
+{
+    int i = (int)(t * HEATMAP_VIEW_LEVELS);
+
+    return ramp[i < HEATMAP_VIEW_LEVELS ? i : HEATMAP_VIEW_LEVELS - 1];
+}
+
+char heatmap_view_char(const scale *s, double v)
+{
+    return isnan(v) ? ' ' : heatmap_view_shade(scale_unit(s, v));
+}
+
 /* --- lines --- */
 
 static void put_sgr(view *v, bool background, rgb c)
@@ -45,10 +68,7 @@ static void put_sgr(view *v, bool background, rgb c)
     if (*now == want)
         return;
     *now = want;
-    if (v->mode == TERM_TRUE)
-        strbuf_printf(v->out, "\x1b[%d;2;%d;%d;%dm", background ? 48 : 38, c.r, c.g, c.b);
-    else
-        strbuf_printf(v->out, "\x1b[%d;5;%dm", background ? 48 : 38, rgb_to_256(c));
+    heatmap_view_colour(v->out, v->mode, background, c);
 }
 
 static void put_reset(view *v)
@@ -94,11 +114,6 @@ static int put_text(view *v, const char *text, int most)
 }
 
 /* --- layout --- */
-
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a - 1) / b + 1;
-}
 
 static int digits(int64_t n)
 {
@@ -187,17 +202,7 @@ static int plan_cells(view *v, int64_t columns, int64_t lines, const params *p, 
 static rgb cell_colour(const view *v, int64_t row, int64_t col)
 {
     float x = row < v->g.rows ? grid_cell(&v->g, row, col) : NAN;
-    return isnan(x) ? missing_grey : scale_colour(&v->sc, (double)x);
-}
-
-static char cell_char(const view *v, float x)
-{
-    int levels = (int)sizeof ramp - 1, i;
-
-    if (isnan(x))
-        return ' ';
-    i = (int)(scale_unit(&v->sc, (double)x) * levels);
-    return ramp[i < levels ? i : levels - 1];
+    return isnan(x) ? heatmap_view_missing : scale_colour(&v->sc, (double)x);
 }
 
 static void put_row_label(view *v, int64_t row)
@@ -236,7 +241,7 @@ static void put_value_cell(view *v, int64_t row, int64_t col)
     for (int i = 0; i < blanks; i++)
         strbuf_putc(v->out, ' ');
     strbuf_puts(v->out, text);
-    strbuf_putc(v->out, v->mode == TERM_ASCII ? cell_char(v, x) : ' ');
+    strbuf_putc(v->out, v->mode == TERM_ASCII ? heatmap_view_char(&v->sc, (double)x) : ' ');
     v->used += VALUE_COLUMNS;
 }
 
@@ -258,7 +263,7 @@ static void put_cell(view *v, int64_t row, int64_t col)
         return;
     }
     if (v->mode == TERM_ASCII) {
-        char c = cell_char(v, grid_cell(&v->g, row, col));
+        char c = heatmap_view_char(&v->sc, (double)grid_cell(&v->g, row, col));
         for (int i = 0; i < v->cell_columns; i++)
             strbuf_putc(v->out, c);
     } else if (v->rows_per_line == 1) {
@@ -384,11 +389,11 @@ static void put_legend(view *v)
 
     put_limit(v, v->sc.lo, v->sc.clips_low ? "\u2264 " : "");
     put_blanks(v, 1);
-    int n = ascii ? (int)sizeof ramp - 1 : BAR_COLUMNS;
+    int n = ascii ? HEATMAP_VIEW_LEVELS : BAR_COLUMNS;
     n = n > v->size.columns / 3 ? v->size.columns / 3 : n;
     for (int i = 0; i < n; i++, v->used++) {
         if (ascii) {
-            strbuf_putc(v->out, ramp[i * ((int)sizeof ramp - 1) / n]);
+            strbuf_putc(v->out, heatmap_view_shade((double)i / n));
         } else {
             put_sgr(v, true, scale_shade(&v->sc, (double)i / (n - 1)));
             strbuf_putc(v->out, ' ');
@@ -405,7 +410,7 @@ static void put_legend(view *v)
                       v->d->missing ? v->d->missing : v->style->missing);
         legend_room(v, label_columns(strbuf_str(&key)) + (ascii ? 0 : 2));
         if (!ascii) {
-            put_sgr(v, true, missing_grey);
+            put_sgr(v, true, heatmap_view_missing);
             strbuf_puts(v->out, "  ");
             v->used += 2;
             put_reset(v);

@@ -16,7 +16,5 @@ void label_put_ascii(strbuf *b, const char *s);
 int label_columns(const char *s);
 /* Append visible text cut to at most `columns`, ending in "…" (ascii: "~") when something was left out. */
 void label_put_cut(strbuf *b, const char *s, int columns, bool ascii);
-/* Columns of one character. */
-int label_char_columns(uint32_t c);
 
 #endif

@@ -27,28 +27,61 @@ static int read_width(double *mm, const char *text, err *e)
     return 0;
 }
 
-bool page_read_ink(rgb *out, const char *text)
+static bool read_ink(rgb *out, const char *text, size_t n)
 {
     unsigned v = 0;
 
-    if (text[0] != '#' || strlen(text) != 7 || strspn(text + 1, "0123456789abcdefABCDEF") != 6)
+    if (n != 7 || text[0] != '#' || strspn(text + 1, "0123456789abcdefABCDEF") < 6)
         return false;
     sscanf(text + 1, "%x", &v);
     *out = (rgb){(uint8_t)(v >> 16), (uint8_t)(v >> 8), (uint8_t)v};
     return true;
 }
 
+/* Colours with commas or blanks between them, at most `most`; how many, 0 when some is none or they are too many. */
+static int read_list(rgb *out, int most, const char *text)
+{
+    int n = 0;
+
+    for (text += strspn(text, ", "); *text; text += strspn(text, ", ")) {
+        size_t len = strcspn(text, ", ");
+        if (n == most || !read_ink(&out[n++], text, len))
+            return 0;
+        text += len;
+    }
+    return n;
+}
+
+int page_check_ink(const char *name, const char *value, err *e)
+{
+    bool list = strcmp(name, "ink-series") == 0;
+    rgb inks[PAGE_SERIES];
+
+    if (read_list(inks, list ? PAGE_SERIES : 1, value) > 0)
+        return 0;
+    if (list) {
+        err_set(e, ERR_USAGE, "'%s' is no list of colours", value);
+        return err_hint(e, "write 1 to %d of them: '#0072b2,#d55e00'", PAGE_SERIES);
+    }
+    err_set(e, ERR_USAGE, "'%s' is not a colour", value);
+    return err_hint(e, "write red, green and blue in hexadecimal: '#1a1a1a'");
+}
+
 static int read_inks(page *pg, const params *p, err *e)
 {
-    static const char *const names[] = {"ink", "ink-quiet", "ink-line", "ink-missing"};
-    rgb *const inks[] = {&pg->text, &pg->quiet, &pg->line, &pg->missing};
+    static const char *const names[] = {"ink", "ink-quiet", "ink-line", "ink-missing", "ink-grid", "ink-series"};
+    rgb *const inks[] = {&pg->text, &pg->quiet, &pg->line, &pg->missing, &pg->grid, pg->series};
 
-    for (int i = 0; i < 4; i++) {
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = params_str(p, names[i]);
-        if (!page_read_ink(inks[i], value)) {
-            err_set(e, ERR_USAGE, "option --%s: '%s' is not a colour", names[i], value);
-            return err_hint(e, "write red, green and blue in hexadecimal: '#1a1a1a'");
-        }
+        bool list = inks[i] == pg->series;
+        if (!value)
+            continue;
+        if (page_check_ink(names[i], value, e))
+            return err_prefix(e, "option --%s", names[i]);
+        int n = read_list(inks[i], list ? PAGE_SERIES : 1, value);
+        if (list)
+            pg->n_series = n;
     }
     return 0;
 }

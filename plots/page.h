@@ -13,6 +13,8 @@
 #define PAGE_SLIDE_MM 254.0  /* 10 inches */
 #define PAGE_MIN_FONT 7.0    /* points; nothing smaller is legible in print */
 
+enum { PAGE_SERIES = 14 };
+
 /* Lengths are points (1/72 inch). */
 typedef struct page {
     double width;        /* a whole number of device pixels */
@@ -23,11 +25,13 @@ typedef struct page {
     double small, body, large; /* type sizes: tick labels; axis labels; title */
     double unit;         /* gaps and ticks are multiples of this: 1 point beside text of 8 points */
     bool show_title, show_caption;
-    rgb text, quiet, line, missing; /* inks */
+    rgb text, quiet, line, missing, grid; /* inks */
+    rgb series[PAGE_SERIES];   /* [n_series] of lines and bars, 0: those of the charts */
+    int n_series;
 } page;
 
-/* "#RRGGBB". */
-bool page_read_ink(rgb *out, const char *text);
+/* Does the option called name ("ink", "ink-series") take this value?  ERR_USAGE with a hint where not. */
+int page_check_ink(const char *name, const char *value, err *e);
 /* width_mm: the width to use when --width was not given.  ERR_USAGE for a width that is no width. */
 int page_init(page *out, const params *p, double width_mm, err *e);
 /* The nearest device pixel edge. */

@@ -28,6 +28,19 @@ typedef struct facets {
     grid g[PANELS_MOST];
 } facets;
 
+int64_t panels_longest(const figure_panels *panels)
+{
+    int64_t most = 0;
+
+    for (int i = 0; i < panels->n; i++) {
+        const figure_matrix *m = &panels->panel[i].m;
+        int64_t longest = m->rows > m->cols ? m->rows : m->cols;
+        if (m->cells && longest > most)
+            most = longest;
+    }
+    return most;
+}
+
 /* --- the scale of several grids --- */
 
 int panels_scale(scale *out, const figure_data *d, const grid *g, int n, const params *p, err *e)

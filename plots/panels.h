@@ -13,6 +13,8 @@ int panels_view(strbuf *out, const figure_data *d, const params *p, const heatma
 
 /* One scale for the cells of n grids; pooling is stated as that of the first. */
 int panels_scale(scale *out, const figure_data *d, const grid *g, int n, const params *p, err *e);
+/* The most rows or columns that any of them has; 0: none has cells. */
+int64_t panels_longest(const figure_panels *panels);
 /* The label of the colour bar made visible: free() it. */
 char *panels_label(const scale *sc, const figure_data *d, const grid *g, err *e);
 

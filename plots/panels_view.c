@@ -102,14 +102,8 @@ static void free_mosaic(mosaic *m)
 static int fill_mosaic(mosaic *m, pool_text stated, const figure_data *d, pooling how, err *e)
 {
     const figure_panels *panels = d->panels;
-    int64_t most = 1;
+    int64_t most = panels_longest(panels), pool = most > 0 ? ceil_div(most, m->side) : 1;
 
-    for (int i = 0; i < panels->n; i++) {
-        const figure_matrix *x = &panels->panel[i].m;
-        if (x->cells)
-            most = x->rows > most ? x->rows : x->cols > most ? x->cols : most;
-    }
-    int64_t pool = (most - 1) / m->side + 1;
     for (int i = 0; i < panels->n; i++) {
         grid g;
         if (!panels->panel[i].m.cells)

@@ -122,7 +122,7 @@ static int log_limits(scale *s, double floor_value, err *e)
     return 0;
 }
 
-static const char *choose_map(const figure_data *d, const grid *g, const params *p, norm how)
+static const char *choose_map(const figure_data *d, const grid *g, const params *p, scale_norm how)
 {
     if (params_given(p, "cmap"))
         return params_str(p, "cmap");

@@ -6,10 +6,10 @@
 #include "plots/colormap.h"
 #include "plots/grid.h"
 
-typedef enum norm { NORM_LINEAR, NORM_LOG } norm;
+typedef enum scale_norm { NORM_LINEAR, NORM_LOG } scale_norm;
 
 typedef struct scale {
-    norm norm;
+    scale_norm norm;
     double lo, hi;              /* lo < hi; both positive for NORM_LOG */
     bool clips_low, clips_high; /* drawn values lie below lo / above hi */
     bool limits_given;          /* by the user, so that the bar states them */

@@ -116,5 +116,11 @@ struct _cairo;
 void scene_draw_text(const scene *s, struct _cairo *cr, const scene_item *it);
 /* Likewise one path or area. */
 void scene_draw_shape(struct _cairo *cr, const scene_item *it);
+/* All items in their order, rasters as images at device resolution (plots/writers/pdf.c).  ERR_CANCELLED. */
+int scene_draw(const scene *s, struct _cairo *cr, err *e);
+/* A context of these fonts whose unit is the point, without hinting; the caller's. */
+struct _PangoContext;
+struct _PangoFontMap;
+struct _PangoContext *scene_font_context(struct _PangoFontMap *map);
 
 #endif

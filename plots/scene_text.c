@@ -77,6 +77,23 @@ static int resolve_family(scene *s, err *e)
     return rc;
 }
 
+PangoContext *scene_font_context(PangoFontMap *map)
+{
+    pango_cairo_font_map_set_resolution(PANGO_CAIRO_FONT_MAP(map), 72);
+    PangoContext *context = pango_font_map_create_context(map);
+    cairo_font_options_t *o = cairo_font_options_create();
+    cairo_font_options_set_antialias(o, CAIRO_ANTIALIAS_GRAY);
+    cairo_font_options_set_hint_style(o, CAIRO_HINT_STYLE_NONE);
+    cairo_font_options_set_hint_metrics(o, CAIRO_HINT_METRICS_OFF);
+    pango_cairo_context_set_font_options(context, o);
+    cairo_font_options_destroy(o);
+    pango_context_set_round_glyph_positions(context, FALSE);
+    /* the user's language must not choose other fonts for the same rows */
+    pango_context_set_language(context, pango_language_from_string("en"));
+    pango_context_set_base_dir(context, PANGO_DIRECTION_LTR);
+    return context;
+}
+
 int scene_new(scene **out, const page *pg, err *e)
 {
     scene *s = mem_array(1, sizeof *s, e);
@@ -90,18 +107,7 @@ int scene_new(scene **out, const page *pg, err *e)
         return ERR_RESOURCE;
     }
     s->fonts->map = pango_cairo_font_map_new();
-    pango_cairo_font_map_set_resolution(PANGO_CAIRO_FONT_MAP(s->fonts->map), 72);
-    s->fonts->context = pango_font_map_create_context(s->fonts->map);
-    cairo_font_options_t *o = cairo_font_options_create();
-    cairo_font_options_set_antialias(o, CAIRO_ANTIALIAS_GRAY);
-    cairo_font_options_set_hint_style(o, CAIRO_HINT_STYLE_NONE);
-    cairo_font_options_set_hint_metrics(o, CAIRO_HINT_METRICS_OFF);
-    pango_cairo_context_set_font_options(s->fonts->context, o);
-    cairo_font_options_destroy(o);
-    pango_context_set_round_glyph_positions(s->fonts->context, FALSE);
-    /* the user's language must not choose other fonts for the same rows */
-    pango_context_set_language(s->fonts->context, pango_language_from_string("en"));
-    pango_context_set_base_dir(s->fonts->context, PANGO_DIRECTION_LTR);
+    s->fonts->context = scene_font_context(s->fonts->map);
     s->fonts->layout = pango_layout_new(s->fonts->context);
     pango_layout_set_single_paragraph_mode(s->fonts->layout, TRUE);
     pango_layout_set_auto_dir(s->fonts->layout, FALSE);

@@ -20,11 +20,16 @@ writer_sources = \
 libattnscope_a_SOURCES += $(figure_sources) $(writer_sources) \
 	plots/chart.c \
 	plots/chart_axis.c \
+	plots/chart_draw.c \
+	plots/chart_legend.c \
 	plots/chart_series.c \
 	plots/chart_view.c \
 	plots/chart_view_bars.c \
+	plots/chart_words.c \
 	plots/colormap.c \
 	plots/colormap_data.c \
+	plots/document.c \
+	plots/document_table.c \
 	plots/figure.c \
 	plots/frame.c \
 	plots/grid.c \
@@ -41,11 +46,15 @@ libattnscope_a_SOURCES += $(figure_sources) $(writer_sources) \
 	plots/scene.c \
 	plots/scene_shape.c \
 	plots/scene_text.c \
+	plots/sixel.c \
 	plots/theme.c \
 	plots/thumbs.c \
 	plots/writer.c
-libattnscope_a_SOURCES += plots/chart.h plots/chart_data.h plots/chart_view.h plots/colormap.h plots/figure.h plots/frame.h plots/grid.h plots/heatmap.h \
+libattnscope_a_SOURCES += plots/document.h plots/document_parts.h
+libattnscope_a_SOURCES += plots/chart.h plots/chart_data.h plots/chart_page.h plots/chart_view.h plots/colormap.h plots/figure.h plots/frame.h plots/grid.h plots/heatmap.h \
 	plots/label.h plots/page.h plots/panels.h plots/scale.h plots/scene.h plots/writer.h
+
+libattnscope_a_SOURCES += plots/heatmap_view.h plots/sixel.h
 
 registry/figures.inc: Makefile build-aux/registry.sh
 	$(REGISTRY) FIGURE $(figure_sources) > $@

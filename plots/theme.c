@@ -64,7 +64,6 @@ static int wrong(const theme *t, err *e)
 static int read_line(theme *t, params *into, char *line, err *e)
 {
     char *key = trim(line), *value = strchr(key, '=');
-    rgb ink;
 
     if (*key == '\0' || *key == '#')
         return 0;
@@ -87,10 +86,8 @@ static int read_line(theme *t, params *into, char *line, err *e)
     }
     if (params_set(t->own, key, value, e))
         return wrong(t, e);
-    if (strncmp(key, "ink", 3) == 0 && !page_read_ink(&ink, value)) {
-        err_set(e, ERR_USAGE, "theme %s, line %d: '%s' is not a colour", t->path, t->line, value);
-        return err_hint(e, "write red, green and blue in hexadecimal: #1a1a1a");
-    }
+    if (strncmp(key, "ink", 3) == 0 && page_check_ink(key, value, e))
+        return wrong(t, e);
     return params_given(into, key) ? 0 : params_set(into, key, value, e);
 }
 

@@ -92,24 +92,14 @@ int thumbs_side(int64_t *cells, const figure_panels *panels, const params *p, er
     return 0;
 }
 
-static int64_t ceil_div(int64_t a, int64_t b)
-{
-    return (a - 1) / b + 1;
-}
-
 /* Cells of the largest grid. */
 typedef struct extent { int64_t rows, cols; } extent;
 
 /* All maps pooled alike.  g [panels.n]: no cells where there is no map. */
 static int pool_all(grid *g, extent *most_cells, const thumbs *th, pooling how, err *e)
 {
-    int64_t most = 0, pool;
+    int64_t most = panels_longest(th->panels), pool;
 
-    for (int i = 0; i < th->panels->n; i++) {
-        const figure_matrix *m = &th->panels->panel[i].m;
-        if (m->cells)
-            most = m->rows > most ? m->rows : m->cols > most ? m->cols : most;
-    }
     if (most == 0)
         return err_set(e, ERR_FAILED, "nothing to draw: no panel has cells");
     pool = ceil_div(most, th->side_px);

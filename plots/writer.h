@@ -20,6 +20,11 @@ int writer_find(const writer **out, const char *path, err *e);
 /* The value of a key in such a list, NULL when absent. */
 const char *about_get(const char *const *about, const char *key);
 
+/* A PDF that is appended to out, its first page of this size in points; and what it says of itself, without a date. */
+struct _cairo_surface;
+struct _cairo_surface *pdf_surface(strbuf *out, double width, double height);
+int pdf_describe(struct _cairo_surface *surface, const char *const *about, err *e);
+
 /* A PNG of w x h RGB pixels whose rows come from row(); dpi 0: no pHYs chunk; about may be NULL. */
 typedef void png_row_fn(const void *ud, int y, uint8_t *pixels);
 int png_encode(strbuf *out, int w, int h, png_row_fn *row, const void *ud, double dpi,

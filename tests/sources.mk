@@ -151,6 +151,7 @@ shell_tests = \
 	tests/cli_run.sh \
 	tests/cli_shell.sh \
 	tests/cli_store.sh \
+	tests/cli_threats.sh \
 	tests/cli_tokenize.sh \
 	tests/cli_verify.sh \
 	tests/cli_weights.sh \

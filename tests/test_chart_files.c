@@ -19,7 +19,7 @@ static void add_everything(chart_sample *x)
     f->high = highs;
     f = add(x, SERIES_LINE, "uniform", five, highs, 5);
     f->plain = true;
-    x->rule = (figure_rule){2.5, false, "threshold"};
+    x->rule = (figure_rule){2.5, "threshold"};
     x->c.n_rules = 1;
 }
 

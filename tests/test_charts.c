@@ -323,7 +323,7 @@ static void legend_is_below(void **state)
                 y[i][k] = i + 0.3 * k * (i % 3);
             add(&x, SERIES_LINE, labels[i], five, y[i], 5);
         }
-        x.rule = (figure_rule){2.5, false, "threshold 2.5"};
+        x.rule = (figure_rule){2.5, "threshold 2.5"};
         x.c.n_rules = 1;
         x.c.note = "band: quartiles of the heads of a layer, and some more words so that they take two lines";
         scene *s = build(&x, (chart_style){0});

@@ -121,9 +121,9 @@ static void test_generator(void **state)
         11520u, 0u, 1509978240u, 1215971899390074240u, 1216172134540287360u, 607988272756665600u,
     };
     (void)state;
-    sampler s = {.state = {1, 2, 3, 4}};
+    rng r = {{1, 2, 3, 4}};
     for (size_t i = 0; i < sizeof want / sizeof *want; i++)
-        assert_true(sampler_uniform(&s) == (double)(want[i] >> 11) * 0x1p-53);
+        assert_true(rng_uniform(&r) == (double)(want[i] >> 11) * 0x1p-53);
 }
 
 static void count_draws(int64_t count[4], double temperature, int64_t top_k, double top_p)

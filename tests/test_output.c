@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "cli/output.h"
 #include "cli/progress_bar.h"
-#include "cli/text_width.h"
+#include "base/text_width.h"
 
 static const output_style plain = {.utf8 = true};
 

@@ -18,9 +18,10 @@ static void test_schema(void **state)
                                   "= 'table' AND NOT strict AND name NOT LIKE 'sqlite_%'"), "0");
     assert_string_equal(ask(path, "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema WHERE "
                                   "type = 'table' AND name NOT LIKE 'sqlite_%' ORDER BY name)"),
-                        "fact figure input map metric model prompt run site token unit value");
+                        "fact figure head_set head_set_item input map metric model prompt run site summary sweep "
+                        "token unit value");
     assert_string_equal(ask(path, "PRAGMA application_id"), "1098142563"); /* the letters AtSc */
-    assert_string_equal(ask(path, "PRAGMA user_version"), "3");
+    assert_string_equal(ask(path, "PRAGMA user_version"), "4");
     assert_string_equal(ask(path, "PRAGMA journal_mode"), "wal");
     assert_sound(path);
 }
@@ -35,6 +36,16 @@ static void test_views(void **state)
         {"map_list", "run,prompt,kind,layer,head,head_name,n_query,n_key,pool,pooling,bytes"},
         {"fact_list", "run,prompt,label,name,text"},
         {"prompt_token", "run,prompt,sequence,position,id,text,special"},
+        {"prompt_list", "run,prompt,label,tokens,text,status,started,seconds,sha256"},
+        {"sweep_list", "sweep,name,run,model,verb,status,cell,prompts,started,seconds,precision,operator,command"},
+        {"model_list", "model_id,model,family,format,dtype,layers,heads,kv_heads,width,vocab,context,params,runs,path,sha256"},
+        {"figure_list", "figure,run,recipe,path,created,command"},
+        {"head_set_list", "name,place,head_name,kind,layer,head,score,source,sha256,created"},
+        {"value_summary", "run,metric,kind,layer,head,head_name,position,n,mean,sd,min,max"},
+        {"head_summary", "run,metric,kind,layer,head,head_name,position,n,mean,sd,min,max"},
+        {"layer_summary", "run,metric,kind,layer,position,heads,mean,sd,min,max"},
+        {"metric_summary", "run,metric,kind,layers,heads,positions,n,mean,min,max"},
+        {"sink_by_layer", "run,kind,layer,heads,mean,max,sinks"},
     };
     char path[640], sql[160];
     (void)state;

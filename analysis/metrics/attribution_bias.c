@@ -18,6 +18,7 @@ const metric metric_attribution_bias = {
     .missing_mass = "does not apply: outputs of heads as they are",
     .cost = ATTRIBUTION_COST,
     .scope = METRIC_LAYER,
+    .axis = AXIS_QUERY,
     .kinds = KIND_SELF,
     .by_token = true,
     .unfit = attribution_unfit,

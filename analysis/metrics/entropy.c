@@ -109,6 +109,7 @@ const metric metric_entropy = {
     .validated = "entropy of the reference files (two models, nine prompts): 1e-4; "
                  "identities of uniform, identity and pure-sink attention",
     .scope = METRIC_HEAD,
+    .axis = AXIS_QUERY,
     .need = ATTN_NEED_ENTROPY,
     .kinds = KINDS_ALL,
     .params = entropy_params,

@@ -48,6 +48,7 @@ const metric metric_nll = {
     .cost = "the unembedding of every position",
     .validated = "nll of the reference files (two models, nine prompts): 1e-3",
     .scope = METRIC_LOGITS,
+    .axis = AXIS_QUERY,
     .kinds = KIND_SELF,
     .by_token = true,
     .logits = logits,

@@ -104,7 +104,7 @@ static int read_others(ablation *b, err *e)
         err_set(e, ERR_USAGE, "--reference says what mean and resample take outputs from, and --mode is %s", b->mode->name);
         return err_hint(e, "add --mode mean or --mode resample");
     }
-    int rc = file ? prompt_requests_load(&b->others, &b->n_other, file, e)
+    int rc = file ? prompt_requests_load(&b->others, &b->n_other, file, PROMPT_USUAL, e)
                   : prompt_requests_chosen(&b->others, &b->n_other, b->a->p, true, e);
     if (!rc && b->n_other < 2 && !strcmp(b->mode->name, "resample") && !file) {
         err_set(e, ERR_USAGE, "resample takes outputs of another text, and there is only one");

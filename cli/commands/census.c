@@ -56,14 +56,9 @@ static prompt_rules text_rules(const census *c)
 static int read_texts(census *c, err *e)
 {
     const params *p = c->a->p;
-    const char *file = params_str(p, "prompts");
     int64_t n = 0, kept = 0;
     const prompt_rules rules = text_rules(c);
-    if (file && params_bool(p, "builtin")) {
-        err_set(e, ERR_USAGE, "--prompts and --builtin exclude each other");
-        return err_hint(e, "keep one of them");
-    }
-    int rc = file ? prompt_requests_load(&c->request, &n, file, e) : builtin_prompts(&c->request, &n, e);
+    int rc = prompt_requests_chosen(&c->request, &n, p, true, e);
     for (int64_t i = 0; i < n && !rc; i++) {
         prompt_input in;
         rc = prompt_make(&in, c->lm, &c->request[i], &rules, e);
@@ -212,8 +207,6 @@ static int text_unit(census *c, experiment *x, int64_t i, err *e)
     rc = experiment_prompt(x, &in, NULL, e);
     if (!rc)
         rc = say_set(x, PART_TEXT, e);
-    if (!rc && q->domain)
-        rc = experiment_fact(x, "domain", q->domain, strlen(q->domain), e);
     if (!rc)
         rc = measure(c, x, &in.in, e);
     prompt_free(&in);

@@ -159,8 +159,6 @@ static int unit(void *ud, experiment *x, int64_t i, err *e)
         return rc;
     j->out = experiment_sink(x);
     rc = experiment_prompt(x, &in, NULL, e);
-    if (!rc && j->request[i].domain)
-        rc = experiment_fact(x, "domain", j->request[i].domain, strlen(j->request[i].domain), e);
     if (!rc)
         rc = drift_run(j->first->rt, j->first->m, j->second->rt, j->second->m, &in.in, 0, j->out, p, e);
     if (!rc && j->metrics.n)

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include "base/outfile.h"
+#include "cli/experiment.h"
 #include "cli/export_npz.h"
 #include "cli/output.h"
 #include "cli/run_sink.h"
@@ -10,20 +11,6 @@ static const char values_sql[] =
     "SELECT run, prompt, kind, metric, layer, head, position, value FROM value_list WHERE run = ?1"
     " ORDER BY prompt, metric, kind, layer, head, position";
 
-static attn_kind kind_of(const char *name)
-{
-    static const attn_kind kinds[] = {ATTN_ENCODER, ATTN_CROSS, ATTN_VISION};
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
-        if (strcmp(name, attn_kind_name(kinds[i])) == 0)
-            return kinds[i];
-    return ATTN_SELF;
-}
-
-static int64_t index_of(const cell *c)
-{
-    return c->kind == CELL_INT ? c->u.i : NO_INDEX;
-}
-
 /* The lines that `run --json` prints. */
 static int put_json(FILE *f, const table *t, err *e)
 {
@@ -31,9 +18,9 @@ static int put_json(FILE *f, const table *t, err *e)
     int rc = 0;
     for (int64_t i = 0; i < t->n_row && !rc; i++) {
         result_value v = {
-            .kind = kind_of(cell_string(table_cell(t, i, 2))), .metric = cell_string(table_cell(t, i, 3)),
-            .layer = (int)index_of(table_cell(t, i, 4)), .head = (int)index_of(table_cell(t, i, 5)),
-            .position = index_of(table_cell(t, i, 6)), .value = cell_number(table_cell(t, i, 7)),
+            .kind = kind_of_cell(table_cell(t, i, 2)), .metric = cell_string(table_cell(t, i, 3)),
+            .layer = (int)index_of_cell(table_cell(t, i, 4)), .head = (int)index_of_cell(table_cell(t, i, 5)),
+            .position = index_of_cell(table_cell(t, i, 6)), .value = cell_number(table_cell(t, i, 7)),
         };
         run_value_json(&b, table_cell(t, i, 0)->u.i, table_cell(t, i, 1)->u.i, &v);
         if (b.len > 1 << 15)

@@ -8,11 +8,11 @@
 #include "cli/output.h"
 
 /* "score_grid-induction-run3.png" */
-static char *default_name(const figure *f, const figure_source *src, const command_args *a, err *e)
+static char *default_name(const figure *f, const figure_source *src, err *e)
 {
     strbuf b = {0};
     if (src->several)
-        strbuf_printf(&b, "%s-%s-runs%s.png", f->name, src->label, params_str(a->p, params_given(a->p, "facet") ? "facet" : "run"));
+        strbuf_printf(&b, "%s-%s-runs%s.png", f->name, src->label, src->runs);
     else
         strbuf_printf(&b, "%s-%s-run%" PRId64 ".png", f->name, src->label, src->run);
     for (size_t i = 0; i < b.len; i++)
@@ -52,7 +52,7 @@ static int run(session *s, const command_args *a, err *e)
     if (!rc)
         rc = figure_source_load(&src, s, a, st, f, again, e);
     if (!rc && !path)
-        path = name = default_name(f, &src, a, e);
+        path = name = default_name(f, &src, e);
     if (!rc && !path)
         rc = ERR_RESOURCE;
     if (!rc)

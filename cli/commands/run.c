@@ -5,16 +5,14 @@
 #include "analysis/analyse.h"
 #include "base/cancel.h"
 #include "base/clock.h"
-#include "base/mem.h"
+#include "cli/builtin_prompts.h"
 #include "cli/chat_input.h"
 #include "cli/edit_select.h"
+#include "cli/experiment.h"
 #include "cli/head_select.h"
 #include "cli/json_line.h"
 #include "cli/metric_select.h"
-#include "cli/model_card.h"
 #include "cli/output.h"
-#include "cli/prompt_input.h"
-#include "cli/run_sink.h"
 #include "cli/run_summary.h"
 #include "compute/kernels.h"
 
@@ -32,16 +30,15 @@ typedef struct job {
     metric_choice metrics;
     head_id *maps;
     int n_map;
-    model_card card;
     edit_choice edits;
     store *st;
     int64_t run;
-    double seconds;
+    double begun;            /* the first prompt */
 } job;
 
 static const param *const *extra(void)
 {
-    static const param *tables[9];
+    static const param *tables[10];
     tables[0] = prompt_params;
     tables[1] = prompts_params;
     tables[2] = chat_params;
@@ -50,6 +47,7 @@ static const param *const *extra(void)
     tables[5] = tokenizer_params;
     tables[6] = metric_choice_params();
     tables[7] = edit_option_params;
+    tables[8] = resume_params;
     return tables;
 }
 
@@ -73,20 +71,12 @@ static char *settings_json(const job *j, err *e)
 static int read_requests(job *j, err *e)
 {
     const params *p = j->a->p;
-    const char *file = params_str(p, "prompts");
     j->rules = prompt_rules_of(p);
-    if (file && (prompt_options_given(p) || chat_from_file(p))) {
-        err_set(e, ERR_USAGE, "--prompts excludes the options that give one prompt");
-        return err_hint(e, "write what belongs to a prompt into its line of the file");
+    if (params_str(p, "prompts") && chat_from_file(p)) {
+        err_set(e, ERR_USAGE, "--prompts excludes --chat-file");
+        return err_hint(e, "write the conversations into lines of the file, as \"messages\"");
     }
-    if (file)
-        return prompt_requests_load(&j->request, &j->n_request, file, e);
-    j->request = mem_array(1, sizeof *j->request, e);
-    if (!j->request)
-        return ERR_RESOURCE;
-    int rc = prompt_request_read(j->request, p, e);
-    j->n_request = rc ? 0 : 1;
-    return rc;
+    return prompt_requests_chosen(&j->request, &j->n_request, p, false, e);
 }
 
 static analysis_request request_of(const job *j)
@@ -164,110 +154,45 @@ static int prepare(job *j, err *e)
         rc = edit_choose(&j->edits, j->s, j->a, j->lm, e);
     if (!rc)
         rc = check_prompts(j, e);
-    if (!rc)
-        rc = model_card_make(&j->card, j->lm, true, &j->s->prog, e);
     if (!rc && j->metrics.left.len)
         say(j->s, "not measured, as it makes no sense for %s or nothing was named for it: %s", j->lm->m->name,
             strbuf_str(&j->metrics.left));
     return rc;
 }
 
-/* The command line, and what came from elsewhere: the loaded model, settings, standard input. */
-static char *exact_command(const job *j, err *e)
+static int measure_prompt(void *ud, experiment *x, int64_t i, err *e)
 {
-    const params *p = j->a->p, *set = j->s->settings;
-    const char *file = params_str(p, "prompt-file"), *isa = params_str(set, "isa");
-    const given_tokens *g = &j->request[0].prompt;
-    bool text = file && strcmp(file, "-") == 0 && g->text && strlen(g->text) == g->text_len; /* no NUL in a word */
-    const repeat_facts f = {
-        .model_path = j->a->n ? NULL : j->lm->path,
-        .config = params_given(p, "config") ? NULL : j->lm->config,
-        .tokenizer = params_given(p, "tokenizer") ? NULL : j->lm->tokenizer,
-        .quantize = params_given(p, "quantize") ? NULL : j->lm->quantize,
-        .quantize_embeddings = j->lm->quantize_embeddings,
-        .precision = params_given(p, "precision") || j->lm->rt_precision == PRECISION_F32
-                         ? NULL : precision_name(j->lm->rt_precision),
-        .isa = isa && strcmp(isa, "best") != 0 ? kernels_get()->isa : NULL,
-        .stdin_text = text ? g->text : NULL,
-    };
-    return repeatable_command(j->a, &f, e);
-}
-
-static int begin(job *j, err *e)
-{
-    char *line = exact_command(j, e), *settings = settings_json(j, e);
-    int rc = line && settings ? session_store(j->s, &j->st, e) : e->code;
-    if (!rc) {
-        store_run r = {
-            .verb = "run",
-            .command = line,
-            .settings = settings,
-            .precision = precision_name(j->lm->rt_precision),
-            .isa = kernels_get()->isa,
-            .version = program_version,
-            .operator_name = "softmax",
-            .edits = edit_choice_json(&j->edits),
-            .threads = runtime_threads(j->lm->rt),
-            .seed = NO_INDEX,
-        };
-        rc = store_run_begin(j->st, &j->card.m, &r, &j->run, e);
-    }
-    free(line);
-    free(settings);
-    return rc;
-}
-
-/* Progress of one prompt as a part of all. */
-typedef struct part {
-    const progress *whole;
-    int64_t i, n;
-} part;
-
-static void step_of_part(void *ud, const char *what, double done, double total)
-{
-    const part *p = ud;
-    (void)what;
-    progress_step(p->whole, "prompt", (double)p->i + (total > 0 ? done / total : 0), (double)p->n);
-}
-
-static int measure_prompt(job *j, run_sink *sink, int64_t i, err *e)
-{
+    job *j = ud;
     prompt_input in = {0};
-    result_sink out = run_sink_use(sink);
     const analysis_request req = request_of(j);
-    part whole = {&j->s->prog, i, j->n_request};
-    const progress p = {step_of_part, &whole};
     bool only = j->n_request == 1;
-    sink->prompt = i;
+    j->begun = j->begun > 0 ? j->begun : clock_seconds();
     int rc = only ? 0 : make_input(&in, j, i, e);
     const prompt_input *use = only ? &j->in : &in;
     if (!rc)
-        rc = prompt_store_begin(j->st, j->run, i, use, j->lm, params_str(j->a->p, "label"), e);
-    if (!rc) {
-        rc = analyse(j->lm->rt, j->lm->m, &use->in, &req, &out, only ? &j->s->prog : &p, e);
-        if (!rc)
-            rc = cancel_check(e);
-        if (!rc && sink->json)
-            rc = run_sink_flush(sink, e);
-        if (!rc)
-            rc = store_unit_commit(j->st, e);
-        if (rc)
-            store_unit_rollback(j->st);
-    }
+        rc = experiment_prompt(x, use, params_str(j->a->p, "label"), e);
+    if (!rc)
+        rc = analyse(j->lm->rt, j->lm->m, &use->in, &req, experiment_sink(x), experiment_progress(x), e);
     prompt_free(&in);
     return rc;
 }
 
 static int measure(job *j, err *e)
 {
-    bool lines = command_format(j->s, j->a) == FORMAT_JSON;
-    run_sink sink = {.st = j->st, .run = j->run, .json = lines ? j->s->out : NULL, .bar = j->s->bar,
-                     .keep_going = strcmp(store_path(j->st), ":memory:") != 0};
-    int rc = 0;
-    for (int64_t i = 0; i < j->n_request && !rc; i++)
-        rc = measure_prompt(j, &sink, i, e);
-    run_sink_free(&sink);
-    return rc;
+    const params *p = j->a->p;
+    const char *file = params_str(p, "prompt-file");
+    const given_tokens *g = &j->request[0].prompt;
+    bool text = file && strcmp(file, "-") == 0 && g->text && strlen(g->text) == g->text_len; /* no NUL in a word */
+    bool lines = command_format(j->s, j->a) == FORMAT_JSON && !params_given(p, "resume");
+    char *settings = settings_json(j, e);
+    const experiment_plan plan = {
+        .s = j->s, .a = j->a, .lm = j->lm, .verb = "run", .settings = settings, .edits = edit_choice_json(&j->edits),
+        .seed = NO_INDEX, .n_unit = j->n_request, .unit = measure_prompt, .ud = j, .what = "prompt",
+        .lines = lines ? j->s->out : NULL, .stdin_text = text ? g->text : NULL,
+    };
+    int rc = settings ? experiment_run(&plan, &j->run, e) : e->code;
+    free(settings);
+    return rc ? rc : session_store(j->s, &j->st, e);
 }
 
 static int print_values(const job *j, err *e)
@@ -304,7 +229,8 @@ static int print_summary(const job *j, err *e)
     strbuf_puts(&b, ", ");
     put_prompts(&b, j);
     strbuf_printf(&b, ", %s, %s, %d thread%s, %.2f s\n", precision_name(j->lm->rt_precision), kernels_get()->isa,
-                  runtime_threads(j->lm->rt), runtime_threads(j->lm->rt) == 1 ? "" : "s", j->seconds);
+                  runtime_threads(j->lm->rt), runtime_threads(j->lm->rt) == 1 ? "" : "s",
+                  j->begun > 0 ? clock_seconds() - j->begun : 0);
     int rc = output_flush(j->s->out, &b, e);
     strbuf_free(&b);
     if (!rc)
@@ -371,8 +297,8 @@ static int report(job *j, err *e)
         strbuf_free(&b);
     }
     switch (format) {
-    case FORMAT_JSON:
-        return 0;
+    case FORMAT_JSON: /* printed while it was made, but for a run that was taken up again */
+        return params_given(j->a->p, "resume") ? print_values(j, e) : 0;
     case FORMAT_CSV:
     case FORMAT_TSV:
         return print_values(j, e);
@@ -390,21 +316,10 @@ static int run(session *s, const command_args *a, err *e)
     job j = {.s = s, .a = a};
     int rc = prepare(&j, e);
     if (!rc)
-        rc = begin(&j, e);
-    if (!rc) {
-        double start = clock_seconds();
         rc = measure(&j, e);
-        j.seconds = clock_seconds() - start;
-        const char *status = rc == 0 ? "done" : rc == ERR_CANCELLED ? "cancelled" : "failed";
-        int end_rc = store_run_end(j.st, j.run, status, rc ? e->msg : NULL, rc ? NULL : e);
-        rc = rc ? rc : end_rc;
-        if (!rc)
-            s->last_run = j.run;
-    }
     if (!rc)
         rc = report(&j, e);
     edit_choice_free(&j.edits);
-    model_card_free(&j.card);
     prompt_free(&j.in);
     prompt_requests_free(j.request, j.n_request);
     strbuf_free(&j.metrics.left);

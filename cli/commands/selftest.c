@@ -7,14 +7,14 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "base/pool.h"
+#include "base/rng.h"
 #include "cli/output.h"
-#include "cli/sampler.h"
 #include "compute/attention.h"
 #include "compute/kernels.h"
 
 typedef struct bench {
     table *t;
-    sampler random;
+    rng random;
     int n_fail;
 } bench;
 
@@ -39,7 +39,7 @@ static int verdict(bench *b, const char *check, const char *isa, double deviatio
 static void fill(bench *b, float *x, int64_t n, double scale)
 {
     for (int64_t i = 0; i < n; i++)
-        x[i] = (float)(scale * (2 * sampler_uniform(&b->random) - 1));
+        x[i] = (float)(scale * (2 * rng_uniform(&b->random) - 1));
 }
 
 static double largest_difference(const float *x, const float *y, int64_t n, double of)
@@ -263,9 +263,8 @@ static int run(session *s, const command_args *a, err *e)
     static const char *const columns[] = {"check", "isa", "deviation", "gate", "verdict"};
     const kernels *const *all = kernels_all();
     bench b = {0};
-    int rc = sampler_init(&b.random, 0, 0, 1, (uint64_t)params_int(a->p, "seed"), 1, e);
-    if (!rc)
-        rc = table_new(&b.t, 5, columns, e);
+    int rc = table_new(&b.t, 5, columns, e);
+    rng_seed(&b.random, (uint64_t)params_int(a->p, "seed"), 0);
     if (!rc)
         rc = hashes(&b, e);
     for (int i = 0; all[i] && !rc; i++) {
@@ -292,7 +291,6 @@ static int run(session *s, const command_args *a, err *e)
         say(s, "%" PRId64 " checks passed", b.t->n_row);
     }
     table_free(b.t);
-    sampler_free(&b.random);
     return rc;
 }
 

@@ -39,13 +39,23 @@ static void put_raster(cairo_t *cr, const scene_item *it, double px)
     cairo_surface_destroy(image);
 }
 
-static int describe(cairo_surface_t *surface, const char *const *about, err *e)
+cairo_surface_t *pdf_surface(strbuf *out, double width, double height)
 {
-    const char *title = about_get(about, "Title"), *software = about_get(about, "Software");
+    return cairo_pdf_surface_create_for_stream(append, out, width, height);
+}
+
+int pdf_describe(cairo_surface_t *surface, const char *const *about, err *e)
+{
+    static const char *const own[] = {"Title", "Software", "Author", NULL};
+    const char *title = about_get(about, "Title"), *software = about_get(about, "Software"),
+               *author = about_get(about, "Author");
     strbuf rest = {0};
 
     for (const char *const *a = about; a && a[0] && a[1]; a += 2) {
-        if (strcmp(a[0], "Title") != 0 && strcmp(a[0], "Software") != 0)
+        bool elsewhere = false;
+        for (int i = 0; own[i]; i++)
+            elsewhere |= strcmp(a[0], own[i]) == 0;
+        if (!elsewhere)
             strbuf_printf(&rest, "%s%s: %s", rest.len ? "; " : "", a[0], a[1]);
     }
     if (rest.failed) {
@@ -54,6 +64,8 @@ static int describe(cairo_surface_t *surface, const char *const *about, err *e)
     }
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_TITLE, title ? title : "");
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATOR, software ? software : "");
+    if (author)
+        cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_AUTHOR, author);
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_SUBJECT, strbuf_str(&rest));
     /* the same rows give the same bytes: no date */
     cairo_pdf_surface_set_metadata(surface, CAIRO_PDF_METADATA_CREATE_DATE, "");
@@ -61,11 +73,9 @@ static int describe(cairo_surface_t *surface, const char *const *about, err *e)
     return 0;
 }
 
-static int write_pdf(strbuf *out, const scene *s, const char *const *about, err *e)
+int scene_draw(const scene *s, cairo_t *cr, err *e)
 {
-    cairo_surface_t *surface = cairo_pdf_surface_create_for_stream(append, out, s->page.width, s->height);
-    cairo_t *cr = cairo_create(surface);
-    int rc = describe(surface, about, e);
+    int rc = 0;
 
     for (int64_t i = 0; i < s->n && rc == 0; i++) {
         const scene_item *it = &s->items[i];
@@ -90,6 +100,17 @@ static int write_pdf(strbuf *out, const scene *s, const char *const *about, err 
             break;
         }
     }
+    return rc;
+}
+
+static int write_pdf(strbuf *out, const scene *s, const char *const *about, err *e)
+{
+    cairo_surface_t *surface = pdf_surface(out, s->page.width, s->height);
+    cairo_t *cr = cairo_create(surface);
+    int rc = pdf_describe(surface, about, e);
+
+    if (rc == 0)
+        rc = scene_draw(s, cr, e);
     if (rc == 0)
         cairo_show_page(cr);
     cairo_surface_finish(surface);

@@ -45,19 +45,6 @@ static void put_colour(strbuf *out, rgb c)
     strbuf_printf(out, " fill=\"#%02x%02x%02x\"", c.r, c.g, c.b);
 }
 
-static void put_base64(strbuf *out, const uint8_t *s, size_t n)
-{
-    static const char digit[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    for (size_t i = 0; i < n; i += 3) {
-        uint32_t v =
-            (uint32_t)s[i] << 16 | (i + 1 < n ? (uint32_t)s[i + 1] << 8 : 0) | (i + 2 < n ? s[i + 2] : 0);
-        char four[4] = {digit[v >> 18], digit[v >> 12 & 63], i + 1 < n ? digit[v >> 6 & 63] : '=',
-                        i + 2 < n ? digit[v & 63] : '='};
-        strbuf_add(out, four, 4);
-    }
-}
-
 static void put_box(strbuf *out, box at)
 {
     put_attribute(out, "x", at.x);
@@ -77,7 +64,7 @@ static int put_raster(strbuf *out, const scene_item *it, err *e)
         put_box(out, it->at);
         strbuf_puts(out, " preserveAspectRatio=\"none\" style=\"image-rendering:pixelated\" "
                          "xlink:href=\"data:image/png;base64,");
-        put_base64(out, (const uint8_t *)png.s, png.len);
+        strbuf_put_base64(out, png.s, png.len);
         strbuf_puts(out, "\"/>\n");
     }
     strbuf_free(&png);

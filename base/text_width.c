@@ -1,6 +1,5 @@
-#include "cli/text_width.h"
+#include "base/text_width.h"
 
-#include <stdbool.h>
 #include "base/strbuf.h"
 
 typedef struct range { uint32_t lo, hi; } range;
@@ -45,6 +44,12 @@ static const range wide[] = {
     {0x30000, 0x3FFFD},
 };
 
+static const range hidden[] = {
+    {0x0000, 0x001F}, {0x007F, 0x009F}, {0x00AD, 0x00AD}, {0x061C, 0x061C}, {0x115F, 0x1160}, {0x17B4, 0x17B5},
+    {0x180B, 0x180F}, {0x200B, 0x200F}, {0x2028, 0x202E}, {0x2060, 0x206F}, {0x3164, 0x3164}, {0xFEFF, 0xFEFF},
+    {0xFFA0, 0xFFA0}, {0xFFF0, 0xFFFB}, {0xFFFE, 0xFFFF}, {0x1D173, 0x1D17A}, {0xE0000, 0xE00FF},
+};
+
 static bool within(uint32_t c, const range *r, size_t n)
 {
     size_t lo = 0, hi = n;
@@ -65,6 +70,11 @@ int codepoint_columns(uint32_t c)
     if (within(c, zero, sizeof zero / sizeof *zero))
         return 0;
     return within(c, wide, sizeof wide / sizeof *wide) ? 2 : 1;
+}
+
+bool codepoint_hidden(uint32_t c)
+{
+    return within(c, hidden, sizeof hidden / sizeof *hidden);
 }
 
 /* Bytes of the character at s and its columns. */

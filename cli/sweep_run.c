@@ -1,0 +1,194 @@
+/* The work of a sweep. */
+#include <inttypes.h>
+#include <string.h>
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "cli/command_util.h"
+#include "cli/progress_bar.h"
+#include "cli/sweep.h"
+
+/* The command of a cell, quietly, up to where its part is done. */
+static int run_cell(session *s, sweep_cell *c, err *e)
+{
+    const bool quiet = s->quiet;
+    const progress prog = s->prog;
+    c->part.ended = c->part.reached = false;
+    s->part = &c->part;
+    s->quiet = true;
+    s->prog = (progress){NULL, NULL};
+    int rc = c->c->run(s, &c->args, e);
+    s->part = NULL;
+    s->quiet = quiet;
+    s->prog = prog;
+    if (c->part.ended) {
+        *e = (err){0};
+        return 0;
+    }
+    if (!rc) {
+        err_set(e, ERR_USAGE, "with these words %s has no units of work", c->c->name);
+        rc = err_hint(e, "a sweep runs what makes a run of its own");
+    }
+    return rc;
+}
+
+static void no_step(void *ud, int64_t unit, double part)
+{
+    (void)ud;
+    (void)unit;
+    (void)part;
+}
+
+static run_part part_of(const sweep *w, const sweep_cell *c)
+{
+    return (run_part){.uid = c->uid, .cell = c->json, .sweep = w->id, .step = no_step, .n_unit = -1};
+}
+
+static int find_sweep(sweep *w, store *st, err *e)
+{
+    const cell bind[] = {cell_text(w->uid)};
+    table *t = NULL;
+    int rc = store_query(st, &t, "SELECT id FROM sweep WHERE uid = ?1", bind, 1, e);
+    if (!rc && t->n_row > 0)
+        w->id = table_cell(t, 0, 0)->u.i;
+    table_free(t);
+    return rc;
+}
+
+int sweep_look(sweep *w, session *s, const sweep_how *how, err *e)
+{
+    store *st = NULL;
+    double left = how->try_seconds;
+    int rc = how->begin || how->stored ? session_store(s, &st, e) : 0;
+    const store_sweep record = {.uid = w->uid, .name = w->file.name, .text = w->file.text, .command = how->command};
+    if (!rc && how->begin)
+        rc = store_sweep_begin(st, &record, &w->id, e);
+    else if (!rc && st)
+        rc = find_sweep(w, st, e);
+    for (int64_t i = 0; i < w->n && !rc; i++) {
+        sweep_cell *c = &w->cell[i];
+        progress_step(&s->prog, "planning", (double)i, (double)w->n);
+        c->part = part_of(w, c);
+        c->part.look = st;
+        c->part.begin = how->begin;
+        c->part.estimate = true;
+        c->part.try_seconds = left;
+        c->error = (err){0};
+        c->rc = run_cell(s, c, &c->error);
+        left -= c->part.cost.stored ? 0 : c->part.cost.seconds * (double)c->part.cost.n;
+        rc = cancel_check(e);
+    }
+    progress_step(&s->prog, "planning", (double)w->n, (double)w->n);
+    return rc;
+}
+
+/* ---- work ---- */
+
+static int next_of_shard(void *ud, const sweep_cell *c, int64_t *unit, err *e)
+{
+    sweep_shard *s = ud;
+    (void)e;
+    if (s->cell != c->index + 1) { /* a cell begins at its first unit of this shard */
+        s->cell = c->index + 1;
+        s->at = ((s->number - 1 - c->index) % s->of + s->of) % s->of;
+    }
+    *unit = s->at < c->part.n_unit ? s->at : -1;
+    s->at += s->of;
+    return 0;
+}
+
+sweep_dealer sweep_deal_shard(sweep_shard *s)
+{
+    return (sweep_dealer){next_of_shard, s, 1 / (double)s->of};
+}
+
+/* The cell at hand, for what its command asks and tells. */
+typedef struct work {
+    const sweep_cell *c;
+    const sweep_dealer *deal;
+    const progress *whole;
+    double before, total, unit; /* unit: weight of one */
+    int64_t last, n_begun;
+} work;
+
+static int next_unit(void *ud, int64_t n_unit, int64_t *unit, err *e)
+{
+    work *k = ud;
+    int rc = cancel_check(e);
+    (void)n_unit;
+    return rc ? rc : k->deal->next(k->deal->ud, k->c, unit, e);
+}
+
+static void step(void *ud, int64_t unit, double part)
+{
+    work *k = ud;
+    k->n_begun += unit != k->last;
+    k->last = unit;
+    if (k->total > 0)
+        progress_step(k->whole, "sweep", k->before + k->unit * ((double)k->n_begun - 1 + part), k->total);
+}
+
+int sweep_work_cell(sweep *w, session *s, int64_t number, const sweep_dealer *deal, double before, double total, err *e)
+{
+    sweep_cell *c = &w->cell[number];
+    const progress whole = s->prog;
+    int64_t missing = c->part.n_unit - c->part.n_there;
+    const unit_cost cost = c->part.cost;
+    work k = {.c = c, .deal = deal, .whole = &whole, .before = before, .total = total, .last = -1,
+              .unit = missing > 0 ? sweep_cell_weight(w, c) / (double)missing : 0};
+    double begun = clock_seconds();
+    store *st;
+    int rc = session_store(s, &st, e);
+    if (rc)
+        return rc;
+    c->part = part_of(w, c);
+    c->part.look = st;
+    c->part.begin = c->part.work = true;
+    c->part.next = next_unit;
+    c->part.step = step;
+    c->part.ud = &k;
+    c->error = (err){0};
+    c->rc = run_cell(s, c, &c->error);
+    c->part.cost = cost;
+    c->seconds = clock_seconds() - begun;
+    if (c->rc == ERR_CANCELLED && cancel_requested()) {
+        *e = c->error;
+        return ERR_CANCELLED;
+    }
+    return 0;
+}
+
+static void report(const sweep *w, session *s, sweep_cell *c)
+{
+    char where[160];
+    if (!c->rc || c->reported)
+        return;
+    snprintf(where, sizeof where, "%.100s: cell %" PRId64, w->file.path, c->index);
+    session_report(s, where, c->c->name, &c->error);
+    c->reported = true;
+}
+
+int sweep_work(sweep *w, session *s, const sweep_dealer *deal, err *e)
+{
+    double total = 0, before = 0;
+    int rc = 0, first = 0;
+    for (int64_t i = 0; i < w->n; i++)
+        total += sweep_cell_weight(w, &w->cell[i]) * deal->share;
+    for (int64_t i = 0; i < w->n && !rc; i++) {
+        sweep_cell *c = &w->cell[i];
+        double weight = sweep_cell_weight(w, c) * deal->share;
+        if (!c->rc && !c->part.whole)
+            rc = sweep_work_cell(w, s, i, deal, before, total, e);
+        before += weight;
+        if (!rc) {
+            report(w, s, c);
+            first = first ? first : c->rc;
+        }
+        if (c->part.run > 0)
+            s->last_run = c->part.run;
+    }
+    progress_step(&s->prog, "sweep", total, total);
+    if (rc || !first)
+        return rc;
+    *e = (err){.code = first}; /* said already */
+    return first;
+}
