@@ -19,7 +19,7 @@ typedef struct kind_plan {
     unsigned need;          /* of all that are measured */
 } kind_plan;
 
-typedef struct analysis {
+struct analysis {
     const model *m;
     runtime *run;           /* NULL while a request is only checked */
     const analysis_request *req;
@@ -35,7 +35,9 @@ typedef struct analysis {
     size_t panel_stride;
     bool inputs, heads, hidden, added, inner, panels; /* what any metric asks to see */
     ring_gather *ring;      /* the sequence is split over ranks; NULL: it is not */
-} analysis;
+    observer watch;
+    input_lengths lengths;
+};
 
 bool metric_applies(const metric *measure, const model *m, attn_kind kind)
 {
@@ -449,28 +451,54 @@ int analyse_check(const runtime *r, const model *m, const model_input *in, const
     return rc;
 }
 
+int analysis_begin(analysis **out, runtime *r, const model *m, const model_input *in, const analysis_request *req,
+                   const result_sink *sink, err *e)
+{
+    analysis *a = mem_array(1, sizeof *a, e);
+    *out = a;
+    if (!a)
+        return ERR_RESOURCE;
+    *a = (analysis){.m = m, .run = r, .req = req, .out = sink};
+    int rc = input_measure(&a->lengths, m, in, e);
+    if (rc == 0)
+        rc = ring_gather_new(&a->ring, r, req, e);
+    if (rc == 0)
+        rc = set_up(a, r, in, &a->lengths, e);
+    if (runtime_split(r))
+        rc = ranks_agree(rc, e);
+    a->watch = (observer){
+        .attention = on_attention, .inputs = a->inputs ? on_inputs : NULL, .heads = a->heads ? on_heads : NULL,
+        .hidden = a->hidden ? on_hidden : NULL, .added = a->added ? on_added : NULL, .inner = a->inner ? on_inner : NULL,
+        .logits = a->want_logits ? on_logits : NULL, .ud = a,
+    };
+    if (rc) {
+        analysis_end(a);
+        *out = NULL;
+    }
+    return rc;
+}
+
+const observer *analysis_observer(const analysis *a)
+{
+    return &a->watch;
+}
+
+void analysis_end(analysis *a)
+{
+    if (a)
+        tear_down(a);
+    free(a);
+}
+
 int analyse(runtime *r, const model *m, const model_input *in, const analysis_request *req, const result_sink *out,
             const progress *p, err *e)
 {
-    analysis a = {.m = m, .run = r, .req = req, .out = out};
-    input_lengths n;
-    int rc = input_measure(&n, m, in, e);
+    analysis *a;
+    int rc = analysis_begin(&a, r, m, in, req, out, e);
     if (rc == 0)
-        rc = ring_gather_new(&a.ring, r, req, e);
-    if (rc == 0)
-        rc = set_up(&a, r, in, &n, e);
-    if (runtime_split(r))
-        rc = ranks_agree(rc, e);
-    if (rc == 0) {
-        const observer o = {
-            .attention = on_attention, .inputs = a.inputs ? on_inputs : NULL, .heads = a.heads ? on_heads : NULL,
-            .hidden = a.hidden ? on_hidden : NULL, .added = a.added ? on_added : NULL, .inner = a.inner ? on_inner : NULL,
-            .logits = a.want_logits ? on_logits : NULL, .ud = &a,
-        };
-        rc = forward(r, in, &o, p, e);
-        if (rc == 0 && a.ring)
-            rc = ring_gather_logits(a.ring, out, e);
-    }
-    tear_down(&a);
+        rc = forward(r, in, analysis_observer(a), p, e);
+    if (rc == 0 && a->ring)
+        rc = ring_gather_logits(a->ring, out, e);
+    analysis_end(a);
     return rc;
 }

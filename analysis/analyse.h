@@ -27,6 +27,19 @@ bool metric_weighs(const metric *measure, const model *m, attn_kind kind);
  * head before the head is complete.  Metrics are left out where they do not apply. */
 int analyse(runtime *r, const model *m, const model_input *in, const analysis_request *req, const result_sink *out,
             const progress *p, err *e);
+/* Several prompts that pass together (model/forward.h, forward_batch): the rows of each are those of analyse, to the last
+ * bit and in the same order, but come prompt by prompt after the pass.  out [n].  An error is that of any of them: who wants
+ * to know of which, runs them one by one. */
+int analyse_batch(runtime *r, const model *m, const model_input *const *in, int n, const analysis_request *req,
+                  const result_sink *const *out, const progress *p, err *e);
+
+/* One prompt's part in a run: what watches it, from before the run until after it. */
+typedef struct analysis analysis;
+int analysis_begin(analysis **out, runtime *r, const model *m, const model_input *in, const analysis_request *req,
+                   const result_sink *sink, err *e);
+const observer *analysis_observer(const analysis *a);
+void analysis_end(analysis *a); /* a may be NULL */
+
 /* What analyse would refuse before it runs: input, parameters of metrics, heads, memory. */
 int analyse_check(const runtime *r, const model *m, const model_input *in, const analysis_request *req, err *e);
 

@@ -123,6 +123,7 @@ libattnscope_a_SOURCES += $(edit_sources) analysis/edit.c analysis/edit.h analys
 	analysis/experiments/effect.h analysis/experiments/drop_order.c analysis/experiments/drop_order.h
 libattnscope_a_SOURCES += $(metric_sources) \
 	analysis/analyse.c \
+	analysis/analyse_batch.c \
 	analysis/column_sums.c \
 	analysis/dump.c \
 	analysis/key_set.c \

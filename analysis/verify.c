@@ -260,7 +260,7 @@ static bool parse_name(array_name *out, const char *name)
     for (int i = 0; i < 3; i++) {
         size_t n = strlen(prefixes[i]);
         int end = 0;
-        if (strncmp(name, prefixes[i], n))
+        if (strncmp(name, prefixes[i], n) != 0)
             continue;
         snprintf(out->prefix, sizeof(out->prefix), "%s", prefixes[i]);
         if (sscanf(name + n, "hidden_%5d%n", &out->layer, &end) == 1 && name[n + (size_t)end] == '\0' && out->layer >= 0) {
@@ -299,7 +299,7 @@ static int check_reference(verification *v, err *e)
             continue;
         char exact[48];
         snprintf(exact, sizeof(exact), "%s%s_%d", a.prefix, a.hidden ? "hidden" : "attn", a.layer);
-        if (strcmp(exact, name))
+        if (strcmp(exact, name) != 0)
             return err_set(e, ERR_INPUT, "the reference has %s; arrays are named like %s", name, exact);
         const stack *s = named_stack(v->m, a.prefix);
         if (!s)

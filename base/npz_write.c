@@ -366,7 +366,7 @@ static int write_entry(npz_writer *w, const member *m, err *e)
     p = put16(p, (unsigned)n_extra);
     p += 6; /* no comment, first disk, no internal attributes */
     p = put32(p, 0100644u << 16);
-    p = put32(p, narrow(m->local));
+    put32(p, narrow(m->local));
 
     int rc = emit(w, head, CENTRAL_SIZE, e);
     if (rc == 0)

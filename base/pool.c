@@ -12,6 +12,7 @@
 
 #include "base/cancel.h"
 #include "base/mem.h"
+#include "base/ranks.h"
 
 /* How a job runs.  `state` holds the number of the job, whether it still takes workers, and how many
  * workers are inside.  A worker enters by adding one while the job is open; the caller closes the job when
@@ -162,7 +163,7 @@ int pool_new(pool **out, int threads, err *e)
     int rc = 0;
 
     if (threads <= 0)
-        threads = machine_threads();
+        threads = machine_threads() / ranks_here() > 1 ? machine_threads() / ranks_here() : 1;
     if (threads > MAX_THREADS)
         return err_set(e, ERR_USAGE, "%d threads are too many (at most %d)", threads, MAX_THREADS);
 
@@ -188,7 +189,7 @@ int pool_new(pool **out, int threads, err *e)
     for (int i = 1; i < threads && rc == 0; i++) {
         int why = pthread_create(&p->worker[p->n_started], NULL, work, p);
         if (why) {
-            rc = err_set(e, ERR_RESOURCE, "cannot start thread %d of %d: %s", i + 1, threads, strerror(why));
+            err_set(e, ERR_RESOURCE, "cannot start thread %d of %d: %s", i + 1, threads, strerror(why));
             rc = err_hint(e, "ask for fewer threads");
         } else {
             p->n_started++;

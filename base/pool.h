@@ -13,7 +13,7 @@ typedef struct pool pool;
 /* item in [0, n_item), thread in [0, pool_threads): index of a private scratch area. */
 typedef void (*pool_fn)(void *ud, int64_t item, int thread);
 
-/* threads <= 0: as many as the machine has for this process (affinity respected). */
+/* threads <= 0: as many as the machine has for this process (affinity respected), shared with the ranks beside it. */
 int pool_new(pool **out, int threads, err *e);
 void pool_free(pool *p);
 int pool_threads(const pool *p);

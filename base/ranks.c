@@ -21,7 +21,7 @@ struct ranks_transfer {
     MPI_Request request[MAX_REQUESTS];
 };
 
-static int rank, size = 1;
+static int rank, size = 1, here = 1;
 static bool begun;
 static uint64_t sent;
 
@@ -35,6 +35,10 @@ int ranks_begin(err *e)
         return err_set(e, ERR_FAILED, "MPI does not start, or not for a program with threads");
     MPI_Comm_rank(MPI_COMM_WORLD, &rank);
     MPI_Comm_size(MPI_COMM_WORLD, &size);
+    MPI_Comm machine;
+    MPI_Comm_split_type(MPI_COMM_WORLD, MPI_COMM_TYPE_SHARED, rank, MPI_INFO_NULL, &machine);
+    MPI_Comm_size(machine, &here);
+    MPI_Comm_free(&machine);
     begun = true;
     return 0;
 }
@@ -58,7 +62,7 @@ int ranks_agree(int rc, err *e)
     MPI_Bcast(&told, (int)sizeof told, MPI_BYTE, first, MPI_COMM_WORLD);
     if (e && first != rank)
         *e = told.e;
-    if (e && first != 0)
+    if (e && first != 0 && e->msg[0])
         err_prefix(e, "rank %d", first);
     return told.code;
 }
@@ -125,6 +129,13 @@ int ranks_receive_sized(void **bytes, size_t *n, int from, int *sender, err *e)
     return 0;
 }
 
+bool ranks_asked(void)
+{
+    int yes;
+    MPI_Iprobe(MPI_ANY_SOURCE, TAG_SIZED, MPI_COMM_WORLD, &yes, MPI_STATUS_IGNORE);
+    return yes;
+}
+
 int ranks_transfer_new(ranks_transfer **out, err *e)
 {
     *out = mem_array(1, sizeof **out, e);
@@ -180,6 +191,11 @@ int ranks_size(void)
     return size;
 }
 
+int ranks_here(void)
+{
+    return here;
+}
+
 uint64_t ranks_bytes_sent(void)
 {
     return sent;
@@ -206,6 +222,11 @@ int ranks_rank(void)
 }
 
 int ranks_size(void)
+{
+    return 1;
+}
+
+int ranks_here(void)
 {
     return 1;
 }
@@ -241,6 +262,11 @@ int ranks_receive_sized(void **bytes, size_t *n, int from, int *sender, err *e)
 {
     (void)bytes, (void)n, (void)from, (void)sender;
     return err_set(e, ERR_FAILED, "there is no other rank");
+}
+
+bool ranks_asked(void)
+{
+    return false;
 }
 
 int ranks_transfer_new(ranks_transfer **out, err *e)

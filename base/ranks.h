@@ -18,6 +18,7 @@ int ranks_begin(err *e);
 void ranks_end(void);
 int ranks_rank(void);
 int ranks_size(void);
+int ranks_here(void); /* of them on this machine */
 
 /* All: 0 when every rank brings rc 0.  Else the code of the first rank that failed, with its error in every e, prefixed
  * "rank N: " unless it is rank 0. */
@@ -32,6 +33,9 @@ void ranks_receive(void *bytes, size_t n, int from);
  * same.  from -1: of whoever comes first, *sender says who (may be NULL). */
 void ranks_send_sized(const void *bytes, size_t n, int to);
 int ranks_receive_sized(void **bytes, size_t *n, int from, int *sender, err *e);
+
+/* Is a message of ranks_send_sized here? */
+bool ranks_asked(void);
 
 /* Transfers that go on while the caller computes.  Buffers stay untouched until ranks_wait; ranks_poll now and then
  * helps them along. */

@@ -32,6 +32,7 @@ typedef struct command {
     const param *const *(*extra_params)(void);
     int (*run)(session *s, const command_args *a, err *e);
     bool no_table;            /* writes no results: takes none of output_params */
+    bool all_ranks;           /* under mpirun (base/ranks.h) all ranks run it; else the first does alone */
 } command;
 
 extern const command *const commands[]; /* NULL-terminated, sorted by name */

@@ -23,8 +23,8 @@ static bool listed(const char *list, const char *name)
 
 static bool same_place(const table *t, int64_t a, int64_t b)
 {
-    if (strcmp(cell_string(table_cell(t, a, ROW_METRIC)), cell_string(table_cell(t, b, ROW_METRIC))) ||
-        strcmp(cell_string(table_cell(t, a, ROW_KIND)), cell_string(table_cell(t, b, ROW_KIND))))
+    if (strcmp(cell_string(table_cell(t, a, ROW_METRIC)), cell_string(table_cell(t, b, ROW_METRIC))) != 0 ||
+        strcmp(cell_string(table_cell(t, a, ROW_KIND)), cell_string(table_cell(t, b, ROW_KIND))) != 0)
         return false;
     for (int c = ROW_LAYER; c <= ROW_POSITION; c++)
         if (index_of_cell(table_cell(t, a, c)) != index_of_cell(table_cell(t, b, c)))

@@ -6,10 +6,12 @@
 #include "base/cancel.h"
 #include "base/mapfile.h"
 #include "base/outfile.h"
+#include "base/ranks.h"
 #include "base/strbuf.h"
 #include "cli/help.h"
 #include "cli/output.h"
 #include "cli/progress_bar.h"
+#include "cli/rank_units.h"
 #include "cli/standard_out.h"
 
 #define MAX_FILE_WORD ((size_t)64 << 20) /* bytes of an @file */
@@ -189,7 +191,7 @@ static int run_with_options(session *s, const command *c, const command_args *a,
     for (const param *r = c->params; r && r->name; r++)
         own_file = own_file || !strcmp(r->name, "output");
     int rc = use_command_store(s, &swap, params_str(a->p, "store"), e);
-    if (!rc && !c->no_table && !own_file && params_given(a->p, "output")) {
+    if (!rc && !c->no_table && !own_file && params_given(a->p, "output") && ranks_rank() == 0) {
         rc = outfile_open(&file, params_str(a->p, "output"), e);
         if (!rc)
             s->out = outfile_stream(file);
@@ -197,7 +199,7 @@ static int run_with_options(session *s, const command *c, const command_args *a,
     if (!rc) {
         s->quiet = quiet || params_bool(a->p, "quiet");
         progress_bar_begin(s->bar, s->quiet);
-        rc = c->run(s, a, e);
+        rc = ranks_size() > 1 && !c->all_ranks && rank_units_of(c) ? rank_units_run(s, c, a, e) : c->run(s, a, e);
         progress_bar_clear(s->bar);
         /* `set quiet` may just have changed what holds for the session */
         s->quiet = params_bool(s->settings, "quiet");
@@ -256,9 +258,14 @@ int session_words(session *s, int n, const char *const *words, const char *where
     if (n == 0)
         return 0;
     const command *c = command_find(words[0], s->interactive);
+    long reported = session_reported();
     int rc = c ? cancel_check(&e) : unknown_verb(s, words[0], &e);
-    if (!rc)
+    if (!rc && (ranks_rank() == 0 || c->all_ranks || rank_units_of(c)))
         rc = run_words(s, c, n, words, &e);
+    if (rc == ERR_RESOURCE && !e.msg[0] && session_reported() == reported) /* a string that could not grow says nothing */
+        err_nomem(&e, words[0]);
+    rc = ranks_agree(rc, &e);
+    ranks_broadcast(&s->quit, sizeof s->quit, 0);
     if (rc)
         session_report(s, where, c ? c->name : NULL, &e);
     return rc;

@@ -39,7 +39,7 @@ static void step_of_unit(void *ud, const char *what, double done, double total)
 static int begin(experiment *x, const run_record *r, err *e)
 {
     const params *p = x->plan->a->p;
-    int64_t resume = params_row(p, "resume") ? params_int(p, "resume") : 0;
+    int64_t resume = !x->plan->s->part && params_row(p, "resume") ? params_int(p, "resume") : 0;
     int rc = session_store(x->plan->s, &x->st, e);
     if (!rc && resume > 0) {
         rc = store_run_resume(x->st, resume, &r->card.m, &r->r, e);

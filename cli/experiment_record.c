@@ -61,8 +61,7 @@ static bool hash_files(sha256_hex out, const char *list, bool several)
     return read;
 }
 
-/* The digest of what an option named; false: it is to be kept as it was given. */
-static bool hash_input(sha256_hex out, const param *row, const char *text)
+bool experiment_input_digest(sha256_hex out, const param *row, const char *text)
 {
     if (strcmp(row->name, "prompts") == 0)
         return prompt_requests_hash(out, text, NULL) == 0;
@@ -86,7 +85,7 @@ static char *settings_with_inputs(const experiment_plan *p, err *e)
         sha256_hex digest;
         if (!text)
             continue;
-        const char *what = hash_input(digest, params_row(p->a->p, inputs[i]), text) ? digest : text;
+        const char *what = experiment_input_digest(digest, params_row(p->a->p, inputs[i]), text) ? digest : text;
         strbuf_puts(&b, any ? "," : n > 2 ? ",\"inputs\":{" : "\"inputs\":{");
         any = true;
         strbuf_printf(&b, "\"%s\":", inputs[i]);

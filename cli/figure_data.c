@@ -135,6 +135,20 @@ int figure_read_facts(figure_facts *f, figure_source *src, store *st, int64_t pr
     return ok ? 0 : ERR_RESOURCE;
 }
 
+int figure_prompt_with(int64_t *prompt, const figure_source *src, const command_args *a, store *st, const char *metric, err *e)
+{
+    const cell bind[] = {cell_int(src->run), cell_text(metric)};
+    table *t = NULL;
+    *prompt = params_int(a->p, "prompt");
+    if (params_given(a->p, "prompt"))
+        return 0;
+    int rc = store_query(st, &t, "SELECT min(prompt) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
+    if (!rc && table_cell(t, 0, 0)->kind == CELL_INT)
+        *prompt = table_cell(t, 0, 0)->u.i;
+    table_free(t);
+    return rc;
+}
+
 int figure_setting(const char **value, figure_source *src, store *st, int64_t run, const char *name, err *e)
 {
     const cell bind[] = {cell_int(run)};

@@ -76,7 +76,11 @@ static const char *token_label(figure_source *src, const char *text, const piece
     strbuf_puts(&b, p->whole);
     if (b.len == 0)
         strbuf_printf(&b, "%" PRId64, id);
-    const char *label = b.failed ? NULL : arena_strndup(&src->mem, strbuf_str(&b), b.len, e);
+    const char *label = NULL;
+    if (b.failed)
+        err_nomem(e, "labels");
+    else
+        label = arena_strndup(&src->mem, strbuf_str(&b), b.len, e);
     strbuf_free(&b);
     return label;
 }

@@ -19,6 +19,7 @@ typedef struct between {
     attn_kind kind;
     bool layers;                 /* entries are layers */
     bool within;                 /* values exist within a layer alone: a matrix a layer */
+    int64_t prompt;
     int64_t n_layer, n;          /* n: entries in all */
     int64_t *first;              /* [n_layer + 1] entry of head 0 */
     float *cells;                /* [n, n] of all entries, NaN where there is no value; owned by the source */
@@ -45,7 +46,7 @@ static int choose_metric(const metric **out, figure_source *src, const command_a
                          err *e)
 {
     const char *name = params_str(a->p, "metric");
-    const cell bind[] = {cell_int(src->run), cell_int(params_int(a->p, "prompt"))};
+    const cell bind[] = {cell_int(src->run), cell_index(params_given(a->p, "prompt") ? params_int(a->p, "prompt") : NO_INDEX)};
     strbuf have = {0};
     table *t = NULL;
     bool there = false;
@@ -53,7 +54,7 @@ static int choose_metric(const metric **out, figure_source *src, const command_a
     if (!rc && name && !is_between(*out))
         rc = refuse_metric(name, e);
     if (!rc)
-        rc = store_query(st, &t, "SELECT DISTINCT metric FROM value_list WHERE run = ?1 AND prompt = ?2"
+        rc = store_query(st, &t, "SELECT DISTINCT metric FROM value_list WHERE run = ?1 AND (?2 IS NULL OR prompt = ?2)"
                          " AND layer IS NOT NULL AND position IS NOT NULL ORDER BY metric", bind, 2, e);
     for (int64_t i = 0; !rc && i < t->n_row; i++) {
         const metric *m = metric_find(cell_string(table_cell(t, i, 0)));
@@ -83,7 +84,7 @@ static int choose_metric(const metric **out, figure_source *src, const command_a
 static int choose_kind(between *b, figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e)
 {
     const char *asked = params_str(a->p, "kind"), *want = asked ? asked : attn_kind_name(f->main);
-    const cell bind[] = {cell_int(src->run), cell_int(params_int(a->p, "prompt")), cell_text(b->m->name)};
+    const cell bind[] = {cell_int(src->run), cell_int(b->prompt), cell_text(b->m->name)};
     table *t = NULL;
     bool found = false;
     int rc = store_query(st, &t, "SELECT DISTINCT kind FROM value_list WHERE run = ?1 AND prompt = ?2 AND metric = ?3"
@@ -100,7 +101,7 @@ static int choose_kind(between *b, figure_source *src, const command_args *a, st
     table_free(t);
     if (found)
         return 0;
-    err_set(e, ERR_USAGE, "prompt %" PRId64 " of run %" PRId64 " has no %s of kind %s", params_int(a->p, "prompt"), src->run,
+    err_set(e, ERR_USAGE, "prompt %" PRId64 " of run %" PRId64 " has no %s of kind %s", b->prompt, src->run,
             b->m->name, want);
     return err_hint(e, "leave --kind and --prompt out to draw what there is");
 }
@@ -442,11 +443,13 @@ int figure_load_matrix(figure_source *src, const command_args *a, store *st, con
     between b = {0};
     int rc = choose_metric(&b.m, src, a, st, f, e);
     if (!rc)
+        rc = figure_prompt_with(&b.prompt, src, a, st, b.m->name, e);
+    if (!rc)
         rc = choose_kind(&b, src, a, st, f, e);
     if (rc)
         return rc;
     b.layers = b.m->axis == AXIS_LAYER;
-    const cell bind[] = {cell_int(src->run), cell_int(params_int(a->p, "prompt")), cell_text(b.m->name),
+    const cell bind[] = {cell_int(src->run), cell_int(b.prompt), cell_text(b.m->name),
                          cell_text(attn_kind_name(b.kind))};
     rc = find_entries(&b, src, st, bind, f, e);
     if (!rc)

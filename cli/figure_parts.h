@@ -27,6 +27,8 @@ int figure_token_labels(const char ***out, figure_source *src, store *st, int64_
  * *pool and *pooling: what a cell is of, pooling NULL for single cells. */
 typedef struct figure_map { int64_t rows, cols, n_query, n_key, pool; const char *pooling; float *cells; } figure_map;
 int figure_read_map(figure_map *out, figure_source *src, const command_args *a, store *st, head_id h, int64_t side, err *e);
+/* --prompt, else the first prompt of the run that has values of a metric; 0 where none has.  Metrics of weights have a unit each. */
+int figure_prompt_with(int64_t *prompt, const figure_source *src, const command_args *a, store *st, const char *metric, err *e);
 /* A text of the settings that a run was made with, in the arena of src; NULL: they do not have it. */
 int figure_setting(const char **value, figure_source *src, store *st, int64_t run, const char *name, err *e);
 /* How the axis of layers is called: "layer", "encoder layer". */

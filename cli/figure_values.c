@@ -51,23 +51,26 @@ static int choose_metric(const metric **m, figure_source *src, const command_arg
     return rc;
 }
 
-/* What is drawn: one kind of attention, and its layers and heads. */
-typedef struct extent { char kind[8]; int64_t n_layer, n_head; } extent;
+/* What is drawn: one kind of attention of a prompt, and its layers and heads. */
+typedef struct extent { char kind[8]; int64_t prompt, n_layer, n_head; } extent;
 
 /* The kind asked for, else that of the stack that gives the logits, else the only one there is. */
 static int choose_kind(extent *x, figure_source *src, const command_args *a, store *st, const metric *m,
                        const figure_facts *f, err *e)
 {
     const char *asked = params_str(a->p, "kind"), *want = asked ? asked : attn_kind_name(f->main);
-    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(params_int(a->p, "prompt"))};
+    *x = (extent){.n_layer = 0};
+    int rc = figure_prompt_with(&x->prompt, src, a, st, m->name, e);
+    if (rc)
+        return rc;
+    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(x->prompt)};
     table *t = NULL;
     strbuf have = {0};
-    int rc = store_query(st, &t,
+    rc = store_query(st, &t,
         "SELECT kind, max(layer) + 1, max(head) + 1 FROM head_value WHERE run = ?1 AND metric = ?2 AND prompt = ?3"
         " GROUP BY kind ORDER BY kind", bind, 3, e);
     if (rc)
         return rc;
-    *x = (extent){.n_layer = 0};
     for (int64_t i = 0; i < t->n_row; i++) {
         const char *kind = cell_string(table_cell(t, i, 0));
         strbuf_printf(&have, "%s%s", i ? ", " : "", kind);
@@ -78,7 +81,7 @@ static int choose_kind(extent *x, figure_source *src, const command_args *a, sto
         x->n_head = table_cell(t, i, 2)->u.i;
     }
     if (!x->kind[0]) {
-        rc = err_set(e, ERR_USAGE, "prompt %" PRId64 " of run %" PRId64 " has no %s of kind %s", params_int(a->p, "prompt"),
+        rc = err_set(e, ERR_USAGE, "prompt %" PRId64 " of run %" PRId64 " has no %s of kind %s", x->prompt,
                      src->run, m->name, want);
         if (have.len)
             err_hint(e, "it has kinds %s", strbuf_str(&have));
@@ -95,10 +98,10 @@ static int choose_kind(extent *x, figure_source *src, const command_args *a, sto
 
 /* The position that is drawn: the one asked for, else "over all queries", else the first there is. */
 static int choose_position(int64_t *position, figure_source *src, const command_args *a, store *st,
-                           const metric *m, const char *kind, err *e)
+                           const metric *m, const extent *x, err *e)
 {
     bool given = params_given(a->p, "position");
-    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(params_int(a->p, "prompt")), cell_text(kind)};
+    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(x->prompt), cell_text(x->kind)};
     table *t = NULL;
     int rc = store_query(
         st, &t,
@@ -206,10 +209,10 @@ int figure_load_values(figure_source *src, const command_args *a, store *st, con
     if (!rc)
         rc = choose_kind(&x, src, a, st, m, f, e);
     if (!rc)
-        rc = choose_position(&position, src, a, st, m, x.kind, e);
+        rc = choose_position(&position, src, a, st, m, &x, e);
     if (rc)
         return rc;
-    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(params_int(a->p, "prompt")),
+    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(x.prompt),
                          cell_index(position), cell_text(x.kind)};
     rc = store_query(
         st, &t,

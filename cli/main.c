@@ -1,9 +1,11 @@
 /* attnscope: the program. */
+#include <fcntl.h>
 #include <locale.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include "base/cancel.h"
+#include "base/ranks.h"
 #include "cli/help.h"
 #include "cli/output.h"
 #include "cli/settings.h"
@@ -130,6 +132,13 @@ static int run(session *s, const arguments *a, int argc, char **argv)
     }
     if (a->n_source)
         return first;
+    if (ranks_size() > 1) {
+        err e = {0};
+        err_set(&e, ERR_USAGE, "standard input reaches the first of %d processes alone", ranks_size());
+        err_hint(&e, "give the command as words, with -c, or a script with -f");
+        session_report(s, NULL, NULL, &e);
+        return ERR_USAGE;
+    }
     if (isatty(STDIN_FILENO))
         return session_shell(s);
     return session_script(s, stdin, "stdin");
@@ -155,14 +164,26 @@ static int start(session *s, int argc, char **argv)
     return rc;
 }
 
+/* Under mpirun the first process speaks; what the others would print goes nowhere. */
+static int join_ranks(err *e)
+{
+    int rc = ranks_begin(e);
+    if (rc || ranks_rank() == 0)
+        return rc;
+    int nowhere = open("/dev/null", O_WRONLY);
+    if (nowhere >= 0 && dup2(nowhere, STDOUT_FILENO) >= 0)
+        close(nowhere);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     err e = {0};
     session *s;
     setlocale(LC_CTYPE, ""); /* encoding of the terminal; numbers stay in the C locale */
     signals_install(false);
-    int rc = session_new(&s, &e);
-    if (rc) {
+    int rc = join_ranks(&e);
+    if (rc || (rc = session_new(&s, &e)) || (ranks_rank() > 0 && (rc = session_set(s, "quiet", NULL, &e)))) {
         session_report(NULL, NULL, NULL, &e);
         return rc;
     }
@@ -179,5 +200,6 @@ int main(int argc, char **argv)
         session_report(s, NULL, NULL, &e);
     }
     session_free(s);
+    ranks_end();
     return rc;
 }

@@ -34,11 +34,13 @@ typedef struct report_block {
     int level;                   /* HEADING: 2 .. 4 */
     const char *id;              /* HEADING: unique, [a-z0-9-] */
     const char *text;            /* HEADING, TEXT, CODE; caption of TABLE and FIGURE; title of FACTS, or NULL */
-    bool folded;                 /* TEXT, CODE, TABLE: closed until a reader opens it, where that can be; text of the fold: */
-    const char *fold;
+    bool folded;                 /* CODE, TABLE: closed until a reader opens it, where that can be */
+    const char *fold;            /* CODE: what stands on the fold; a table has its caption */
     report_fact *fact;           /* FACTS [n] */
     int n;
     table *t;                    /* TABLE, owned; first column names the row */
+    const int *digits;           /* [t->n_col] behind the point */
+    bool by_row;                 /* TABLE: a row is of one quantity, not a column */
     report_figure *figure;       /* FIGURE, owned */
 } report_block;
 
@@ -58,10 +60,15 @@ void report_text(report_doc *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void report_code(report_doc *d, const char *text);
 /* Like report_code, behind a summary that opens it. */
 void report_folded(report_doc *d, const char *fold, const char *text);
-/* The table becomes the document's; no rows: it is freed and nothing added. */
+/* The table becomes the document's; no rows: it is freed and nothing added.  One of many rows that few will read may be folded
+ * afterwards (report_fold): writers that cannot fold show its beginning. */
 void report_table(report_doc *d, table *t, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The figure becomes the document's unless this is false (no memory). */
 bool report_add_figure(report_doc *d, report_figure *f);
+enum { REPORT_FOLD_ROWS = 12 };
+void report_fold(report_doc *d);
+/* The table added last has rows of one quantity, not columns. */
+void report_by_row(report_doc *d);
 /* Facts with an optional title, to be filled before the next block; NULL or "" values are left out. */
 report_block *report_facts(report_doc *d, const char *title);
 void report_fact_add(report_doc *d, report_block *facts, const char *name, const char *value, bool code);
@@ -70,9 +77,8 @@ void report_fact_int(report_doc *d, report_block *facts, const char *name, int64
 const char *report_visible(report_doc *d, const char *s, bool lines);
 const char *report_print(report_doc *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
-/* Text of a cell for people: numbers of a column (report_digits) with as many digits as its largest needs. */
-int report_digits(const table *t, int col);
-void report_cell(strbuf *b, const cell *c, int digits);
+/* Text of a cell of a table for people: numbers with as many digits as the largest of their column (or row) needs. */
+void report_cell(strbuf *b, const report_block *k, int64_t row, int col);
 bool report_numeric(const table *t, int col);
 
 /* ---- what it is made of ---- */

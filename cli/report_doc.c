@@ -157,6 +157,25 @@ void report_folded(report_doc *d, const char *fold, const char *text)
     b->fold = name;
 }
 
+static int digits_for(double most)
+{
+    if (most == 0)
+        return 3;
+    int digits = 2 - (int)floor(log10(most * (1 - 1e-9)));
+    return digits < 0 ? 0 : digits > 6 ? 6 : digits;
+}
+
+static double largest(const table *t, int64_t row, int col, int64_t n, bool by_row)
+{
+    double most = 0;
+    for (int64_t i = 0; i < n; i++) {
+        const cell *c = by_row ? table_cell(t, row, (int)i) : table_cell(t, i, col);
+        if (c->kind == CELL_REAL && fabs(c->u.r) > most)
+            most = fabs(c->u.r);
+    }
+    return most;
+}
+
 void report_table(report_doc *d, table *t, const char *fmt, ...)
 {
     va_list ap;
@@ -172,9 +191,27 @@ void report_table(report_doc *d, table *t, const char *fmt, ...)
             const char *copy = report_visible(d, t->cells[i].u.s, false);
             t->cells[i] = copy ? (cell){CELL_TEXT, {.s = copy}} : (cell){CELL_NULL, {0}};
         }
+    int *digits = arena_alloc(&d->mem, (size_t)t->n_col, sizeof *digits, NULL);
+    for (int c = 0; digits && c < t->n_col; c++)
+        digits[c] = digits_for(largest(t, 0, c, t->n_row, false));
     report_block *b = add(d, REPORT_TABLE);
     b->t = t;
     b->text = text ? text : "";
+    b->digits = digits;
+    d->failed |= !digits;
+}
+
+void report_fold(report_doc *d)
+{
+    report_block *b = d->n ? &d->block[d->n - 1] : NULL;
+    if (b && b->kind == REPORT_TABLE && b->t->n_row > REPORT_FOLD_ROWS)
+        b->folded = true;
+}
+
+void report_by_row(report_doc *d)
+{
+    if (d->n && d->block[d->n - 1].kind == REPORT_TABLE)
+        d->block[d->n - 1].by_row = true;
 }
 
 bool report_add_figure(report_doc *d, report_figure *f)
@@ -233,22 +270,9 @@ bool report_numeric(const table *t, int col)
     return any;
 }
 
-int report_digits(const table *t, int col)
+void report_cell(strbuf *b, const report_block *k, int64_t row, int col)
 {
-    double most = 0;
-    for (int64_t i = 0; i < t->n_row; i++) {
-        const cell *c = table_cell(t, i, col);
-        if (c->kind == CELL_REAL && fabs(c->u.r) > most)
-            most = fabs(c->u.r);
-    }
-    if (most == 0)
-        return 3;
-    int digits = 2 - (int)floor(log10(most));
-    return digits < 0 ? 0 : digits > 6 ? 6 : digits;
-}
-
-void report_cell(strbuf *b, const cell *c, int digits)
-{
+    const cell *c = table_cell(k->t, row, col);
     if (c->kind == CELL_TEXT)
         strbuf_puts(b, c->u.s);
     if (c->kind == CELL_INT)
@@ -256,6 +280,7 @@ void report_cell(strbuf *b, const cell *c, int digits)
     if (c->kind != CELL_REAL)
         return;
     double v = c->u.r + 0.0;
+    int digits = k->by_row ? digits_for(largest(k->t, row, 0, k->t->n_col, true)) : k->digits[col];
     if (v != 0 && (fabs(v) < .5 * pow(10, -digits) || fabs(v) >= 1e9))
         strbuf_printf(b, "%.1e", v);
     else

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "analysis/metric.h"
 #include "base/mem.h"
+#include "cli/experiment.h"
 #include "cli/figure_parts.h"
 #include "cli/report.h"
 #include "plots/chart_data.h"

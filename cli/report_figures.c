@@ -109,16 +109,16 @@ static const char *const telling[] = {
     "first_k_mass", "local_mass", "max", "dormant", NULL,
 };
 
-static int plot_one(report_build *b, const report_run *r, const char *recipe, const char *metric, const char *more,
+static int plot_one(report_build *b, const report_run *r, const char *recipe, const char *score, const char *more,
                     const char *value, err *e)
 {
     const char *words[9], *number = report_print(b->doc, "%" PRId64, r->id);
     int n = 0;
     words[n++] = "run";
     words[n++] = number;
-    if (metric) {
+    if (score) {
         words[n++] = "metric";
-        words[n++] = metric;
+        words[n++] = score;
     }
     if (more) {
         words[n++] = more;
@@ -182,11 +182,18 @@ static int matrices(report_build *b, const report_run *r, err *e)
     static const char *const of[] = {"jsd_layers", "jsd", "row_cosine", "layer_similarity", "composition_k", "composition_v",
                                      "composition_q", NULL};
     int rc = 0, made = 0;
-    for (int i = 0; of[i] && !rc && made < 2; i++)
-        if (report_has(r, of[i])) {
-            rc = plot_one(b, r, "divergence_matrix", of[i], NULL, NULL, e);
-            made++;
-        }
+    for (int i = 0; of[i] && !rc && made < 2; i++) {
+        const cell bind[] = {cell_int(r->id), cell_text(of[i])};
+        table *t = NULL;
+        if (!report_has(r, of[i]))
+            continue;
+        rc = store_query(b->st, &t, "SELECT min(prompt) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
+        const char *prompt = rc ? "0" : report_print(b->doc, "%" PRId64, table_cell(t, 0, 0)->u.i);
+        table_free(t);
+        if (!rc)
+            rc = plot_one(b, r, "divergence_matrix", of[i], "prompt", prompt, e);
+        made++;
+    }
     return rc;
 }
 
@@ -256,10 +263,10 @@ const report_section report_figures = {
 /* ---- several runs ---- */
 
 /* The same verb, or values of the same kind: what both have in common. */
-static bool all_have(const report_build *b, const char *metric)
+static bool all_have(const report_build *b, const char *name)
 {
     for (int i = 0; i < b->n_run; i++)
-        if (!report_has(&b->run[i], metric))
+        if (!report_has(&b->run[i], name))
             return false;
     return true;
 }
@@ -300,6 +307,8 @@ static int means_table(report_build *b, err *e)
     }
     if (!rc)
         report_table(b->doc, t, "Means over all heads of each run.");
+    if (!rc)
+        report_by_row(b->doc);
     else
         table_free(t);
     return rc;

@@ -11,13 +11,13 @@
 enum { MOST_COLUMNS = 40 };
 
 /* Values at positions that are no score of a head: against other heads, per key, per rank. */
-static bool is_score(const char *metric)
+static bool is_score(const char *name)
 {
     static const char *const not[] = {"received", "top_k_mass", "jsd", "jsd_layers", "row_cosine", "ov_spectrum", "qk_spectrum",
                                       "composition_k", "composition_q", "composition_v", "distance_profile", "copy_position",
                                       NULL};
     for (int i = 0; not[i]; i++)
-        if (strcmp(metric, not[i]) == 0)
+        if (strcmp(name, not[i]) == 0)
             return false;
     return true;
 }
@@ -30,14 +30,16 @@ const metric *report_column_metric(const char *column)
     return metric_find(column);
 }
 
-int report_units(char **condition, const char **words, report_build *b, const report_run *r, const char *metric, err *e)
+int report_units(char **condition, const char **words, report_build *b, const report_run *r, const char *name, err *e)
 {
     strbuf sql = {0}, what = {0};
     *condition = NULL;
-    int rc = run_units(&sql, &what, b->st, r->id, metric, NULL, e);
+    int rc = run_units(&sql, &what, b->st, r->id, name, NULL, e);
     if (!rc && words)
         *words = what.len ? report_print(b->doc, "%s", strbuf_str(&what))
-                          : report_print(b->doc, "%" PRId64 " unit%s", r->n_unit, r->n_unit == 1 ? "" : "s");
+                 : r->n_unit == 1
+                     ? "one prompt"
+                     : report_print(b->doc, "%" PRId64 " %s", r->n_unit, strcmp(r->verb, "needle") == 0 ? "trials" : "prompts");
     /* " AND prompt IN ..." */
     if (!rc && sql.len > 5 && !(*condition = mem_strdup(strbuf_str(&sql) + 5, e)))
         rc = ERR_RESOURCE;
@@ -64,13 +66,13 @@ static int find_row(table *t, head_id h, int64_t *row, err *e)
 }
 
 /* Means of one metric into a column; position: the one that has a value for each head. */
-static int fill(table *t, int col, report_build *b, const report_run *r, const char *metric, err *e)
+static int fill(table *t, int col, report_build *b, const report_run *r, const char *name, err *e)
 {
     value_groups g = {0};
     char *units;
-    int rc = report_units(&units, NULL, b, r, metric, e);
+    int rc = report_units(&units, NULL, b, r, name, e);
     if (!rc)
-        rc = experiment_means(&g, b->st, r->id, metric, units, NULL, e);
+        rc = experiment_means(&g, b->st, r->id, name, units, NULL, e);
     int64_t row = -1, position = g.n ? g.g[0].position : NO_INDEX;
     for (int64_t i = 0; i < g.n && !rc; i++)
         if (g.g[i].head.head != NO_INDEX && g.g[i].position == position) {

@@ -121,11 +121,11 @@ static bool is_short(const table *t, int col)
     return true;
 }
 
-static void put_cell(strbuf *out, const table *t, int64_t row, int col, int digits, bool number, bool brief)
+static void put_cell(strbuf *out, const report_block *k, int64_t row, int col, bool number, bool brief)
 {
-    const cell *c = table_cell(t, row, col);
+    const cell *c = table_cell(k->t, row, col);
     strbuf text = {0};
-    report_cell(&text, c, digits);
+    report_cell(&text, k, row, col);
     if (col == 0)
         strbuf_puts(out, "<th scope=\"row\"");
     else
@@ -146,16 +146,20 @@ static int put_table(strbuf *out, const report_block *k, int number, err *e)
 {
     const table *t = k->t;
     bool *numeric = mem_array((size_t)t->n_col, sizeof *numeric, e), *brief = mem_array((size_t)t->n_col, sizeof *brief, e);
-    int *digits = mem_array((size_t)t->n_col, sizeof *digits, e), rc = numeric && brief && digits ? 0 : ERR_RESOURCE;
+    int rc = numeric && brief ? 0 : ERR_RESOURCE;
     if (rc)
         goto out;
+    if (k->folded) {
+        strbuf_printf(out, "<details><summary>Table %d, %" PRId64 " rows. ", number, t->n_row);
+        put_text(out, k->text);
+        strbuf_puts(out, "</summary>\n");
+    }
     strbuf_printf(out, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"table-%d\">\n<table%s>\n"
                   "<caption id=\"table-%d\"><b>Table %d.</b> ", number, t->n_row > 1 ? " class=\"sortable\"" : "", number, number);
     put_text(out, k->text);
     strbuf_puts(out, "</caption>\n<thead>\n<tr>");
     for (int c = 0; c < t->n_col; c++) {
         numeric[c] = report_numeric(t, c);
-        digits[c] = report_digits(t, c);
         brief[c] = is_short(t, c);
         strbuf_printf(out, "<th scope=\"col\"%s>", numeric[c] ? " class=\"n\"" : "");
         put_text(out, t->column[c]);
@@ -170,15 +174,14 @@ static int put_table(strbuf *out, const report_block *k, int number, err *e)
     for (int64_t r = 0; r < t->n_row && !rc; r++) {
         strbuf_puts(out, "<tr>");
         for (int c = 0; c < t->n_col; c++)
-            put_cell(out, t, r, c, digits[c], numeric[c], brief[c]);
+            put_cell(out, k, r, c, numeric[c], brief[c]);
         strbuf_puts(out, "</tr>\n");
         rc = cancel_check(e);
     }
-    strbuf_puts(out, "</tbody>\n</table>\n</div>\n");
+    strbuf_puts(out, k->folded ? "</tbody>\n</table>\n</div>\n</details>\n" : "</tbody>\n</table>\n</div>\n");
 out:
     free(numeric);
     free(brief);
-    free(digits);
     return rc;
 }
 
@@ -218,7 +221,7 @@ static void put_code(strbuf *out, const report_block *k)
 static int put_body(strbuf *out, report_build *b, err *e)
 {
     const report_doc *d = b->doc;
-    int figures = 0, tables = 0, rc = 0;
+    int n_figure = 0, n_table = 0, rc = 0;
     for (int i = 0; i < d->n && !rc; i++) {
         const report_block *k = &d->block[i];
         bool before = i > 0 && d->block[i - 1].kind == REPORT_FIGURE, after = i + 1 < d->n && d->block[i + 1].kind == REPORT_FIGURE;
@@ -232,10 +235,10 @@ static int put_body(strbuf *out, report_build *b, err *e)
         case REPORT_TEXT: put_element(out, "p", NULL, k->text); break;
         case REPORT_CODE: put_code(out, k); break;
         case REPORT_FACTS: put_facts(out, k); break;
-        case REPORT_TABLE: rc = put_table(out, k, ++tables, e); break;
+        case REPORT_TABLE: rc = put_table(out, k, ++n_table, e); break;
         case REPORT_FIGURE:
             strbuf_puts(out, before ? "" : "<div class=\"figures\">\n");
-            rc = put_figure(out, b, k, ++figures, e);
+            rc = put_figure(out, b, k, ++n_figure, e);
             strbuf_puts(out, after ? "" : "</div>\n");
             break;
         }

@@ -63,6 +63,8 @@ static void put_code(strbuf *out, const report_block *k)
 static void put_table(strbuf *out, const report_block *k, int number)
 {
     const table *t = k->t;
+    if (k->folded)
+        strbuf_printf(out, "<details><summary>Table %d, %" PRId64 " rows</summary>\n\n", number, t->n_row);
     strbuf_printf(out, "**Table %d.** ", number);
     put_text(out, k->text);
     strbuf_puts(out, "\n\n|");
@@ -83,17 +85,17 @@ static void put_table(strbuf *out, const report_block *k, int number)
     for (int64_t r = 0; r < t->n_row; r++) {
         strbuf_putc(out, '|');
         for (int c = 0; c < t->n_col; c++) {
-            strbuf cell = {0};
-            report_cell(&cell, table_cell(t, r, c), report_digits(t, c));
+            strbuf text = {0};
+            report_cell(&text, k, r, c);
             strbuf_putc(out, ' ');
-            put_text(out, strbuf_str(&cell));
+            put_text(out, strbuf_str(&text));
             strbuf_puts(out, " |");
-            out->failed |= cell.failed;
-            strbuf_free(&cell);
+            out->failed |= text.failed;
+            strbuf_free(&text);
         }
         strbuf_putc(out, '\n');
     }
-    strbuf_putc(out, '\n');
+    strbuf_puts(out, k->folded ? "\n</details>\n\n" : "\n");
 }
 
 static void put_facts(strbuf *out, const report_block *k)
@@ -181,7 +183,7 @@ out:
 static int put_blocks(strbuf *out, outdir *dir, report_build *b, err *e)
 {
     const report_doc *d = b->doc;
-    int figures = 0, tables = 0, rc = 0;
+    int n_figure = 0, n_table = 0, rc = 0;
     for (int i = 0; i < d->n && !rc; i++) {
         const report_block *k = &d->block[i];
         progress_step(&b->s->prog, "writing the report", i, d->n);
@@ -197,8 +199,8 @@ static int put_blocks(strbuf *out, outdir *dir, report_build *b, err *e)
             break;
         case REPORT_CODE: put_code(out, k); break;
         case REPORT_FACTS: put_facts(out, k); break;
-        case REPORT_TABLE: put_table(out, k, ++tables); break;
-        case REPORT_FIGURE: rc = put_figure(out, dir, b, k, ++figures, e); break;
+        case REPORT_TABLE: put_table(out, k, ++n_table); break;
+        case REPORT_FIGURE: rc = put_figure(out, dir, b, k, ++n_figure, e); break;
         }
         if (!rc)
             rc = cancel_check(e);

@@ -5,7 +5,7 @@
 #include "cli/report.h"
 
 /* "0-29: 9 query heads ..." line by line as a table. */
-static int plan_table(report_build *b, const char *plan, const char *model, err *e)
+static int plan_table(report_build *b, const char *plan, const char *name, err *e)
 {
     static const char *const names[] = {"layers", "attention"};
     table *t = NULL;
@@ -24,7 +24,7 @@ static int plan_table(report_build *b, const char *plan, const char *model, err 
         line += n;
     }
     if (!rc)
-        report_table(b->doc, t, "Plan of attention of %s, as the program read it from the checkpoint: layers from 0.", model);
+        report_table(b->doc, t, "Plan of attention of %s, as the program read it from the checkpoint: layers from 0.", name);
     else
         table_free(t);
     return rc;
@@ -36,10 +36,10 @@ static void put_count(report_build *b, report_block *f, const char *name, const 
         report_fact_int(b->doc, f, name, c->u.i);
 }
 
-static int card(report_build *b, int64_t model, err *e)
+static int card(report_build *b, int64_t id, err *e)
 {
     enum { NAME, FAMILY, FORMAT, DTYPE, PATH, SHA, TOKENIZER, PLAN, LAYERS, HEADS, KV, WIDTH, VOCAB, CONTEXT, PARAMS };
-    const cell bind[] = {cell_int(model)};
+    const cell bind[] = {cell_int(id)};
     table *t = NULL;
     int rc = store_query(b->st, &t, "SELECT name, family, format, dtype, path, sha256, tokenizer_sha256, plan, n_layer, n_head,"
                          " n_kv_head, width, vocab, context, n_param FROM model WHERE id = ?1", bind, 1, e);

@@ -56,6 +56,20 @@ static int census_found(report_build *b, const report_run *r, err *e)
         report_text(b->doc, "Run %" PRId64 ": %.1f %% of the heads of a text are sinks (mean attention to the first token above "
                     "%g; 95 %% interval over %" PRId64 " texts %.1f to %.1f %%).", r->id, 100 * st.mean, v.threshold, st.n,
                     100 * st.low, 100 * st.high);
+    strbuf labels = {0};
+    if (!rc)
+        rc = census_labels(&labels, &v, e);
+    if (!rc && labels.len) {
+        char *save = NULL;
+        report_block *f = report_facts(b->doc, NULL);
+        for (char *line = strtok_r(labels.s, "\n", &save); line; line = strtok_r(NULL, "\n", &save)) {
+            char *colon = strchr(line, ':');
+            if (colon)
+                *colon++ = '\0';
+            report_fact_add(b->doc, f, report_print(b->doc, "%s heads", line), colon ? colon + (*colon == ' ') : NULL, false);
+        }
+    }
+    strbuf_free(&labels);
     return rc;
 }
 
@@ -71,11 +85,11 @@ static int needle_found(report_build *b, const report_run *r, err *e)
 }
 
 /* A value of the whole model, averaged over positions and then over prompts. */
-static int model_found(report_build *b, const report_run *r, const char *metric, const char *words, err *e)
+static int model_found(report_build *b, const report_run *r, const char *name, const char *words, err *e)
 {
-    const cell bind[] = {cell_int(r->id), cell_text(metric)};
+    const cell bind[] = {cell_int(r->id), cell_text(name)};
     stats st;
-    if (!report_has(r, metric))
+    if (!report_has(r, name))
         return 0;
     int rc = stats_of_query(&st, b->st, "SELECT avg(value) FROM value_list WHERE run = ?1 AND metric = ?2 AND head IS NULL"
                             " GROUP BY prompt ORDER BY prompt", bind, 2, report_seed(r), e);

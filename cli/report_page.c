@@ -49,7 +49,7 @@ const char report_style[] =
     "nav a{text-decoration:none}nav a:hover{text-decoration:underline}\n"
     ".scroll{overflow-x:auto;max-width:100%;margin:1rem 0 1.6rem}\n"
     "table{border-collapse:collapse;font-size:.875rem;font-variant-numeric:tabular-nums}\n"
-    "caption{text-align:left;padding:.2rem 0 .5rem;max-width:80ch;font-size:.92rem}\n"
+    "caption{text-align:left;padding:.2rem 0 .5rem;max-width:min(80ch,calc(100vw - 2.5rem));font-size:.92rem}\n"
     ".scroll>table>caption{position:sticky;left:0}\n"
     "th,td{padding:.28rem .65rem;text-align:left;vertical-align:top;border-bottom:1px solid var(--line);"
     "unicode-bidi:isolate}\n"

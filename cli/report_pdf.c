@@ -9,11 +9,12 @@
 static int put_table(document *d, const report_block *k, int number, err *e)
 {
     const table *t = k->t;
+    int64_t n_row = k->folded ? REPORT_FOLD_ROWS : t->n_row;
     strbuf text = {0}, caption = {0};
     size_t n = 0, cells = 0;
-    int rc = size_mul(&cells, (size_t)t->n_row + 1, (size_t)t->n_col) ? 0 : err_nomem(e, "table");
-    const char **cell = rc ? NULL : mem_array(cells, sizeof *cell, e);
-    size_t *at = cell ? mem_array(cells, sizeof *at, e) : NULL;
+    int rc = size_mul(&cells, (size_t)n_row + 1, (size_t)t->n_col) ? 0 : err_nomem(e, "table");
+    const char **word = rc ? NULL : mem_array(cells, sizeof *word, e);
+    size_t *at = word ? mem_array(cells, sizeof *at, e) : NULL;
     bool *number_col = at ? mem_array((size_t)t->n_col, sizeof *number_col, e) : NULL;
     if (!number_col)
         rc = rc ? rc : ERR_RESOURCE;
@@ -25,23 +26,25 @@ static int put_table(document *d, const report_block *k, int number, err *e)
             strbuf_printf(&text, " (%s)", t->unit[c]);
         strbuf_add(&text, "", 1);
     }
-    for (int64_t r = 0; r < t->n_row && !rc; r++)
+    for (int64_t r = 0; r < n_row && !rc; r++)
         for (int c = 0; c < t->n_col; c++, n++) {
             at[n] = text.len;
-            report_cell(&text, table_cell(t, r, c), report_digits(t, c));
+            report_cell(&text, k, r, c);
             strbuf_add(&text, "", 1);
         }
     strbuf_printf(&caption, "Table %d. %s", number, k->text);
+    if (n_row < t->n_row)
+        strbuf_printf(&caption, " The first %" PRId64 " of %" PRId64 " rows; a report in HTML has all.", n_row, t->n_row);
     if (!rc && (text.failed || caption.failed))
         rc = err_nomem(e, "table");
     for (size_t i = 0; i < n && !rc; i++)
-        cell[i] = text.s + at[i];
+        word[i] = text.s + at[i];
     if (!rc) {
-        const document_table made = {.caption = strbuf_str(&caption), .n_col = t->n_col, .n_row = t->n_row, .head = cell,
-                                     .number = number_col, .cells = cell + t->n_col};
+        const document_table made = {.caption = strbuf_str(&caption), .n_col = t->n_col, .n_row = n_row, .head = word,
+                                     .number = number_col, .cells = word + t->n_col};
         rc = document_table_add(d, &made, e);
     }
-    free(cell);
+    free(word);
     free(at);
     free(number_col);
     strbuf_free(&text);
@@ -85,7 +88,7 @@ int report_write_pdf(strbuf *out, report_build *b, err *e)
 {
     const report_doc *r = b->doc;
     document *d = NULL;
-    int figures = 0, tables = 0;
+    int n_figure = 0, n_table = 0;
     const params *p = b->opt->figure;
     const char *font = params_row(p, "font") ? params_str(p, "font") : "DejaVu Sans";
     int rc = document_new(&d, b->opt->letter ? PAPER_LETTER : PAPER_A4, font, r->about, e);
@@ -106,8 +109,8 @@ int report_write_pdf(strbuf *out, report_build *b, err *e)
             document_code(d, k->text);
             break;
         case REPORT_FACTS: put_facts(d, k); break;
-        case REPORT_TABLE: rc = put_table(d, k, ++tables, e); break;
-        case REPORT_FIGURE: rc = put_figure(d, b, k, ++figures, e); break;
+        case REPORT_TABLE: rc = put_table(d, k, ++n_table, e); break;
+        case REPORT_FIGURE: rc = put_figure(d, b, k, ++n_figure, e); break;
         }
         if (!rc)
             rc = cancel_check(e);

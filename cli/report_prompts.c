@@ -2,9 +2,10 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "cli/experiment.h"
 #include "cli/report.h"
 
-enum { MOST_TEXTS = 8, LONG_TEXT = 600, MOST_FOLDED = 20000 };
+enum { FEW_TEXTS = 8, SOME_TEXTS = 3, LONG_TEXT = 600, MOST_FOLDED = 20000 };
 
 static const char table_sql[] =
     "SELECT u.prompt_index AS prompt, u.label, (SELECT text FROM fact f WHERE f.unit_id = u.id AND f.name = 'set') AS \"set\","
@@ -38,10 +39,13 @@ static int without_empty(table **t, err *e)
     const char *name[16];
     int use[16], n = 0;
     for (int c = 0; c < in->n_col && n < 16; c++) {
-        bool any = c == 0;
-        for (int64_t i = 0; i < in->n_row && !any; i++)
-            any = table_cell(in, i, c)->kind != CELL_NULL && !(table_cell(in, i, c)->kind == CELL_TEXT && !*cell_string(table_cell(in, i, c)));
-        if (any) {
+        bool any = c == 0, policy = strcmp(in->column[c], "special tokens") == 0, one = policy && in->n_row > 1;
+        for (int64_t i = 0; i < in->n_row; i++) {
+            const cell *at = table_cell(in, i, c);
+            any |= at->kind != CELL_NULL && !(at->kind == CELL_TEXT && !*at->u.s);
+            one = one && strcmp(cell_string(at), cell_string(table_cell(in, 0, c))) == 0;
+        }
+        if (any && !one) { /* one policy for all stands above the table */
             name[n] = in->column[c];
             use[n++] = c;
         }
@@ -81,12 +85,14 @@ static int put_table(report_build *b, const report_run *r, const char *sql, cons
     report_table(b->doc, t, "%s of run %" PRId64 ".%s", what, r->id,
                  n == b->opt->rows && r->n_unit > n ? report_print(b->doc, " The first %" PRId64 " of %" PRId64 ".", n, r->n_unit)
                                                     : "");
+    report_fold(b->doc);
     return 0;
 }
 
 static int put_texts(report_build *b, const report_run *r, err *e)
 {
-    const cell bind[] = {cell_int(r->id), cell_int(MOST_TEXTS)};
+    int64_t most = r->n_unit > FEW_TEXTS ? SOME_TEXTS : FEW_TEXTS;
+    const cell bind[] = {cell_int(r->id), cell_int(most)};
     table *t = NULL;
     int rc = store_query(b->st, &t, text_sql, bind, 2, e);
     for (int64_t i = 0; !rc && i < t->n_row; i++) {
@@ -111,6 +117,8 @@ static int put_texts(report_build *b, const report_run *r, err *e)
         }
         free(shown);
     }
+    if (!rc && t->n_row == most && r->n_unit > most)
+        report_text(b->doc, "The store has the texts of all %" PRId64 " prompts.", r->n_unit);
     table_free(t);
     return rc;
 }

@@ -60,6 +60,8 @@ static int values_table(report_build *b, const report_run *r, err *e)
     if (!rc)
         report_table(b->doc, t, "All that run %" PRId64 " measured: every stored value of a metric, over heads, layers and "
                      "positions alike.", r->id);
+    if (!rc)
+        report_by_row(b->doc);
     else
         table_free(t);
     return rc;
@@ -237,6 +239,8 @@ int report_paired(report_build *b, int64_t first, int64_t second, const char *su
     paired_free(&s);
     if (!rc)
         report_table(b->doc, t, "%s", caption);
+    if (!rc)
+        report_by_row(b->doc);
     else
         table_free(t);
     return rc;

@@ -52,7 +52,7 @@ static const report_term terms[] = {
 };
 
 /* Families of names by how they end or begin. */
-static const struct { const char *part; bool begins; report_term term; } families[] = {
+static const struct { const char *part; bool begins; report_term term; } name_groups[] = {
     {"_edited", false, {"*_edited", "", "", "the same value with the edit of the run in place"}},
     {"_random", false, {"*_random", "", "", "the same value with the edit at random heads instead, as many in each layer"}},
     {"_second", false, {"*_second", "", "", "the same value of the second checkpoint"}},
@@ -68,11 +68,11 @@ const report_term *report_term_find(const char *name)
     for (const report_term *t = terms; t->name; t++)
         if (strcmp(t->name, name) == 0)
             return t;
-    for (size_t i = 0; i < sizeof families / sizeof *families; i++) {
-        size_t k = strlen(families[i].part);
-        if (n > k && strcmp(families[i].begins ? "" : name + n - k, families[i].begins ? "" : families[i].part) == 0 &&
-            (!families[i].begins || strncmp(name, families[i].part, k) == 0))
-            return &families[i].term;
+    for (size_t i = 0; i < sizeof name_groups / sizeof *name_groups; i++) {
+        size_t k = strlen(name_groups[i].part);
+        if (n > k && strcmp(name_groups[i].begins ? "" : name + n - k, name_groups[i].begins ? "" : name_groups[i].part) == 0 &&
+            (!name_groups[i].begins || strncmp(name, name_groups[i].part, k) == 0))
+            return &name_groups[i].term;
     }
     return NULL;
 }

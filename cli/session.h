@@ -41,6 +41,7 @@ struct session {
     struct progress_bar *bar;
     progress prog;            /* handed to library calls */
     bool quiet;               /* --quiet: no progress, no notes; of the command that runs, or of all */
+    bool alone;               /* the other ranks (base/ranks.h) take no part in the command that runs */
     int depth;                /* scripts that run scripts (`source`) */
     struct run_part *part;    /* of a sweep, while it runs a command (cli/run_part.h); NULL otherwise */
     FILE *standard_out;       /* what `out` is when no --output is in effect */
@@ -86,5 +87,6 @@ int session_script(session *s, FILE *f, const char *name);
 /* Print an error the way all are printed: "attnscope: WHERE: VERB: message" and its hint on standard error.
  * where and verb may be NULL; an empty message was printed already and is left out. */
 void session_report(const session *s, const char *where, const char *verb, const err *e);
+long session_reported(void); /* how many were */
 
 #endif

@@ -1,5 +1,6 @@
 /* Where errors meet the user. */
 #include <string.h>
+#include "base/ranks.h"
 #include "base/strbuf.h"
 #include "cli/progress_bar.h"
 #include "cli/session.h"
@@ -7,7 +8,7 @@
 void session_report(const session *s, const char *where, const char *verb, const err *e)
 {
     strbuf text = {0};
-    if (!e->msg[0])
+    if (!e->msg[0] || ranks_rank() > 0) /* the ranks have agreed: the first says it for all */
         return;
     strbuf_puts(&text, "attnscope: ");
     const char *const before[] = {where, verb}; /* names that a user gave: made safe for a terminal */
@@ -24,6 +25,10 @@ void session_report(const session *s, const char *where, const char *verb, const
         progress_bar_clear(s->bar);
         if (s->standard_out)
             fflush(s->standard_out); /* in a terminal: results first, then what went wrong */
+    }
+    if (text.failed) { /* not even memory for this */
+        strbuf_clear(&text);
+        fprintf(stderr, "attnscope: %s\n", e->msg);
     }
     fputs(strbuf_str(&text), stderr); /* one call: lines of several processes do not mix */
     fflush(stderr);

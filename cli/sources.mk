@@ -4,6 +4,7 @@ command_sources = \
 	cli/commands/bench.c \
 	cli/commands/calibrate.c \
 	cli/commands/census.c \
+	cli/commands/check.c \
 	cli/commands/compare.c \
 	cli/commands/convert.c \
 	cli/commands/copy.c \
@@ -11,6 +12,7 @@ command_sources = \
 	cli/commands/drop.c \
 	cli/commands/dump.c \
 	cli/commands/export.c \
+	cli/commands/gc.c \
 	cli/commands/generate.c \
 	cli/commands/help.c \
 	cli/commands/history.c \
@@ -20,6 +22,7 @@ command_sources = \
 	cli/commands/lens.c \
 	cli/commands/list.c \
 	cli/commands/load.c \
+	cli/commands/merge.c \
 	cli/commands/mqar.c \
 	cli/commands/needle.c \
 	cli/commands/patch.c \

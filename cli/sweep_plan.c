@@ -32,11 +32,11 @@ static const char *without_verb(const char *key)
 }
 
 /* Does the key belong to cells of this command? */
-static bool is_for(const char *key, const command *c)
+static bool is_for(const char *key, const char *verb)
 {
     const char *dot = strchr(key, '.');
-    size_t n = strlen(c->name);
-    return !dot || ((size_t)(dot - key) == n && strncmp(key, c->name, n) == 0);
+    size_t n = strlen(verb);
+    return !dot || ((size_t)(dot - key) == n && strncmp(key, verb, n) == 0);
 }
 
 static const sweep_value *value_of(const maker *m, const sweep_entry *x)
@@ -108,8 +108,25 @@ static bool step(maker *m)
     return false;
 }
 
+/* Axes that are of other verbs alone do not multiply the cells of this one. */
+static bool is_repeated(const maker *m)
+{
+    const sweep_file *f = &m->w->file;
+    const sweep_entry *verb = sweep_file_find(f, "command");
+    for (int g = 0; verb && g < f->n_entry; g++) {
+        bool other = f->entry[g].axis && f->entry[g].group == g && m->at[g] > 0;
+        for (int i = g; other && i < f->n_entry; i++)
+            other = !(f->entry[i].axis && f->entry[i].group == g && is_for(f->entry[i].key, value_of(m, verb)->text));
+        if (other)
+            return true;
+    }
+    return false;
+}
+
 static bool is_excluded(const maker *m)
 {
+    if (is_repeated(m))
+        return true;
     for (int i = 0; i < m->w->file.n_exclude; i++) {
         const sweep_exclude *x = &m->w->file.exclude[i];
         bool all = x->n > 0;
@@ -173,7 +190,7 @@ static int unknown_option(const maker *m, const sweep_entry *x, const sweep_cell
     enum { MANY = 255 };
     const char *names[MANY + 1] = {NULL}, *key = without_verb(x->key);
     command_tables tables;
-    int n = 0, verbs = 0;
+    int n = 0;
     for (; n < (int)(sizeof own_keys / sizeof *own_keys); n++)
         names[n] = own_keys[n];
     command_get_tables(c->c, tables);
@@ -181,12 +198,11 @@ static int unknown_option(const maker *m, const sweep_entry *x, const sweep_cell
         for (const param *row = tables[i]; row->name && n < MANY; row++)
             names[n++] = row->name;
     const sweep_entry *verb = sweep_file_find(&m->w->file, "command");
-    verbs = verb ? verb->n : 0;
     const char *near = nearest_word(key, names);
     err_set(e, ERR_USAGE, "%s:%d: %s has no option %.60s", m->w->file.path, x->line, c->c->name, key);
     if (near)
         return err_hint(e, "did you mean %s?", near);
-    if (verbs > 1)
+    if (verb && verb->n > 1)
         return err_hint(e, "for one of the commands alone: VERB.%.60s = ...", key);
     return err_hint(e, "`help %s` shows its options", c->c->name);
 }
@@ -196,13 +212,12 @@ static int check_prefix(const maker *m, const sweep_entry *x, err *e)
 {
     const char *dot = strchr(x->key, '.');
     const sweep_entry *verb = sweep_file_find(&m->w->file, "command");
-    size_t n = dot ? (size_t)(dot - x->key) : 0;
-    for (int i = 0; dot && verb && i < verb->n; i++)
-        if (strlen(verb->value[i].text) == n && strncmp(verb->value[i].text, x->key, n) == 0)
+    for (int i = 0; verb && i < verb->n; i++)
+        if (is_for(x->key, verb->value[i].text))
             return 0;
-    if (!dot)
+    if (!dot || !verb)
         return 0;
-    err_set(e, ERR_USAGE, "%s:%d: %.*s is no command of this sweep", m->w->file.path, x->line, (int)n, x->key);
+    err_set(e, ERR_USAGE, "%s:%d: %.*s is no command of this sweep", m->w->file.path, x->line, (int)(dot - x->key), x->key);
     return err_hint(e, "write VERB.OPTION with one of the verbs of `command`, or the option alone");
 }
 
@@ -297,7 +312,7 @@ static int place_cell(const maker *m, sweep_cell *c, err *e)
         return ERR_RESOURCE;
     json_line_begin(&b, NULL);
     for (int i = 0; i < w->n_axis; i++) {
-        if (!is_for(m->axis[i]->key, c->c))
+        if (!is_for(m->axis[i]->key, c->c->name))
             continue;
         label[i] = value_of(m, m->axis[i])->label;
         json_line_text(&b, w->axis[i], label[i]);
@@ -329,7 +344,7 @@ static int make_cell(const maker *m, sweep_cell *c, int64_t index, err *e)
     }
     for (int i = 0; i < f->n_entry && !rc; i++) {
         const sweep_entry *x = &f->entry[i];
-        if (!is_option(x->key) || !is_for(x->key, c->c))
+        if (!is_option(x->key) || !is_for(x->key, c->c->name))
             continue;
         rc = set_option(m, x, c, e);
         if (!rc && *value_of(m, x)->text)

@@ -175,10 +175,10 @@ int sweep_work(sweep *w, session *s, const sweep_dealer *deal, err *e)
         total += sweep_cell_weight(w, &w->cell[i]) * deal->share;
     for (int64_t i = 0; i < w->n && !rc; i++) {
         sweep_cell *c = &w->cell[i];
-        double weight = sweep_cell_weight(w, c) * deal->share;
+        double part = sweep_cell_weight(w, c) * deal->share;
         if (!c->rc && !c->part.whole)
             rc = sweep_work_cell(w, s, i, deal, before, total, e);
-        before += weight;
+        before += part;
         if (!rc) {
             report(w, s, c);
             first = first ? first : c->rc;

@@ -161,12 +161,6 @@ int view_colours(view_window *w, err *e)
 
 /* --- lines of a map --- */
 
-static void blanks(view_line *l, int n)
-{
-    for (; n > 0 && l->used < l->most; n--, l->used++)
-        strbuf_putc(&l->b, ' ');
-}
-
 static int left_of_map(const view_layout *x)
 {
     return x->numbers + (x->numbers && x->labels ? 1 : 0) + x->labels + 1;
@@ -183,10 +177,10 @@ static void put_ruler(view_line *l, const view_window *w, const view_layout *x)
         char number[24];
         int at = left_of_map(x) + c * CELL, len = snprintf(number, sizeof number, "%" PRId64, block * per);
         if (at == cursor) {
-            blanks(l, at - l->used);
+            view_blanks(l, at - l->used);
             view_text(l, "v", 1);
         } else if (block % every == 0 && at >= l->used && at + len <= l->most && (at > cursor || at + len < cursor)) {
-            blanks(l, at - l->used);
+            view_blanks(l, at - l->used);
             view_text(l, number, len);
         }
     }
@@ -203,11 +197,12 @@ static void put_row(view_line *l, const view_window *w, const view_layout *x, in
         view_text(l, number, x->numbers);
     }
     if (x->numbers && x->labels)
-        blanks(l, 1);
+        view_blanks(l, 1);
     if (word && x->labels)
         view_text(l, word, x->labels);
-    blanks(l, left_of_map(x) - 1 - l->used);
-    view_text(l, row == w->row ? ">" : " ", 1);
+    view_blanks(l, left_of_map(x) - 1 - l->used);
+    strbuf_putc(&l->b, row == w->row ? '>' : ' ');
+    l->used++;
     for (int c = 0; c < x->columns && w->left + c * w->pool < p->map.cols; c++) {
         int64_t col = w->left + c * w->pool;
         bool cursor = row == w->row && col == w->col;
@@ -243,15 +238,15 @@ static void put_legend(view_line *l, const view_window *w)
     number_format(lo, w->sc.lo, -1, !l->ascii);
     number_format(hi, w->sc.hi, -1, !l->ascii);
     view_text(l, lo, l->most);
-    blanks(l, 1);
+    view_blanks(l, 1);
     for (int i = 0; i < n && l->used < l->most; i++, l->used++) {
         heatmap_view_colour(&l->b, w->colour, true, scale_shade(&w->sc, n > 1 ? (double)i / (n - 1) : 0));
         strbuf_putc(&l->b, w->colour == TERM_ASCII ? heatmap_view_shade((double)i / n) : ' ');
     }
     strbuf_puts(&l->b, w->colour == TERM_ASCII ? "" : "\x1b[0m");
-    blanks(l, 1);
+    view_blanks(l, 1);
     view_text(l, hi, l->most);
-    blanks(l, 2);
+    view_blanks(l, 2);
     scale_put_label(&words, &w->sc, &w->book.page.d, &g);
     view_text(l, strbuf_str(&words), l->most);
     l->b.failed |= words.failed;
@@ -286,15 +281,18 @@ static void put_chart(view_line *lines, view_window *w, const view_layout *x)
 
 static void put_help(view_line *lines, int n)
 {
-    int two = lines[0].most >= 76 ? 2 : 1, per = (15 + two - 1) / two;
-    for (int i = 0; view_keys[2 * i]; i++) {
+    int n_key = 0;
+    while (view_keys[2 * n_key])
+        n_key++;
+    int per = lines[0].most >= 76 ? (n_key + 1) / 2 : n_key; /* lines of a column */
+    for (int i = 0; i < n_key; i++) {
         view_line *l = i % per < n ? &lines[i % per] : NULL;
         if (!l)
             continue;
-        blanks(l, i / per * (l->most / 2) - l->used);
+        view_blanks(l, i / per * (l->most / 2) - l->used);
         int start = l->used;
-        view_text(l, view_keys[2 * i], 17);
-        blanks(l, start + 17 - l->used);
+        view_text(l, view_keys[2 * i], 16);
+        view_blanks(l, start + 16 - l->used);
         view_text(l, view_keys[2 * i + 1], l->most);
     }
 }
@@ -332,7 +330,7 @@ static void put_lines(view_line *lines, view_window *w)
         view_text(&lines[0], p->d.title ? p->d.title : "", w->size.columns);
         strbuf_puts(&lines[0].b, w->colour == TERM_ASCII ? "" : "\x1b[0m");
         if (p->d.subtitle && lines[0].used + 3 < w->size.columns) {
-            blanks(&lines[0], 2);
+            view_blanks(&lines[0], 2);
             view_text(&lines[0], p->d.subtitle, w->size.columns);
         }
         put_ruler(&lines[1], w, &x);

@@ -10,7 +10,8 @@
 
 const char *const view_keys[] = {
     "arrows", "move the cursor",
-    "PgUp PgDn, Shift", "a page: up, down, any way",
+    "PgUp PgDn", "a page up, down",
+    "Shift arrows", "a page any way",
     "H J K L", "a page left, down, up, right",
     "Home End", "first, last column",
     "+ -", "zoom in, out",
@@ -19,7 +20,7 @@ const char *const view_keys[] = {
     ", . or < >", "head or panel before, behind",
     "p n", "metric before, behind",
     "g", "go to query,key",
-    "/ f", "find a key's, a query's token",
+    "/ f", "find key, query token",
     "m", "blocks: mean or max",
     "l c", "log or linear; colour map",
     "s", "save as plot does",
@@ -42,6 +43,12 @@ void view_text(view_line *l, const char *text, int most)
     l->b.failed |= safe.failed || cut.failed;
     strbuf_free(&safe);
     strbuf_free(&cut);
+}
+
+void view_blanks(view_line *l, int n)
+{
+    for (; n > 0 && l->used < l->most; n--, l->used++)
+        strbuf_putc(&l->b, ' ');
 }
 
 void view_put_float(strbuf *b, float v)
@@ -109,11 +116,12 @@ void view_put_place(view_line *l, const view_window *w)
             strbuf_printf(&b, "%s %s", x->axis ? x->axis : "", x->label);
         else
             put_number(&b, x);
-        view_text(l, i ? "  " : "", 2);
+        view_blanks(l, i ? 2 : 0);
         put_all(l, &b);
         if (!p->weights || room < 1)
             continue;
-        view_text(l, " \"", 2);
+        view_blanks(l, 1);
+        view_text(l, "\"", 1);
         view_text(l, x->label, room);
         view_text(l, "\"", 1);
     }

@@ -63,6 +63,7 @@ typedef struct view_line {
 } view_line;
 /* Visible text, cut to `most` columns and to the line. */
 void view_text(view_line *l, const char *text, int most);
+void view_blanks(view_line *l, int n);
 
 /* Where the cursor is: positions and tokens, or layer and head; the value there; what is shown and how. */
 void view_put_place(view_line *l, const view_window *w);

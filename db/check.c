@@ -9,15 +9,19 @@ static const char doing[] = "checking";
 
 /* ---- the file ---- */
 
-/* Each row is a complaint, but a single "ok". */
+/* Each line of each row is a complaint, but for headings ("*** in database main ***") and a single "ok". */
 static int check_file(store *s, findings *f, err *e)
 {
     table *t = NULL;
     int code = store_query(s, &t, "PRAGMA integrity_check", NULL, 0, e);
     for (int64_t i = 0; !code && i < t->n_row; i++) {
-        const char *said = table_cell(t, i, 0)->kind == CELL_TEXT ? table_cell(t, i, 0)->u.s : "?";
-        if (strcmp(said, "ok") != 0)
-            found_one(f, "%.180s", said);
+        const char *said = row_text(t, i, 0);
+        for (const char *line = said; *line; line += strspn(line, "\n")) {
+            const int len = (int)strcspn(line, "\n");
+            if (strncmp(line, "***", 3) != 0 && strcmp(line, "ok") != 0)
+                found_one(f, "%.*s", len, line);
+            line += len;
+        }
     }
     table_free(t);
     return code;
@@ -51,7 +55,7 @@ static int check_references(store *s, findings *f, err *e)
     table *t = NULL;
     int code = store_query(s, &t, "SELECT \"table\", ifnull(rowid, 0), parent FROM pragma_foreign_key_check", NULL, 0, e);
     for (int64_t i = 0; !code && i < t->n_row; i++)
-        found_one(f, "a row of %s refers to a row of %s that is missing", table_cell(t, i, 0)->u.s, table_cell(t, i, 2)->u.s);
+        found_one(f, "a row of %s refers to a row of %s that is missing", row_text(t, i, 0), row_text(t, i, 2));
     table_free(t);
     return code;
 }

@@ -10,10 +10,13 @@ static const char doing[] = "checking";
 void found_one(findings *f, const char *fmt, ...)
 {
     if (f->n++ == 0) {
+        err safe; /* rows of a damaged store may hold anything: without control characters */
         va_list args;
         va_start(args, fmt);
         vsnprintf(f->first, sizeof f->first, fmt, args);
         va_end(args);
+        err_set(&safe, ERR_INPUT, "%s", f->first);
+        snprintf(f->first, sizeof f->first, "%.199s", safe.msg);
     }
 }
 
@@ -130,11 +133,10 @@ int check_maps(store *s, findings *f, err *e)
     table *t = NULL;
     int code = store_query(s, &t, "SELECT run, prompt, kind, ifnull(layer, -1), ifnull(head, -1) FROM map_list", NULL, 0, e);
     for (int64_t i = 0; !code && i < t->n_row; i++) {
-        const cell *c = table_cell(t, i, 0);
-        const head_id h = {attn_kind_named(c[2].u.s, ATTN_SELF), (int)c[3].u.i, (int)c[4].u.i};
+        const head_id h = {attn_kind_named(row_text(t, i, 2), ATTN_SELF), (int)row_int(t, i, 3), (int)row_int(t, i, 4)};
         stored_map shape;
         err why = {0};
-        code = store_map_rows(s, c[0].u.i, c[1].u.i, h, &shape, look, NULL, &why);
+        code = store_map_rows(s, row_int(t, i, 0), row_int(t, i, 1), h, &shape, look, NULL, &why);
         if (code == ERR_INPUT) {
             found_one(f, "%s", why.msg);
             code = 0;
@@ -160,17 +162,16 @@ int check_models(store *s, findings *f, err *e)
     int code = store_query(s, &t, "SELECT id, identity, sha256, path, tokenizer_sha256, name, family, format, dtype, plan, n_layer,"
                            " n_head, n_kv_head, width, vocab, context, n_param FROM model", NULL, 0, e);
     for (int64_t i = 0; !code && i < t->n_row; i++) {
-        const cell *n = table_cell(t, i, 10);
         const store_model m = {
-            .sha256 = text_of(t, i, 2), .path = text_of(t, i, 3), .tokenizer_sha256 = text_of(t, i, 4), .name = text_of(t, i, 5),
+            .sha256 = row_text(t, i, 2), .path = row_text(t, i, 3), .tokenizer_sha256 = text_of(t, i, 4), .name = text_of(t, i, 5),
             .family = text_of(t, i, 6), .format = text_of(t, i, 7), .dtype = text_of(t, i, 8), .plan = text_of(t, i, 9),
-            .n_layer = (int)n[0].u.i, .n_head = (int)n[1].u.i, .n_kv_head = (int)n[2].u.i, .width = n[3].u.i, .vocab = n[4].u.i,
-            .context = n[5].u.i, .n_param = n[6].u.i,
+            .n_layer = (int)row_int(t, i, 10), .n_head = (int)row_int(t, i, 11), .n_kv_head = (int)row_int(t, i, 12),
+            .width = row_int(t, i, 13), .vocab = row_int(t, i, 14), .context = row_int(t, i, 15), .n_param = row_int(t, i, 16),
         };
         sha256_hex identity;
         code = store_model_identity(identity, &m, e);
-        if (!code && strcmp(identity, table_cell(t, i, 1)->u.s) != 0)
-            found_one(f, "model row %lld: its columns are not those that its identity says", (long long)table_cell(t, i, 0)->u.i);
+        if (!code && strcmp(identity, row_text(t, i, 1)) != 0)
+            found_one(f, "model row %lld: its columns are not those that its identity says", (long long)row_int(t, i, 0));
     }
     table_free(t);
     return code;
@@ -182,17 +183,16 @@ static int check_head_names(store *s, findings *f, const char *sql, err *e)
     table *t = NULL;
     int code = store_query(s, &t, sql, NULL, 0, e);
     for (int64_t i = 0; !code && i < t->n_row; i++) {
-        const cell *c = table_cell(t, i, 0);
-        const attn_kind kind = attn_kind_named(c[0].u.s, ATTN_SELF);
-        const bool head = c[2].kind == CELL_INT;
+        const char *kind_text = row_text(t, i, 0);
+        const attn_kind kind = attn_kind_named(kind_text, ATTN_SELF);
+        const bool head = table_cell(t, i, 2)->kind == CELL_INT, layer = table_cell(t, i, 1)->kind == CELL_INT;
         head_text name = "";
         if (head)
-            head_format(name, (head_id){kind, (int)c[1].u.i, (int)c[2].u.i});
+            head_format(name, (head_id){kind, (int)row_int(t, i, 1), (int)row_int(t, i, 2)});
         const char *says = text_of(t, i, 3);
-        bool good = strcmp(attn_kind_name(kind), c[0].u.s) == 0 && (head ? c[1].kind == CELL_INT && says && !strcmp(says, name)
-                                                                         : !says);
+        bool good = strcmp(attn_kind_name(kind), kind_text) == 0 && (head ? layer && says && !strcmp(says, name) : !says);
         if (!good)
-            found_one(f, "the name %.40s of a head of kind %.20s is not %s", says ? says : "(none)", c[0].u.s, head ? name : "none");
+            found_one(f, "the name %.40s of a head of kind %.20s is not %s", says ? says : "(none)", kind_text, head ? name : "none");
     }
     table_free(t);
     return code;
@@ -207,8 +207,8 @@ int check_names(store *s, findings *f, err *e)
     if (!code)
         code = store_query(s, &t, "SELECT uid, 'run ' || id FROM run UNION ALL SELECT uid, 'sweep ' || id FROM sweep", NULL, 0, e);
     for (int64_t i = 0; !code && i < t->n_row; i++)
-        if (!store_uid_good(text_of(t, i, 0)))
-            found_one(f, "%s: its uid is not %d hexadecimal digits", text_of(t, i, 1), STORE_UID_DIGITS);
+        if (!store_uid_good(row_text(t, i, 0)))
+            found_one(f, "%s: its uid is not %d hexadecimal digits", row_text(t, i, 1), STORE_UID_DIGITS);
     table_free(t);
     return code;
 }
@@ -218,7 +218,7 @@ int check_summaries(store *s, findings *f, err *e)
     table *t = NULL;
     int code = store_query(s, &t, "SELECT id FROM run WHERE summed = 1", NULL, 0, e);
     for (int64_t i = 0; !code && i < t->n_row; i++) {
-        const int64_t run = table_cell(t, i, 0)->u.i;
+        const int64_t run = row_int(t, i, 0);
         int64_t wrong = 0;
         code = summary_check(s, run, &wrong, e);
         if (!code && wrong)

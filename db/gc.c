@@ -66,12 +66,12 @@ static int add_summaries(store *s, err *e)
     for (int64_t i = 0; !code && i < t->n_row; i++) {
         const cell run = *table_cell(t, i, 0);
         int64_t wrong = 0;
-        if (table_cell(t, i, 1)->u.i == 1)
-            code = summary_check(s, run.u.i, &wrong, e);
+        if (row_int(t, i, 1) == 1)
+            code = summary_check(s, row_int(t, i, 0), &wrong, e);
         if (!code && wrong)
             code = store_do(s, "UPDATE run SET summed = 0 WHERE id = ?1", &run, 1, doing, e);
         if (!code)
-            code = summary_write(s, run.u.i, e);
+            code = summary_write(s, row_int(t, i, 0), e);
     }
     table_free(t);
     return code;

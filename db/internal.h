@@ -75,6 +75,19 @@ static inline cell cell_index(int64_t i) /* NO_INDEX becomes NULL */
     return c;
 }
 
+/* Cells of rows that were read from a file, which may be damaged: "" and 0 for what is not a text, not an integer. */
+static inline const char *row_text(const table *t, int64_t row, int col)
+{
+    const cell *c = table_cell(t, row, col);
+    return c->kind == CELL_TEXT ? c->u.s : "";
+}
+
+static inline int64_t row_int(const table *t, int64_t row, int col)
+{
+    const cell *c = table_cell(t, row, col);
+    return c->kind == CELL_INT ? c->u.i : 0;
+}
+
 typedef char utc_time[32]; /* "2025-01-31T23:59:59.123Z" */
 void utc_now(utc_time out);
 

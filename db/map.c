@@ -204,7 +204,7 @@ static int no_such_map(store *s, int64_t run_id, int64_t prompt_index, const cha
         const cell *layer = table_cell(t, i, 1), *number = table_cell(t, i, 2);
         head_id h = {0};
         head_text name;
-        h.kind = attn_kind_named(table_cell(t, i, 0)->u.s, ATTN_SELF);
+        h.kind = attn_kind_named(row_text(t, i, 0), ATTN_SELF);
         h.layer = layer->kind == CELL_INT ? (int)layer->u.i : NO_INDEX;
         h.head = number->kind == CELL_INT ? (int)number->u.i : NO_INDEX;
         head_format(name, h);

@@ -16,8 +16,6 @@ static int merge_one(merge *g, int64_t from, int64_t *to, const char *key, const
     bool found = false;
     const cell bind[] = {cell_int(from)};
     int code = merge_row(g->from, &t, key, bind, 1, e);
-    if (!code && t->n_row == 0)
-        code = err_set(e, ERR_INPUT, "store %s is damaged: rows refer to rows that are missing", store_path(g->from));
     if (!code)
         code = store_one_int(g->to, to, &found, find, table_cell(t, 0, 0), 1, doing, e);
     table_free(t);
@@ -67,8 +65,6 @@ static int same_run(merge *g, int64_t from, int64_t to, err *e)
     int code = merge_row(g->from, &x, identity_sql, bind, 1, e);
     if (!code)
         code = merge_row(g->to, &y, identity_sql, bind + 1, 1, e);
-    if (!code && (x->n_row == 0 || y->n_row == 0))
-        code = err_set(e, ERR_INPUT, "store %s is damaged: a run has no model", store_path(x->n_row ? g->to : g->from));
     for (int i = 0; !code && i < x->n_col; i++) {
         if (same_cell(table_cell(x, 0, i), table_cell(y, 0, i)))
             continue;
@@ -112,9 +108,9 @@ static int new_run(merge *g, int64_t from, int64_t *to, err *e)
     int code = merge_row(g->from, &t, "SELECT model_id, sweep_id FROM run WHERE id = ?1", bind, 1, e);
     bool swept = !code && table_cell(t, 0, 1)->kind == CELL_INT;
     if (!code)
-        code = merge_model(g, table_cell(t, 0, 0)->u.i, &own[0].value, e);
+        code = merge_model(g, row_int(t, 0, 0), &own[0].value, e);
     if (!code && swept)
-        code = merge_sweep(g, table_cell(t, 0, 1)->u.i, &own[1].value, e);
+        code = merge_sweep(g, row_int(t, 0, 1), &own[1].value, e);
     table_free(t);
     if (!code)
         code = merge_copy(g, "SELECT uid, model_id, sweep_id, verb, command, settings, operator, edits, precision, isa, threads,"
@@ -137,7 +133,7 @@ static int merge_units(merge *g, int64_t from, int64_t to, err *e)
         progress_step(g->prog, "unit", (double)g->done++, (double)g->n_unit);
         code = cancel_check(e);
         if (!code)
-            code = merge_unit(g, table_cell(t, i, 0)->u.i, to, table_cell(t, i, 1)->u.i, e);
+            code = merge_unit(g, row_int(t, i, 0), to, row_int(t, i, 1), e);
     }
     table_free(t);
     return code;
@@ -181,7 +177,7 @@ static int merge_head_set(merge *g, int64_t from, const cell *name, err *e)
         if (!code)
             code = merge_row(g->to, &y, items_sql, name, 1, e);
         if (!code && !same_cell(table_cell(x, 0, 0), table_cell(y, 0, 0))) {
-            err_set(e, ERR_INPUT, "the head list %s is another one in %s", name->u.s, store_path(g->from));
+            err_set(e, ERR_INPUT, "the head list %s is another one in %s", name->kind == CELL_TEXT ? name->u.s : "", store_path(g->from));
             code = err_hint(e, "import one of them under another name; nothing was merged");
         }
         table_free(x);
@@ -214,24 +210,24 @@ static int for_each(merge *g, const char *sql, one_fn *one, err *e)
 static int each_model(merge *g, const table *t, int64_t row, err *e)
 {
     int64_t ignored;
-    return merge_model(g, table_cell(t, row, 0)->u.i, &ignored, e);
+    return merge_model(g, row_int(t, row, 0), &ignored, e);
 }
 
 static int each_sweep(merge *g, const table *t, int64_t row, err *e)
 {
     int64_t ignored;
-    return merge_sweep(g, table_cell(t, row, 0)->u.i, &ignored, e);
+    return merge_sweep(g, row_int(t, row, 0), &ignored, e);
 }
 
 static int each_head_set(merge *g, const table *t, int64_t row, err *e)
 {
-    return merge_head_set(g, table_cell(t, row, 0)->u.i, table_cell(t, row, 1), e);
+    return merge_head_set(g, row_int(t, row, 0), table_cell(t, row, 1), e);
 }
 
 static int each_run(merge *g, const table *t, int64_t row, err *e)
 {
     int64_t ignored;
-    return merge_run(g, table_cell(t, row, 0)->u.i, &ignored, e);
+    return merge_run(g, row_int(t, row, 0), &ignored, e);
 }
 
 static int merge_all(merge *g, err *e)
@@ -259,7 +255,7 @@ static void add_summaries(store *s)
     table *t = NULL;
     if (store_query(s, &t, "SELECT id FROM run WHERE summed <> 1 AND status <> 'running'", NULL, 0, NULL) == 0) {
         for (int64_t i = 0; i < t->n_row; i++)
-            summary_write(s, table_cell(t, i, 0)->u.i, NULL);
+            summary_write(s, row_int(t, i, 0), NULL);
     }
     table_free(t);
 }

@@ -52,7 +52,7 @@ static int merge_table(merge *g, id_map *map, const char *rows, const char *find
             id = sqlite3_last_insert_rowid(g->to->db);
         }
         if (!code)
-            code = id_map_add(map, table_cell(t, i, 0)->u.i, id, e);
+            code = id_map_add(map, row_int(t, i, 0), id, e);
     }
     table_free(t);
     return code;
@@ -116,5 +116,11 @@ int merge_row(store *in, table **out, const char *sql, const cell *bind, int n_b
     if (!code)
         code = store_rows(in, out, q, 1, NULL, e);
     sqlite3_finalize(q);
+    if (!code && (*out)->n_row == 0) {
+        table_free(*out);
+        *out = NULL;
+        err_set(e, ERR_INPUT, "store %s is damaged: rows refer to rows that are missing", store_path(in));
+        code = err_hint(e, "`check %s` tells more", store_path(in));
+    }
     return code;
 }

@@ -19,8 +19,6 @@ static int merge_prompt(merge *g, int64_t from, int64_t *to, err *e)
     bool found = false;
     const cell bind[] = {cell_int(from)};
     int code = merge_row(g->from, &t, "SELECT sha256 FROM prompt WHERE id = ?1", bind, 1, e);
-    if (!code && t->n_row == 0)
-        code = err_set(e, ERR_INPUT, "store %s is damaged: a unit has no prompt", store_path(g->from));
     if (!code)
         code = store_one_int(g->to, to, &found, "SELECT id FROM prompt WHERE sha256 = ?1", table_cell(t, 0, 0), 1, doing, e);
     table_free(t);
@@ -97,10 +95,10 @@ static int copy_maps(merge *g, int64_t from, int64_t to, err *e)
     int code = store_query(g->from, &t, "SELECT id, site_id FROM map WHERE unit_id = ?1 ORDER BY id", bind, 1, e);
     for (int64_t i = 0; !code && i < t->n_row; i++) {
         replaced own[] = {{0, to}, {1, 0}};
-        code = id_map_get(g, &g->site, table_cell(t, i, 1)->u.i, &own[1].value, e);
+        code = id_map_get(g, &g->site, row_int(t, i, 1), &own[1].value, e);
         if (!code)
             code = merge_copy(g, "SELECT unit_id, site_id, n_query, n_key, pool, pooling, n_row, n_col, codec, cells FROM map"
-                              " WHERE id = ?1", table_cell(t, i, 0)->u.i, "INSERT INTO map (unit_id, site_id, n_query, n_key,"
+                              " WHERE id = ?1", row_int(t, i, 0), "INSERT INTO map (unit_id, site_id, n_query, n_key,"
                               " pool, pooling, n_row, n_col, codec, cells) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                               own, 2, &g->n.maps, e);
     }
@@ -145,8 +143,8 @@ static int other_value(merge *g, int64_t run, int64_t index, const moved *v, con
                            " WHERE m.id = ?1 AND s.id = ?2", bind, 2, e);
     if (code)
         return code;
-    int n = snprintf(what, sizeof what, "%.60s of %s", t->n_row ? table_cell(t, 0, 0)->u.s : "a value",
-                     t->n_row ? table_cell(t, 0, 1)->u.s : "a head");
+    int n = snprintf(what, sizeof what, "%.60s of %s", t->n_row ? row_text(t, 0, 0) : "a value",
+                     t->n_row ? row_text(t, 0, 1) : "a head");
     if (v->position >= 0)
         n += snprintf(what + n, sizeof what - (size_t)n, " at %lld", (long long)v->position);
     if (here)
@@ -249,8 +247,8 @@ static int compare_maps(merge *g, int64_t from, int64_t to, int64_t run, int64_t
         code = store_query(g->from, &t, "SELECT s.kind, ifnull(s.layer, -1), ifnull(s.head, -1) FROM map a JOIN site s ON"
                            " s.id = a.site_id WHERE a.unit_id = ?1", bind, 1, e);
     for (int64_t i = 0; !code && i < t->n_row; i++) {
-        const head_id h = {attn_kind_named(table_cell(t, i, 0)->u.s, ATTN_SELF), (int)table_cell(t, i, 1)->u.i,
-                           (int)table_cell(t, i, 2)->u.i};
+        const head_id h = {attn_kind_named(row_text(t, i, 0), ATTN_SELF), (int)row_int(t, i, 1),
+                           (int)row_int(t, i, 2)};
         sha256_hex x, y;
         code = hash_map(x, g->from, from_run, index, h, e);
         if (!code)
@@ -287,7 +285,7 @@ int merge_unit(merge *g, int64_t from, int64_t run, int64_t index, err *e)
     const cell bind[] = {cell_int(from)}, place[] = {cell_int(run), cell_int(index)};
     int code = merge_row(g->from, &t, "SELECT prompt_id FROM unit WHERE id = ?1", bind, 1, e);
     if (!code)
-        code = merge_prompt(g, table_cell(t, 0, 0)->u.i, &prompt, e);
+        code = merge_prompt(g, row_int(t, 0, 0), &prompt, e);
     table_free(t);
     if (!code)
         code = store_one_int(g->to, &there, &found, "SELECT id FROM unit WHERE run_id = ?1 AND prompt_index = ?2", place, 2,

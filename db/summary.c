@@ -44,7 +44,7 @@ static int ids(store *s, int64_t **out, size_t *n, const char *sql, int64_t run_
     if (!code && !*out)
         code = ERR_RESOURCE;
     for (int64_t i = 0; !code && i < t->n_row; i++)
-        (*out)[(*n)++] = table_cell(t, i, 0)->u.i;
+        (*out)[(*n)++] = row_int(t, i, 0);
     table_free(t);
     return code;
 }

@@ -132,11 +132,11 @@ static void list_names(strbuf *b, const table *t)
 {
     size_t start = b->len;
     for (int64_t i = 0; i < t->n_row; i++) {
-        if (t->n_col > 1 && strcmp(table_cell(t, i, 1)->u.s, "view") != 0)
+        if (t->n_col > 1 && strcmp(row_text(t, i, 1), "view") != 0)
             continue;
         if (b->len > start)
             strbuf_puts(b, ", ");
-        strbuf_puts(b, table_cell(t, i, 0)->u.s);
+        strbuf_puts(b, row_text(t, i, 0));
     }
 }
 
@@ -147,7 +147,7 @@ static const char *near_name(const table *t, const char *wrong)
     if (!word)
         return NULL;
     for (int64_t i = 0; i < t->n_row; i++)
-        word[i] = table_cell(t, i, 0)->u.s;
+        word[i] = row_text(t, i, 0);
     const char *near = nearest_word(wrong, word);
     free(word);
     return near;
@@ -189,7 +189,7 @@ static void hint_column(store *s, const char *sql, const char *wrong, err *e)
     const char *dot = strrchr(wrong, '.');
     if (names(s, &t, NULL) == 0) {
         for (int64_t i = 0; i < t->n_row; i++) {
-            const char *name = table_cell(t, i, 0)->u.s;
+            const char *name = row_text(t, i, 0);
             table *columns = NULL;
             if (mentions(sql, name) && names(s, &columns, name) == 0) {
                 const char *near = near_name(columns, dot ? dot + 1 : wrong);

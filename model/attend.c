@@ -19,8 +19,10 @@ static void finish_queries(pass *a, const attention_block *b, float *q, int64_t 
     rows_qk_norm(r, &b->q_norm, q, ldq, a->n, p->n_head, p->d_qk);
     if (b->clip > 0)
         rows_clamp(r, q, ldq, b->clip, a->n, ldq);
-    if (p->rope >= 0)
-        rows_rope(r, p->rope, q, ldq, a->n, a->pos0, p->n_head, p->d_qk);
+    for (int i = 0; i < pass_segments(a) && p->rope >= 0; i++) {
+        segment s = pass_segment(a, i);
+        rows_rope(r, p->rope, q + s.row * ldq, ldq, s.n, a->pos0, p->n_head, p->d_qk);
+    }
 }
 
 static void finish_keys(pass *a, const attention_block *b, float *k, int64_t ldk, float *v, int64_t ldv)
@@ -32,8 +34,10 @@ static void finish_keys(pass *a, const attention_block *b, float *k, int64_t ldk
         rows_clamp(r, k, ldk, b->clip, a->n, ldk);
         rows_clamp(r, v, ldv, b->clip, a->n, ldv);
     }
-    if (p->rope >= 0)
-        rows_rope(r, p->rope, k, ldk, a->n, a->pos0, p->n_kv_head, p->d_qk);
+    for (int i = 0; i < pass_segments(a) && p->rope >= 0; i++) {
+        segment s = pass_segment(a, i);
+        rows_rope(r, p->rope, k + s.row * ldk, ldk, s.n, a->pos0, p->n_kv_head, p->d_qk);
+    }
 }
 
 static int64_t block_rows(int64_t n, int64_t row)
@@ -41,13 +45,13 @@ static int64_t block_rows(int64_t n, int64_t row)
     return n - row < RUNTIME_ROWS ? n - row : RUNTIME_ROWS;
 }
 
-/* The kernel, under the observer's tap. */
-static int attend(pass *a, const attention_block *b, int layer, attn_args *args, int64_t first_key, float *k, float *v,
-                  err *e)
+/* The kernel over one prompt's queries, under its observer's tap; k and v are its keys and values. */
+static int attend(pass *a, const attention_block *b, int layer, segment at, attn_args *args, int64_t first_key, float *k,
+                  float *v, err *e)
 {
     const attn_tap *tap = NULL;
     const attn_plan *p = &b->plan;
-    const observer *o = a->o;
+    const observer *o = at.o;
     const forward_edits *edits = a->r->edits;
     int rc;
     args->k = k;
@@ -63,22 +67,23 @@ static int attend(pass *a, const attention_block *b, int layer, attn_args *args,
     args->window = p->window;
     args->softcap = p->softcap;
     args->sinks = b->sinks;
-    args->q = a->r->buf[BUF_Q];
-    args->out = a->r->buf[BUF_HEADS];
-    args->n_query = a->n;
+    args->n_query = at.n;
     args->ldq = (int64_t)p->n_head * p->d_qk;
     args->ldk = (int64_t)p->n_kv_head * p->d_qk;
     args->ldv = (int64_t)p->n_kv_head * p->d_v;
     args->ldo = (int64_t)p->n_head * p->d_v;
     args->prec = a->r->prec;
-    if (edits && edits->inputs && (rc = edits->inputs(edits->ud, args, first_key, a->r->buf[BUF_Q], k, v, e)))
+    float *q = a->r->buf[BUF_Q] + at.row * args->ldq;
+    args->q = q;
+    args->out = a->r->buf[BUF_HEADS] + at.row * args->ldo;
+    if (edits && edits->inputs && (rc = edits->inputs(edits->ud, args, first_key, q, k, v, e)))
         return rc;
     if (edits && edits->weights && (rc = edits->weights(edits->ud, a->r, args, &args->edit, e)))
         return rc;
     if (o && o->inputs && (rc = o->inputs(o->ud, a->r->m, args, e)))
         return rc;
     if (o && o->attention) {
-        attn_site site = {p->kind, layer, p, a->n, args->n_key};
+        attn_site site = {p->kind, layer, p, at.n, args->n_key};
         if ((rc = o->attention(o->ud, a->r->m, &site, &tap, e)))
             return rc;
     }
@@ -112,12 +117,18 @@ int attend_self(pass *a, int layer, err *e)
     finish_queries(a, b, q, ldq);
     finish_keys(a, b, k, ldk, v, ldv);
 
-    attn_args args = {.pos0 = a->pos0, .n_key = pass_keys(a)};
-    if (a->s->alibi_slopes)
-        args.key_bias = r->buf[BUF_KEY_BIAS];
-    if (a->s->rel_table)
-        args.rel_bias = r->buf[BUF_REL_BIAS];
-    int rc = attend(a, b, layer, &args, a->pos0, kv->k, kv->v, e);
+    int rc = 0;
+    for (int i = 0; i < pass_segments(a) && !rc; i++) {
+        segment s = pass_segment(a, i);
+        attn_args args = {.pos0 = a->pos0, .n_key = a->segments ? s.n : pass_keys(a)};
+        if (pass_segments(a) > 1)
+            fill_biases(a, s.n, s.n);
+        if (a->s->alibi_slopes)
+            args.key_bias = r->buf[BUF_KEY_BIAS];
+        if (a->s->rel_table)
+            args.rel_bias = r->buf[BUF_REL_BIAS];
+        rc = attend(a, b, layer, s, &args, a->pos0, kv->k + s.row * ldk, kv->v + s.row * ldv, e);
+    }
     if (rc || !b->gate.data)
         return rc;
     /* sigmoid(gate) * heads comes out in the buffer of the gates, which has room for it: the two change places. */
@@ -150,5 +161,5 @@ int attend_cross(pass *a, int layer, err *e)
             rows_linear(r, v + row * ldv, ldv, in, source, rows, &b->v, false);
         }
     attn_args args = {.n_key = r->n_source};
-    return attend(a, b, layer, &args, !c || a->pos0 == 0 ? 0 : r->n_source, k, v, e);
+    return attend(a, b, layer, pass_segment(a, 0), &args, !c || a->pos0 == 0 ? 0 : r->n_source, k, v, e);
 }

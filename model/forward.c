@@ -123,7 +123,7 @@ int64_t input_keys(const input_lengths *n, const model *m, attn_kind kind)
 }
 
 /* Ask before taking: an allocation that the system grants but cannot back ends in a killed process. */
-static int check_memory(const runtime *r, const input_lengths *n, err *e)
+int forward_memory_check(const runtime *r, const input_lengths *n, err *e)
 {
     size_t have = memory_available(), need = forward_memory(r->m, n, runtime_threads(r));
     int64_t longest = n->main > n->encoder ? n->main : n->encoder;
@@ -221,26 +221,38 @@ int check_main_ids(const model *m, const int32_t *ids, int64_t n, int64_t pos0, 
     return check_sequence(ids, n, m->main, pos0, "prompt", e);
 }
 
+bool forward_wants_logits(const model *m, const observer *o)
+{
+    return o && (o->logits || o->last_logits) && m->head.unembedding.data;
+}
+
+int forward_logits(runtime *r, int64_t at, int64_t n, const observer *o, const progress *p, err *e)
+{
+    const model *m = r->m;
+    int64_t step = runtime_logit_rows(m), first = o->last_logits ? n - 1 : 0;
+    int rc;
+    for (int64_t row = first; row < n; row += step) {
+        int64_t rows = n - row < step ? n - row : step;
+        progress_step(p, "logits", (double)row, (double)n);
+        run_logits(r, r->buf[BUF_X] + (at + row) * m->main->width, rows, r->buf[BUF_LOGITS], false);
+        if ((rc = cancel_check(e)) || (rc = o->logits(o->ud, row, r->buf[BUF_LOGITS], rows, m->vocab, e)))
+            return rc;
+    }
+    progress_step(p, "logits", (double)n, (double)n);
+    return 0;
+}
+
 int forward(runtime *r, const model_input *in, const observer *o, const progress *p, err *e)
 {
     const model *m = r->m;
     input_lengths n;
     if (r->ring)
         return forward_split(r, in, o, p, e);
-    bool logits = o && (o->logits || o->last_logits) && m->head.unembedding.data;
+    bool logits = forward_wants_logits(m, o);
     int rc = input_measure(&n, m, in, e);
-    if (rc || (rc = check_memory(r, &n, e)) || (rc = run_towers(r, in, &n, o, p, e)) ||
+    if (rc || (rc = forward_memory_check(r, &n, e)) || (rc = run_towers(r, in, &n, o, p, e)) ||
         (rc = runtime_reserve(r, m->main, n.main, n.main, n.main, e)) || (logits && (rc = runtime_reserve_logits(r, e))) ||
         (rc = run_main(r, in, n.main, 0, NULL, o, p, e)) || !logits || !o->logits)
         return rc;
-    int64_t step = runtime_logit_rows(m), first = o->last_logits ? n.main - 1 : 0;
-    for (int64_t row = first; row < n.main; row += step) {
-        int64_t rows = n.main - row < step ? n.main - row : step;
-        progress_step(p, "logits", (double)row, (double)n.main);
-        run_logits(r, r->buf[BUF_X] + row * m->main->width, rows, r->buf[BUF_LOGITS], false);
-        if ((rc = cancel_check(e)) || (rc = o->logits(o->ud, row, r->buf[BUF_LOGITS], rows, m->vocab, e)))
-            return rc;
-    }
-    progress_step(p, "logits", (double)n.main, (double)n.main);
-    return 0;
+    return forward_logits(r, 0, n.main, o, p, e);
 }

@@ -115,6 +115,17 @@ int runtime_unembed(runtime *r, const float *x, int64_t rows, float *logits, err
  * outside the vocabulary. */
 int forward(runtime *r, const model_input *in, const observer *o, const progress *p, err *e);
 
+/* Prompts that share the reading of the weights: they pass side by side, without padding, and what is computed for each is
+ * what forward() computes for it alone, bit for bit.  o [n]: who watches each.  Worth it for prompts well below
+ * RUNTIME_ROWS tokens; the buffers are those of one prompt of their length together.  Callbacks of the prompts alternate
+ * layer by layer; logits come at the end, prompt by prompt. */
+int forward_batch(runtime *r, const model_input *const *in, const observer *const *o, int n, const progress *p, err *e);
+/* May these pass together?  Text alone (no encoder, image tower, recurrent layers, ranks), and rotary embeddings that do not
+ * differ with their lengths.  Edits are made to each. */
+bool batch_fits(const runtime *r, const model_input *const *in, int n);
+/* Tokens that a batch should hold together: what a pass reads its weights for at a time. */
+int64_t batch_tokens(void);
+
 /* Lengths of the sequences that an input gives each stack (in the order of attn_kind: main, encoder, cross
  * keys = encoder, vision); what maps and metric states are sized by.  The same checks as forward's. */
 typedef struct input_lengths { int64_t main, encoder, vision; } input_lengths;

@@ -62,8 +62,8 @@ static int check(const runtime *r, const model_input *in, const observer *o, inp
     return rc;
 }
 
-/* As check_memory of a whole run. */
-static int check_memory(const runtime *r, int64_t rows, err *e)
+/* As the check of a whole run. */
+static int split_memory(const runtime *r, int64_t rows, err *e)
 {
     const sequence_split *split = attn_ring_split(r->ring);
     const input_lengths part = {.main = rows};
@@ -84,7 +84,7 @@ static int check_memory(const runtime *r, int64_t rows, err *e)
     return err_hint(e, "give a shorter prompt, or more machines");
 }
 
-static int show_logits(runtime *r, const sequence_span *span, const observer *o, err *e)
+static int split_logits(runtime *r, const sequence_span *span, const observer *o, err *e)
 {
     const model *m = r->m;
     int64_t step = runtime_logit_rows(m), whole = attn_ring_split(r->ring)->n, first = 0;
@@ -110,7 +110,7 @@ int forward_split(runtime *r, const model_input *in, const observer *o, const pr
     int index, rc = check(r, in, o, &n, e);
     r->n_source = r->n_image = 0;
     r->rope_rows = 0;
-    if (!rc && !(rc = check_memory(r, rows, e)) && !(rc = runtime_reserve(r, m->main, rows, split->n, rows, e)) && logits)
+    if (!rc && !(rc = split_memory(r, rows, e)) && !(rc = runtime_reserve(r, m->main, rows, split->n, rows, e)) && logits)
         rc = runtime_reserve_logits(r, e);
     if ((rc = ranks_agree(rc, e)))
         return rc;
@@ -123,7 +123,7 @@ int forward_split(runtime *r, const model_input *in, const observer *o, const pr
     for (int i = 0; i < split->pieces && !rc && logits; i++) {
         sequence_span span = sequence_piece(split, split->rank, i, &index);
         progress_step(p, "logits", i, split->pieces);
-        rc = show_logits(r, &span, o, e);
+        rc = split_logits(r, &span, o, e);
     }
     progress_step(p, "logits", 1, 1);
     return ranks_agree(rc, e);

@@ -10,28 +10,42 @@
 /* A part of a layer: what join needs to tell observers and edits. */
 typedef struct place { int layer; model_part part; int64_t row; } place;
 
-static part_rows rows_of(const pass *a, const place *at, const float *x, int64_t rows, int64_t width)
+/* Edits and observers of rows x [rows, width] of a part: each prompt its own.  inner: what the down projection reads, which
+ * is not edited. */
+static int show_rows(pass *a, const place *at, float *x, int64_t rows, int64_t width, bool inner, err *e)
 {
-    return (part_rows){.stack = a->s->kind, .layer = at->layer, .part = at->part, .row = at->row, .rows = rows,
-                       .width = width, .x = x};
+    const forward_edits *edits = a->r->edits;
+    int rc = 0;
+    for (int i = 0; i < pass_segments(a) && !rc; i++) {
+        segment s = pass_segment(a, i);
+        int64_t first = s.row > at->row ? s.row : at->row, end = s.row + s.n < at->row + rows ? s.row + s.n : at->row + rows;
+        if (first >= end)
+            continue;
+        float *own = x + (first - at->row) * width;
+        const part_rows part = {.stack = a->s->kind, .layer = at->layer, .part = at->part, .row = first - s.row,
+                                .rows = end - first, .width = width, .x = own};
+        if (inner) {
+            rc = s.o && s.o->inner ? s.o->inner(s.o->ud, &part, e) : 0;
+            continue;
+        }
+        if (edits && edits->added)
+            rc = edits->added(edits->ud, &part, a->pos0, own, e);
+        if (!rc && s.o && s.o->added)
+            rc = s.o->added(s.o->ud, &part, e);
+    }
+    return rc;
 }
 
 /* x = after(x + scale * gain * out(added)) over a block of rows; only what the sublayer has. */
 static int join(pass *a, const sublayer *at, place here, float *x, float *added, int64_t rows, err *e)
 {
     int64_t width = a->s->width;
-    const forward_edits *edits = a->r->edits;
-    int rc = 0;
     if (at->out.kind != NORM_NONE)
         rows_norm(a->r, &at->out, added, width, added, width, rows, width);
     if (at->gain)
         rows_gain(a->r, added, width, at->gain, rows, width);
     rows_scale(a->r, added, width, at->scale, rows, width);
-    const part_rows part = rows_of(a, &here, added, rows, width);
-    if (edits && edits->added)
-        rc = edits->added(edits->ud, &part, a->pos0, added, e);
-    if (!rc && a->o && a->o->added)
-        rc = a->o->added(a->o->ud, &part, e);
+    int rc = show_rows(a, &here, added, rows, width, false, e);
     if (rc)
         return rc;
     rows_add(a->r, x, width, added, width, rows, width);
@@ -53,10 +67,7 @@ static int feed_forward(pass *a, const model_layer *y, place here, const float *
         return 0;
     }
     mlp_rows(a, &y->mlp, in, a->s->width, out, rows);
-    if (!a->o || !a->o->inner)
-        return 0;
-    const part_rows inner = rows_of(a, &here, a->r->buf[BUF_INNER], rows, y->mlp.inner);
-    return a->o->inner(a->o->ud, &inner, e);
+    return show_rows(a, &here, a->r->buf[BUF_INNER], rows, y->mlp.inner, true, e);
 }
 
 /* What the MLP reads of a block of rows of x. */
@@ -76,10 +87,17 @@ static int show_heads(pass *a, int layer, const attn_plan *plan, attn_kind kind,
 {
     runtime *r = a->r;
     const forward_edits *edits = r->edits;
-    const head_outputs h = {.kind = kind, .layer = layer, .plan = plan, .n = a->n, .pos0 = a->pos0, .width = width,
-                            .heads = r->buf[BUF_HEADS], .ungated = gated ? r->buf[BUF_GATES] : NULL};
-    int rc = edits && edits->heads ? edits->heads(edits->ud, &h, r->buf[BUF_HEADS], e) : 0;
-    return rc || !a->o || !a->o->heads ? rc : a->o->heads(a->o->ud, &h, e);
+    int rc = 0;
+    for (int i = 0; i < pass_segments(a) && !rc; i++) {
+        segment s = pass_segment(a, i);
+        float *heads = r->buf[BUF_HEADS] + s.row * width;
+        const head_outputs h = {.kind = kind, .layer = layer, .plan = plan, .n = s.n, .pos0 = a->pos0, .width = width,
+                                .heads = heads, .ungated = gated ? r->buf[BUF_GATES] + s.row * width : NULL};
+        rc = edits && edits->heads ? edits->heads(edits->ud, &h, heads, e) : 0;
+        if (!rc && s.o && s.o->heads)
+            rc = s.o->heads(s.o->ud, &h, e);
+    }
+    return rc;
 }
 
 /* BUF_HEADS through the output projection into the stream; with a parallel MLP that too.  attend: false where the
@@ -164,10 +182,9 @@ static int layer(pass *a, int l, err *e)
 }
 
 /* ALiBi: slope times key position, over all keys. */
-static void fill_key_bias(pass *a)
+static void fill_key_bias(pass *a, int64_t n_key)
 {
     const stack *s = a->s;
-    int64_t n_key = pass_keys(a);
     int heads = s->layers[0].self.plan.n_head;
     for (int h = 0; h < heads; h++)
         for (int64_t k = 0; k < n_key; k++) {
@@ -199,48 +216,56 @@ static int bucket(const stack *s, int64_t relative)
     return base + (int)(far < n - 1 ? far : n - 1);
 }
 
-static void fill_rel_bias(pass *a)
+static void fill_rel_bias(pass *a, int64_t n)
 {
     const stack *s = a->s;
-    int64_t n_key = a->pos0 + a->n, len = a->n + n_key - 1;
+    int64_t n_key = a->pos0 + n, len = n + n_key - 1;
     int heads = s->layers[0].self.plan.n_head;
     for (int64_t i = 0; i < len; i++) {
-        int b = bucket(s, i - (a->pos0 + a->n - 1));
+        int b = bucket(s, i - (a->pos0 + n - 1));
         for (int h = 0; h < heads; h++)
             a->r->buf[BUF_REL_BIAS][h * len + i] = s->rel_table[(int64_t)b * heads + h];
     }
 }
 
-static int edit_stream(pass *a, int l, err *e)
+void fill_biases(pass *a, int64_t n, int64_t n_key)
+{
+    if (a->s->alibi_slopes)
+        fill_key_bias(a, n_key);
+    if (a->s->rel_table)
+        fill_rel_bias(a, n);
+}
+
+/* The stream before block l: edits, then who watches. */
+static int show_stream(pass *a, int l, err *e)
 {
     const forward_edits *edits = a->r->edits;
-    if (!edits || !edits->residual)
-        return 0;
-    return edits->residual(edits->ud, a->s->kind, l, a->pos0, a->r->buf[BUF_X], a->n, a->s->width, e);
+    int64_t width = a->s->width;
+    int rc = 0;
+    for (int i = 0; i < pass_segments(a) && !rc; i++) {
+        segment s = pass_segment(a, i);
+        float *x = a->r->buf[BUF_X] + s.row * width;
+        if (edits && edits->residual)
+            rc = edits->residual(edits->ud, a->s->kind, l, a->pos0, x, s.n, width, e);
+        if (!rc && s.o && s.o->hidden)
+            rc = s.o->hidden(s.o->ud, a->s->kind, l, x, s.n, width, e);
+    }
+    return rc;
 }
 
 int stack_layers(pass *a, err *e)
 {
     const stack *s = a->s;
-    const observer *o = a->o;
     int n = s->n_run, rc = a->r->ring ? 0 : cancel_check(e);
     if (rc) /* the pool skips work once a cancel is asked for: what was embedded is not to be shown */
         return rc;
-    if (s->alibi_slopes)
-        fill_key_bias(a);
-    if (s->rel_table)
-        fill_rel_bias(a);
+    if (pass_segments(a) == 1)
+        fill_biases(a, a->n, pass_keys(a));
     for (int l = 0; l < n; l++) {
         progress_step(a->p, "layer", l, n);
-        if ((rc = edit_stream(a, l, e)))
-            return rc;
-        if (o && o->hidden && (rc = o->hidden(o->ud, s->kind, l, a->r->buf[BUF_X], a->n, s->width, e)))
-            return rc;
-        if ((rc = layer(a, l, e)))
+        if ((rc = show_stream(a, l, e)) || (rc = layer(a, l, e)))
             return rc;
     }
     progress_step(a->p, "layer", n, n);
-    if ((rc = edit_stream(a, n, e)))
-        return rc;
-    return o && o->hidden ? o->hidden(o->ud, s->kind, n, a->r->buf[BUF_X], a->n, s->width, e) : 0;
+    return show_stream(a, n, e);
 }

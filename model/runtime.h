@@ -76,18 +76,36 @@ typedef struct layer_cache { float *k, *v, *cross_k, *cross_v, *state; } layer_c
 /* Floats of a delta rule's state. */
 int64_t delta_net_state(const delta_net *d);
 
+/* One of several prompts that pass together: rows row .. row + n - 1, at positions 0 .. n - 1, watched by o. */
+typedef struct segment { int64_t row, n; const observer *o; } segment;
+
 /* One stack's pass. */
 typedef struct pass {
     runtime *r;
     const stack *s;
     int64_t n, pos0;             /* rows of BUF_X, and the position of the first */
+    const segment *segments;     /* [n_segment] of the rows, in their order; NULL: one prompt, whose observer is o */
+    int n_segment;
     layer_cache *cache;          /* [n_layer] or NULL */
     bool decoding;               /* one row reads weights at memory speed */
     const observer *o;
     const progress *p;
 } pass;
 
+static inline int pass_segments(const pass *a)
+{
+    return a->segments ? a->n_segment : 1;
+}
+static inline segment pass_segment(const pass *a, int i)
+{
+    return a->segments ? a->segments[i] : (segment){0, a->n, a->o};
+}
+
 /* The parts of a run (forward.c), shared with decoding. */
+bool forward_wants_logits(const model *m, const observer *o);
+/* Logits of the n positions whose first is row `at` of BUF_X, for o->logits. */
+int forward_logits(runtime *r, int64_t at, int64_t n, const observer *o, const progress *p, err *e);
+int forward_memory_check(const runtime *r, const input_lengths *n, err *e);
 int check_main_ids(const model *m, const int32_t *ids, int64_t n, int64_t pos0, err *e);
 /* Encoder and image tower: BUF_SOURCE and BUF_IMAGE. */
 int run_towers(runtime *r, const model_input *in, const input_lengths *n, const observer *o, const progress *p, err *e);
@@ -104,6 +122,8 @@ static inline int64_t pass_keys(const pass *a)
 
 /* The steps of a layer, each in a file of its own; x is BUF_X. */
 int stack_layers(pass *a, err *e);                                   /* layers.c */
+/* ALiBi's and T5's biases for n queries over n_key keys, where the stack has them. */
+void fill_biases(pass *a, int64_t n, int64_t n_key);
 /* What a sublayer reads of x: rows row .. row + rows - 1 of it, or their norm, [rows, C]. */
 const float *sublayer_input(pass *a, const sublayer *at, int64_t row, int64_t rows);
 int attend_self(pass *a, int layer, err *e);                         /* attend.c: x -> BUF_HEADS */

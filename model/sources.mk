@@ -103,6 +103,7 @@ libattnscope_a_SOURCES += $(reader_sources) $(family_sources) \
 	model/convert/side_files.c \
 	model/foreign.c \
 	model/forward.c \
+	model/forward_batch.c \
 	model/forward_split.c \
 	model/gguf.c \
 	model/latent.c \

@@ -168,38 +168,58 @@ void document_code(document *d, const char *text)
 void document_fact(document *d, const char *name, const char *value, bool code)
 {
     double height = document_layout_height(document_layout(d, FACE_QUIET, name, FACT_NAME_WIDTH - 8)), begin;
-    int page;
+    int first;
 
-    document_room(d, height);
+    document_room(d, height > 14 ? height : 14);
     document_ink(d, .33);
     document_show(d, document_layout(d, FACE_QUIET, name, FACT_NAME_WIDTH - 8), d->left, d->y + 1);
     begin = d->y;
-    page = d->page;
+    first = d->page;
     flow(d, code ? FACE_CODE : FACE_BODY, value, d->left + FACT_NAME_WIDTH, d->right - d->left - FACT_NAME_WIDTH);
-    if (page == d->page && d->y < begin + height)
+    if (first == d->page && d->y < begin + height)
         d->y = begin + height;
     d->y += 2.5;
 }
 
+/* Where a figure of this height goes: behind everything else, or at the right of the narrow one before it. */
+static double place_figure(document *d, bool narrow, double room, double height)
+{
+    bool right = narrow && d->slot.page == d->page && d->slot.bottom == d->y && d->slot.top + height <= d->bottom;
+
+    if (right) {
+        d->y = d->slot.top;
+        return d->right - room;
+    }
+    document_room(d, height);
+    d->slot.top = d->y;
+    return d->left;
+}
+
 int document_figure(document *d, const scene *s, const char *caption, err *e)
 {
-    double room = d->right - d->left, most = d->bottom - d->top - 60;
-    double scale = s->page.width > room ? room / s->page.width : 1;
+    double all = d->right - d->left, most = d->bottom - d->top - 60;
+    bool narrow = s->page.width <= (all - 8) / 2;
+    double room = narrow ? (all - 8) / 2 : all, scale = s->page.width > room ? room / s->page.width : 1;
     int rc;
 
     if (s->height * scale > most)
         scale = most / s->height;
     double text = document_layout_height(document_layout(d, FACE_QUIET, caption, room));
-    document_room(d, s->height * scale + 4 + (text < 50 ? text : 50));
+    double x = place_figure(d, narrow, room, s->height * scale + 4 + (narrow || text < 50 ? text : 50));
+    double before = x > d->left ? d->slot.bottom : 0;
     cairo_save(d->cr);
-    cairo_translate(d->cr, d->left + (room - s->page.width * scale) / 2, d->y);
+    cairo_translate(d->cr, x + (room - s->page.width * scale) / 2, d->y);
     cairo_scale(d->cr, scale, scale);
     rc = scene_draw(s, d->cr, e);
     cairo_restore(d->cr);
     d->y += s->height * scale + 4;
     if (!rc)
-        paragraph(d, FACE_QUIET, caption);
-    d->y += 4;
+        flow(d, FACE_QUIET, caption, x, room);
+    d->y += faces[FACE_QUIET].after + 4;
+    if (d->y < before)
+        d->y = before;
+    d->slot.page = narrow && x == d->left ? d->page : 0;
+    d->slot.bottom = d->y;
     return rc;
 }
 

@@ -22,6 +22,7 @@ struct document {
     double y;                      /* where the next thing begins */
     int page;
     int parent[4];                 /* outline entry of each level */
+    struct { int page; double top, bottom; } slot; /* of a narrow figure with room at its right */
     char *running;                 /* the title, in the foot of each page */
 };
 

@@ -89,10 +89,10 @@ static void about_free(char **about)
 }
 
 /* Title, description, font and the caller's own pairs; what the caller gives comes before our defaults. */
-static int about_new(char ***out, const figure *f, const figure_data *d, const scene *s, err *e)
+static int about_new(char ***out, const figure *f, const figure_data *d, const char *fonts, err *e)
 {
     const char *defaults[] = {"Title", d->title, "Description", d->subtitle, "Software", "attnscope",
-                              "Figure", f->name, "Font", s->font};
+                              "Figure", f->name, "Font", fonts};
     size_t n_default = sizeof defaults / sizeof *defaults, n_given = 0, n = 0;
     char **about;
 
@@ -137,14 +137,22 @@ static int write_file(const char *path, const strbuf *bytes, err *e)
     return outfile_commit(f, e);
 }
 
-static int encode(strbuf *out, const writer *w, const figure *f, const figure_data *d, const params *p, err *e)
+static int encode(strbuf *out, strbuf *notes, const writer *w, const figure *f, const figure_data *d, const params *p,
+                  err *e)
 {
     scene *s = NULL;
     char **about = NULL;
+    strbuf fonts = {0};
     int rc = f->build(&s, d, p, e);
 
+    if (rc == 0) {
+        scene_put_families(s, &fonts);
+        if (notes)
+            scene_put_notes(s, notes);
+        rc = fonts.failed || (notes && notes->failed) ? err_nomem(e, "figure") : 0;
+    }
     if (rc == 0)
-        rc = about_new(&about, f, d, s, e);
+        rc = about_new(&about, f, d, strbuf_str(&fonts), e);
     if (rc == 0)
         rc = cancel_check(e);
     if (rc == 0)
@@ -152,6 +160,7 @@ static int encode(strbuf *out, const writer *w, const figure *f, const figure_da
     if (rc == 0)
         rc = cancel_check(e);
     about_free(about);
+    strbuf_free(&fonts);
     scene_free(s);
     return rc;
 }
@@ -161,18 +170,26 @@ int figure_encode(strbuf *out, const figure *f, const figure_data *d, const para
     const writer *w = NULL;
     int rc = writer_find(&w, path, e);
 
-    return rc ? rc : encode(out, w, f, d, p, e);
+    return rc ? rc : encode(out, NULL, w, f, d, p, e);
 }
 
-int figure_draw(const figure *f, const figure_data *d, const params *p, const char *path, err *e)
+int figure_draw_noted(strbuf *notes, const figure *f, const figure_data *d, const params *p, const char *path, err *e)
 {
     strbuf bytes = {0};
-    int rc = figure_encode(&bytes, f, d, p, path, e);
+    const writer *w = NULL;
+    int rc = writer_find(&w, path, e);
 
+    if (rc == 0)
+        rc = encode(&bytes, notes, w, f, d, p, e);
     if (rc == 0)
         rc = write_file(path, &bytes, e);
     strbuf_free(&bytes);
     return rc;
+}
+
+int figure_draw(const figure *f, const figure_data *d, const params *p, const char *path, err *e)
+{
+    return figure_draw_noted(NULL, f, d, p, path, e);
 }
 
 int figure_view(const figure *f, const figure_data *d, const params *p, term_colour colour, view_size size,

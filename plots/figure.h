@@ -99,8 +99,8 @@ int figure_theme(params *p, err *e);
  * Written to a temporary file, then renamed.  ERR_FAILED when there is nothing to draw. */
 int figure_draw(const figure *f, const figure_data *d, const params *p, const char *path, err *e);
 
-/* The same, and what the reader should know appended to notes (may be NULL): one line for each script that lacks a font,
- * "no installed font has 3 characters of Han (U+5317 ...): drawn as boxes". */
+/* The same, and what the reader should know appended to notes (may be NULL): one line for each script that lacks a font
+ * (scene_put_notes). */
 int figure_draw_noted(struct strbuf *notes, const figure *f, const figure_data *d, const params *p, const char *path, err *e);
 
 /* The bytes of such a file appended to out, and nothing written: of path ("x.svg") the extension alone counts. */

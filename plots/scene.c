@@ -192,7 +192,7 @@ box scene_text(scene *s, const char *text, text_style style, double x, align ax,
     it->style = style;
     it->text = copy;
     it->ascent = scene_ascent(s, style);
-    it->boxes = scene_lacks_glyphs(s, text, style);
+    it->boxes = scene_note_fonts(s, text, style);
     it->anchor = ax;
     if (style.turned) /* begins at the box's lower end */
         it->anchor = ay == ALIGN_LOW ? ALIGN_HIGH : ay == ALIGN_HIGH ? ALIGN_LOW : ALIGN_MIDDLE;

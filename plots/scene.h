@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "plots/colormap.h"
 #include "plots/page.h"
 
@@ -66,7 +67,7 @@ typedef struct scene {
     page page;
     double height;         /* set by scene_finish, a whole number of device pixels */
     int width_px, height_px;
-    char *font;            /* the family really used, owned */
+    char *font;            /* the family found for the one asked for, owned; others stand in where it lacks characters */
     scene_item *items;     /* [n] in drawing order */
     int64_t n;
     /* private */
@@ -85,8 +86,8 @@ double scene_text_width(scene *s, const char *text, text_style style);
 double scene_line_height(const scene *s, text_style style);
 /* The part of it above the base line. */
 double scene_ascent(const scene *s, text_style style);
-/* True when some character is in no installed font. */
-bool scene_lacks_glyphs(const scene *s, const char *text, text_style style);
+/* Remember the fonts of a text that is drawn.  True when some character is in no installed font. */
+bool scene_note_fonts(scene *s, const char *text, text_style style);
 /* text, or its beginning and "…", at most `width` wide; owned by the scene. */
 const char *scene_elide(scene *s, const char *text, text_style style, double width);
 /* Cut text at blanks into at most `most` lines of at most `width`; the last is elided.  Returns how many;
@@ -110,6 +111,12 @@ void scene_marker(scene *s, marker shape, scene_point at, double size, rgb colou
 void *scene_alloc(scene *s, size_t count, size_t size);
 /* Close the page at this height.  Reports what failed since scene_new; ERR_USAGE for a page too large. */
 int scene_finish(scene *s, double height, err *e);
+
+/* The families of all text drawn so far, the page's own first: "DejaVu Sans, Noto Color Emoji". */
+void scene_put_families(const scene *s, strbuf *b);
+/* One line for each script with characters in no installed font: "no installed font has 2 characters of the script Han
+ * (U+4EAC, U+5317): drawn as boxes\n". */
+void scene_put_notes(const scene *s, strbuf *b);
 
 /* For the writers: draw one text item on a cairo context whose unit is the point. */
 struct _cairo;

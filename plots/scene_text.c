@@ -7,10 +7,17 @@
 
 #include "plots/scene.h"
 
+enum { MOST_FAMILIES = 32, MOST_BOXED = 4096, EXAMPLES = 3 };
+
 struct scene_fonts {
     PangoFontMap *map;
     PangoContext *context;
     PangoLayout *layout;
+    PangoFont *last;                 /* whose family is known, owned */
+    char *family[MOST_FAMILIES];     /* [n_family] that stand in for the page's own, sorted, owned */
+    int n_family;
+    gunichar *boxed;                 /* [n_boxed] characters in no font, sorted, owned */
+    int n_boxed;
     /* of the last size asked for */
     double size, ascent, descent;
     bool bold;
@@ -35,10 +42,85 @@ static void set_font(const scene *s, text_style style)
     pango_font_description_free(d);
 }
 
+/* The language whose fonts serve a script.  Without one pango asks the user's environment, and the same rows would look
+ * otherwise for another user. */
+static const char *language_of(GUnicodeScript script, bool japanese)
+{
+    switch (script) {
+    case G_UNICODE_SCRIPT_HAN: return japanese ? "ja" : "zh-cn";
+    case G_UNICODE_SCRIPT_BOPOMOFO: return "zh-tw";
+    case G_UNICODE_SCRIPT_HIRAGANA:
+    case G_UNICODE_SCRIPT_KATAKANA: return "ja";
+    case G_UNICODE_SCRIPT_HANGUL: return "ko";
+    case G_UNICODE_SCRIPT_ARABIC: return "ar";
+    case G_UNICODE_SCRIPT_ARMENIAN: return "hy";
+    case G_UNICODE_SCRIPT_BENGALI: return "bn";
+    case G_UNICODE_SCRIPT_CYRILLIC: return "ru";
+    case G_UNICODE_SCRIPT_DEVANAGARI: return "hi";
+    case G_UNICODE_SCRIPT_GEORGIAN: return "ka";
+    case G_UNICODE_SCRIPT_GREEK: return "el";
+    case G_UNICODE_SCRIPT_HEBREW: return "he";
+    case G_UNICODE_SCRIPT_TAMIL: return "ta";
+    case G_UNICODE_SCRIPT_THAI: return "th";
+    default: return "en";
+    }
+}
+
+static bool is_ascii(const char *text)
+{
+    while (*text && !((unsigned char)*text & 0x80))
+        text++;
+    return !*text;
+}
+
+/* Han beside kana is Japanese. */
+static bool has_kana(const char *text)
+{
+    bool kana = false;
+
+    for (const char *c = text; *c && !kana; c = g_utf8_next_char(c)) {
+        GUnicodeScript script = g_unichar_get_script(g_utf8_get_char(c));
+        kana = script == G_UNICODE_SCRIPT_HIRAGANA || script == G_UNICODE_SCRIPT_KATAKANA;
+    }
+    return kana;
+}
+
+static PangoAttrList *languages_of(const char *text)
+{
+    PangoAttrList *list = pango_attr_list_new();
+    bool japanese = has_kana(text);
+    const char *now = NULL, *start = text, *c = text;
+
+    for (;; c = g_utf8_next_char(c)) {
+        GUnicodeScript script = *c ? g_unichar_get_script(g_utf8_get_char(c)) : G_UNICODE_SCRIPT_UNKNOWN;
+        bool goes_on = *c && now && (script == G_UNICODE_SCRIPT_COMMON || script == G_UNICODE_SCRIPT_INHERITED);
+        const char *language = goes_on ? now : language_of(script, japanese);
+        if (*c && now && strcmp(language, now) == 0)
+            continue;
+        if (now) {
+            PangoAttribute *a = pango_attr_language_new(pango_language_from_string(now));
+            a->start_index = (guint)(start - text);
+            a->end_index = (guint)(c - text);
+            pango_attr_list_insert(list, a);
+        }
+        if (!*c)
+            return list;
+        now = language;
+        start = c;
+    }
+}
+
 static void set_text(const scene *s, const char *text, text_style style)
 {
+    PangoAttrList *list = NULL;
+
     set_font(s, style);
     pango_layout_set_text(s->fonts->layout, text, -1);
+    if (!is_ascii(text) && g_utf8_validate(text, -1, NULL))
+        list = languages_of(text);
+    pango_layout_set_attributes(s->fonts->layout, list);
+    if (list)
+        pango_attr_list_unref(list);
 }
 
 /* Which family pango finds for the one asked for. */
@@ -131,6 +213,11 @@ void scene_free(scene *s)
             g_object_unref(s->fonts->context);
         if (s->fonts->map)
             g_object_unref(s->fonts->map);
+        if (s->fonts->last)
+            g_object_unref(s->fonts->last);
+        for (int i = 0; i < s->fonts->n_family; i++)
+            free(s->fonts->family[i]);
+        free(s->fonts->boxed);
         free(s->fonts);
     }
     free(s->font);
@@ -148,15 +235,126 @@ double scene_text_width(scene *s, const char *text, text_style style)
     return (double)logical.width / PANGO_SCALE;
 }
 
-bool scene_lacks_glyphs(const scene *s, const char *text, text_style style)
+/* --- which fonts are used --- */
+
+static void note_family(scene *s, PangoFont *font)
 {
-    for (const char *c = text; *c; c++) {
-        if ((unsigned char)*c >= 0x80) { /* every font has ASCII */
-            set_text(s, text, style);
-            return pango_layout_get_unknown_glyphs_count(s->fonts->layout) > 0;
+    struct scene_fonts *f = s->fonts;
+
+    if (!font || font == f->last)
+        return;
+    g_object_ref(font);
+    if (f->last)
+        g_object_unref(f->last);
+    f->last = font;
+    PangoFontDescription *about = pango_font_describe(font);
+    const char *family = pango_font_description_get_family(about);
+    int at = 0;
+    while (at < f->n_family && strcmp(f->family[at], family) < 0)
+        at++;
+    bool known = strcasecmp(family, s->font) == 0 || (at < f->n_family && strcmp(f->family[at], family) == 0);
+    if (!known && f->n_family < MOST_FAMILIES) {
+        char *copy = mem_strdup(family, NULL);
+        s->failed |= !copy;
+        if (copy) {
+            memmove(f->family + at + 1, f->family + at, (size_t)(f->n_family - at) * sizeof *f->family);
+            f->family[at] = copy;
+            f->n_family++;
         }
     }
-    return false;
+    pango_font_description_free(about);
+}
+
+static void note_boxed(scene *s, gunichar c)
+{
+    struct scene_fonts *f = s->fonts;
+    int at = 0;
+
+    if (!f->boxed && !(f->boxed = mem_array(MOST_BOXED, sizeof *f->boxed, NULL))) {
+        s->failed = true;
+        return;
+    }
+    while (at < f->n_boxed && f->boxed[at] < c)
+        at++;
+    if (f->n_boxed == MOST_BOXED || (at < f->n_boxed && f->boxed[at] == c))
+        return;
+    memmove(f->boxed + at + 1, f->boxed + at, (size_t)(f->n_boxed - at) * sizeof *f->boxed);
+    f->boxed[at] = c;
+    f->n_boxed++;
+}
+
+bool scene_note_fonts(scene *s, const char *text, text_style style)
+{
+    bool boxes = false;
+
+    set_text(s, text, style);
+    for (GSList *r = pango_layout_get_line_readonly(s->fonts->layout, 0)->runs; r; r = r->next) {
+        const PangoGlyphItem *run = r->data;
+        bool drawn = false;
+        for (int i = 0; i < run->glyphs->num_glyphs; i++) {
+            PangoGlyph g = run->glyphs->glyphs[i].glyph;
+            bool unknown = g & PANGO_GLYPH_UNKNOWN_FLAG;
+            if (unknown)
+                note_boxed(s, g & ~PANGO_GLYPH_UNKNOWN_FLAG);
+            boxes |= unknown;
+            drawn |= !unknown && g != PANGO_GLYPH_EMPTY;
+        }
+        if (drawn)
+            note_family(s, run->item->analysis.font);
+    }
+    return boxes;
+}
+
+void scene_put_families(const scene *s, strbuf *b)
+{
+    strbuf_puts(b, s->font);
+    for (int i = 0; i < s->fonts->n_family; i++)
+        strbuf_printf(b, ", %s", s->fonts->family[i]);
+}
+
+/* "Han", "Old Italic" */
+static void put_script(strbuf *b, GUnicodeScript script)
+{
+    GEnumClass *names = g_type_class_ref(G_TYPE_UNICODE_SCRIPT);
+    const GEnumValue *v = g_enum_get_value(names, (gint)script);
+    bool first = true;
+
+    for (const char *c = v ? v->value_nick : "unknown"; *c; c++) {
+        strbuf_putc(b, *c == '-' ? ' ' : first ? g_ascii_toupper(*c) : *c);
+        first = *c == '-';
+    }
+    g_type_class_unref(names);
+}
+
+void scene_put_notes(const scene *s, strbuf *b)
+{
+    const struct scene_fonts *f = s->fonts;
+
+    for (int i = 0; i < f->n_boxed; i++) {
+        GUnicodeScript script = g_unichar_get_script(f->boxed[i]);
+        int n = 0;
+        bool before = false;
+        for (int k = 0; k < i; k++)
+            before |= g_unichar_get_script(f->boxed[k]) == script;
+        if (before)
+            continue;
+        for (int k = i; k < f->n_boxed; k++)
+            n += g_unichar_get_script(f->boxed[k]) == script;
+        strbuf_printf(b, "no installed font has %d character%s", n, n == 1 ? "" : "s");
+        if (script == G_UNICODE_SCRIPT_COMMON || script == G_UNICODE_SCRIPT_INHERITED) {
+            strbuf_puts(b, " that are symbols or emoji (");
+        } else if (script == G_UNICODE_SCRIPT_UNKNOWN) {
+            strbuf_puts(b, " of private use (");
+        } else {
+            strbuf_puts(b, " of the script ");
+            put_script(b, script);
+            strbuf_puts(b, " (");
+        }
+        for (int k = i, shown = 0; k < f->n_boxed && shown < EXAMPLES; k++)
+            if (g_unichar_get_script(f->boxed[k]) == script)
+                strbuf_printf(b, "%sU+%04X", shown++ ? ", " : "", (unsigned)f->boxed[k]);
+        strbuf_puts(b, n > EXAMPLES ? ", ...): drawn as boxes\n" : "): drawn as boxes\n");
+    }
 }
 
 /* Reach of the letters above and below the base line, by the font's tallest and deepest letters. */

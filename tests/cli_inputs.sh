@@ -45,7 +45,7 @@ run run "$model" --prompts "$tmp/bad.jsonl" --store "$tmp/s.db"
 refuses 2 "bad.jsonl:2: token id 99999" "a bad line is named"
 printf '{"text": "a"}\n{"txt": "b"}\n' > "$tmp/bad.jsonl"
 run run "$model" --prompts "$tmp/bad.jsonl" --store "$tmp/s.db"
-refuses 3 'bad.jsonl:2: key "txt"' "an unknown key is named"
+refuses 3 'bad.jsonl:2: gives no prompt' "a line without a prompt is named"
 check "neither leaves a run" test "$(q 'SELECT count(*) FROM run')" = 1
 
 # --- what a decoder does not take ---

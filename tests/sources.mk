@@ -14,6 +14,7 @@ cmocka_tests = \
 	tests/test_base_npz \
 	tests/test_base_npz_write \
 	tests/test_base_pool \
+	tests/test_batch \
 	tests/test_chart_files \
 	tests/test_charts \
 	tests/test_chat \
@@ -37,6 +38,7 @@ cmocka_tests = \
 	tests/test_families_moe \
 	tests/test_families_vision \
 	tests/test_families_vision_files \
+	tests/test_figure_golden \
 	tests/test_flow \
 	tests/test_gemm_layouts \
 	tests/test_gguf \
@@ -76,11 +78,16 @@ cmocka_tests = \
 	tests/test_retrieval \
 	tests/test_safetensors \
 	tests/test_safetensors_rules \
+	tests/test_sixel \
 	tests/test_spellings \
 	tests/test_stats \
 	tests/test_store \
+	tests/test_store_check \
 	tests/test_store_faults \
+	tests/test_store_merge \
 	tests/test_store_open \
+	tests/test_store_plans \
+	tests/test_store_shared \
 	tests/test_store_sql \
 	tests/test_stream_metrics \
 	tests/test_tasks \
@@ -139,6 +146,8 @@ shell_tests = \
 	tests/cli_convert.sh \
 	tests/cli_divergence.sh \
 	tests/cli_figure.sh \
+	tests/cli_figure_bad.sh \
+	tests/cli_figure_fonts.sh \
 	tests/cli_generate.sh \
 	tests/cli_heat_recipes.sh \
 	tests/cli_inputs.sh \
@@ -154,6 +163,7 @@ shell_tests = \
 	tests/cli_threats.sh \
 	tests/cli_tokenize.sh \
 	tests/cli_verify.sh \
+	tests/cli_view.sh \
 	tests/cli_weights.sh \
 	tests/docs.sh \
 	tests/layers.sh
@@ -176,7 +186,7 @@ AM_TESTS_ENVIRONMENT = \
 	CC='$(CC)'; export CC;
 EXTRA_DIST += tests/chat_cases.json tests/make_chat_cases.py
 EXTRA_DIST += tests/make_quantize_cases.py tests/quantize_cases.h
-EXTRA_DIST += tests/cli_lib.sh tests/cli_shell.py tests/tap.sh
+EXTRA_DIST += tests/cli_lib.sh tests/cli_shell.py tests/cli_view.py tests/sanitize tests/tap.sh tests/tsan.supp tests/valgrind.supp
 EXTRA_DIST += \
 	tests/activation_capture.h \
 	tests/attention_reference.h \
@@ -187,9 +197,11 @@ EXTRA_DIST += \
 	tests/dense_maps.h \
 	tests/family_cases.h \
 	tests/figure_sample.h \
+	tests/figures \
 	tests/fuzz_driver.h \
 	tests/fuzz_tokenizer.h \
 	tests/gguf_meta.h \
+	tests/golden_sample.h \
 	tests/image_samples.h \
 	tests/lantern_tokens.h \
 	tests/llama2c_bytes.h \

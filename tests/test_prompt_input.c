@@ -70,7 +70,7 @@ static void test_jsonl(void **state)
     prompt_request *q;
     int64_t n;
     err e = {0};
-    assert_int_equal(prompt_requests_load(&q, &n, write_file("p.jsonl", text, sizeof text - 1), &e), 0);
+    assert_int_equal(prompt_requests_load(&q, &n, write_file("p.jsonl", text, sizeof text - 1), PROMPT_USUAL, &e), 0);
     assert_int_equal(n, 3);
     assert_int_equal(q[0].prompt.text_len, 8);
     assert_memory_equal(q[0].prompt.text, "one \xc3\xa9\0x", 8);
@@ -92,7 +92,7 @@ static void test_bad_jsonl(void **state)
 {
     static const char *const cases[][2] = {
         {"{\"text\": 3}", "bad.jsonl:1: \"text\" is no string"},
-        {"{\"text\": \"a\"}\n{\"txt\": \"a\"}", "bad.jsonl:2: key \"txt\" is not known"},
+        {"{\"text\": \"a\"}\n{\"txt\": \"a\"}", "bad.jsonl:2: gives no prompt"},
         {"[1]", "bad.jsonl:1: is no JSON object"},
         {"{\"ids\": \"1,2\"}", "is no list of token ids"},
         {"{\"ids\": [1, -2]}", "element 1 of \"ids\" is no token id"},
@@ -111,7 +111,7 @@ static void test_bad_jsonl(void **state)
         prompt_request *q = NULL;
         int64_t n = 0;
         err e = {0};
-        int rc = prompt_requests_load(&q, &n, write_file("bad.jsonl", cases[i][0], strlen(cases[i][0])), &e);
+        int rc = prompt_requests_load(&q, &n, write_file("bad.jsonl", cases[i][0], strlen(cases[i][0])), PROMPT_USUAL, &e);
         if (rc != ERR_INPUT || !strstr(e.msg, cases[i][1]))
             fail_msg("%s: code %d, \"%s\"", cases[i][0], rc, e.msg);
         assert_null(q);

@@ -220,7 +220,7 @@ static void test_flipped_bytes(void **state)
     assert_true(read(in, bytes, (size_t)st.st_size) == st.st_size);
     close(in);
     snprintf(copy, sizeof copy, "%s", in_folder("flipped.db"));
-    const int rounds = 400;
+    const int rounds = 150;
     for (int i = 0; i < rounds; i++) {
         unsigned char *torn = malloc((size_t)st.st_size);
         size_t size = (size_t)st.st_size;

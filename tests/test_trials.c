@@ -82,7 +82,7 @@ static void test_refused(void **state)
     const trial_rules ids = {.vocab = 100}, text = {.tok = tok, .special = true, .vocab = 2048};
     static const struct { const char *line, *words; bool text; } cases[] = {
         {"", "holds no trials", false},
-        {"[1]", "t.jsonl:1: a trial is a JSON object", false},
+        {"[1]", "t.jsonl:1: is no JSON object", false},
         {"{\"ids\": [1, 2}", "t.jsonl:1: ", false},
         {"{\"ids\": [], \"needle\": [0, 1], \"answer_ids\": [1]}", "\"ids\" is no list of token ids", false},
         {"{\"ids\": [1, 2.5], \"needle\": [0, 1], \"answer_ids\": [1]}", "element 1 is no token id", false},

@@ -120,7 +120,7 @@ static int prepare(metric_ctx *c, err *e)
     c->shared = p;
     p->no_first = params_bool(c->p, "detect-exclude-bos");
     p->no_self = params_bool(c->p, "detect-exclude-current-token");
-    while (builtin[p->kind] && strcmp(builtin[p->kind], name))
+    while (builtin[p->kind] && strcmp(builtin[p->kind], name) != 0)
         p->kind++;
     p->none = c->n < 2 || (p->kind != FROM_FILE && c->kind == ATTN_CROSS) ||
               ((p->kind == DUPLICATE || p->kind == INDUCTION) && !c->ids);

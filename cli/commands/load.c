@@ -48,5 +48,5 @@ const command command_load = {
             "names a tokenizer that lies elsewhere. Weights are mapped, not copied. Commands "
             "after this one may leave MODEL out.",
     .examples = examples, .params = config_params, .extra_params = extra, .min_args = 1, .max_args = 1,
-    .complete = complete, .run = run,
+    .complete = complete, .run = run, .all_ranks = true,
 };

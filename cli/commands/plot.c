@@ -37,6 +37,14 @@ static char *figure_command(const session *s, const command_args *a, err *e)
     return strbuf_take(&b, e);
 }
 
+static void say_lines(const session *s, const char *lines)
+{
+    for (size_t n; *lines; lines += n + (lines[n] == '\n')) {
+        n = strcspn(lines, "\n");
+        say(s, "%.*s", (int)n, lines);
+    }
+}
+
 static int run(session *s, const command_args *a, err *e)
 {
     const figure *f;
@@ -44,6 +52,7 @@ static int run(session *s, const command_args *a, err *e)
     figure_source src = {0};
     const char *path = params_str(a->p, "output");
     char *name = NULL, *again = NULL;
+    strbuf notes = {0};
     int rc = figure_require(&f, a->word[0], e);
     if (!rc)
         rc = store_to_read(s, &st, e);
@@ -56,7 +65,9 @@ static int run(session *s, const command_args *a, err *e)
     if (!rc && !path)
         rc = ERR_RESOURCE;
     if (!rc)
-        rc = figure_draw(f, &src.d, a->p, path, e);
+        rc = figure_draw_noted(&notes, f, &src.d, a->p, path, e);
+    if (!rc)
+        say_lines(s, strbuf_str(&notes));
     if (!rc) {
         err why = {0};
         if (store_figure(st, src.several ? NO_INDEX : src.run, f->name, path, again, &why) != 0)
@@ -67,6 +78,7 @@ static int run(session *s, const command_args *a, err *e)
         rc = output_flush(s->out, &b, e);
         strbuf_free(&b);
     }
+    strbuf_free(&notes);
     figure_source_free(&src);
     free(again);
     free(name);

@@ -19,5 +19,5 @@ const command command_quit = {
     .name = "quit", .group = "shell", .usage = "",
     .summary = "leave the shell, or end a script",
     .help = "What is in a store file stays; results in memory are gone.",
-    .examples = examples, .run = run, .no_table = true,
+    .examples = examples, .run = run, .no_table = true, .all_ranks = true,
 };

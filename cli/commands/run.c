@@ -2,7 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include "analysis/analyse.h"
+#include "analysis/ring.h"
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "cli/builtin_prompts.h"
@@ -13,6 +13,7 @@
 #include "cli/json_line.h"
 #include "cli/metric_select.h"
 #include "cli/output.h"
+#include "cli/rank_units.h"
 #include "cli/run_summary.h"
 #include "compute/kernels.h"
 
@@ -34,6 +35,9 @@ typedef struct job {
     store *st;
     int64_t run;
     double begun;            /* the first prompt */
+    bool split;              /* the sequence is shared out over the ranks */
+    bool share;              /* the prompts are */
+    uint64_t ring_bytes;     /* of keys and values that this rank has sent for the last prompt */
 } job;
 
 static const param *const *extra(void)
@@ -106,6 +110,8 @@ static int check_prompts(job *j, err *e)
         if (rc)
             break;
         rc = analyse_check(j->lm->rt, j->lm->m, &in.in, &req, e);
+        if (!rc && j->split)
+            rc = analyse_split_check(j->lm->m, &in.in, &req, e);
         if (rc && j->request[i].where[0])
             err_prefix(e, "%s", j->request[i].where);
         if (!rc)
@@ -127,6 +133,20 @@ static int check_prompts(job *j, err *e)
     return rc;
 }
 
+/* Under mpirun the ranks work on a prompt together. */
+static int check_split(const job *j, err *e)
+{
+    if (params_bool(j->a->p, "split-sequence") && ranks_size() == 1) {
+        err_set(e, ERR_USAGE, "--split-sequence needs several processes");
+        return err_hint(e, "start them with mpirun -n N attnscope run ..., in a build with MPI");
+    }
+    if (j->split && j->edits.plan) {
+        err_set(e, ERR_USAGE, "edits cannot be made while the sequence is split over ranks");
+        return err_hint(e, "run it without mpirun");
+    }
+    return 0;
+}
+
 /* Everything that can be wrong with the words is found before the store is touched. */
 static int prepare(job *j, err *e)
 {
@@ -138,6 +158,10 @@ static int prepare(job *j, err *e)
         rc = choose_model(j->s, j->a, false, &j->lm, e);
     if (!rc)
         rc = read_requests(j, e);
+    if (!rc && j->split && j->n_request > 1 && !params_bool(j->a->p, "split-sequence")) {
+        j->split = false;
+        j->share = true;
+    }
     if (!rc)
         rc = metric_fit(&j->metrics, j->lm->m, e);
     if (!rc)
@@ -153,11 +177,49 @@ static int prepare(job *j, err *e)
     if (!rc)
         rc = edit_choose(&j->edits, j->s, j->a, j->lm, e);
     if (!rc)
+        rc = check_split(j, e);
+    if (!rc)
         rc = check_prompts(j, e);
     if (!rc && j->metrics.left.len)
         say(j->s, "not measured, as it makes no sense for %s or nothing was named for it: %s", j->lm->m->name,
             strbuf_str(&j->metrics.left));
     return rc;
+}
+
+/* Does this rank read what the first one reads?  Files may differ from machine to machine. */
+static int same_prompt(const prompt_input *in, err *e)
+{
+    uint64_t hash = 14695981039346656037u, first; /* FNV-1a */
+    for (int64_t i = 0; i < in->in.n; i++)
+        hash = (hash ^ (uint32_t)in->in.ids[i]) * 1099511628211u;
+    first = hash;
+    ranks_broadcast(&first, sizeof first, 0);
+    return first == hash ? 0 : err_set(e, ERR_INPUT, "the prompt is another than that of rank 0");
+}
+
+/* The first rank says which prompt is next (-1: none), and all work on it; the others keep nothing. */
+static int measure_together(job *j, const prompt_input *in, const result_sink *out, const progress *p, int rc, err *e)
+{
+    const analysis_request req = request_of(j);
+    rc = ranks_agree(rc, e);
+    if (!rc)
+        rc = ranks_agree(same_prompt(in, e), e);
+    return rc ? rc : analyse_split(j->lm->rt, j->lm->m, &in->in, &req, out, p, &j->ring_bytes, e);
+}
+
+static int follow(job *j, err *e)
+{
+    int rc = 0;
+    for (int64_t i;;) {
+        ranks_broadcast(&i, sizeof i, 0);
+        if (i < 0)
+            return rc;
+        prompt_input in = {0};
+        bool only = j->n_request == 1;
+        rc = only ? 0 : make_input(&in, j, i, e);
+        rc = measure_together(j, only ? &j->in : &in, NULL, NULL, rc, e);
+        prompt_free(&in);
+    }
 }
 
 static int measure_prompt(void *ud, experiment *x, int64_t i, err *e)
@@ -167,11 +229,15 @@ static int measure_prompt(void *ud, experiment *x, int64_t i, err *e)
     const analysis_request req = request_of(j);
     bool only = j->n_request == 1;
     j->begun = j->begun > 0 ? j->begun : clock_seconds();
+    if (j->split)
+        ranks_broadcast(&i, sizeof i, 0);
     int rc = only ? 0 : make_input(&in, j, i, e);
     const prompt_input *use = only ? &j->in : &in;
     if (!rc)
         rc = experiment_prompt(x, use, params_str(j->a->p, "label"), e);
-    if (!rc)
+    if (j->split)
+        rc = measure_together(j, use, experiment_sink(x), experiment_progress(x), rc, e);
+    else if (!rc)
         rc = analyse(j->lm->rt, j->lm->m, &use->in, &req, experiment_sink(x), experiment_progress(x), e);
     prompt_free(&in);
     return rc;
@@ -311,14 +377,28 @@ static int report(job *j, err *e)
     return rc;
 }
 
+extern const command command_run;
+
 static int run(session *s, const command_args *a, err *e)
 {
-    job j = {.s = s, .a = a};
+    const bool together = ranks_size() > 1 && !s->part && !s->alone;
+    job j = {.s = s, .a = a, .split = together};
     int rc = prepare(&j, e);
-    if (!rc)
-        rc = measure(&j, e);
-    if (!rc)
-        rc = report(&j, e);
+    if (together)
+        rc = ranks_agree(rc, e);
+    if (!rc && j.share) {
+        rc = rank_units_run(s, &command_run, a, e);
+    } else if (!rc && j.split && ranks_rank() > 0) {
+        rc = follow(&j, e);
+    } else {
+        int64_t none = -1;
+        if (!rc)
+            rc = measure(&j, e);
+        if (j.split)
+            ranks_broadcast(&none, sizeof none, 0);
+        if (!rc)
+            rc = report(&j, e);
+    }
     edit_choice_free(&j.edits);
     prompt_free(&j.in);
     prompt_requests_free(j.request, j.n_request);
@@ -334,6 +414,8 @@ static const param own[] = {
      .help = "heads whose attention map is stored: L1H3,L2H*, L0, enc.L0H1, cross.L2, vis.all, all"},
     {.name = "map-limit", .kind = PARAM_INT, .def = "1024", .value = "N", .max = 1e9,
      .help = "pool stored maps above N cells a side (mean); 0: never"},
+    {.name = "split-sequence", .kind = PARAM_BOOL,
+     .help = "under mpirun: all processes work on one prompt, each on its share of the positions"},
     {.name = "label", .kind = PARAM_STR, .value = "TEXT",
      .help = "your name for the prompt, kept with the run (a line of --prompts has its own)"},
     {.name = NULL},
@@ -369,5 +451,5 @@ const command command_run = {
             "with the highest and lowest values. --json prints every value instead, one object a line, --csv a table "
             "of all values.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1,
-    .complete = complete, .extra_params = extra, .run = run,
+    .complete = complete, .extra_params = extra, .run = run, .all_ranks = true,
 };

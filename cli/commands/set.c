@@ -49,5 +49,5 @@ const command command_set = {
     .help = "Settings hold until the session ends; an option of a command goes before the setting of the "
             "same name. Before the verb on the program's command line each setting is an option: "
             "`attnscope --threads 4 run ...`.",
-    .examples = examples, .max_args = 2, .complete = complete, .run = run,
+    .examples = examples, .max_args = 2, .complete = complete, .run = run, .all_ranks = true,
 };

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/ranks.h"
 #include "cli/command.h"
 
 #define DEEPEST 16
@@ -29,15 +30,17 @@ static int run(session *s, const command_args *a, err *e)
     }
     struct stat st;
     FILE *f = fopen(path, "r");
-    if (!f)
-        return cannot_read(path, errno, e);
-    if (fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode)) {
-        fclose(f);
-        return cannot_read(path, EISDIR, e);
+    int rc = f ? 0 : cannot_read(path, errno, e);
+    if (f && fstat(fileno(f), &st) == 0 && S_ISDIR(st.st_mode))
+        rc = cannot_read(path, EISDIR, e);
+    if ((rc = ranks_agree(rc, e))) { /* before the commands, in each of which the ranks agree again */
+        if (f)
+            fclose(f);
+        return rc;
     }
     bool keep_going = s->keep_going;
     s->keep_going = keep_going || params_bool(a->p, "keep-going");
-    int rc = session_script(s, f, path); /* errors are printed where they happen */
+    rc = session_script(s, f, path); /* errors are printed where they happen */
     s->keep_going = keep_going;
     fclose(f);
     return rc;
@@ -58,6 +61,6 @@ const command command_source = {
     .name = "source", .group = "shell", .usage = "FILE",
     .summary = "run the commands of a file in this session",
     .help = "The script shares model, store and settings with the session. It stops at its first error.",
-    .examples = examples, .params = own, .min_args = 1, .max_args = 1, .complete = complete, .run = run,
+    .examples = examples, .params = own, .min_args = 1, .max_args = 1, .complete = complete, .run = run, .all_ranks = true,
     .no_table = true,
 };

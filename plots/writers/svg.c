@@ -142,6 +142,32 @@ static void put_path(strbuf *out, const scene_item *it)
     strbuf_puts(out, l->n_dash ? "\"/>\n" : "/>\n");
 }
 
+/* Those that were drawn with, each in quotes, then what is widespread. */
+static void put_families(strbuf *out, const scene *s)
+{
+    strbuf all = {0};
+    bool usual = false;
+
+    scene_put_families(s, &all);
+    for (const char *c = strbuf_str(&all); *c;) {
+        size_t n = strcspn(c, ",");
+        strbuf name = {0};
+        strbuf_add(&name, c, n);
+        strbuf_putc(out, '\'');
+        put_xml(out, strbuf_str(&name));
+        strbuf_puts(out, "', ");
+        usual |= strcmp(strbuf_str(&name), "DejaVu Sans") == 0;
+        out->failed |= name.failed;
+        strbuf_free(&name);
+        c += n;
+        c += strspn(c, ", ");
+    }
+    if (!usual)
+        strbuf_puts(out, "'DejaVu Sans', ");
+    out->failed |= all.failed;
+    strbuf_free(&all);
+}
+
 static void put_head(strbuf *out, const scene *s, const char *const *about)
 {
     const char *title = about_get(about, "Title");
@@ -156,9 +182,9 @@ static void put_head(strbuf *out, const scene *s, const char *const *about)
     put_number(out, s->page.width);
     strbuf_putc(out, ' ');
     put_number(out, s->height);
-    strbuf_puts(out, "\" font-family=\"'");
-    put_xml(out, s->font);
-    strbuf_puts(out, "', 'DejaVu Sans', Verdana, sans-serif\" xml:space=\"preserve\">\n");
+    strbuf_puts(out, "\" font-family=\"");
+    put_families(out, s);
+    strbuf_puts(out, "Verdana, sans-serif\" xml:space=\"preserve\">\n");
     if (title) {
         strbuf_puts(out, "<title>");
         put_xml(out, title);

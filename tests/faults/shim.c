@@ -7,11 +7,13 @@
  *   FAULT_PATH=PREFIX                    only calls about files below it
  *   FAULT_CALLER=NAME[,NAME]             alloc: only calls from these objects ("" is the program itself)
  *   FAULT_COUNT=FILE                     at the end "CALLS FAILED" is written there
+ *   FAULT_TRACE=1                        where the call came from, on standard error
  *
  * A failing write writes half of its bytes first. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
+#include <execinfo.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <link.h>
@@ -36,7 +38,7 @@ extern void *__libc_memalign(size_t, size_t);
 static struct { uintptr_t from, to; } object[16];
 static int n_object;
 static enum kind kind;
-static bool stays;
+static bool stays, trace;
 static long at;
 static int why = ENOSPC;
 static const char *prefix, *count_file;
@@ -83,6 +85,7 @@ __attribute__((constructor)) static void begin(void)
     at = getenv("FAULT_AT") ? atol(getenv("FAULT_AT")) : 0;
     why = getenv("FAULT_ERRNO") ? atoi(getenv("FAULT_ERRNO")) : ENOSPC;
     stays = getenv("FAULT_STAYS") != NULL;
+    trace = getenv("FAULT_TRACE") != NULL;
     prefix = getenv("FAULT_PATH");
     count_file = getenv("FAULT_COUNT");
     dl_iterate_phdr(look, NULL);
@@ -108,6 +111,13 @@ static bool fails(void)
     bool yes = at > 0 && (stays ? n >= at : n == at);
     if (yes)
         atomic_fetch_add(&failed, 1);
+    if (yes && trace) {
+        enum kind was = kind;
+        void *frame[24];
+        kind = NONE;
+        backtrace_symbols_fd(frame, backtrace(frame, 24), 2);
+        kind = was;
+    }
     return yes;
 }
 
