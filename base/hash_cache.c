@@ -17,7 +17,7 @@
 enum {
     LARGEST = 1 << 20,   /* bytes */
     MOST_LINES = 2000,
-    MOST_WAITS = 50,     /* for another process that writes, of 2 ms */
+    MOST_WAITS = 1000,   /* for another process that writes, of 2 ms */
 };
 
 static bool off;

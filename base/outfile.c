@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,6 +28,22 @@ struct outfile {
 
 static outfile *files;
 static pthread_mutex_t files_lock = PTHREAD_MUTEX_INITIALIZER;
+
+/* A signal handler may call outfile_abandon_all: it must not come while this thread holds the lock, for then it would wait for
+ * itself. */
+static void lock_files(sigset_t *before)
+{
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_BLOCK, &all, before);
+    pthread_mutex_lock(&files_lock);
+}
+
+static void unlock_files(const sigset_t *before)
+{
+    pthread_mutex_unlock(&files_lock);
+    pthread_sigmask(SIG_SETMASK, before, NULL);
+}
 
 /* --- messages --- */
 
@@ -153,15 +170,28 @@ static int folder_length(const char *path)
     return slash ? (int)(slash - path) + 1 : 0;
 }
 
-/* A new file beside the target: ".NAME.PID.tmp", with a number when a crashed process left that one. */
+/* Under the lock. */
+static void enlist(outfile *f)
+{
+    f->next = files;
+    f->link = &files;
+    if (files)
+        files->link = &f->next;
+    files = f;
+}
+
+/* A new file beside the target: ".NAME.PID.tmp", with a number when a crashed process left that one.  Enlisted in the same
+ * breath, so that no signal finds it unknown. */
 static int open_temp(outfile *f, err *e)
 {
     int folder = folder_length(f->target), why = EEXIST;
     size_t size = strlen(f->target) + 64;
+    sigset_t before;
 
     f->temp = mem_array(size, 1, e);
     if (!f->temp)
         return ERR_RESOURCE;
+    lock_files(&before);
     for (int i = 0; i < MAX_TRIES && why == EEXIST; i++) {
         char number[16] = "";
         if (i > 0)
@@ -171,6 +201,9 @@ static int open_temp(outfile *f, err *e)
         f->fd = open(f->temp, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
         why = f->fd < 0 ? errno : 0;
     }
+    if (!why)
+        enlist(f);
+    unlock_files(&before);
     if (why) {
         free(f->temp);
         f->temp = NULL;
@@ -181,51 +214,42 @@ static int open_temp(outfile *f, err *e)
 
 /* --- registry --- */
 
-static void enlist(outfile *f)
-{
-    pthread_mutex_lock(&files_lock);
-    f->next = files;
-    f->link = &files;
-    if (files)
-        files->link = &f->next;
-    files = f;
-    pthread_mutex_unlock(&files_lock);
-}
-
 static void delist(outfile *f)
 {
-    pthread_mutex_lock(&files_lock);
+    sigset_t before;
+    lock_files(&before);
     if (f->link) {
         *f->link = f->next;
         if (f->next)
             f->next->link = f->link;
         f->link = NULL;
     }
-    pthread_mutex_unlock(&files_lock);
+    unlock_files(&before);
 }
 
 void outfile_abandon_all(void)
 {
-    pthread_mutex_lock(&files_lock);
+    sigset_t before;
+    lock_files(&before);
     for (outfile *f = files; f; f = f->next) {
         if (f->temp && !f->removed) {
             unlink(f->temp);
             f->removed = true;
         }
     }
-    pthread_mutex_unlock(&files_lock);
+    unlock_files(&before);
 }
 
 /* Close and free without committing; the temporary file goes if it is still there. */
 static void dispose(outfile *f)
 {
+    if (f->temp && !f->removed)
+        unlink(f->temp);
     delist(f);
     if (f->stream && f->fd >= 0)
         fclose(f->stream);
     if (f->fd >= 0)
         close(f->fd);
-    if (f->temp && !f->removed)
-        unlink(f->temp);
     free(f->temp);
     free(f->target);
     free(f->path);
@@ -294,7 +318,6 @@ int outfile_open(outfile **out, const char *path, err *e)
             goto fail;
         }
     }
-    enlist(f);
     *out = f;
     return 0;
 
@@ -360,6 +383,7 @@ static void sync_folder(const char *target)
 int outfile_commit(outfile *f, err *e)
 {
     int rc = 0, why = flush_all(f);
+    sigset_t before;
 
     if (why == 0 && f->fd >= 0) {
         FILE *stream = f->stream;
@@ -369,7 +393,7 @@ int outfile_commit(outfile *f, err *e)
             why = errno;
         f->fd = -1;
     }
-    pthread_mutex_lock(&files_lock);
+    lock_files(&before);
     if (why == 0 && f->temp) {
         if (f->removed) {
             rc = err_set(e, ERR_FAILED, "%s: not written: the program is ending", f->path);
@@ -380,7 +404,7 @@ int outfile_commit(outfile *f, err *e)
             sync_folder(f->target);
         }
     }
-    pthread_mutex_unlock(&files_lock);
+    unlock_files(&before);
     if (why)
         rc = cannot_write(f->path, why, e);
     dispose(f);

@@ -1,11 +1,14 @@
 # Benchmarks: built by `make bench`, never by the tests.
-EXTRA_PROGRAMS = bench/bench_kernels bench/bench_pairs bench/bench_store
+EXTRA_PROGRAMS = bench/bench_kernels bench/bench_pairs bench/bench_ring bench/bench_store
 bench_bench_kernels_SOURCES = bench/bench_kernels.c
 bench_bench_kernels_LDADD = $(LIBS_ALL)
 bench_bench_pairs_SOURCES = bench/bench_pairs.c
 bench_bench_pairs_LDADD = $(LIBS_ALL)
 bench_bench_store_SOURCES = bench/bench_store.c
 bench_bench_store_LDADD = $(LIBS_ALL)
+
+bench_bench_ring_SOURCES = bench/bench_ring.c
+bench_bench_ring_LDADD = $(LIBS_ALL)
 
 bench: bench/bench_kernels$(EXEEXT) bench/bench_pairs$(EXEEXT) bench/bench_store$(EXEEXT)
 	bench/bench_kernels$(EXEEXT)

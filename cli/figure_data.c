@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "analysis/metric.h"
 #include "base/json.h"
 #include "cli/command_util.h"
 #include "cli/experiment.h"
@@ -135,9 +136,9 @@ int figure_read_facts(figure_facts *f, figure_source *src, store *st, int64_t pr
     return ok ? 0 : ERR_RESOURCE;
 }
 
-int figure_prompt_with(int64_t *prompt, const figure_source *src, const command_args *a, store *st, const char *metric, err *e)
+int figure_prompt_with(int64_t *prompt, const figure_source *src, const command_args *a, store *st, const char *name, err *e)
 {
-    const cell bind[] = {cell_int(src->run), cell_text(metric)};
+    const cell bind[] = {cell_int(src->run), cell_text(name)};
     table *t = NULL;
     *prompt = params_int(a->p, "prompt");
     if (params_given(a->p, "prompt"))
@@ -147,6 +148,19 @@ int figure_prompt_with(int64_t *prompt, const figure_source *src, const command_
         *prompt = table_cell(t, 0, 0)->u.i;
     table_free(t);
     return rc;
+}
+
+bool figure_of_heads(const struct metric *m)
+{
+    return m->scope == METRIC_HEAD || (m->scope == METRIC_WEIGHTS && m->axis != AXIS_HEAD);
+}
+
+int figure_hint_metric(const char *path, const char *name, err *e)
+{
+    const struct metric *m = metric_find(name);
+    if (m && m->scope == METRIC_WEIGHTS)
+        return err_hint(e, "make them with `weights %s --metrics %s`", path, name);
+    return err_hint(e, "make them with `run %s --prompt TEXT --metrics %s`", path, name);
 }
 
 int figure_setting(const char **value, figure_source *src, store *st, int64_t run, const char *name, err *e)
@@ -241,12 +255,40 @@ int figure_load_one(figure_source *src, session *s, const command_args *a, store
     return figure_load_values(src, a, st, facts, e);
 }
 
+/* A file without any run: which command makes what this recipe draws. */
+static int check_any_run(store *st, const figure *f, err *e)
+{
+    static const struct { const char *recipe, *words; } makes[] = {
+        {"ablation_bars", "ablate MODEL --heads L1H2,L1H3"},
+        {"divergence_matrix", "run MODEL --prompt TEXT --metrics jsd"},
+        {"head_grid", "run MODEL --prompt TEXT --maps all"},
+        {"head_map", "run MODEL --prompt TEXT --maps L0H0"},
+        {"needle_grid", "needle MODEL"},
+        {"norm_profile", "run MODEL --prompt TEXT --metrics massive_top,massive_median"},
+        {"position_curve", "run MODEL --prompt TEXT --metrics received"},
+        {"received_map", "run MODEL --prompt TEXT --metrics received"},
+        {"sparsity_curve", "run MODEL --prompt TEXT --metrics top_k_mass"},
+    };
+    const char *words = "run MODEL --prompt TEXT", *path = store_path(st);
+    int64_t last = 0;
+    int rc = store_last_run(st, &last, e);
+    if (rc || last || strcmp(path, ":memory:") == 0)
+        return rc;
+    for (size_t i = 0; i < sizeof makes / sizeof *makes; i++)
+        if (strcmp(makes[i].recipe, f->name) == 0)
+            words = makes[i].words;
+    err_set(e, ERR_FAILED, "no run yet in %s", path);
+    return err_hint(e, "make one with `%s --store %s`", words, path);
+}
+
 int figure_source_load(figure_source *out, session *s, const command_args *a, store *st, const figure *f,
                        const char *figure_command, err *e)
 {
     figure_facts fa = {0};
     *out = (figure_source){0};
-    int wrong = figure_theme(a->p, e);
+    int wrong = check_any_run(st, f, e);
+    if (!wrong)
+        wrong = figure_theme(a->p, e);
     if (wrong)
         return wrong;
     if (figure_has_series(f)) {

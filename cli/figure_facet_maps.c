@@ -75,7 +75,7 @@ static int put_words(figure_source *src, const facets *x, const figure_facts *fa
     } else {
         bool one = strcmp(d->quantity, first->quantity) == 0;
         d->title = one ? figure_text(src, e, "%s \xc2\xb7 %s", d->quantity, facts[0].model) : facts[0].model;
-        d->subtitle = trials ? first->subtitle
+        d->subtitle = trials || facts[0].n_token == 0 ? first->subtitle /* of trials, or of the weights */
                       : figure_text(src, e, "%s%s%" PRId64 " tokens, %s, run %" PRId64, facts[0].label,
                                   *facts[0].label ? ", " : "", facts[0].n_token, facts[0].operator_name, src->run);
         d->caption = figure_text(src, e, "%s; one colour scale for all panels", first->caption);

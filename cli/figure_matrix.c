@@ -71,10 +71,7 @@ static int choose_metric(const metric **out, figure_source *src, const command_a
     } else if (!rc && (name ? !there : n == 0)) {
         rc = err_set(e, ERR_FAILED, "run %" PRId64 " has no values of %s%s%s%s", src->run, name ? name : "jsd or its like",
                      n ? " (it has " : "", n ? strbuf_str(&have) : "", n ? ")" : "");
-        if (name && (*out)->scope == METRIC_WEIGHTS)
-            err_hint(e, "make them with `weights %s --metrics %s`", f->path, name);
-        else
-            err_hint(e, "make them with `run %s --prompt TEXT --metrics %s`", f->path, name ? name : "jsd");
+        figure_hint_metric(f->path, name ? name : "jsd", e);
     }
     strbuf_free(&have);
     table_free(t);

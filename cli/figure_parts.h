@@ -28,7 +28,12 @@ int figure_token_labels(const char ***out, figure_source *src, store *st, int64_
 typedef struct figure_map { int64_t rows, cols, n_query, n_key, pool; const char *pooling; float *cells; } figure_map;
 int figure_read_map(figure_map *out, figure_source *src, const command_args *a, store *st, head_id h, int64_t side, err *e);
 /* --prompt, else the first prompt of the run that has values of a metric; 0 where none has.  Metrics of weights have a unit each. */
-int figure_prompt_with(int64_t *prompt, const figure_source *src, const command_args *a, store *st, const char *metric, err *e);
+int figure_prompt_with(int64_t *prompt, const figure_source *src, const command_args *a, store *st, const char *name, err *e);
+/* Whether a metric has values of single heads: those of attention, and of weights where they are not between heads. */
+struct metric;
+bool figure_of_heads(const struct metric *m);
+/* The hint for a run without values of a metric: the command that makes them. */
+int figure_hint_metric(const char *path, const char *name, err *e);
 /* A text of the settings that a run was made with, in the arena of src; NULL: they do not have it. */
 int figure_setting(const char **value, figure_source *src, store *st, int64_t run, const char *name, err *e);
 /* How the axis of layers is called: "layer", "encoder layer". */

@@ -182,7 +182,7 @@ int series_metric(const metric **m, series_source *ss, bool layers, err *e)
     table *t = NULL;
     strbuf have = {0};
     int rc = name ? run_metric(m, &ss->src->mem, ss->st, ss->run[0], name, e) : 0;
-    if (name && !rc && (*m)->scope != METRIC_HEAD && !(layers && (*m)->scope == METRIC_LAYER)) {
+    if (name && !rc && !figure_of_heads(*m) && !(layers && (*m)->scope == METRIC_LAYER)) {
         err_set(e, ERR_USAGE, "%s has no values per %s", name, layers ? "layer" : "head");
         rc = err_hint(e, "`top %s` ranks its values", name);
     }
@@ -229,7 +229,7 @@ static int missing(const series_source *ss, int run, const char *name, err *e)
         rc = err_hint(e, "it has kinds %s: --kind, --position and --prompt choose among them", cell_string(table_cell(t, 0, 0)));
     } else {
         err_set(e, ERR_FAILED, "run %" PRId64 " has no values of %s", ss->run[run], name);
-        rc = err_hint(e, "make them with `run %s --prompt TEXT --metrics %s`", ss->facts[run].path, name);
+        rc = figure_hint_metric(ss->facts[run].path, name, e);
     }
     table_free(t);
     return rc;

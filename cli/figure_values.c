@@ -17,7 +17,7 @@ static int choose_metric(const metric **m, figure_source *src, const command_arg
     const char *name = params_str(a->p, "metric");
     table *t = NULL;
     int rc = name ? run_metric(m, &src->mem, st, src->run, name, e) : 0;
-    if (!rc && name && (*m)->scope != METRIC_HEAD) {
+    if (!rc && name && !figure_of_heads(*m)) {
         rc = err_set(e, ERR_USAGE, "%s has no values per head", name);
         err_hint(e, "`top %s` ranks its values", name);
     }
@@ -43,8 +43,7 @@ static int choose_metric(const metric **m, figure_source *src, const command_arg
         rc = t->n_row ? err_set(e, ERR_FAILED, "run %" PRId64 " has no values of %s (it has %s)", src->run,
                                 name, strbuf_str(&have))
                       : err_set(e, ERR_FAILED, "run %" PRId64 " holds no values of heads", src->run);
-        err_hint(e, "make them with `run %s --prompt TEXT --metrics %s`", f->path,
-                 name ? name : metric_defaults);
+        figure_hint_metric(f->path, name ? name : metric_defaults, e);
     }
     strbuf_free(&have);
     table_free(t);

@@ -1,4 +1,5 @@
 #include "cli/head_rule.h"
+#include "cli/head_list.h"
 #include "cli/run_units.h"
 
 #include <ctype.h>
@@ -10,9 +11,9 @@
 #include "base/mem.h"
 
 const param head_choice_params[] = {
-    {.name = "heads", .kind = PARAM_STR, .value = "HEADS", .complete = "heads", .help = "by name: L1H3,L2H*, L0, all"},
+    {.name = "heads", .kind = PARAM_STR, .value = "HEADS", .complete = "heads", .help = "by name: L1H3,L2H*, L0, all, or @NAME of a list (`import heads`)"},
     {.name = "rule", .kind = PARAM_STR, .value = "RULE",
-     .help = "by what a run measured: \"top 20 by retrieval\", \"top 5% by retrieval\", \"where sink[0] > 0.3\""},
+     .help = "by what a run measured: \"top 20 by retrieval\", \"top 5% by retrieval\", \"where sink[0] > 0.3\"; or \"heads NAME\""},
     {.name = "run", .kind = PARAM_STR, .value = "RUN", .complete = "runs",
      .help = "the run that --rule reads (the last one unless given)"},
     {.name = NULL},
@@ -251,6 +252,30 @@ int head_rule(head_id **out, int *n, const model *m, store *st, int64_t run, con
     return 0;
 }
 
+int head_select_named(head_id **out, int *n, session *s, const model *m, const char *text, err *e)
+{
+    char *names = NULL;
+    if (!strchr(text, '@'))
+        return head_select(out, n, m, text, e);
+    int rc = head_list_expand(&names, s, text, e);
+    if (!rc && (rc = head_select(out, n, m, names, e)) != 0)
+        err_prefix(e, "%s", text);
+    free(names);
+    return rc;
+}
+
+/* "heads NAME": the same as @NAME among --heads. */
+static int named_rule(head_id **out, int *n, session *s, const model *m, const char *name, err *e)
+{
+    strbuf b = {0};
+    name += strspn(name, " \t");
+    strbuf_printf(&b, "@%.*s", (int)strcspn(name, " \t"), name);
+    const bool one = *name && !name[strcspn(name, " \t")];
+    int rc = !one ? no_rule("heads ", e) : b.failed ? err_nomem(e, "rule") : head_select_named(out, n, s, m, strbuf_str(&b), e);
+    strbuf_free(&b);
+    return rc;
+}
+
 int head_choose(head_id **out, int *n, session *s, const command_args *a, const model *m, bool otherwise_all, err *e)
 {
     const char *heads = params_str(a->p, "heads"), *text = params_str(a->p, "rule");
@@ -263,7 +288,9 @@ int head_choose(head_id **out, int *n, session *s, const command_args *a, const 
         return err_hint(e, "keep one of them");
     }
     if (heads)
-        return head_select(out, n, m, heads, e);
+        return head_select_named(out, n, s, m, heads, e);
+    if (text && strncmp(text, "heads ", 6) == 0)
+        return named_rule(out, n, s, m, text + 6, e);
     if (!text && params_given(a->p, "run")) {
         err_set(e, ERR_USAGE, "--run says what --rule reads, and there is no rule");
         return err_hint(e, "add --rule \"top 20 by retrieval\"");

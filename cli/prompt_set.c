@@ -100,7 +100,7 @@ static int add_lines(prompt_set *s, const char *text, size_t size, const char *p
 static bool is_blank(const char *line, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        if (line[i] != ' ' && line[i] != '\t' && line[i] != '\r')
+        if (!memchr(" \t\r\n", line[i], 4))
             return false;
     return true;
 }

@@ -1,6 +1,5 @@
 /* The files that a run read: are they still what they were?  Texts that are not are taken from the store, as files in
  * memory, so that the command reads them in the same way as it did. */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -98,7 +97,7 @@ static int prompts_of_store(repeat_plan *r, const char **path, store *st, err *e
     table *t = NULL;
     strbuf b = {0};
     bool whole = strcmp(repeat_fact(r, "status"), "done") == 0 && strcmp(r->c->name, "run") == 0 &&
-                 !(params_row(r->p, "chat") && params_bool(r->p, "chat"));
+                 !(params_row(r->p, "chat") && params_bool(r->p, "chat")) && !params_given(r->p, "prompt-unit");
     *path = NULL;
     int rc = whole ? store_query(st, &t, sql, bind, 1, e) : 0;
     for (int64_t i = 0; whole && !rc && i < t->n_row; i++) {

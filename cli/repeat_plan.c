@@ -119,7 +119,7 @@ static int read_words(repeat_plan *r, const char *const *words, int n, err *e)
     return rc;
 }
 
-int repeat_plan_make(repeat_plan *out, store *st, int64_t run, const char *model, err *e)
+int repeat_plan_make(repeat_plan *out, store *st, int64_t run, const char *path, err *e)
 {
     const cell bind[] = {cell_int(run)};
     const char **words = NULL;
@@ -130,8 +130,8 @@ int repeat_plan_make(repeat_plan *out, store *st, int64_t run, const char *model
         rc = split(out, &words, &n, e);
     if (!rc)
         rc = n > 0 ? read_words(out, words, n, e) : not_readable(out, e);
-    if (!rc && model && out->n > 0)
-        out->positional[0] = model;
+    if (!rc && path && out->n > 0)
+        out->positional[0] = path;
     if (!rc)
         rc = pin(out, "precision", repeat_fact(out, "precision"), e);
     const cell *seed = rc ? NULL : table_cell(out->facts, 0, table_column(out->facts, "seed"));

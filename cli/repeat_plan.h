@@ -19,9 +19,9 @@ typedef struct repeat_plan {
     int n_fd;
 } repeat_plan;
 
-/* Read and prepare.  model: in place of the recorded path of the model, NULL: that.  ERR_FAILED for a run whose command
+/* Read and prepare.  path: of the model, in place of the recorded one; NULL: that.  ERR_FAILED for a run whose command
  * this program cannot read. */
-int repeat_plan_make(repeat_plan *out, store *st, int64_t run, const char *model, err *e);
+int repeat_plan_make(repeat_plan *out, store *st, int64_t run, const char *path, err *e);
 void repeat_plan_free(repeat_plan *r);
 
 /* A column of the run: "verb", "settings", "precision", "isa", "version", "status", "path", "sha256",

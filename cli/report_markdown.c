@@ -28,18 +28,19 @@ static void put_text(strbuf *out, const char *s)
     }
 }
 
-/* Between as many backticks as the text does not have. */
-static void put_inline_code(strbuf *out, const char *s)
+/* Between as many backticks as the text does not have, but at least this many. */
+static void put_fenced(strbuf *out, const char *s, size_t least, const char *gap)
 {
     size_t longest = 0, now = 0;
     for (const char *c = s; *c; c++) {
         now = *c == '`' ? now + 1 : 0;
         longest = now > longest ? now : longest;
     }
-    for (size_t i = 0; i <= longest; i++)
+    size_t n = longest < least ? least : longest + 1;
+    for (size_t i = 0; i < n; i++)
         strbuf_putc(out, '`');
-    strbuf_printf(out, " %s ", s);
-    for (size_t i = 0; i <= longest; i++)
+    strbuf_printf(out, "%s%s%s", gap, s, gap);
+    for (size_t i = 0; i < n; i++)
         strbuf_putc(out, '`');
 }
 
@@ -50,14 +51,8 @@ static void put_code(strbuf *out, const report_block *k)
         put_text(out, k->fold);
         strbuf_puts(out, "</summary>\n\n");
     }
-    for (const char *line = k->text;; line++) { /* indented, so that no fence in the text can end it */
-        size_t n = strcspn(line, "\n");
-        strbuf_printf(out, "    %.*s\n", (int)n, line);
-        line += n;
-        if (!*line)
-            break;
-    }
-    strbuf_puts(out, k->folded ? "\n</details>\n\n" : "\n");
+    put_fenced(out, k->text, 3, "\n");
+    strbuf_puts(out, k->folded ? "\n\n</details>\n\n" : "\n\n");
 }
 
 static void put_table(strbuf *out, const report_block *k, int number)
@@ -110,7 +105,7 @@ static void put_facts(strbuf *out, const report_block *k)
         put_text(out, k->fact[i].name);
         strbuf_puts(out, ":** ");
         if (k->fact[i].code)
-            put_inline_code(out, k->fact[i].value);
+            put_fenced(out, k->fact[i].value, 1, " ");
         else
             put_text(out, k->fact[i].value);
         strbuf_putc(out, '\n');
@@ -171,7 +166,7 @@ static int put_figure(strbuf *out, outdir *dir, report_build *b, const report_bl
     put_text(out, report_visible(b->doc, src.d.caption ? src.d.caption : src.d.subtitle ? src.d.subtitle : "", false));
     strbuf_puts(out, "\n\n");
     if (f->command) {
-        put_inline_code(out, f->command);
+        put_fenced(out, f->command, 1, " ");
         strbuf_puts(out, "\n\n");
     }
 out:

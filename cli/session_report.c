@@ -5,11 +5,19 @@
 #include "cli/progress_bar.h"
 #include "cli/session.h"
 
+static long n_reported;
+
+long session_reported(void)
+{
+    return n_reported;
+}
+
 void session_report(const session *s, const char *where, const char *verb, const err *e)
 {
     strbuf text = {0};
     if (!e->msg[0] || ranks_rank() > 0) /* the ranks have agreed: the first says it for all */
         return;
+    n_reported++;
     strbuf_puts(&text, "attnscope: ");
     const char *const before[] = {where, verb}; /* names that a user gave: made safe for a terminal */
     for (int i = 0; i < 2; i++) {

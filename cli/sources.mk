@@ -16,6 +16,7 @@ command_sources = \
 	cli/commands/generate.c \
 	cli/commands/help.c \
 	cli/commands/history.c \
+	cli/commands/import.c \
 	cli/commands/induction.c \
 	cli/commands/influence.c \
 	cli/commands/info.c \
@@ -28,6 +29,7 @@ command_sources = \
 	cli/commands/patch.c \
 	cli/commands/plot.c \
 	cli/commands/quit.c \
+	cli/commands/repeat.c \
 	cli/commands/report.c \
 	cli/commands/run.c \
 	cli/commands/runs.c \
@@ -67,6 +69,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/experiment_record.c \
 	cli/experiment_tables.c \
 	cli/export_npz.c \
+	cli/export_rows.c \
 	cli/figure_data.c \
 	cli/figure_facet.c \
 	cli/figure_facet_charts.c \
@@ -83,6 +86,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/figure_trials.c \
 	cli/figure_values.c \
 	cli/head_changes.c \
+	cli/head_list.c \
 	cli/head_rule.c \
 	cli/head_select.c \
 	cli/help.c \
@@ -111,6 +115,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/prompt_request.c \
 	cli/prompt_set.c \
 	cli/prompt_store.c \
+	cli/rank_units.c \
 	cli/report_build.c \
 	cli/report_census.c \
 	cli/report_doc.c \
@@ -128,6 +133,9 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/report_results.c \
 	cli/report_template.c \
 	cli/report_terms.c \
+	cli/repeat_inputs.c \
+	cli/repeat_plan.c \
+	cli/run_compare.c \
 	cli/run_sink.c \
 	cli/run_summary.c \
 	cli/run_units.c \
@@ -144,6 +152,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/standard_out.c \
 	cli/sweep_file.c \
 	cli/sweep_plan.c \
+	cli/sweep_ranks.c \
 	cli/sweep_run.c \
 	cli/sweep_table.c \
 	cli/task_run.c \
@@ -163,15 +172,15 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/view_terminal.c
 libattnscope_a_SOURCES += cli/counted_heads.h
 libattnscope_a_SOURCES += cli/head_changes.h
-libattnscope_a_SOURCES += cli/head_rule.h
+libattnscope_a_SOURCES += cli/head_list.h cli/head_rule.h
 libattnscope_a_SOURCES += cli/effect_table.h
 libattnscope_a_SOURCES += cli/effect_input.h
 libattnscope_a_SOURCES += cli/edit_select.h
 libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/end_tokens.h cli/needle_plan.h cli/needle_tables.h cli/number_list.h \
-	cli/task_run.h cli/command_util.h cli/complete.h cli/dispatch.h cli/divergence_table.h cli/export_npz.h \
+	cli/task_run.h cli/command_util.h cli/complete.h cli/dispatch.h cli/divergence_table.h cli/export_npz.h cli/export_rows.h \
 	cli/builtin_prompts.h cli/census_set.h cli/census_table.h cli/experiment.h cli/experiment_parts.h cli/figure_data.h cli/figure_facet.h cli/figure_parts.h cli/figure_series.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
 	cli/line_context.h cli/metric_select.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
-	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/run_part.h cli/run_sink.h cli/run_summary.h cli/run_units.h cli/sampler.h cli/session.h cli/sweep.h cli/sweep_file.h cli/tokenize_cases.h \
+	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/rank_units.h cli/run_part.h cli/repeat_plan.h cli/run_compare.h cli/run_sink.h cli/run_summary.h cli/run_units.h cli/sampler.h cli/session.h cli/sweep.h cli/sweep_file.h cli/tokenize_cases.h \
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \
 	cli/token_ids.h
 libattnscope_a_SOURCES += cli/report.h

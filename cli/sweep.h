@@ -81,6 +81,10 @@ int sweep_work(sweep *w, session *s, const sweep_dealer *deal, err *e);
  * of the whole sweep in the measure of sweep_cell_weight, for progress; total 0: none is shown. */
 int sweep_work_cell(sweep *w, session *s, int64_t cell, const sweep_dealer *deal, double before, double total, err *e);
 
+/* Under mpirun, all ranks (cli/rank_units.h): the cells are looked at, their units shared out and done, the stores of the
+ * ranks merged.  The table is then for rank 0 to print. */
+int sweep_on_ranks(sweep *w, session *s, const char *line, err *e); /* line: repeats the command */
+
 /* ---- estimates and tables ---- */
 
 /* The cell by whose units the cost of this one is told: itself, else one that is like it; NULL: nothing is known. */

@@ -113,6 +113,8 @@ static int read_list(reader *r, sweep_entry *x, char *rest, err *e)
     int cap = 0, rc = 0;
     char quote = '\0', *item = rest, *s = rest;
     for (;; s++) {
+        if (*s == '#' && !quote && strspn(item, " \t") == (size_t)(s - item)) /* a comment, up to the end of the line */
+            *s = '\0';
         if (*s == '\0') {
             if (quote) {
                 fail(r, e, "a quote has no end in: ", item);
@@ -120,9 +122,7 @@ static int read_list(reader *r, sweep_entry *x, char *rest, err *e)
             }
             if (*trim(item)) /* the end of a line ends an item too */
                 rc = add_value(r, x, &cap, trim(item), e);
-            do
-                item = s = rc ? NULL : next_line(r);
-            while (item && item[strspn(item, " \t")] == '#');
+            item = s = rc ? NULL : next_line(r);
             if (rc)
                 return rc;
             if (!item) {
@@ -212,26 +212,45 @@ static sweep_entry *require_axis(const reader *r, const char *key, err *e)
     return NULL;
 }
 
-/* zip = model, prompts */
+static bool goes_together(const sweep_file *f, const sweep_entry *x)
+{
+    int at = (int)(x - f->entry);
+    bool yes = x->group != at;
+    for (int i = 0; i < f->n_entry; i++)
+        yes |= i != at && f->entry[i].group == at;
+    return yes;
+}
+
+/* zip = model, prompts: the group counts by the one that stands first in the file. */
 static int read_zip(reader *r, char *value, err *e)
 {
+    sweep_file *f = r->f;
     char *save = NULL;
-    sweep_entry *first = NULL;
+    const sweep_entry *any = NULL;
+    int first = f->n_entry;
+    bool *in = arena_alloc(&f->mem, (size_t)f->n_entry + 1, sizeof *in, e);
+    if (!in)
+        return ERR_RESOURCE;
     for (char *w = strtok_r(value, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
         sweep_entry *x = require_axis(r, trim(w), e);
         if (!x)
-            return e->code;
-        if (first && x->n != first->n) {
-            err_set(e, ERR_USAGE, "%s:%d: zip: %s has %d values, %s %d", r->f->path, r->line, first->key, first->n, x->key, x->n);
+            return ERR_USAGE;
+        if (any && x->n != any->n) {
+            err_set(e, ERR_USAGE, "%s:%d: zip: %s has %d values, %s %d", f->path, r->line, any->key, any->n, x->key, x->n);
             return err_hint(e, "axes that go together have as many values each");
         }
-        first = first ? first : x;
-        if (x != first && (x->group != (int)(x - r->f->entry) || first->group != (int)(first - r->f->entry))) {
-            fail(r, e, "zip: it goes together with others already: ", x->group != (int)(x - r->f->entry) ? x->key : first->key);
+        if (goes_together(f, x)) {
+            fail(r, e, "zip: it goes together with others already: ", x->key);
             return err_hint(e, "name all axes that go together in one line");
         }
-        x->group = (int)(first - r->f->entry);
+        int at = (int)(x - f->entry);
+        any = x;
+        in[at] = true;
+        first = at < first ? at : first;
     }
+    for (int i = 0; i < f->n_entry; i++)
+        if (in[i])
+            f->entry[i].group = first;
     return 0;
 }
 
@@ -260,7 +279,7 @@ static int read_exclude(reader *r, char *value, err *e)
         *equals = '\0';
         char *wanted = trim(equals + 1);
         const sweep_entry *axis = require_axis(r, trim(w), e);
-        int rc = axis ? unquote(r, &wanted, e) : e->code;
+        int rc = axis ? unquote(r, &wanted, e) : ERR_USAGE;
         bool found = false;
         for (int i = 0; axis && i < axis->n; i++)
             found |= strcmp(axis->value[i].label, wanted) == 0;
@@ -352,8 +371,10 @@ int sweep_file_parse(sweep_file *out, const char *text, size_t size, const char 
         return err_hint(e, "a sweep has lines `key = value`");
     }
     for (size_t i = 0, n; i < size; i += n)
-        if ((n = (size_t)utf8_next(NULL, work + i, size - i)) == 0)
-            return err_set(e, ERR_INPUT, "%s: byte 0x%02x at %zu is no UTF-8", path, (unsigned char)work[i], i);
+        if ((n = (size_t)utf8_next(NULL, work + i, size - i)) == 0) {
+            err_set(e, ERR_INPUT, "%s: byte 0x%02x at %zu is no UTF-8", path, (unsigned char)work[i], i);
+            return err_hint(e, "a sweep has lines `key = value`");
+        }
     reader r = {.f = out, .at = strncmp(work, "\xef\xbb\xbf", 3) == 0 ? work + 3 : work};
     waiting *first = NULL, **last = &first;
     int rc = 0;

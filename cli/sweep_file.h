@@ -12,7 +12,7 @@
  *
  * A line is `key = value`, as in a theme of figures; quotes around a value are optional, lines that begin with # are
  * comments.  A value in brackets is a list, and its key an axis: there is a cell for every combination of the axes.  The
- * list may go over several lines; an item may have a name in front of it ("no sinks: ") and stands in quotes where it holds
+ * list may go over several lines, with comments where an item could begin; an item may have a name in front of it ("no sinks: ") and stands in quotes where it holds
  * a comma.
  *
  * Keys: `command` (the verb), `model` (its first word), `arguments` (its other words), the options of the verb without

@@ -47,9 +47,18 @@ static const sweep_value *value_of(const maker *m, const sweep_entry *x)
 static bool is_option(const char *key)
 {
     for (int i = 0; i < N_OWN_CELL; i++)
-        if (strcmp(key, own_keys[i]) == 0)
+        if (strcmp(without_verb(key), own_keys[i]) == 0)
             return false;
     return true;
+}
+
+/* KEY for this verb alone, else for all; NULL: neither is there. */
+static const sweep_entry *find_for(const maker *m, const char *key, const char *verb)
+{
+    char own[96];
+    snprintf(own, sizeof own, "%.40s.%.40s", verb, key);
+    const sweep_entry *x = sweep_file_find(&m->w->file, own);
+    return x ? x : sweep_file_find(&m->w->file, key);
 }
 
 /* ---- axes ---- */
@@ -257,7 +266,7 @@ static int take_words(const maker *m, sweep_cell *c, strbuf *line, err *e)
     static const char *const keys[] = {"model", "arguments"};
     int n = 0;
     for (int k = 0; k < 2; k++) {
-        const sweep_entry *x = sweep_file_find(&m->w->file, keys[k]);
+        const sweep_entry *x = find_for(m, keys[k], c->c->name);
         const char *text = x ? value_of(m, x)->text : "";
         parsed_line p;
         parse_wait wait;

@@ -308,7 +308,7 @@ static int browse(browser *b, err *e)
     while (!b->leave) {
         err why = {0};
         if (!tty_key_waits() && !view_draw(w))
-            return 0;
+            return cancel_check(e); /* a signal, or the terminal has gone */
         key k = tty_key();
         if (k.code == KEY_GONE)
             return cancel_check(e);

@@ -72,7 +72,7 @@ static void put_all(view_line *l, strbuf *b)
 /* --- a map --- */
 
 /* One end of the cursor: "query 12 "dark"", "queries 32 to 39 "dark" ...". */
-typedef struct end { const char *axis, *label; int64_t first, last; } end;
+typedef struct end { const char *axis, *label; int64_t first, last; bool of_tokens; } end;
 
 static end end_of(const view_window *w, bool rows)
 {
@@ -81,12 +81,13 @@ static end end_of(const view_window *w, bool rows)
     const char *const *labels = rows ? m->row_labels : m->col_labels;
     int64_t at = rows ? w->row : w->col, n = rows ? p->map.rows : p->map.cols;
     int64_t span = p->d.pool > 1 ? p->d.pool : 1, after = at + w->pool < n ? at + w->pool : n;
-    end x = {(rows ? p->d.row_axis : p->d.col_axis), NULL, at * span, after * span - 1};
+    bool of_tokens = p->weights || strcmp(w->book.f->needs, "map") == 0;
+    end x = {rows ? p->d.row_axis : p->d.col_axis, NULL, at * span, after * span - 1, of_tokens};
     if (p->weights) {
         int64_t length = rows ? p->stored.n_query : p->stored.n_key;
         x.last = x.last < length ? x.last : length - 1;
         x.label = labels[x.first];
-    } else if (labels) {
+    } else if (labels && (of_tokens || w->pool == 1)) {
         x.label = labels[at];
     }
     return x;
@@ -101,7 +102,6 @@ static void put_number(strbuf *b, const end *x)
 
 void view_put_place(view_line *l, const view_window *w)
 {
-    const view_page *p = &w->book.page;
     const end ends[2] = {end_of(w, true), end_of(w, false)};
     strbuf fixed = {0};
     for (int i = 0; i < 2; i++)
@@ -112,13 +112,13 @@ void view_put_place(view_line *l, const view_window *w)
     for (int i = 0; i < 2; i++) {
         strbuf b = {0};
         const end *x = &ends[i];
-        if (!p->weights && x->label)
+        if (!x->of_tokens && x->label)
             strbuf_printf(&b, "%s %s", x->axis ? x->axis : "", x->label);
         else
             put_number(&b, x);
         view_blanks(l, i ? 2 : 0);
         put_all(l, &b);
-        if (!p->weights || room < 1)
+        if (!x->of_tokens || !x->label || room < 1)
             continue;
         view_blanks(l, 1);
         view_text(l, "\"", 1);

@@ -4,7 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include "base/cancel.h"
+#include "base/clock.h"
 #include "base/mem.h"
 #include "compute/attention_parts.h"
 #include "compute/attention_ring_parts.h"
@@ -71,6 +73,36 @@ const sequence_split *attn_ring_split(const attn_ring *r)
 uint64_t attn_ring_bytes(const attn_ring *r)
 {
     return r->bytes;
+}
+
+double attn_ring_waited(const attn_ring *r, double *busy)
+{
+    *busy = r->busy;
+    return r->waited;
+}
+
+static double processor_seconds(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+void ring_wait(attn_ring *r)
+{
+    double wall = clock_seconds(), busy = processor_seconds();
+    ranks_wait(r->transfer);
+    r->waited += clock_seconds() - wall;
+    r->busy += processor_seconds() - busy;
+}
+
+int ring_agree(attn_ring *r, int rc, err *e)
+{
+    double wall = clock_seconds(), busy = processor_seconds();
+    rc = ranks_agree(rc, e);
+    r->waited += clock_seconds() - wall;
+    r->busy += processor_seconds() - busy;
+    return rc;
 }
 
 double attn_ring_memory(const sequence_split *s, const attn_args *a, int threads)
@@ -345,7 +377,7 @@ int attention_passed(attn_ring *r, attn_scratch *s, const attn_args *a, const at
     const sequence_split *split = &r->split;
     int ranks = split->ranks, me = split->rank;
     job j = {.r = r, .s = s, .a = a, .tap = tap, .need = tap ? tap->need : 0, .rows = sequence_rows(split, me)};
-    int rc = ranks_agree(reserve(&j, e), e);
+    int rc = ring_agree(r, reserve(&j, e), e);
     if (rc)
         return rc;
     start(&j);
@@ -359,7 +391,7 @@ int attention_passed(attn_ring *r, attn_scratch *s, const attn_args *a, const at
             r->bytes += bytes;
         }
         rc = rc ? rc : attend_rank(&j, from, e);
-        ranks_wait(r->transfer);
+        ring_wait(r);
         float *swap = r->here;
         size_t room = r->here_room;
         r->here = r->next;
@@ -372,7 +404,7 @@ int attention_passed(attn_ring *r, attn_scratch *s, const attn_args *a, const at
     int handed = hand_over(&j, rc ? NULL : e);
     rc = rc ? rc : handed;
     rc = cancel_requested() ? cancel_check(e) : rc; /* what the pool left out may look like any failure */
-    return ranks_agree(rc, e);
+    return ring_agree(r, rc, e);
 }
 
 int attention_ring(attn_ring *r, attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e)

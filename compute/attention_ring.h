@@ -47,6 +47,8 @@ void attn_ring_free(attn_ring *r);
 const sequence_split *attn_ring_split(const attn_ring *r);
 /* Bytes of keys and values that this rank has sent. */
 uint64_t attn_ring_bytes(const attn_ring *r);
+/* Seconds that this rank has waited for others in attention_ring, and what of them the processor was kept busy. */
+double attn_ring_waited(const attn_ring *r, double *busy);
 /* Bytes of memory that attention_ring takes for such an attention at most. */
 double attn_ring_memory(const sequence_split *s, const attn_args *a, int threads);
 

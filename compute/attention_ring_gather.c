@@ -98,12 +98,12 @@ static int reserve(attn_ring *r, const attn_args *a, err *e)
 
 int attention_gathered(attn_ring *r, attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e)
 {
-    int group = a->n_head / a->n_kv_head, rc = ranks_agree(reserve(r, a, e), e);
+    int group = a->n_head / a->n_kv_head, rc = ring_agree(r, reserve(r, a, e), e);
     if (rc)
         return rc;
     bring(r, a, 0);
     for (int kv = 0; kv < a->n_kv_head; kv++) {
-        ranks_wait(r->transfer);
+        ring_wait(r);
         float *swap = r->here;
         size_t room = r->here_room;
         r->here = r->next;
@@ -117,5 +117,5 @@ int attention_gathered(attn_ring *r, attn_scratch *s, const attn_args *a, const 
         rc = rc ? rc : done;
     }
     rc = cancel_requested() ? cancel_check(e) : rc; /* what the pool left out may look like any failure */
-    return ranks_agree(rc, e);
+    return ring_agree(r, rc, e);
 }

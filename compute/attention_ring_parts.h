@@ -24,7 +24,12 @@ struct attn_ring {
     size_t here_room, next_room, own_room[2], part_room, bias_room, rows_room;
     int *count[SPLIT_MAX_PIECES], *at[SPLIT_MAX_PIECES]; /* [ranks] rows and positions of each piece */
     uint64_t bytes;
+    double waited, busy;     /* seconds; of the processor */
 };
+
+/* ranks_wait and ranks_agree, their time counted. */
+void ring_wait(attn_ring *r);
+int ring_agree(attn_ring *r, int rc, err *e);
 
 int attention_passed(attn_ring *r, attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e);
 int attention_gathered(attn_ring *r, attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e);

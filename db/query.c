@@ -105,3 +105,50 @@ int store_query(store *s, table **out, const char *sql, const cell *bind, int n_
     sqlite3_finalize(q);
     return code;
 }
+
+/* Cells that point into the row at hand. */
+static int view_cells(store *s, sqlite3_stmt *q, cell *c, int n, err *e)
+{
+    for (int i = 0; i < n; i++) {
+        switch (sqlite3_column_type(q, i)) {
+        case SQLITE_INTEGER: c[i] = cell_int(sqlite3_column_int64(q, i)); break;
+        case SQLITE_FLOAT: c[i] = cell_real(sqlite3_column_double(q, i)); break;
+        case SQLITE_TEXT:
+            c[i] = cell_str((const char *)sqlite3_column_text(q, i));
+            if (c[i].kind == CELL_NULL)
+                return store_fail(s, SQLITE_NOMEM, "", e);
+            break;
+        default: c[i] = (cell){0};
+        }
+    }
+    return 0;
+}
+
+int store_each(store *s, const char *sql, const cell *bind, int n_bind, store_cells_fn *row, void *ud, err *e)
+{
+    static const char doing[] = "reading rows";
+    sqlite3_stmt *q = NULL;
+    cell *c = NULL;
+    bool more = true;
+    int code = store_prepare(s, &q, sql, doing, e);
+    if (!code && !sqlite3_stmt_readonly(q))
+        code = err_set(e, ERR_FAILED, "a query that writes");
+    if (!code)
+        code = store_bind(s, q, bind, n_bind, doing, e);
+    const int n = code ? 0 : sqlite3_column_count(q);
+    if (!code && !(c = mem_array((size_t)n + 1, sizeof *c, e)))
+        code = ERR_RESOURCE;
+    store_watch_cancel(s, true);
+    while (!code) {
+        code = store_step(s, q, &more, doing, e);
+        if (code || !more)
+            break;
+        code = view_cells(s, q, c, n, e);
+        if (!code)
+            code = row(ud, c, n, e);
+    }
+    store_watch_cancel(s, false);
+    sqlite3_finalize(q);
+    free(c);
+    return code;
+}

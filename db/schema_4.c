@@ -139,9 +139,8 @@ const char store_version_4[] =
     "  UNION ALL\n"
     "  SELECT r.id, m.name, s.kind, count(DISTINCT s.layer), count(DISTINCT s.name),\n"
     "    count(DISTINCT nullif(v.position, -1)), count(*), avg(v.value), min(v.value), max(v.value)\n"
-    "  FROM run r CROSS JOIN unit u ON u.run_id = r.id CROSS JOIN value v ON v.unit_id = u.id\n" /* in this order */
-    "    JOIN metric m ON m.id = v.metric_id\n"
-    "    JOIN site s ON s.id = v.site_id\n"
+    "  FROM run r JOIN unit u ON u.run_id = r.id JOIN value v ON v.unit_id = u.id JOIN metric m ON m.id = v.metric_id\n"
+    "    CROSS JOIN site s ON s.id = v.site_id\n" /* looked up last */
     "  WHERE r.summed <> 1 GROUP BY r.id, m.name, s.kind;\n"
 
     "INSERT INTO sqlite_stat1 (tbl, idx, stat) VALUES\n"

@@ -2,6 +2,7 @@ libattnscope_a_SOURCES += \
 	db/check.c \
 	db/check_rows.c \
 	db/gc.c \
+	db/head_set.c \
 	db/map.c \
 	db/merge.c \
 	db/merge_rows.c \

@@ -7,7 +7,10 @@
  *   fact                 what a unit is or gave in words: domain, generated text
  *   metric, site, value  the results: site says which kind of attention, layer, head
  *   map, figure          stored attention maps; figures that were drawn
- * Views, for questions typed by hand:
+ *   sweep                what one file asked for: its runs
+ *   summary              values of a run over its prompts, kept by the store itself (db/schema_4.c)
+ *   head_set, head_set_item  lists of heads with a name
+ * Views, for questions typed by hand (STORE.md explains all of them):
  *   run_list(run, model, verb, status, prompts, started, seconds, precision, operator, command)
  *   head_value(run, prompt, metric, kind, layer, head, head_name, position, value)   values of heads
  *   value_list(the same columns)                       all values; layer, head, head_name may be NULL
@@ -15,6 +18,12 @@
  *   fact_list(run, prompt, label, name, text)
  *   prompt_token(run, prompt, sequence, position, id, text, special)   sequence: 'self', 'enc' or 'vis', the kind of
  *     the stack that reads it; in cross attention queries are 'self', keys 'enc'
+ *   prompt_list(run, prompt, label, tokens, text, status, started, seconds, sha256)
+ *   value_summary, head_summary(run, metric, kind, layer, head, head_name, position, n, mean, sd, min, max)   over prompts
+ *   layer_summary(run, metric, kind, layer, position, heads, mean, sd, min, max)   over the heads of a layer
+ *   sink_by_layer(run, kind, layer, heads, mean, max, sinks)
+ *   metric_list(run, metric), metric_summary(run, metric, kind, layers, heads, positions, n, mean, min, max)
+ *   model_list, sweep_list, figure_list, head_set_list
  * In them `run` is the run's id, `prompt` the index of the unit in its run, `position` NULL where a value
  * stands for all queries.  Times are UTC, ISO 8601.
  *
@@ -137,6 +146,10 @@ void store_unit_rollback(store *s);
 /* Queries of the program, which only read.  sql may hold ?1..?9, bound from `bind` (n_bind cells).  A blob
  * reads as the text "<blob 123 bytes>".  Ctrl-C ends a query with ERR_CANCELLED. */
 int store_query(store *s, table **out, const char *sql, const cell *bind, int n_bind, err *e);
+/* The same row by row, for answers larger than memory: cells [n] and their texts live until `row` returns, which stops the
+ * reading with an error of its own. */
+typedef int store_cells_fn(void *ud, const cell *cells, int n, err *e);
+int store_each(store *s, const char *sql, const cell *bind, int n_bind, store_cells_fn *row, void *ud, err *e);
 /* A statement typed by a user: exactly one.  Without `write` it can only read; with it, it may change rows
  * and tables of this store.  Other files (ATTACH), transactions and PRAGMAs that set something are refused
  * in any case (ERR_USAGE).  SQLite's own complaint is ERR_FAILED, with a hint that lists the tables, or the
@@ -179,6 +192,13 @@ int store_check(store *s, table **out, const struct progress *prog, err *e);
  * space back to the file system. */
 typedef struct store_gc_report { int64_t prompts, models, sites, metrics, units, bytes_before, bytes_after; } store_gc_report;
 int store_gc(store *s, store_gc_report *out, err *e);
+
+/* A list of heads with a name, for use wherever heads are chosen.  score: NaN where the file gave none. */
+typedef struct store_head { head_id head; double score; } store_head;
+/* heads [n], each once; source: the file, digest: SHA-256 of its bytes.  A name that is there with the same heads and scores stays as
+ * it is; with others it is ERR_USAGE unless `replace`. */
+int store_head_set(store *s, const char *name, const char *source, const char *digest, const store_head *heads, int64_t n,
+                   bool replace, err *e);
 
 /* Remember that a figure was drawn: recipe, file, command.  run_id NO_INDEX: of several runs. */
 int store_figure(store *s, int64_t run_id, const char *recipe, const char *path, const char *command, err *e);

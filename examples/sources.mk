@@ -17,6 +17,21 @@ dist_exampleprompt_DATA = \
 examplescriptdir = $(pkgdatadir)/examples/scripts
 dist_examplescript_DATA = \
 	examples/scripts/first-look.attn
+dist_examplescript_SCRIPTS = examples/scripts/batch-report
+
+examplesweepdir = $(pkgdatadir)/examples/sweeps
+dist_examplesweep_DATA = \
+	examples/sweeps/checkpoints.sweep \
+	examples/sweeps/length.sweep \
+	examples/sweeps/precision.sweep
+
+examplereportdir = $(pkgdatadir)/examples/report
+dist_examplereport_DATA = \
+	examples/report/README.md \
+	examples/report/kv-cache.report \
+	examples/report/paper.report \
+	examples/report/plain.html \
+	examples/report/short.report
 
 examplereferencedir = $(pkgdatadir)/examples/models/lantern-3m-reference
 dist_examplereference_DATA = \
@@ -31,6 +46,5 @@ dist_examplemaker_SCRIPTS = examples/reference/make_reference.py
 dist_examplemaker_DATA = examples/reference/README.md
 
 EXTRA_DIST += \
-	examples/gallery/head_map.png \
-	examples/gallery/sink_grid.png \
+	examples/gallery \
 	examples/get-smollm2

@@ -52,8 +52,8 @@ line_style chart_rule_style(const scene *s, int i)
 {
     line_style l = {.width = 0.9 * s->page.unit, .colour = s->page.line, .n_dash = 2};
 
-    l.dash[0] = (i % 2 ? 1.2 : 3) * s->page.unit;
-    l.dash[1] = 1.6 * s->page.unit;
+    l.dash[0] = (i % 2 ? 5 : 1.2) * s->page.unit;
+    l.dash[1] = (i % 2 ? 2.4 : 1.6) * s->page.unit;
     return l;
 }
 
@@ -61,8 +61,11 @@ line_style chart_line_style(const scene *s, const figure_series *f)
 {
     line_style l = {.width = line_width * s->page.unit, .colour = chart_ink(s, f->look)};
 
-    if (f->plain)
-        return chart_rule_style(s, 0);
+    if (f->plain) { /* as grey as a rule, not as it is dashed */
+        l = chart_rule_style(s, 0);
+        l.dash[0] = 3 * s->page.unit;
+        return l;
+    }
     if (f->n > 400)
         l.width *= 0.7;
     l.n_dash = chart_dash(l.dash, f->look, s->page.unit);

@@ -61,13 +61,14 @@ static double compose(scene *s, const heatmap_plan *plan, const figure_data *d, 
         frame_bar_width(&bar, s, sc, label, map.h);
     double block = left + map.w + t + bar;
     map.x = page_snap(pg, pg->margin + left + fmax(0, content - block) / 2);
-    double y = frame_head(s, d, map.x + map.w / 2);
-    map.y = page_snap(pg, y + t + 1);
+    double y = frame_head(s, d, map.x + map.w / 2), above = heatmap_name_above(s, d->row_axis, map.h), name_top = y;
+    map.y = page_snap(pg, y + above + t + 1);
     heatmap_put_map(s, plan, &d->groups, style, g, sc, map);
     y = heatmap_put_labels(s, plan, map);
     int n_keys = heatmap_keys(keys, &d->groups, style, any_missing(g));
     y = heatmap_put_names(s, d->row_axis, d->col_axis, keys, n_keys,
-                          map.x - t - label_gap * pg->unit - plan->row.extent - 0.3 * name_line, map, y);
+                          map.x - t - label_gap * pg->unit - plan->row.extent - 0.3 * name_line,
+                          above > 0 ? name_top : (double)NAN, map, y);
     if (plan->bar_beside) {
         frame_bar_beside(s, sc, label, map.x + map.w + t, map.y, map.h);
         return frame_foot(s, d, label, y) + pg->margin;

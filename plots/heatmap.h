@@ -75,10 +75,13 @@ void heatmap_put_map(scene *s, const heatmap_plan *plan, const figure_groups *gr
                      const grid *g, const scale *sc, box map);
 /* Labels and, where some are left out, ticks.  Returns the lower end of the column labels. */
 double heatmap_put_labels(scene *s, const heatmap_plan *plan, box map);
+/* A map lower than the name of its rows is long has that name above it: the room to leave there, 0 where it stands beside. */
+double heatmap_name_above(scene *s, const char *row_axis, double map_height);
 /* Names of the axes around a map or a block of maps, and the keys of what is in them; row_end: where the name of the rows
- * ends.  y: lower end of the column labels.  Returns the lower end. */
+ * ends, row_top: the top of that name where it stands above, else NaN.  y: lower end of the column labels.  Returns the lower
+ * end. */
 double heatmap_put_names(scene *s, const char *row_axis, const char *col_axis, const frame_meaning *keys, int n_keys,
-                         double row_end, box map, double y);
+                         double row_end, double row_top, box map, double y);
 /* Keys of one map: room for 3; returns how many. */
 int heatmap_keys(frame_meaning *keys, const figure_groups *groups, const heatmap_style *style, bool missing);
 

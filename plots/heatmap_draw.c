@@ -148,14 +148,29 @@ int heatmap_keys(frame_meaning *keys, const figure_groups *groups, const heatmap
     return n;
 }
 
+double heatmap_name_above(scene *s, const char *row_axis, double map_height)
+{
+    text_style style = frame_style(s->page.body, s->page.text);
+
+    if (!row_axis)
+        return 0;
+    const char *name = frame_text(s, row_axis, style, s->page.width - 2 * s->page.margin);
+    /* a little longer than the map is no harm: the labels of columns stand below */
+    return scene_text_width(s, name, style) > map_height + 2 * style.size ? 1.5 * scene_line_height(s, style) : 0;
+}
+
 double heatmap_put_names(scene *s, const char *row_axis, const char *col_axis, const frame_meaning *keys, int n_keys,
-                         double row_end, box map, double y)
+                         double row_end, double row_top, box map, double y)
 {
     text_style axis = frame_style(s->page.body, s->page.text), turned = axis;
     double line = scene_line_height(s, axis), name_end = s->page.margin, most = s->page.width - 2 * s->page.margin;
 
     turned.turned = true;
-    if (row_axis) {
+    if (row_axis && !isnan(row_top)) {
+        const char *name = frame_text(s, row_axis, axis, most);
+        double x = fmin(row_end, s->page.width - s->page.margin - scene_text_width(s, name, axis));
+        scene_text(s, name, axis, fmax(x, s->page.margin), ALIGN_LOW, row_top, ALIGN_LOW);
+    } else if (row_axis) {
         const char *name = frame_text(s, row_axis, axis, most);
         double half = scene_text_width(s, name, axis) / 2, at = map.y + map.h / 2;
         /* a map lower than the name: keep the name below the page's head */

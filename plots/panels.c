@@ -179,18 +179,22 @@ static double compose(facets *f, const scale *sc, const char *label)
 {
     scene *s = f->s;
     const page *pg = &s->page;
-    double t = frame_hairline(s), left = f->labels + label_gap * pg->unit + t, widest = 0;
+    double t = frame_hairline(s), left = f->labels + label_gap * pg->unit + t, widest = 0, tallest = 0;
     double name_line = scene_line_height(s, frame_style(pg->body, pg->text));
     double name = f->d->row_axis ? 1.3 * name_line : 0, content = pg->width - 2 * pg->margin;
     figure_groups lines = {0};
     bool missing = false;
 
     for (int i = 0; i < f->panels->n; i++)
-        widest = fmax(widest, map_size(f, i).w);
+        widest = fmax(widest, map_size(f, i).w), tallest = fmax(tallest, map_size(f, i).h);
     double pitch = page_snap(pg, left + widest + t + between), block_w = name + f->columns * pitch - between;
     double x0 = pg->margin + name + fmax(0, content - block_w) / 2;
     box block = {page_snap(pg, x0 + left), 0, (f->columns - 1) * pitch + widest, 0};
-    double y = frame_head(s, f->d, block.x + block.w / 2), bottom = y;
+    double y = frame_head(s, f->d, block.x + block.w / 2), top = y, above = 0, bottom;
+
+    if (f->rows == 1)
+        above = heatmap_name_above(s, f->d->row_axis, tallest);
+    bottom = y + above;
 
     for (int i = 0; i < f->panels->n && !cancel_requested(); i++) {
         box map = map_size(f, i);
@@ -209,7 +213,8 @@ static double compose(facets *f, const scale *sc, const char *label)
     frame_meaning keys[3];
     int n_keys = heatmap_keys(keys, &lines, f->style, missing);
     y = heatmap_put_names(s, f->d->row_axis, f->d->col_axis, keys, n_keys,
-                          block.x - t - label_gap * pg->unit - f->labels - 0.3 * name_line, block, bottom);
+                          block.x - t - label_gap * pg->unit - f->labels - 0.3 * name_line,
+                          above > 0 ? top : (double)NAN, block, bottom);
     double w = fmin(fmax(0.6 * block.w, 40 * POINTS_PER_MM), content - 2 * t);
     double x = fmin(fmax(block.x + block.w / 2 - w / 2, pg->margin + t), pg->width - pg->margin - t - w);
     y = frame_bar_below(s, sc, label, x, y + 0.7 * pg->body, w);

@@ -7,12 +7,12 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 
-enum { BAND = 6, PERCENTS = 101, STEPS = 32, BINS = STEPS * STEPS * STEPS };
+enum { BAND = 6, PERCENTS = 101, STEPS = 64, BINS = STEPS * STEPS * STEPS };
 
 typedef struct colour { uint8_t c[3]; } colour; /* percents */
 
-/* Pixels of one bin, 8 percents or so to a side. */
-typedef struct bin { uint32_t n; uint64_t sum[3]; uint16_t at; } bin;
+/* Pixels of one bin, four values of a byte to a side. */
+typedef struct bin { uint32_t n, at; uint64_t sum[3]; } bin;
 
 typedef struct picture {
     int w, h;
@@ -37,7 +37,7 @@ static int exact_key(const uint8_t *p)
 
 static int bin_key(const uint8_t *p)
 {
-    return (p[0] >> 3) * STEPS * STEPS + (p[1] >> 3) * STEPS + (p[2] >> 3);
+    return (p[0] >> 2) * STEPS * STEPS + (p[1] >> 2) * STEPS + (p[2] >> 2);
 }
 
 /* False when there are too many. */
@@ -65,7 +65,8 @@ typedef struct cut_box { int from, to, axis, width; uint64_t n; } cut_box;
 
 static int along(const bin *b, int axis)
 {
-    return axis == 0 ? b->at / (STEPS * STEPS) : axis == 1 ? b->at / STEPS % STEPS : b->at % STEPS;
+    int at = (int)b->at;
+    return axis == 0 ? at / (STEPS * STEPS) : axis == 1 ? at / STEPS % STEPS : at % STEPS;
 }
 
 static void measure(cut_box *x, const bin *bins)
@@ -129,7 +130,7 @@ static int gather(bin *bins, const picture *x)
     for (int i = 0; i < BINS; i++) {
         if (bins[i].n) {
             bins[used] = bins[i];
-            bins[used++].at = (uint16_t)i;
+            bins[used++].at = (uint32_t)i;
         }
     }
     return used;

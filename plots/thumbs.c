@@ -157,7 +157,8 @@ static double compose(const thumbs *th, const figure_data *d, const grid *g, con
     bool missing = false, empty = th->rows * th->columns > th->panels->n;
 
     block.x = page_snap(pg, pg->margin + left + fmax(0, content - left - block.w - t) / 2);
-    block.y = page_snap(pg, frame_head(s, d, block.x + block.w / 2) + t + 1);
+    double top = frame_head(s, d, block.x + block.w / 2), above = heatmap_name_above(s, th->panels->row_axis, block.h);
+    block.y = page_snap(pg, top + above + t + 1);
     for (int i = 0; i < th->panels->n && !cancel_requested(); i++) {
         /* on device pixels, however many thumbnails lie before */
         box at = {page_snap(pg, block.x + i % th->columns * pitch.x), page_snap(pg, block.y + i / th->columns * pitch.y),
@@ -180,7 +181,8 @@ static double compose(const thumbs *th, const figure_data *d, const grid *g, con
     if (empty && th->panels->empty)
         keys[n++] = (frame_meaning){SWATCH_EMPTY, th->panels->empty};
     y = heatmap_put_names(s, th->panels->row_axis, th->panels->col_axis, keys, n,
-                          block.x - label_gap * pg->unit - th->labels - t - 0.3 * pg->body, block, y);
+                          block.x - label_gap * pg->unit - th->labels - t - 0.3 * pg->body,
+                          above > 0 ? top : (double)NAN, block, y);
     double w = fmin(fmax(0.7 * block.w, 40 * POINTS_PER_MM), content - 2 * t);
     double x = fmin(fmax(block.x + block.w / 2 - w / 2, pg->margin + t), pg->width - pg->margin - t - w);
     y = frame_bar_below(s, sc, label, x, y + 0.7 * pg->body, w);

@@ -120,6 +120,33 @@ check "one is uniform" grep -q 'uniform' "$tmp/x.svg"
 draws ablation_bars "one head at a time" --run 5 --top 2
 check "the most harmful of them" grep -q 'the 2 most harmful of 3 heads' "$tmp/out"
 
+# ---- several side by side ----
+
+draws layer_curve "two metrics" --run 1 --facet induction,entropy
+check "each is named" grep -q '>(a) induction<' "$tmp/layer_curve.svg"
+check "and has its own axis" grep -q '>entropy (nats)<' "$tmp/layer_curve.svg"
+draws layer_curve "two runs side by side" --metric entropy --facet 1,2 --labels one,three
+check "named as asked" grep -q '>(b) three<' "$tmp/layer_curve.svg"
+check "both in the metadata" grep -q '^Run: 1; 2$' "$tmp/layer_curve.svg"
+draws position_curve "three heads" --run 2 --facet L0H1,L1H2,L2H5
+check "one legend for all" test "$(grep -c '>uniform causal attention<' "$tmp/position_curve.svg")" -eq 1
+draws ablation_bars "two ablations" --facet 3,4
+draws norm_profile "two profiles" --run 1 --facet massive_top,residual_norm
+check "under one title" grep -q '>residual stream by layer' "$tmp/norm_profile.svg"
+draws score_curve "two runs" --metric entropy --facet 1,2 --threshold 0.5
+draws sparsity_curve "two heads" --run 1 --facet L0H1,L1H2
+cd "$tmp" || exit 1
+run plot layer_curve --run 1,2 --facet entropy --store "$db"
+exits 0 "several runs in a facet"
+check "a name of its own" test -s layer_curve-facets-runs1_2.png
+cd "$OLDPWD" || exit 1
+run plot layer_curve --run 1 --facet L0H1,L1H2 --store "$db" -o "$tmp/y.png"
+refuses 2 "layer_curve has no facets by head" "facets that the recipe lacks"
+run plot position_curve --run 1 --facet 1,2 --store "$db" -o "$tmp/y.png"
+refuses 2 "leave --run out" "runs named twice"
+run plot ablation_bars --facet 3,1 --store "$db" -o "$tmp/y.png"
+refuses 1 "run 1 holds no ablation" "a facet without its rows"
+
 # ---- missing rows and bad words ----
 
 run plot score_curve --run 2 --metric induction --store "$db" -o "$tmp/y.png"

@@ -118,6 +118,13 @@ run plot score_grid --run 1 --facet sink,entropy --store "$db" -o "$tmp/x.png"
 refuses 2 "different units" "one bar for two units"
 run plot score_grid --run 1 --facet sink,3 --store "$db" -o "$tmp/x.png"
 refuses 2 "not of one sort" "mixed facets"
+run plot divergence_matrix --facet jsd_layers,row_cosine --run 1 --store "$db" -o "$tmp/x.png"
+refuses 2 "different units" "matrices of two units"
+run plot score_grid --metric sink --facet 1,2 --labels night,book --store "$db" -o "$tmp/named.svg"
+exits 0 "facets with names"
+svg_has named '>book</text>' "stand above the panels"
+run plot score_grid --metric sink --facet 1,2 --labels night --store "$db" -o "$tmp/x.png"
+refuses 2 "--labels names 1 runs, --facet 2" "a name too few"
 run plot head_map --run 1 --facet sink --store "$db" -o "$tmp/x.png"
 refuses 2 "has no facets by metric" "a facet that the recipe lacks"
 run plot head_grid --run 1 --facet L0H0 --store "$db" -o "$tmp/x.png"
@@ -154,5 +161,58 @@ run plot head_grid --run 1 --store "$db" -o "$tmp/b.png"
 mv "$tmp/a.png" "$tmp/one.png"
 run plot head_grid --run 1 --store "$db" -o "$tmp/a.png"
 check "the same bytes once more" cmp -s "$tmp/one.png" "$tmp/a.png"
+# rows that are missing: each recipe names the command that makes them, in a store without runs, of a run of another verb, and of
+# one that failed
+: > "$tmp/empty.db"
+bare=$tmp/bare.db
+run run "$model" --prompt "a b c d" --metrics nll --store "$bare"
+run run "$model" --prompt "a b c d" --metrics nll --store "$bare"
+run sql --store "$bare" --write "UPDATE run SET status = 'failed' WHERE id = 2"
+run weights "$model" --metrics ov_rank,composition_k --store "$bare"
+exits 0 "runs without what is drawn"
+lacks() # RECIPE COMMAND
+{
+    run plot "$1" --store "$tmp/empty.db" -o "$tmp/x.png"
+    refuses 1 "no run yet in $tmp/empty.db" "$1 of a store without runs"
+    check "$1: names \`$2\`" grep -q "make one with .$2.* --store" "$tmp/err"
+    for of in 1 2; do
+        run plot "$1" --run $of --store "$bare" -o "$tmp/x.png"
+        refuses 1 "run $of h" "$1 of run $of"
+        check "$1 of run $of: names \`$2\`" grep -q "make .* with .${2%% *} .*${2#* MODEL}" "$tmp/err"
+    done
+}
+lacks ablation_bars "ablate MODEL --heads"
+lacks divergence_matrix "run MODEL --prompt TEXT --metrics jsd"
+lacks head_grid "run MODEL --prompt TEXT --maps all"
+lacks head_map "run MODEL --prompt TEXT --maps L0H0"
+lacks layer_curve "run MODEL --prompt TEXT"
+lacks needle_grid "needle MODEL"
+lacks norm_profile "run MODEL --prompt TEXT --metrics massive_top"
+lacks position_curve "run MODEL --prompt TEXT --metrics received"
+lacks received_map "run MODEL --prompt TEXT --metrics received"
+lacks score_curve "run MODEL --prompt TEXT"
+lacks score_grid "run MODEL --prompt TEXT"
+lacks sparsity_curve "run MODEL --prompt TEXT --metrics top_k_mass"
+for recipe in score_grid score_curve layer_curve; do
+    run plot $recipe --run 1 --metric copying --store "$bare" -o "$tmp/x.png"
+    check "$recipe: values of weights come from weights" grep -q 'make them with .weights .*--metrics copying' "$tmp/err"
+    run plot $recipe --run 1 --metric sinks --store "$bare" -o "$tmp/x.png"
+    refuses 2 "no metric is called 'sinks'" "$recipe of a metric that is none"
+done
+# the metrics of weights are a unit each
+run plot score_grid --run 3 --metric ov_rank --store "$bare" -o "$tmp/weights.svg"
+exits 0 "a metric of the first unit"
+run plot divergence_matrix --run 3 --metric composition_k --store "$bare" -o "$tmp/weights.svg"
+exits 0 "and one of the second"
+# what list metrics calls the places of values is so for all that the first run measured
+run sql --store "$db" --csv "SELECT DISTINCT metric FROM value_list WHERE position IS NOT NULL"
+sed 1d "$tmp/out" > "$tmp/placed"
+run list metrics --csv
+awk -F, 'NR == FNR { placed[$1] = 1; next } placed[$1] && /,none,/ { exit 1 }' "$tmp/placed" "$tmp/out"
+check "metrics with positions say what they count" test $? -eq 0
+run help nll
+check "so does their help" grep -q 'position *query token' "$tmp/out"
+run help prev_token
+check "others say nothing" sh -c '! grep -q "^position" "$1"' sh "$tmp/out"
 check "no file is left" test ! -e "$tmp/x.png" -a ! -e "$tmp/x.svg"
 plan

@@ -65,7 +65,7 @@ class Screen:
         text = self.raw_tail + text
         end = 0
         for m in self.TOKEN.finditer(text):
-            if m.start() != end or (m.group(5) is not None and len(text) - m.start() < 4000):
+            if m.start() != end or m.group(5) in ("\x1b", "\x1b[", "\x1b_", "\x1bP"):   # goes on in what comes next
                 break
             end = m.end()
             if m.group(2):
@@ -365,7 +365,8 @@ def signals(home):
         t = Terminal(home, words)
         t.shows("before %s" % sig.name, r"^weight ")
         os.kill(t.pid, sig)
-        check("%s ends it" % sig.name, t.end() in (130, -sig), t.raw[-300:])
+        code = t.end()
+        check("%s ends it" % sig.name, code in (130, -sig), "%s\n%r" % (code, t.raw[-300:]))
         t.restored("after %s" % sig.name)
         t.close()
     t = Terminal(home, words)
@@ -397,7 +398,7 @@ def stopped(home):
     t.send("fg\n")
     t.until(lambda: t.screen.alternate and b"weight" in t.raw[at:])
     check("fg brings the picture back", t.screen.alternate and b"weight" in t.raw[at:], t.raw[at:][-300:])
-    t.does("and the keys", "g3,1\r", r"query 2-3 .*key 0-1 ")
+    t.does("and the keys", "g30,1\r", r"query (28-31|30-31|24-31) .*key 0-\d ")
     at = len(t.raw)
     t.send("q")
     check("q goes back to the shell", t.until(lambda: b"ready> " in t.raw[at:]), t.raw[at:])
@@ -492,7 +493,7 @@ def pictures(home):
     w, h, rows, registers = sixel_pixels(found.group(1).decode()) if found else (0, 0, [], 0)
     check("as large as the page of plot", (w, h) == want[:2], (w, h))
     error = max((abs(a - b) for r, q in zip(rows, want[2]) for a, b in zip(r, q)), default=999)
-    check("with its colours", error <= (2 if registers < 256 else 24), "%d with %d registers" % (error, registers))
+    check("with its colours", error <= (4 if registers < 256 else 24), "%d with %d registers" % (error, registers))
     t.restored("after sixels")
     t.close()
     t = Terminal(home, view, 100, 40, answer=attributes(b"\x1b[6;16;8t\x1b[?1;2c", True))
@@ -534,8 +535,8 @@ def typed(home):
     t = Terminal(home, [], 100, 40, answer=lambda q: b"set thr\x1b[?1;2ceads 7; set threads\r")
     t.until(lambda: b"attnscope> " in t.raw)
     t.send("view head_map --head L1H3 --store heads.db\r")
-    t.until(lambda: re.search(rb"\n7\r?\n", t.raw))
-    check("keys pressed meanwhile are not lost", re.search(rb"\n7\r?\n", t.raw), t.raw[-300:])
+    t.until(lambda: re.search(rb"[\r\n]7\r?\n", t.raw))
+    check("keys pressed meanwhile are not lost", re.search(rb"[\r\n]7\r?\n", t.raw), t.raw[-300:])
     at = len(t.raw)
     t.send("view head_map --head L1H3 --store heads.db\r")
     t.until(lambda: b"attention weight" in t.raw[at:])
@@ -544,16 +545,16 @@ def typed(home):
     t.send("view head_map -i --store heads.db\r")
     t.until(lambda: b"? help" in t.raw[at:])
     t.send("qset threads 5; set threads\r")
-    t.until(lambda: re.search(rb"\n5\r?\n", t.raw[at:]))
-    check("keys behind q belong to the shell", re.search(rb"\n5\r?\n", t.raw[at:]), t.raw[at:][-300:])
+    t.until(lambda: re.search(rb"[\r\n]5\r?\n", t.raw[at:]))
+    check("keys behind q belong to the shell", re.search(rb"[\r\n]5\r?\n", t.raw[at:]), t.raw[at:][-300:])
     at = len(t.raw)
     t.send("view head_map -i --store heads.db\r")
     t.until(lambda: b"? help" in t.raw[at:])
     t.send("\x03")
     t.until(lambda: b"attnscope> " in t.raw[at:])
     t.send("set threads\r")
-    t.until(lambda: re.search(rb"\n5\r?\n", t.raw[at:]))
-    check("Ctrl-C in a view keeps the shell", re.search(rb"\n5\r?\n", t.raw[at:]), t.raw[at:][-300:])
+    t.until(lambda: re.search(rb"[\r\n]5\r?\n", t.raw[at:]))
+    check("Ctrl-C in a view keeps the shell", re.search(rb"[\r\n]5\r?\n", t.raw[at:]), t.raw[at:][-300:])
     t.send("\x04")
     check("which ends well", t.end() == 0, t.raw[-200:])
     t.close()

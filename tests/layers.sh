@@ -57,6 +57,7 @@ confined "jansson" 'jansson' 'base/json\.c'
 confined "pcre2 and utf8proc" '(pcre2|utf8proc)\.h' 'model/tokenizer/'
 confined "libcrypto" 'openssl/' 'base/hash\.c'
 confined "LAPACK" 'lapacke\.h' 'analysis/linalg\.c'
+confined "MPI" 'mpi\.h' 'base/ranks\.c'
 confined "zlib" 'zlib\.h' '(base|db|plots)/'
 
 # A rule that cannot fail is no rule: a planted violation must be seen.

@@ -16,6 +16,7 @@ cmocka_tests = \
 	tests/test_base_pool \
 	tests/test_batch \
 	tests/test_chart_files \
+	tests/test_chart_panels \
 	tests/test_charts \
 	tests/test_chat \
 	tests/test_checkpoint \
@@ -71,11 +72,14 @@ cmocka_tests = \
 	tests/test_plots \
 	tests/test_prompt_input \
 	tests/test_prompt_pairs \
+	tests/test_prompt_set \
 	tests/test_quantize \
 	tests/test_quants \
 	tests/test_readers \
 	tests/test_reference \
+	tests/test_report \
 	tests/test_retrieval \
+	tests/test_ring \
 	tests/test_safetensors \
 	tests/test_safetensors_rules \
 	tests/test_sixel \
@@ -90,6 +94,7 @@ cmocka_tests = \
 	tests/test_store_shared \
 	tests/test_store_sql \
 	tests/test_stream_metrics \
+	tests/test_sweep \
 	tests/test_tasks \
 	tests/test_tile_metrics \
 	tests/test_tile_models \
@@ -148,18 +153,23 @@ shell_tests = \
 	tests/cli_figure.sh \
 	tests/cli_figure_bad.sh \
 	tests/cli_figure_fonts.sh \
+	tests/cli_gallery.sh \
 	tests/cli_generate.sh \
 	tests/cli_heat_recipes.sh \
 	tests/cli_inputs.sh \
 	tests/cli_memory.sh \
 	tests/cli_model.sh \
+	tests/cli_mpi.sh \
 	tests/cli_needle.sh \
 	tests/cli_patch.sh \
 	tests/cli_pattern.sh \
+	tests/cli_prompts.sh \
 	tests/cli_quantize.sh \
+	tests/cli_report.sh \
 	tests/cli_run.sh \
 	tests/cli_shell.sh \
 	tests/cli_store.sh \
+	tests/cli_sweep.sh \
 	tests/cli_threats.sh \
 	tests/cli_tokenize.sh \
 	tests/cli_verify.sh \
@@ -186,7 +196,8 @@ AM_TESTS_ENVIRONMENT = \
 	CC='$(CC)'; export CC;
 EXTRA_DIST += tests/chat_cases.json tests/make_chat_cases.py
 EXTRA_DIST += tests/make_quantize_cases.py tests/quantize_cases.h
-EXTRA_DIST += tests/cli_lib.sh tests/cli_shell.py tests/cli_view.py tests/sanitize tests/tap.sh tests/tsan.supp tests/valgrind.supp
+EXTRA_DIST += tests/report_page.py
+EXTRA_DIST += tests/compare_pictures.py tests/cli_lib.sh tests/cli_shell.py tests/cli_view.py tests/sanitize tests/tap.sh tests/tsan.supp tests/valgrind.supp
 EXTRA_DIST += \
 	tests/activation_capture.h \
 	tests/attention_reference.h \

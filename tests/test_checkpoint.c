@@ -8,9 +8,12 @@
 #include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "base/cancel.h"
+#include "base/hash_cache.h"
 #include "tests/checkpoint_bytes.h"
 
 #define TENSOR(name, from, to) \
@@ -561,19 +564,48 @@ static void test_hash_cache(void **state)
     checkpoint *c = opens(in_root("x.gguf"));
     const mapfile *f = &c->files[0];
     hash_is(c, want);
+    assert_int_equal(access(in_root("cache/attnscope/hashes"), F_OK), -1); /* the inode was changed a moment ago */
+    hash_cache_settle(-1);
+    hash_cache_use(false);
+    hash_is(c, want);
+    assert_int_equal(access(in_root("cache/attnscope/hashes"), F_OK), -1);
+    hash_cache_use(true);
+    hash_is(c, want);
 
     char *text;
     size_t n;
-    snprintf(line, sizeof line, "%llu %llu %zu %lld %s\n", (unsigned long long)f->device,
-             (unsigned long long)f->inode, f->size, (long long)f->mtime_ns, want);
+    struct stat st;
+    snprintf(line, sizeof line, "%llu %llu %zu %lld %lld %s\n", (unsigned long long)f->device,
+             (unsigned long long)f->inode, f->size, (long long)f->mtime_ns, (long long)f->ctime_ns, want);
     assert_int_equal(f->mtime_ns, 1700000000123456789);
+    assert_int_equal(stat(in_root("cache/attnscope/hashes"), &st), 0);
+    assert_int_equal(st.st_mode & 07777, 0600);
     assert_int_equal(read_file(&text, &n, in_root("cache/attnscope/hashes"), 4096, NULL), 0);
     assert_string_equal(text, line);
     free(text);
 
     /* another digest in the cache is believed: the file is not read again */
-    snprintf(line, sizeof line, "1 2 3 4 %s\n%llu %llu %zu %lld %s\n", want, (unsigned long long)f->device,
-             (unsigned long long)f->inode, f->size, (long long)f->mtime_ns, fake);
+    snprintf(line, sizeof line, "1 2 3 4 5 %s\n%llu %llu %zu %lld %lld %s\n", want, (unsigned long long)f->device,
+             (unsigned long long)f->inode, f->size, (long long)f->mtime_ns, (long long)f->ctime_ns, fake);
+    write_text("cache/attnscope/hashes", line);
+    assert_int_equal(chmod(in_root("cache/attnscope/hashes"), 0600), 0);
+    hash_is(c, fake);
+
+    /* but not when it was touched a moment ago, the cache is off, or somebody else may write to the cache */
+    hash_cache_settle(2000000000);
+    hash_is(c, want);
+    hash_cache_settle(-1);
+    hash_cache_use(false);
+    hash_is(c, want);
+    hash_cache_use(true);
+    assert_int_equal(chmod(in_root("cache/attnscope/hashes"), 0602), 0);
+    hash_is(c, want);
+    assert_int_equal(remove(in_root("cache/attnscope/hashes")), 0);
+    write_text("elsewhere", line);
+    assert_int_equal(symlink(in_root("elsewhere"), in_root("cache/attnscope/hashes")), 0);
+    hash_is(c, want);
+    assert_int_equal(lstat(in_root("cache/attnscope/hashes"), &st), 0); /* replaced, not followed */
+    assert_true(S_ISREG(st.st_mode));
     write_text("cache/attnscope/hashes", line);
     hash_is(c, fake);
     checkpoint_close(c);
@@ -584,8 +616,8 @@ static void test_hash_cache(void **state)
     c = opens(in_root("x.gguf"));
     f = &c->files[0];
     hash_is(c, want);
-    snprintf(line, sizeof line, "1 2 3 4 %s\n%llu %llu %zu 1700000001000000000 %s\n", want,
-             (unsigned long long)f->device, (unsigned long long)f->inode, f->size, want);
+    snprintf(line, sizeof line, "1 2 3 4 5 %s\n%llu %llu %zu 1700000001000000000 %lld %s\n", want,
+             (unsigned long long)f->device, (unsigned long long)f->inode, f->size, (long long)f->ctime_ns, want);
     assert_int_equal(read_file(&text, &n, in_root("cache/attnscope/hashes"), 4096, NULL), 0);
     assert_string_equal(text, line);
     free(text);
@@ -598,22 +630,22 @@ static void test_hash_cache(void **state)
         write_text("cache/attnscope/hashes", broken[i]);
         hash_is(c, want);
     }
-    snprintf(line, sizeof line, "%llu %llu %zu %lld 0011\n", (unsigned long long)f->device,
-             (unsigned long long)f->inode, f->size, (long long)f->mtime_ns);
+    snprintf(line, sizeof line, "%llu %llu %zu %lld %lld 0011\n", (unsigned long long)f->device,
+             (unsigned long long)f->inode, f->size, (long long)f->mtime_ns, (long long)f->ctime_ns);
     write_text("cache/attnscope/hashes", line); /* a digest cut short */
     hash_is(c, want);
     strbuf big = {0};
     for (int i = 0; i < 40000; i++)
-        strbuf_printf(&big, "%d 1 1 1 %s\n", i, fake);
+        strbuf_printf(&big, "%d 1 1 1 1 %s\n", i, fake);
     write_bytes("cache/attnscope/hashes", big.s, big.len); /* too large to be ours */
     hash_is(c, want);
     strbuf_clear(&big);
     for (int i = 0; i < 3000; i++)
-        strbuf_printf(&big, "%d 1 1 1 %s\n", i, fake);
+        strbuf_printf(&big, "%d 1 1 1 1 %s\n", i, fake);
     write_bytes("cache/attnscope/hashes", big.s, big.len); /* the oldest lines go */
     hash_is(c, want);
     assert_int_equal(read_file(&text, &n, in_root("cache/attnscope/hashes"), 1 << 20, NULL), 0);
-    assert_ptr_equal(strstr(text, "1001 1 1 1 "), text);
+    assert_ptr_equal(strstr(text, "1001 1 1 1 1 "), text);
     assert_non_null(strstr(text, want));
     free(text);
     strbuf_free(&big);
@@ -629,6 +661,42 @@ static void test_hash_cache(void **state)
     unsetenv("HOME");
     hash_is(c, want);
     checkpoint_close(c);
+    hash_cache_settle(2000000000);
+}
+
+/* Processes that remember different files at the same time lose no line, and one that was killed leaves nothing in the way. */
+static void test_hash_cache_shared(void **state)
+{
+    enum { PROCESSES = 6, FILES = 20 };
+    (void)state;
+    setenv("XDG_CACHE_HOME", in_root("shared"), 1);
+    assert_int_equal(mkdir(in_root("shared"), 0700), 0);
+    assert_int_equal(mkdir(in_root("shared/attnscope"), 0700), 0);
+    write_text("shared/attnscope/hashes.new", "1 2 3");
+    for (int p = 0; p < PROCESSES; p++) {
+        pid_t child = fork();
+        assert_true(child >= 0);
+        if (child == 0) {
+            static const char digest[] = "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff";
+            for (int i = 0; i < FILES; i++)
+                hash_cache_keep(&(mapfile){.inode = (uint64_t)(p * FILES + i), .mtime_ns = 1}, digest);
+            _exit(0);
+        }
+    }
+    for (int p = 0; p < PROCESSES; p++) {
+        int status;
+        assert_true(wait(&status) > 0);
+        assert_int_equal(status, 0);
+    }
+    char *text;
+    size_t n, lines = 0;
+    assert_int_equal(read_file(&text, &n, in_root("shared/attnscope/hashes"), 1 << 20, NULL), 0);
+    for (const char *s = text; (s = strchr(s, '\n')); s++)
+        lines++;
+    assert_int_equal(lines, PROCESSES * FILES);
+    free(text);
+    assert_int_equal(access(in_root("shared/attnscope/hashes.new"), F_OK), -1);
+    unsetenv("XDG_CACHE_HOME");
 }
 
 static void test_hash_of_memory(void **state)
@@ -663,6 +731,7 @@ int main(void)
         TEST(test_no_err),
         TEST(test_hash),
         TEST(test_hash_cache),
+        TEST(test_hash_cache_shared),
         TEST(test_hash_of_memory),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -272,9 +272,58 @@ static void maps_may_come_row_by_row(void **state)
     sample_free(&s);
 }
 
+/* Panels wider than high among square ones: the longest side decides how all are pooled. */
+static void wide_panels(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        panel_sample s;
+        char *text = NULL;
+        err e = {0};
+        init(&s, "head_grid", 6, 3, k ? 300 : 30, k ? 30 : 300, false, NULL);
+        assert_int_equal(panels_longest(&s.panels), 300);
+        s.panel[5].m.rows = s.panel[5].m.cols = 20; /* the last is small */
+        assert_int_equal(panels_longest(&s.panels), 300);
+        scene *pic = built(s.f, &s.d, s.p);
+        check_page(pic);
+        scene_free(pic);
+        assert_int_equal(figure_view(s.f, &s.d, s.p, TERM_ASCII, (view_size){60, 0}, &text, &e), 0);
+        assert_non_null(strstr(text, "cells"));
+        free(text);
+        for (int i = 0; i < s.panels.n; i++)
+            s.panel[i].m.cells = NULL;
+        assert_int_equal(panels_longest(&s.panels), 0);
+        done(&s);
+    }
+}
+
+/* A map lower than the name of its rows is long has the name above it and no gap below. */
+static void low_maps(void **state)
+{
+    (void)state;
+    for (int cols = 1; cols <= 12; cols++) {
+        sample s;
+        err e = {0};
+        scene *pic = NULL;
+        sample_init(&s, "needle_grid", 1, cols, false, false, NULL);
+        s.d.row_axis = "depth of the needle (%)";
+        assert_int_equal(s.f->build(&pic, &s.d, s.p, &e), 0);
+        check_page(pic);
+        const scene_item *name = text_is(pic, s.d.row_axis), *below = text_is(pic, s.d.col_axis), *map[2];
+        assert_int_equal(rasters(map, 2, pic), 2);
+        assert_false(name->style.turned);
+        assert_true(name->at.y + name->at.h <= map[0]->at.y);
+        assert_true(below->at.y - (map[0]->at.y + map[0]->at.h) < 25);
+        scene_free(pic);
+        sample_free(&s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(wide_panels),
+        cmocka_unit_test(low_maps),
         cmocka_unit_test(thumbnails_stand_in_rows_and_columns),
         cmocka_unit_test(thumbnails_are_pooled),
         cmocka_unit_test(sides_are_known_before),

@@ -40,7 +40,7 @@ static uint8_t from_percent(int p)
 
 static void decode(canvas *c, const char *s)
 {
-    uint8_t palette[SIXEL_COLOURS][3];
+    uint8_t registers[SIXEL_COLOURS][3];
     bool known[SIXEL_COLOURS] = {false};
     int x = 0, y = 0, now = -1;
 
@@ -62,7 +62,7 @@ static void decode(canvas *c, const char *s)
                 assert_int_equal(strncmp(s, ";2;", 3), 0);
                 for (int k = 0; k < 3; k++) {
                     s += k ? 1 : 3;
-                    palette[now][k] = from_percent(read_number(&s));
+                    registers[now][k] = from_percent(read_number(&s));
                 }
                 assert_false(known[now]);
                 known[now] = true;
@@ -90,7 +90,7 @@ static void decode(canvas *c, const char *s)
                 assert_true(x < c->w && y + k < c->h); /* nothing beyond the picture */
                 assert_false(c->set[y + k][x]);        /* every pixel once */
                 c->set[y + k][x] = true;
-                memcpy(c->rgb[y + k][x], palette[now], 3);
+                memcpy(c->rgb[y + k][x], registers[now], 3);
             }
         }
     }

@@ -50,7 +50,8 @@ static void test_values(void **state)
         "  prompt =  'It was, [they] said, \"dark\" # no comment'  \n"
         "edit = [as it is: \"\", off: zero L1H2, \"a, b\", 300:1000:3, it's]\n"
         "lengths = [ # not a value\n"
-        "    1, 2\n"
+        "    1, # one\n"
+        "    2\n"
         "  # between\n"
         "\n"
         "    3,\n"
@@ -76,8 +77,8 @@ static void test_values(void **state)
         assert_string_equal(edit->value[i].text, texts[i]);
     }
     const sweep_entry *lengths = sweep_file_find(&f, "lengths");
-    assert_int_equal(lengths->n, 4);
-    assert_string_equal(lengths->value[3].text, "3");
+    assert_int_equal(lengths->n, 3);
+    assert_string_equal(lengths->value[2].text, "3");
     assert_null(sweep_file_find(&f, "nothing"));
     assert_int_equal(strlen(f.text), strlen(text));
     sweep_file_free(&f);
@@ -131,7 +132,7 @@ static void test_bad_files(void **state)
         sweep_file f;
         err e = {0};
         int rc = parse(&f, cases[i][0], &e);
-        if (rc == 0 || !strstr(e.msg, cases[i][1]) || !e.hint[0] != (strstr(e.msg, "UTF-8") != NULL))
+        if (rc == 0 || !strstr(e.msg, cases[i][1]) || !e.hint[0])
             fail_msg("%s: code %d, \"%s\" (%s)", cases[i][0], rc, e.msg, e.hint);
         sweep_file_free(&f);
     }
@@ -276,9 +277,9 @@ static void test_shards(void **state)
             int n = 0;
             assert_true(deal.share * (double)of == 1);
             for (int64_t c = 0; c < CELLS; c++) {
-                const sweep_cell cell = {.index = c, .part = {.n_unit = UNITS}};
+                const sweep_cell one = {.index = c, .part = {.n_unit = UNITS}};
                 int64_t unit, last = -1;
-                while (deal.next(deal.ud, &cell, &unit, NULL) == 0 && unit >= 0) {
+                while (deal.next(deal.ud, &one, &unit, NULL) == 0 && unit >= 0) {
                     assert_true(unit > last && unit < UNITS);
                     last = unit;
                     seen[c][unit]++;

@@ -2,55 +2,18 @@
 #include <inttypes.h>
 #include <string.h>
 #include "base/outfile.h"
-#include "cli/experiment.h"
 #include "cli/export_npz.h"
-#include "cli/output.h"
-#include "cli/run_sink.h"
-
-static const char values_sql[] =
-    "SELECT run, prompt, kind, metric, layer, head, position, value FROM value_list WHERE run = ?1"
-    " ORDER BY prompt, metric, kind, layer, head, position";
-
-/* The lines that `run --json` prints. */
-static int put_json(FILE *f, const table *t, err *e)
-{
-    strbuf b = {0};
-    int rc = 0;
-    for (int64_t i = 0; i < t->n_row && !rc; i++) {
-        result_value v = {
-            .kind = kind_of_cell(table_cell(t, i, 2)), .metric = cell_string(table_cell(t, i, 3)),
-            .layer = (int)index_of_cell(table_cell(t, i, 4)), .head = (int)index_of_cell(table_cell(t, i, 5)),
-            .position = index_of_cell(table_cell(t, i, 6)), .value = cell_number(table_cell(t, i, 7)),
-        };
-        run_value_json(&b, table_cell(t, i, 0)->u.i, table_cell(t, i, 1)->u.i, &v);
-        if (b.len > 1 << 15)
-            rc = output_flush(f, &b, e);
-    }
-    if (!rc)
-        rc = output_flush(f, &b, e);
-    strbuf_free(&b);
-    return rc;
-}
+#include "cli/export_rows.h"
 
 static int put_values(session *s, const command_args *a, store *st, int64_t run, FILE *f, err *e)
 {
-    const cell bind[] = {cell_int(run)};
-    const output_style plain = {.utf8 = true};
-    table *t = NULL;
-    output_format format = command_format(s, a);
-    int rc = store_query(st, &t, values_sql, bind, 1, e);
-    if (!rc && t->n_row == 0)
+    const output_format format = command_format(s, a);
+    int64_t n = 0;
+    int rc = export_rows(f, st, run, format == FORMAT_TABLE ? FORMAT_CSV : format, params_bool(a->p, "wide"), &n, &s->prog, e);
+    if (!rc && n == 0)
         rc = run_without_values(st, run, e);
-    if (!rc && format == FORMAT_JSON)
-        rc = put_json(f, t, e);
-    else if (!rc && f == s->out)
-        rc = print_table(s, a, t, "attnscope.value/1", e);
-    else if (!rc)
-        rc = output_table(f, t, format == FORMAT_TSV ? FORMAT_TSV : FORMAT_CSV, "attnscope.value/1", &plain,
-                          e);
     if (!rc && f != s->out)
-        say(s, "%" PRId64 " values of run %" PRId64, t->n_row, run);
-    table_free(t);
+        say(s, "%" PRId64 " %s of run %" PRId64, n, params_bool(a->p, "wide") ? "lines" : "values", run);
     return rc;
 }
 
@@ -121,6 +84,7 @@ static const param own[] = {
      .help = "which run; the last one when none is named"},
     {.name = "output", .kind = PARAM_PATH, .value = "FILE",
      .help = "the file to write: .csv, .tsv, .json (JSON Lines) or .npz"},
+    {.name = "wide", .kind = PARAM_BOOL, .help = "a line for each place with a column for each metric"},
     {.name = "prompt", .kind = PARAM_INT, .def = "0", .value = "N", .max = 1e15,
      .help = "which prompt of a run goes into a .npz file, from 0"},
     {.name = NULL},
@@ -128,6 +92,7 @@ static const param own[] = {
 static const char *const examples[] = {
     "export --store heads.db -o values.csv", "all values of the last run for a spreadsheet or pandas",
     "export 1 --store heads.db -o run1.npz", "arrays [layer, head] and maps for numpy",
+    "export --store heads.db --wide -o heads.csv", "a line for each head and prompt, a column for each metric",
     "export --store heads.db --json", "JSON Lines on standard output",
     NULL,
 };

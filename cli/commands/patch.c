@@ -5,7 +5,7 @@
 #include "analysis/experiments/path_patch.h"
 #include "base/mem.h"
 #include "cli/experiment.h"
-#include "cli/head_select.h"
+#include "cli/head_rule.h"
 #include "cli/json_line.h"
 #include "cli/patch_pairs.h"
 #include "cli/patch_table.h"
@@ -86,7 +86,7 @@ static int choose_receivers(job *j, err *e)
             return err_hint(e, "name them: --receivers L9H9,L10H0");
         }
     } else {
-        rc = head_select(&j->receivers, &n, j->lm->m, list, e);
+        rc = head_select_named(&j->receivers, &n, j->s, j->lm->m, list, e);
     }
     j->route = (path_patch){
         .r = j->lm->rt, .m = j->lm->m, .receivers = j->receivers, .n_receiver = n,

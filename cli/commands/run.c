@@ -9,7 +9,7 @@
 #include "cli/chat_input.h"
 #include "cli/edit_select.h"
 #include "cli/experiment.h"
-#include "cli/head_select.h"
+#include "cli/head_rule.h"
 #include "cli/json_line.h"
 #include "cli/metric_select.h"
 #include "cli/output.h"
@@ -167,7 +167,7 @@ static int prepare(job *j, err *e)
     if (!rc)
         rc = metric_need(&j->metrics, j->a->p, j->lm->tok, e);
     if (!rc && maps && *maps)
-        rc = head_select(&j->maps, &j->n_map, j->lm->m, maps, e);
+        rc = head_select_named(&j->maps, &j->n_map, j->s, j->lm->m, maps, e);
     if (!rc && j->metrics.n == 0 && j->n_map == 0) {
         err_set(e, ERR_USAGE, "nothing to measure");
         rc = err_hint(e, "name metrics (--metrics sink,entropy) or maps (--maps L1H3)");
@@ -390,10 +390,9 @@ static int run(session *s, const command_args *a, err *e)
         rc = rank_units_run(s, &command_run, a, e);
     } else if (!rc && j.split && ranks_rank() > 0) {
         rc = follow(&j, e);
-    } else {
+    } else if (!rc) {
         int64_t none = -1;
-        if (!rc)
-            rc = measure(&j, e);
+        rc = measure(&j, e);
         if (j.split)
             ranks_broadcast(&none, sizeof none, 0);
         if (!rc)

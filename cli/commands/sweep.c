@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/ranks.h"
 #include "cli/command_util.h"
 #include "cli/output.h"
 #include "cli/sweep.h"
@@ -79,19 +80,26 @@ static int plan_only(session *s, const command_args *a, sweep *w, double share, 
     return rc;
 }
 
-static int work(session *s, const command_args *a, sweep *w, const sweep_dealer *deal, err *e)
+static int look_and_work(session *s, const command_args *a, sweep *w, const sweep_dealer *deal, err *e)
 {
     char *line = repeatable_command(a, NULL, e);
     const sweep_how how = {.begin = true, .try_seconds = params_real(a->p, "try"), .command = line};
-    int rc = line ? sweep_look(w, s, &how, e) : e->code;
+    int rc = !line ? e->code : ranks_size() > 1 ? sweep_on_ranks(w, s, line, e) : sweep_look(w, s, &how, e);
     free(line);
-    if (rc)
+    if (rc || ranks_size() > 1)
         return rc;
     strbuf b = {0};
     sweep_put_estimate(&b, w, deal->share);
     say(s, "%s", strbuf_str(&b));
     strbuf_free(&b);
-    rc = sweep_work(w, s, deal, e);
+    return sweep_work(w, s, deal, e);
+}
+
+static int work(session *s, const command_args *a, sweep *w, const sweep_dealer *deal, err *e)
+{
+    int rc = look_and_work(s, a, w, deal, e);
+    if (ranks_rank() > 0)
+        return rc;
     if (rc == ERR_CANCELLED && e->msg[0]) {
         if (!in_memory(s))
             err_hint(e, "what is done is kept: the same command goes on");
@@ -117,6 +125,10 @@ static int run(session *s, const command_args *a, err *e)
         return rc;
     const sweep_dealer deal = sweep_deal_shard(&shard);
     rc = sweep_make(&w, a->word[0], e);
+    if (!rc && params_given(a->p, "shard") && ranks_size() > 1) {
+        err_set(e, ERR_USAGE, "--shard and mpirun exclude each other");
+        rc = err_hint(e, "mpirun shares the units out by itself");
+    }
     if (!rc && params_given(a->p, "shard") && !params_bool(a->p, "plan") && in_memory(s)) {
         err_set(e, ERR_USAGE, "--shard without a store");
         rc = err_hint(e, "each process may have a store of its own (--store part%" PRId64 ".db), joined by `merge`, or all one",
@@ -125,7 +137,7 @@ static int run(session *s, const command_args *a, err *e)
     if (!rc && params_bool(a->p, "resume"))
         rc = require_sweep(s, &w, e);
     if (!rc)
-        rc = params_bool(a->p, "plan") ? plan_only(s, a, &w, deal.share, e) : work(s, a, &w, &deal, e);
+        rc = params_bool(a->p, "plan") ? (ranks_rank() > 0 ? 0 : plan_only(s, a, &w, deal.share, e)) : work(s, a, &w, &deal, e);
     sweep_free(&w);
     return rc;
 }
@@ -164,4 +176,5 @@ const command command_sweep = {
             "that of the first that failed.  Results are in the store: `sql \"SELECT * FROM sweep_list\"` says which run is "
             "which cell.",
     .examples = examples, .params = own, .min_args = 1, .max_args = 1, .complete = complete, .run = run,
+    .all_ranks = true,
 };

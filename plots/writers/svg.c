@@ -142,7 +142,8 @@ static void put_path(strbuf *out, const scene_item *it)
     strbuf_puts(out, l->n_dash ? "\"/>\n" : "/>\n");
 }
 
-/* Those that were drawn with, each in quotes, then what is widespread. */
+/* Those that were drawn with, each in quotes, then what is widespread.  Not those of emoji, which have digits of their own
+ * that some viewers prefer: every viewer finds one by itself. */
 static void put_families(strbuf *out, const scene *s)
 {
     strbuf all = {0};
@@ -153,9 +154,11 @@ static void put_families(strbuf *out, const scene *s)
         size_t n = strcspn(c, ",");
         strbuf name = {0};
         strbuf_add(&name, c, n);
-        strbuf_putc(out, '\'');
-        put_xml(out, strbuf_str(&name));
-        strbuf_puts(out, "', ");
+        if (!strstr(strbuf_str(&name), "Emoji")) {
+            strbuf_putc(out, '\'');
+            put_xml(out, strbuf_str(&name));
+            strbuf_puts(out, "', ");
+        }
         usual |= strcmp(strbuf_str(&name), "DejaVu Sans") == 0;
         out->failed |= name.failed;
         strbuf_free(&name);
