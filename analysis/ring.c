@@ -24,7 +24,7 @@ typedef struct value_list {
 struct ring_gather {
     const sequence_split *split;
     const analysis_request *req;
-    unsigned char *whole, *coming; /* [room] states of one head: merged so far; of another rank */
+    unsigned char *coming;   /* [room] states of one head of another rank */
     size_t room;
     value_list values[SPLIT_MAX_PIECES];
 };
@@ -131,19 +131,16 @@ void ring_gather_free(ring_gather *g)
         return;
     for (int i = 0; i < SPLIT_MAX_PIECES; i++)
         free(g->values[i].v);
-    mem_free_large(g->whole);
     mem_free_large(g->coming);
     free(g);
 }
 
 int ring_gather_reserve(ring_gather *g, size_t stride, err *e)
 {
-    if (stride <= g->room && g->whole)
+    if (stride <= g->room && g->coming)
         return 0;
-    mem_free_large(g->whole);
     mem_free_large(g->coming);
-    g->whole = mem_large(stride ? stride : 64, e);
-    g->coming = g->whole ? mem_large(stride ? stride : 64, e) : NULL;
+    g->coming = mem_large(stride ? stride : 64, e);
     g->room = g->coming ? stride : 0;
     return g->coming ? 0 : ERR_RESOURCE;
 }
@@ -155,36 +152,52 @@ static void merge_block(const ring_states *s, unsigned char *into, const unsigne
             s->metrics[i]->merge(into + s->offset[i], from + s->offset[i], &s->ctx[i]);
 }
 
+static bool any_in(const sequence_split *split, int index)
+{
+    return sequence_span_at(split, index).n > 0;
+}
+
+/* A tree over the ranks: a rank takes what the ranks behind it have merged, first its neighbour, then two further on, then
+ * four.  First pieces lie in the order of ranks, second ones in the opposite order; stretches without positions come last
+ * of all and are left out, for a state that has seen nothing is no part of the sequence. */
 unsigned char *ring_gather_head(ring_gather *g, const ring_states *s, unsigned char *chunks)
 {
     const sequence_split *split = g->split;
-    bool any = false;
+    const int ranks = split->ranks, me = split->rank;
+    unsigned char *first = chunks, *second = chunks + (size_t)ATTN_MAX_CHUNK * s->stride;
     if (s->stride == 0)
-        return split->rank == 0 ? g->whole : NULL;
-    for (int index = 0; index < sequence_spans(split); index++) {
-        const sequence_span span = sequence_span_at(split, index);
-        unsigned char *block = chunks + (size_t)(index >= split->ranks ? ATTN_MAX_CHUNK : 0) * s->stride;
-        if (span.n == 0) /* a state that has seen nothing is no part of the sequence */
-            continue;
-        if (span.rank == split->rank)
-            for (int chunk = 1; chunk < attn_chunks(span.n); chunk++)
-                merge_block(s, block, block + (size_t)chunk * s->stride);
-        if (split->rank != 0) {
-            if (span.rank == split->rank)
-                ranks_send(block, s->stride, 0);
-            continue;
-        }
-        if (span.rank != 0) {
-            ranks_receive(g->coming, s->stride, span.rank);
-            block = g->coming;
-        }
-        if (any)
-            merge_block(s, g->whole, block);
-        else
-            memcpy(g->whole, block, s->stride);
-        any = true;
+        return me == 0 ? chunks : NULL;
+    for (int piece = 0, index; piece < split->pieces; piece++) {
+        const sequence_span span = sequence_piece(split, me, piece, &index);
+        unsigned char *block = piece ? second : first;
+        for (int chunk = 1; chunk < attn_chunks(span.n); chunk++)
+            merge_block(s, block, block + (size_t)chunk * s->stride);
     }
-    return split->rank == 0 ? g->whole : NULL;
+    for (int step = 1; step < ranks; step *= 2) {
+        if (me % (2 * step)) {
+            ranks_send(first, s->stride, me - step);
+            if (split->pieces > 1)
+                ranks_send(second, s->stride, me - step);
+            return NULL;
+        }
+        if (me + step >= ranks)
+            continue;
+        ranks_receive(g->coming, s->stride, me + step);
+        if (any_in(split, me + step))
+            merge_block(s, first, g->coming);
+        if (split->pieces == 1)
+            continue;
+        /* The second piece of the last of those ranks is the first of all that they bring. */
+        int last = me + 2 * step - 1 < ranks ? me + 2 * step - 1 : ranks - 1;
+        ranks_receive(g->coming, s->stride, me + step);
+        if (any_in(split, 2 * ranks - 1 - (me + step - 1)) && any_in(split, 2 * ranks - 1 - last))
+            merge_block(s, g->coming, second);
+        if (any_in(split, 2 * ranks - 1 - last))
+            memcpy(second, g->coming, s->stride);
+    }
+    if (me == 0 && split->pieces > 1 && any_in(split, ranks))
+        merge_block(s, first, second);
+    return me == 0 ? first : NULL;
 }
 
 /* ---- logits ---- */

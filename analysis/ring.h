@@ -36,8 +36,8 @@ typedef struct ring_states {
     const size_t *offset;         /* [n_metric] */
     size_t stride;
 } ring_states;
-/* All ranks, head after head: merge the blocks of a head, [SPLIT_MAX_PIECES * ATTN_MAX_CHUNK] on each rank.  On rank 0 the
- * merged block, valid until the next call; else NULL.  chunks is written to. */
+/* All ranks, head after head: merge the blocks of a head, [SPLIT_MAX_PIECES * ATTN_MAX_CHUNK] on each rank, in the order of
+ * positions.  On rank 0 the merged block, one of chunks; else NULL.  chunks is written to. */
 unsigned char *ring_gather_head(ring_gather *g, const ring_states *s, unsigned char *chunks);
 
 /* Where metrics of logits emit what belongs to positions from pos0 on; and, all ranks, give all that to out of rank 0 in

@@ -10,12 +10,17 @@
 
 enum { LINE = 64, HUGE_PAGE = 2 << 20 };
 
-/* Allocations left until one fails on purpose; 0 or less: off. */
+/* Allocations left until one fails on purpose; 0 or less: off, or it has happened. */
 static atomic_long fail_countdown;
 
 void mem_fail_at(long nth)
 {
     atomic_store(&fail_countdown, nth);
+}
+
+bool mem_failed(void)
+{
+    return atomic_load(&fail_countdown) <= 0;
 }
 
 static bool must_fail(void)

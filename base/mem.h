@@ -22,8 +22,9 @@ void *mem_grow(void *old, size_t count, size_t size, err *e);
 char *mem_strdup(const char *s, err *e);
 char *mem_strndup(const char *s, size_t n, err *e);
 
-/* Tests only: the nth allocation from now fails (1 = the next); 0 switches it off. */
+/* Tests only: the nth allocation from now fails (1 = the next); 0 switches it off.  mem_failed: has it come to that? */
 void mem_fail_at(long nth);
+bool mem_failed(void);
 
 /* A large float buffer aligned to 64 bytes, huge pages advised; not zeroed.  Free with mem_free_large. */
 void *mem_large(size_t bytes, err *e);

@@ -1,12 +1,14 @@
-/* One long prompt over ranks: `mpirun -n N bench/bench_ring MODEL LENGTH [REPEATS]`, one thread a rank.
+/* One long prompt over ranks: `mpirun -n N bench/bench_ring MODEL LENGTH [REPEATS [METRIC]]`, one thread a rank.
  *
  * For row statistics (keys around the ring) and for tiles (keys gathered), and for both ways to share positions out: the
  * best wall time of a forward pass, the processor time of the busiest rank without its waiting and of all ranks together,
  * and what a rank sends in a layer.  Processor time without waiting says what a machine with a core for each rank would do,
- * also where ranks share cores. */
+ * also where ranks share cores.  The last column is the most memory that rank 0 has held so far, the model's file
+ * included. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
 #include "analysis/ring.h"
 #include "base/clock.h"
@@ -73,6 +75,13 @@ static void collect(timing *all, const timing *mine)
     }
 }
 
+static double most_memory(void)
+{
+    struct rusage u;
+    getrusage(RUSAGE_SELF, &u);
+    return (double)u.ru_maxrss / 1024;
+}
+
 static int measure(runtime *r, const model *m, const int32_t *ids, int64_t n, const char *metric_name, int pieces, int repeats,
                    err *e)
 {
@@ -95,8 +104,8 @@ static int measure(runtime *r, const model *m, const int32_t *ids, int64_t n, co
         best.bytes = mine.bytes;
     }
     if (!rc && ranks_rank() == 0)
-        printf("%-8s  %5d  %6d  %8.3f  %12.3f  %10.3f  %14.1f\n", metric_name, ranks_size(), pieces, best.wall, best.work, sum,
-               (double)best.bytes / 1024 / m->main->n_layer);
+        printf("%-8s  %5d  %6d  %7.3f  %13.3f  %9.3f  %14.1f  %8.1f\n", metric_name, ranks_size(), pieces, best.wall,
+               best.work, sum, (double)best.bytes / 1024 / m->main->n_layer, most_memory());
     free(all);
     return rc;
 }
@@ -108,11 +117,13 @@ int main(int argc, char **argv)
     runtime *r = NULL;
     int rc = ranks_begin(&e), repeats = argc > 3 ? atoi(argv[3]) : 3;
     if (!rc && argc < 3)
-        rc = err_set(&e, ERR_USAGE, "usage: bench_ring MODEL LENGTH [REPEATS]");
+        rc = err_set(&e, ERR_USAGE, "usage: bench_ring MODEL LENGTH [REPEATS [entropy|sink]]");
     int64_t n = argc > 2 ? strtoll(argv[2], NULL, 10) : 0;
     int32_t *ids = mem_array((size_t)n + 1, sizeof *ids, &e);
     if (!rc && !(rc = model_open(&m, argv[1], &e)))
         rc = runtime_new(&r, m, 1, PRECISION_F32, &e);
+    if (!rc && !m->main->embed.positions.data && n > m->main->context)
+        m->main->context = n; /* for the time alone: what comes out has no meaning */
     rc = ranks_agree(ids ? rc : ERR_RESOURCE, &e);
     if (!rc) {
         rng random;
@@ -120,11 +131,12 @@ int main(int argc, char **argv)
         for (int64_t i = 0; i < n; i++)
             ids[i] = (int32_t)rng_below(&random, m->main->embed.tokens.n_out);
         if (ranks_rank() == 0)
-            printf("%s, %lld tokens, 1 thread a rank\nmetric    ranks  pieces    wall s  busiest cpu s  all cpu s  KiB sent/layer\n",
+            printf("%s, %lld tokens, 1 thread a rank\nmetric    ranks  pieces   wall s  busiest cpu s  all cpu s  KiB sent/layer   MiB most\n",
                    m->name, (long long)n);
         for (int tiles = 0; tiles < 2 && !rc; tiles++)
             for (int pieces = ranks_size() > 1 ? 1 : 0; pieces <= (ranks_size() > 1 ? 2 : 0) && !rc; pieces++)
-                rc = measure(r, m, ids, n, tiles ? "sink" : "entropy", pieces, repeats, &e);
+                if (argc < 5 || strcmp(argv[4], tiles ? "sink" : "entropy") == 0)
+                    rc = measure(r, m, ids, n, tiles ? "sink" : "entropy", pieces, repeats, &e);
     }
     if (rc && ranks_rank() == 0)
         fprintf(stderr, "bench_ring: %s\n", e.msg);

@@ -92,20 +92,18 @@ int experiment_do_unit(experiment *x, int64_t i, err *e)
     return rc;
 }
 
-/* Units in the order in which this process is to do them.  One after the other: a command whose units are single forward
- * passes could take several at a time here, as it pleases, for each is written by itself. */
+/* Units in the order in which this process is to do them; each is written by itself. */
 static int do_units(experiment *x, err *e)
 {
-    const run_part *part = x->plan->s->part;
-    int rc = 0;
-    while (!rc) {
-        int64_t i = x->at < x->plan->n_unit ? x->at++ : -1;
-        if (part)
-            rc = part->next(part->ud, x->plan->n_unit, &i, e);
-        if (rc || i < 0)
-            break;
-        rc = experiment_do_unit(x, i, e);
+    int64_t unit[UNIT_BATCH];
+    int n = 1, rc = 0;
+    while (!rc && n > 0) {
+        rc = experiment_next_units(x, unit, &n, e);
+        for (int i = 0; i < n && !rc; i++)
+            rc = experiment_do_unit(x, unit[i], e);
     }
+    unit_batch_free(x->batch);
+    x->batch = NULL;
     return rc;
 }
 

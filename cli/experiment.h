@@ -15,6 +15,7 @@
 extern const param experiment_params[];
 extern const param resume_params[];
 
+struct analysis_request;      /* analysis/analyse.h */
 typedef struct experiment experiment;
 
 typedef struct experiment_plan {
@@ -30,6 +31,10 @@ typedef struct experiment_plan {
     /* Work of unit i: call experiment_prompt (or _ids, _nothing) once, then emit values, maps and facts.  A unit must
      * not depend on units before it having run in this process.  After an error nothing of it is kept. */
     int (*unit)(void *ud, experiment *x, int64_t i, err *e);
+    /* What unit i measures with experiment_measure, so that short prompts of several units can pass together; `in` is freed
+     * by the caller.  *request stays NULL for a unit that works otherwise; requests that are the same are the same pointer,
+     * valid until experiment_run returns.  NULL: no unit does. */
+    int (*input)(void *ud, int64_t i, prompt_input *in, const struct analysis_request **request, err *e);
     void *ud;
     const char *what;             /* of progress: "trial", "head" */
     FILE *lines;                  /* where values go as JSON lines while they are made; NULL: nowhere */
@@ -55,6 +60,8 @@ int experiment_fact(experiment *x, const char *name, const char *text, size_t le
 const result_sink *experiment_sink(experiment *x);
 /* Progress within the unit, 0 .. 1, for analyse() and the like. */
 const progress *experiment_progress(experiment *x);
+/* analyse() into the unit's rows; what passed together with other units' prompts is there already, the same to the last bit. */
+int experiment_measure(experiment *x, const model_input *in, const struct analysis_request *request, err *e);
 
 /* ---- tables of rows ---- */
 

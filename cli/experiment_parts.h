@@ -15,6 +15,7 @@ struct experiment {
     int64_t at;                 /* the next unit, of a run that is no part of a sweep */
     int64_t n_token;            /* of all units so far; positions of all stacks */
     size_t memory;              /* of the longest forward pass so far, a bound */
+    struct unit_batch *batch;   /* what units that come next have measured together; NULL: nothing */
     run_sink rows;
     result_sink sink;
     progress prog;              /* of the unit, as part of all */
@@ -31,6 +32,11 @@ void run_record_free(run_record *r);
 
 /* Where rows go: when st and run are known, before units are done. */
 void experiment_start(experiment *x, const experiment_plan *plan);
+/* The next units for this process, at least one unless there are no more; those whose prompts can pass together have done so.
+ * unit [UNIT_BATCH]. */
+enum { UNIT_BATCH = 32 };
+int experiment_next_units(experiment *x, int64_t *unit, int *n, err *e);
+void unit_batch_free(struct unit_batch *b); /* may be NULL */
 /* Unit i, unless it is there. */
 int experiment_do_unit(experiment *x, int64_t i, err *e);
 

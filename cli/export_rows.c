@@ -18,6 +18,7 @@ enum { LONG = sizeof long_columns / sizeof *long_columns, WIDE = sizeof wide_col
 
 typedef struct writer {
     FILE *f;
+    bool terminal;          /* control characters are made visible */
     output_format format;
     const table *metrics;   /* of the wide form: rows of one name; NULL: long */
     strbuf line;
@@ -25,8 +26,16 @@ typedef struct writer {
 } writer;
 
 /* RFC 4180; TSV escapes as output_table does. */
-static void put_text(strbuf *b, output_format format, const char *s)
+static void put_text(strbuf *b, output_format format, bool terminal, const char *s)
 {
+    strbuf visible = {0};
+    if (terminal) {
+        strbuf_put_visible(&visible, s, strlen(s));
+        b->failed = b->failed || visible.failed;
+        put_text(b, format, false, strbuf_str(&visible));
+        strbuf_free(&visible);
+        return;
+    }
     if (format == FORMAT_CSV && (!*s || s[strcspn(s, ",\"\r\n")])) {
         strbuf_putc(b, '"');
         for (; *s; s++)
@@ -43,7 +52,7 @@ static void put_text(strbuf *b, output_format format, const char *s)
     }
 }
 
-static void put_cell(strbuf *b, output_format format, const cell *c)
+static void put_cell(strbuf *b, output_format format, bool terminal, const cell *c)
 {
     if (c->kind == CELL_INT)
         strbuf_printf(b, "%" PRId64, c->u.i);
@@ -52,7 +61,7 @@ static void put_cell(strbuf *b, output_format format, const cell *c)
     else if (c->kind == CELL_TEXT && format == FORMAT_JSON)
         strbuf_put_json(b, c->u.s, strlen(c->u.s));
     else if (c->kind == CELL_TEXT)
-        put_text(b, format, c->u.s);
+        put_text(b, format, terminal, c->u.s);
     else if (format == FORMAT_JSON)
         strbuf_puts(b, "null");
 }
@@ -69,7 +78,7 @@ static void put_header(writer *w, int n)
     for (int i = 0; i < n; i++) {
         if (i)
             strbuf_putc(&w->line, w->format == FORMAT_CSV ? ',' : '\t');
-        put_text(&w->line, w->format, column_name(w, i));
+        put_text(&w->line, w->format, w->terminal, column_name(w, i));
     }
     strbuf_putc(&w->line, '\n');
 }
@@ -82,7 +91,7 @@ static void put_wide_json(writer *w, const cell *c, int n)
         strbuf_putc(&w->line, ',');
         strbuf_put_json(&w->line, name, strlen(name));
         strbuf_putc(&w->line, ':');
-        put_cell(&w->line, FORMAT_JSON, &c[i]);
+        put_cell(&w->line, FORMAT_JSON, false, &c[i]);
     }
     strbuf_puts(&w->line, "}\n");
 }
@@ -104,7 +113,7 @@ static int put_row(void *ud, const cell *c, int n, err *e)
         for (int i = 0; i < n; i++) {
             if (i)
                 strbuf_putc(&w->line, w->format == FORMAT_CSV ? ',' : '\t');
-            put_cell(&w->line, w->format, &c[i]);
+            put_cell(&w->line, w->format, w->terminal, &c[i]);
         }
         strbuf_putc(&w->line, '\n');
     }
@@ -125,9 +134,10 @@ static void put_wide_sql(strbuf *b, const table *metrics)
                    " ORDER BY kind, layer, head, position");
 }
 
-int export_rows(FILE *f, store *st, int64_t run, output_format format, bool wide, int64_t *n, const progress *p, err *e)
+int export_rows(FILE *f, store *st, int64_t run, output_format format, bool wide, bool terminal, int64_t *n,
+                const progress *p, err *e)
 {
-    writer w = {.f = f, .format = format};
+    writer w = {.f = f, .terminal = terminal, .format = format};
     table *prompts = NULL, *metrics = NULL;
     strbuf sql = {0};
     const cell own[] = {cell_int(run)};

@@ -252,14 +252,30 @@ int head_rule(head_id **out, int *n, const model *m, store *st, int64_t run, con
     return 0;
 }
 
+/* Which of many names the model does not have; text: as they were asked for. */
+static int first_refused(const model *m, char *names, const char *text, err *e)
+{
+    char *save = NULL;
+    for (char *w = strtok_r(names, ", \t", &save); w; w = strtok_r(NULL, ", \t", &save)) {
+        head_id *one = NULL;
+        int n, rc = head_select(&one, &n, m, w, e);
+        free(one);
+        if (rc) {
+            err_prefix(e, "%s: %s", text, w);
+            return rc;
+        }
+    }
+    return err_nomem(e, "heads");
+}
+
 int head_select_named(head_id **out, int *n, session *s, const model *m, const char *text, err *e)
 {
     char *names = NULL;
     if (!strchr(text, '@'))
         return head_select(out, n, m, text, e);
     int rc = head_list_expand(&names, s, text, e);
-    if (!rc && (rc = head_select(out, n, m, names, e)) != 0)
-        err_prefix(e, "%s", text);
+    if (!rc && head_select(out, n, m, names, NULL) != 0)
+        rc = first_refused(m, names, text, e);
     free(names);
     return rc;
 }

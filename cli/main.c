@@ -181,6 +181,7 @@ int main(int argc, char **argv)
     err e = {0};
     session *s;
     setlocale(LC_CTYPE, ""); /* encoding of the terminal; numbers stay in the C locale */
+    setenv("FC_LANG", "en", 1); /* figures are the same for every user: fontconfig would prefer fonts of their language */
     signals_install(false);
     int rc = join_ranks(&e);
     if (rc || (rc = session_new(&s, &e)) || (ranks_rank() > 0 && (rc = session_set(s, "quiet", NULL, &e)))) {

@@ -141,7 +141,9 @@ static int build(report_build *b, err *e)
         return rc;
     }
     report_table(b->doc, t, "All %" PRId64 " heads of run %" PRId64 ": means over its prompts or trials%s.", r->heads->n_row, r->id,
-                 census ? "; sink_rate is the share of the texts in which a head is a sink" : "");
+                 census                                     ? "; sink_rate is the share of the texts in which a head is a sink"
+                 : table_column(r->heads, "sink") > 0 ? "; sink is of the first key that was asked for"
+                                                            : "");
     return census ? labelled_table(b, r, e) : 0;
 }
 

@@ -48,6 +48,7 @@ const char *report_visible(report_doc *d, const char *s, bool lines)
     return copy;
 }
 
+static const char *vprint(report_doc *d, const char *fmt, va_list ap) PRINTF_LIKE(2, 0);
 static const char *vprint(report_doc *d, const char *fmt, va_list ap)
 {
     va_list again;

@@ -19,7 +19,8 @@ static bool is_score(const char *name)
     for (int i = 0; not[i]; i++)
         if (strcmp(name, not[i]) == 0)
             return false;
-    return true;
+    size_t n = strlen(name);
+    return n < 7 || strcmp(name + n - 7, "_edited") != 0; /* those stand among the effects, beside what they change */
 }
 
 const metric *report_column_metric(const char *column)
@@ -103,7 +104,8 @@ static int other_heads(report_build *b, report_run *r, err *e)
     const char *names[MOST_COLUMNS + 1] = {"head"};
     int n = 1;
     table *have = NULL;
-    int rc = store_query(b->st, &have, "SELECT DISTINCT metric FROM head_value WHERE run = ?1 ORDER BY metric", bind, 1, e);
+    int rc = store_query(b->st, &have, "SELECT metric FROM head_value WHERE run = ?1 GROUP BY metric HAVING count(DISTINCT position) <= 1"
+                         " OR metric = 'sink' ORDER BY metric", bind, 1, e);
     for (int64_t i = 0; !rc && i < have->n_row && n < MOST_COLUMNS; i++)
         if (is_score(cell_string(table_cell(have, i, 0))))
             names[n++] = cell_string(table_cell(have, i, 0));

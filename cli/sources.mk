@@ -65,6 +65,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/effect_table.c \
 	cli/end_tokens.c \
 	cli/experiment.c \
+	cli/experiment_batch.c \
 	cli/experiment_look.c \
 	cli/experiment_record.c \
 	cli/experiment_tables.c \

@@ -30,6 +30,8 @@ typedef struct sweep_cell {
     char *line;
     /* From sweep_look and sweep_work; n_unit -1: not known. */
     run_part part;
+    const struct sweep_cell *cost_of; /* the cell by whose units the cost of this one is told: itself, else one that is like
+                               * it; NULL: nothing is known */
     double seconds;           /* that the work took in this process */
     int rc;                   /* of the last attempt, 0: none failed */
     err error;
@@ -44,6 +46,7 @@ typedef struct sweep {
     sweep_cell *cell;         /* [n] the last axis goes fastest */
     int64_t n;
     int64_t id;               /* in the store; 0: not there yet */
+    bool costs_known;         /* of all cells that have units missing */
     arena mem;
 } sweep;
 
@@ -87,8 +90,6 @@ int sweep_on_ranks(sweep *w, session *s, const char *line, err *e); /* line: rep
 
 /* ---- estimates and tables ---- */
 
-/* The cell by whose units the cost of this one is told: itself, else one that is like it; NULL: nothing is known. */
-const sweep_cell *sweep_cost_of(const sweep *w, const sweep_cell *c);
 /* Of the units that are missing: seconds, or their number where the cost of some cell is not known. */
 double sweep_cell_weight(const sweep *w, const sweep_cell *c);
 /* "12 cells, 720 units, 120 of them there; about 3:05, 45 MiB in the store, 350 MiB of memory (by units tried)"; share: of

@@ -243,6 +243,10 @@ static int set_option(const maker *m, const sweep_entry *x, sweep_cell *c, err *
         return unknown_option(m, x, c, e);
     if (!*text)
         return 0;
+    if (strcmp(text, "-") == 0 && params_row(c->args.p, key)->kind == PARAM_PATH) {
+        fail(m, x, e, "a sweep cannot read standard input: ", key);
+        return err_hint(e, "write it to a file, for it is read again for every cell and whenever the sweep goes on");
+    }
     int rc = params_set(c->args.p, key, text, e);
     return rc ? err_prefix(e, "%s:%d", m->w->file.path, x->line) : 0;
 }

@@ -1,8 +1,10 @@
 /* The work of a sweep. */
 #include <inttypes.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/cancel.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "cli/command_util.h"
 #include "cli/progress_bar.h"
 #include "cli/sweep.h"
@@ -54,6 +56,44 @@ static int find_sweep(sweep *w, store *st, err *e)
     return rc;
 }
 
+/* How like two cells are: of the same verb and model, by as many equal axes as there are; 0: not at all. */
+static int likeness(const sweep *w, const sweep_cell *a, const sweep_cell *b)
+{
+    int like = a->c == b->c && strcmp(a->model, b->model) == 0;
+    for (int k = 0; like && k < w->n_axis; k++)
+        like += a->value[k] && b->value[k] && strcmp(a->value[k], b->value[k]) == 0;
+    return like;
+}
+
+/* Cells whose units were not looked at cost as much as the one most like them among those that lie near. */
+static int settle_costs(sweep *w, err *e)
+{
+    enum { NEAR = 64 };
+    int64_t n = 0, next = 0;
+    sweep_cell **known = mem_array((size_t)w->n, sizeof *known, e);
+    if (!known)
+        return ERR_RESOURCE;
+    for (int64_t i = 0; i < w->n; i++)
+        if (w->cell[i].part.cost.n > 0)
+            known[n++] = &w->cell[i];
+    w->costs_known = true;
+    for (int64_t i = 0; i < w->n; i++) {
+        sweep_cell *c = &w->cell[i];
+        int best = 0;
+        while (next < n && known[next]->index < i)
+            next++;
+        c->cost_of = c->part.cost.n > 0 ? c : NULL;
+        for (int64_t k = next > NEAR ? next - NEAR : 0; !c->cost_of && k < n && k < next + NEAR; k++)
+            best = likeness(w, c, known[k]) > best ? likeness(w, c, known[k]) : best;
+        for (int64_t k = next > NEAR ? next - NEAR : 0; best && !c->cost_of && k < n; k++)
+            if (likeness(w, c, known[k]) == best)
+                c->cost_of = known[k];
+        w->costs_known &= c->cost_of || c->part.n_unit <= c->part.n_there;
+    }
+    free(known);
+    return 0;
+}
+
 int sweep_look(sweep *w, session *s, const sweep_how *how, err *e)
 {
     store *st = NULL;
@@ -78,7 +118,7 @@ int sweep_look(sweep *w, session *s, const sweep_how *how, err *e)
         rc = cancel_check(e);
     }
     progress_step(&s->prog, "planning", (double)w->n, (double)w->n);
-    return rc;
+    return rc ? rc : settle_costs(w, e);
 }
 
 /* ---- work ---- */

@@ -11,41 +11,9 @@ static int64_t missing(const sweep_cell *c)
     return c->part.n_unit > c->part.n_there ? c->part.n_unit - c->part.n_there : 0;
 }
 
-const sweep_cell *sweep_cost_of(const sweep *w, const sweep_cell *c)
-{
-    const sweep_cell *near = NULL;
-    int best = 0;
-    if (c->part.cost.n > 0)
-        return c;
-    for (int64_t i = 0; i < w->n; i++) {
-        const sweep_cell *o = &w->cell[i];
-        int like = 1; /* of the same verb and model, by as many equal axes as there are */
-        if (o->part.cost.n == 0 || o->c != c->c || strcmp(o->model, c->model) != 0)
-            continue;
-        for (int k = 0; k < w->n_axis; k++)
-            like += o->value[k] && c->value[k] && strcmp(o->value[k], c->value[k]) == 0;
-        if (like > best) {
-            near = o;
-            best = like;
-        }
-    }
-    return near;
-}
-
-static bool all_known(const sweep *w)
-{
-    for (int64_t i = 0; i < w->n; i++)
-        if (missing(&w->cell[i]) > 0 && !sweep_cost_of(w, &w->cell[i]))
-            return false;
-    return true;
-}
-
 double sweep_cell_weight(const sweep *w, const sweep_cell *c)
 {
-    if (missing(c) == 0)
-        return 0;
-    const sweep_cell *o = sweep_cost_of(w, c);
-    return (double)missing(c) * (o && all_known(w) ? o->part.cost.seconds : 1);
+    return (double)missing(c) * (w->costs_known && c->cost_of ? c->cost_of->part.cost.seconds : 1);
 }
 
 /* "0.8 s", "45 s", "3 min", "2 h 10 min", "3 d 4 h" */
@@ -70,7 +38,7 @@ void sweep_put_estimate(strbuf *out, const sweep *w, double share)
     double seconds = 0, bytes = 0, memory = 0;
     char text[16];
     for (int64_t i = 0; i < w->n; i++) {
-        const sweep_cell *c = &w->cell[i], *o = sweep_cost_of(w, c);
+        const sweep_cell *c = &w->cell[i], *o = c->cost_of;
         int64_t left = missing(c);
         units += c->part.n_unit > 0 ? c->part.n_unit : 0;
         there += c->part.n_there;
@@ -178,9 +146,9 @@ static int put_cost(table *t, cell *row, int col, double seconds, double bytes, 
     return rc ? rc : put_text(t, row, col + 2, text, e);
 }
 
-static int plan_row(table *t, const columns *k, const sweep *w, const sweep_cell *c, int col, bool words, err *e)
+static int plan_row(table *t, const columns *k, const sweep_cell *c, int col, bool words, err *e)
 {
-    const sweep_cell *o = sweep_cost_of(w, c);
+    const sweep_cell *o = c->cost_of;
     cell *row = table_row(t, e);
     char by[48] = "";
     int rc = row ? put_place(t, row, k, c, e) : ERR_RESOURCE;
@@ -222,7 +190,7 @@ int sweep_plan_table(const sweep *w, session *s, const command_args *a, err *e)
     k.name[k.n++] = "problem";
     int rc = table_new(&t, k.n - (words && !failed), k.name, e);
     for (int64_t i = 0; i < w->n && !rc; i++)
-        rc = plan_row(t, &k, w, &w->cell[i], col, words, e);
+        rc = plan_row(t, &k, &w->cell[i], col, words, e);
     if (!rc)
         rc = print_table(s, a, t, "attnscope.sweep_plan/1", e);
     table_free(t);

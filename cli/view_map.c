@@ -1,7 +1,6 @@
 #include "cli/view_map.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -59,7 +58,7 @@ static void count_row(builder *b, int64_t row, const float *cells)
     }
 }
 
-static int end(builder *b, err *e)
+static int finish(builder *b, err *e)
 {
     return b->m.n_finite ? 0 : err_set(e, ERR_FAILED, "nothing to draw: no finite values");
 }
@@ -72,7 +71,7 @@ int view_map_of(view_map *out, const figure_matrix *m, err *e)
     for (int64_t r = 0; !rc && r < m->rows; r++)
         count_row(&b, r, m->cells + r * m->cols);
     if (!rc)
-        rc = end(&b, e);
+        rc = finish(&b, e);
     if (rc) {
         if (m->cells)
             view_map_free(&b.m);
@@ -102,16 +101,24 @@ static int open_file(builder *b, size_t bytes, err *e)
     if (b->fd >= 0)
         unlink(path.s);
     strbuf_free(&path);
-    int why = b->fd < 0 ? errno : posix_fallocate(b->fd, 0, (off_t)bytes);
-    errno = why;
     b->m.mapped_bytes = bytes;
-    return why ? no_room(e) : 0;
+    if (b->fd < 0 || ftruncate(b->fd, (off_t)bytes) != 0)
+        return no_room(e);
+    b->m.ends = mem_array((size_t)b->m.rows, sizeof *b->m.ends, e);
+    return b->m.ends ? 0 : ERR_RESOURCE;
 }
 
-static int write_row(int fd, const void *bytes, size_t n, err *e)
+/* What lies behind a causal row's last key stays a hole: half of the file. */
+static int write_row(builder *b, int64_t row, const float *cells, err *e)
 {
+    int64_t end = b->m.cols;
+    while (end > 0 && isnan(cells[end - 1]))
+        end--;
+    b->m.ends[row] = end;
+    size_t n = (size_t)end * sizeof *cells;
+    off_t at = (off_t)(row * b->m.cols) * (off_t)sizeof *cells;
     for (size_t done = 0; done < n;) {
-        ssize_t w = write(fd, (const char *)bytes + done, n - done);
+        ssize_t w = pwrite(b->fd, (const char *)cells + done, n - done, at + (off_t)done);
         if (w < 0 && errno == EINTR)
             continue;
         if (w <= 0)
@@ -139,7 +146,7 @@ static int take_row(void *ud, const stored_map *shape, int64_t row, const float 
         return rc;
     count_row(b, row, cells);
     if (b->fd >= 0)
-        return write_row(b->fd, cells, line, e);
+        return write_row(b, row, cells, e);
     memcpy(b->m.owned + row * shape->cols, cells, line);
     return 0;
 }
@@ -151,7 +158,7 @@ int view_map_read(view_map *out, stored_map *shape, store *st, int64_t run, int6
     *out = (view_map){.rows = 0};
     int rc = store_map_rows(st, run, prompt, h, shape ? shape : &ignored, take_row, &b, e);
     if (!rc)
-        rc = end(&b, e);
+        rc = finish(&b, e);
     if (!rc && b.fd >= 0) {
         b.m.mapped = mmap(NULL, b.m.mapped_bytes, PROT_READ, MAP_SHARED, b.fd, 0);
         if (b.m.mapped == MAP_FAILED) {
@@ -174,6 +181,7 @@ void view_map_free(view_map *m)
 {
     if (m->mapped)
         munmap(m->mapped, m->mapped_bytes);
+    free(m->ends);
     free(m->blocks);
     free(m->owned);
     *m = (view_map){.rows = 0};
@@ -186,7 +194,8 @@ static view_block of_cells(const view_map *m, int64_t row, int64_t col, int64_t 
     view_block b = {.max = -INFINITY};
     for (int64_t r = row; r < row + rows; r++) {
         const float *cells = m->cells + r * m->cols;
-        for (int64_t c = col; c < col + cols; c++) {
+        int64_t end = m->ends && m->ends[r] < col + cols ? m->ends[r] : col + cols;
+        for (int64_t c = col; c < end; c++) {
             if (!isfinite((double)cells[c]))
                 continue;
             b.sum += (double)cells[c];

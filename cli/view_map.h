@@ -15,6 +15,7 @@ typedef struct view_block { double sum; int64_t n; float max; } view_block; /* n
 typedef struct view_map {
     int64_t rows, cols;
     const float *cells;         /* [rows, cols]; NaN: no value */
+    int64_t *ends;              /* [rows] cells of a row from here on have no value, and are not in cells; NULL: cols */
     double min, max;            /* of the n_finite cells with a value; of finite cells only */
     int64_t n_finite;
     int64_t coarse;             /* a power of two; 1: blocks is NULL */

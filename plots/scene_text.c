@@ -342,7 +342,7 @@ void scene_put_notes(const scene *s, strbuf *b)
             n += g_unichar_get_script(f->boxed[k]) == script;
         strbuf_printf(b, "no installed font has %d character%s", n, n == 1 ? "" : "s");
         if (script == G_UNICODE_SCRIPT_COMMON || script == G_UNICODE_SCRIPT_INHERITED) {
-            strbuf_puts(b, " that are symbols or emoji (");
+            strbuf_puts(b, " common to scripts, as symbols and emoji are (");
         } else if (script == G_UNICODE_SCRIPT_UNKNOWN) {
             strbuf_puts(b, " of private use (");
         } else {

@@ -59,7 +59,7 @@ refuses 2 ".pdf, .png, .svg" "an extension that no format has"
 run plot hed_map --store "$db" -o "$x"
 refuses 2 "did you mean head_map" "a recipe with a slip"
 run plot head_map --store "$tmp/none.db" -o "$x"
-refuses 1 "none.db" "a store that is not there"
+refuses 3 "none.db" "a store that is not there"
 check "which is not made" test ! -e "$tmp/none.db"
 
 # limits of charts

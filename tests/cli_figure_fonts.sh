@@ -45,7 +45,7 @@ EOF
     status=$?
     exits 0 "a figure whose font lacks scripts"
     check "says which characters are boxes" grep -q 'no installed font has .* of the script Han (U+' "$tmp/err"
-    check "of each script once" test "$(grep -c 'script Han' "$tmp/err")" -eq 1
+    check "of each script once" test "$(grep -c 'script Han (' "$tmp/err")" -eq 1
     check "and of Hangul" grep -q 'script Hangul (U+' "$tmp/err"
     check "not of those that it has" sh -c '! grep -q Cyrillic "$1"' sh "$tmp/err"
     check "the file names its only font" grep -q '^Font: DejaVu Sans$' "$tmp/box.svg"

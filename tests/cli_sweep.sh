@@ -34,8 +34,8 @@ rows()
         ORDER BY run, prompt, metric, kind, layer, head, position" --limit 0 --csv --store "$1" &&
     "$attnscope" sql "SELECT cell, prompt, label, f.name, text FROM fact_list f JOIN sweep_list USING (run) ORDER BY run, prompt, f.name" \
         --limit 0 --csv --store "$1" &&
-    "$attnscope" sql "SELECT u.run_id, u.prompt_index, site_id, n_query, n_key, hex(cells) FROM map m JOIN unit u ON u.id = m.unit_id
-        ORDER BY 1, 2, 3" --limit 0 --csv --store "$1"
+    "$attnscope" sql "SELECT u.run_id, u.prompt_index, s.name, n_query, n_key, hex(cells) FROM map m JOIN unit u ON u.id = m.unit_id
+        JOIN site s ON s.id = m.site_id ORDER BY 1, 2, 3" --limit 0 --csv --store "$1"
 }
 count() { "$attnscope" sql "$2" --csv --store "$1" | tail -n 1; }
 
@@ -140,8 +140,7 @@ for i in 1 2 3; do
 done
 check "has its part" [ "$(count part2.db 'SELECT count(*) FROM unit')" = 16 ]
 if "$attnscope" help merge > /dev/null 2>&1; then
-    cp part1.db merged.db
-    run merge part2.db part3.db --store merged.db
+    run merge merged.db part3.db part1.db part2.db
     exits 0 "merged"
     run sweep small.sweep --store merged.db --resume --json
     check "nothing is missing" [ "$(grep -c '"there":12,"new":0,.*"status":"done"' "$tmp/out")" = 4 ]

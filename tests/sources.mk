@@ -3,6 +3,7 @@ LDADD = $(LIBS_ALL) $(CMOCKA_LIBS)
 
 cmocka_tests = \
 	tests/test_activation_metrics \
+	tests/test_alloc_faults \
 	tests/test_analyse \
 	tests/test_attention \
 	tests/test_attention_kinds \
@@ -89,6 +90,7 @@ cmocka_tests = \
 	tests/test_store_check \
 	tests/test_store_faults \
 	tests/test_store_merge \
+	tests/test_store_migrate \
 	tests/test_store_open \
 	tests/test_store_plans \
 	tests/test_store_shared \
@@ -157,7 +159,9 @@ shell_tests = \
 	tests/cli_generate.sh \
 	tests/cli_heat_recipes.sh \
 	tests/cli_inputs.sh \
+	tests/cli_kill.sh \
 	tests/cli_memory.sh \
+	tests/cli_merge.sh \
 	tests/cli_model.sh \
 	tests/cli_mpi.sh \
 	tests/cli_needle.sh \
@@ -166,6 +170,7 @@ shell_tests = \
 	tests/cli_prompts.sh \
 	tests/cli_quantize.sh \
 	tests/cli_report.sh \
+	tests/cli_repeat.sh \
 	tests/cli_run.sh \
 	tests/cli_shell.sh \
 	tests/cli_store.sh \
@@ -194,6 +199,7 @@ LOG_COMPILER = $(SHELL) $(top_srcdir)/build-aux/cmocka-tap.sh
 AM_TESTS_ENVIRONMENT = \
 	ATTNSCOPE='$(abs_top_builddir)/attnscope'; export ATTNSCOPE; \
 	CC='$(CC)'; export CC;
+EXTRA_DIST += tests/stores/make_stores.py tests/stores/v1.db tests/stores/v2.db tests/stores/v3.db
 EXTRA_DIST += tests/chat_cases.json tests/make_chat_cases.py
 EXTRA_DIST += tests/make_quantize_cases.py tests/quantize_cases.h
 EXTRA_DIST += tests/report_page.py
@@ -212,6 +218,7 @@ EXTRA_DIST += \
 	tests/fuzz_driver.h \
 	tests/fuzz_tokenizer.h \
 	tests/gguf_meta.h \
+	tests/golden_crops.h \
 	tests/golden_sample.h \
 	tests/image_samples.h \
 	tests/lantern_tokens.h \
@@ -235,3 +242,4 @@ EXTRA_DIST += \
 	tests/torch_bytes.h \
 	tests/torch_checks.h \
 	tests/wav_bytes.h
+EXTRA_DIST += tests/faults

@@ -163,6 +163,8 @@ static void test_bundled_model(void **state)
     source_path(path, "examples/models/lantern-3m");
     on_ranks(2, path, "1 2 3 67 200");
     on_ranks(4, path, "1 3 7 8 9 130 201");
+    on_ranks(3, path, "2 5 40");
+    on_ranks(7, path, "6 9 100");
 }
 
 static void golden_model(const char *name, const char *lengths)

@@ -228,7 +228,7 @@ static void test_own_migrations(void **state)
     MUST(store_open(&s, path, false, &error));
     assert_int_equal(begin_run(s), 1);
     store_close(s);
-    assert_string_equal(ask(path, "PRAGMA user_version"), "3");
+    assert_string_equal(ask(path, "PRAGMA user_version"), "4");
     tell(path, "PRAGMA user_version = 99");
     MUST_FAIL(store_open(&s, path, false, &error), ERR_INPUT, "version 99");
     tell(path, "PRAGMA user_version = -1");
@@ -261,7 +261,7 @@ static void test_from_version_1(void **state)
     MUST(store_open(&s, path, false, &error));
     assert_int_equal(begin_run(s), 2);
     store_close(s);
-    assert_string_equal(ask(path, "PRAGMA user_version"), "3");
+    assert_string_equal(ask(path, "PRAGMA user_version"), "4");
     assert_string_equal(ask(path, "SELECT group_concat(prompt || sequence || position || ':' || id || text || special, ' ')"
                                   " FROM prompt_token"), "0self0:7a0 0self1:8 b0 1self0:9<s>1");
     assert_string_equal(ask(path, "SELECT head_name || value FROM head_value WHERE run = 1"), "L0H10.25");

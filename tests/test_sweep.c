@@ -251,6 +251,7 @@ static void test_bad_cells(void **state)
         {"model = m\ncommand = run\narguments = a b\n", "run does not take \"a\""},
         {"model = m\ncommand = track\n", "track needs 2 words"},
         {"model = m\ncommand = run\njson = true\n", "does not take json"},
+        {"model = m\ncommand = run\nprompts = -\n", ":3: a sweep cannot read standard input: prompts"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -22,6 +22,7 @@ typedef struct census {
     const command_args *a;
     loaded_model *lm;
     metric_choice metrics;
+    analysis_request measured;
     prompt_request *request;   /* [n_text] that are long enough, in their order */
     int64_t n_text, n_short;
     int64_t length;            /* tokens of every text */
@@ -190,37 +191,21 @@ static int say_set(experiment *x, census_part part, err *e)
     return experiment_fact(x, "set", census_part_names[part], strlen(census_part_names[part]), e);
 }
 
-static int measure(census *c, experiment *x, const model_input *in, err *e)
+static int text_of(prompt_input *in, const census *c, int64_t i, err *e)
 {
-    const analysis_request req = {.metrics = c->metrics.list, .n_metric = c->metrics.n, .p = c->a->p, .tok = c->lm->tok};
-    return analyse(c->lm->rt, c->lm->m, in, &req, experiment_sink(x), experiment_progress(x), e);
-}
-
-static int text_unit(census *c, experiment *x, int64_t i, err *e)
-{
-    const prompt_request *q = &c->request[i];
     const prompt_rules rules = text_rules(c);
-    prompt_input in;
-    int rc = prompt_make(&in, c->lm, q, &rules, e);
-    if (rc)
-        return rc;
-    rc = experiment_prompt(x, &in, NULL, e);
-    if (!rc)
-        rc = say_set(x, PART_TEXT, e);
-    if (!rc)
-        rc = measure(c, x, &in.in, e);
-    prompt_free(&in);
-    return rc;
+    return prompt_make(in, c->lm, &c->request[i], &rules, e);
 }
 
 /* BOS where the tokenizer adds one to a text, then random tokens that are not special, then the same again. */
-static int random_unit(census *c, experiment *x, int64_t i, err *e)
+static int random_tokens(prompt_input *in, const census *c, int64_t i, err *e)
 {
     const tokenizer *tok = c->lm->tok;
     int64_t vocab = c->lm->m->main->embed.tokens.n_out, tried = 0, n = 0;
     int32_t *ids = mem_array((size_t)(2 * c->half + 1), sizeof *ids, e);
     tokens empty = {0};
     rng r;
+    *in = (prompt_input){.main.ids = ids};
     if (!ids)
         return ERR_RESOURCE;
     int rc = tokenizer_encode(tok, "", 0, true, &empty, e);
@@ -236,14 +221,37 @@ static int random_unit(census *c, experiment *x, int64_t i, err *e)
         k++;
         n = front + 2 * k;
     }
-    const model_input in = {.ids = ids, .n = n};
+    in->main.n = n;
+    in->in = (model_input){.ids = ids, .n = n};
+    return rc;
+}
+
+/* Texts and random tokens, which are measured alike and can pass together. */
+static int input_of(void *ud, int64_t i, prompt_input *in, const analysis_request **request, err *e)
+{
+    const census *c = ud;
+    *in = (prompt_input){0};
+    if (i >= c->n_text + c->n_random)
+        return 0;
+    *request = &c->measured;
+    return i < c->n_text ? text_of(in, c, i, e) : random_tokens(in, c, i - c->n_text, e);
+}
+
+static int measured_unit(census *c, experiment *x, int64_t i, err *e)
+{
+    const analysis_request *request = NULL;
+    bool text = i < c->n_text;
+    prompt_input in;
+    int rc = input_of(c, i, &in, &request, e);
+    if (!rc && text)
+        rc = experiment_prompt(x, &in, NULL, e);
+    else if (!rc)
+        rc = experiment_ids(x, in.main.ids, in.main.n, "random tokens twice", e);
     if (!rc)
-        rc = experiment_ids(x, ids, n, "random tokens twice", e);
+        rc = say_set(x, text ? PART_TEXT : PART_RANDOM, e);
     if (!rc)
-        rc = say_set(x, PART_RANDOM, e);
-    if (!rc)
-        rc = measure(c, x, &in, e);
-    free(ids);
+        rc = experiment_measure(x, &in.in, request, e);
+    prompt_free(&in);
     return rc;
 }
 
@@ -285,10 +293,8 @@ static int trial_unit(census *c, experiment *x, int64_t i, err *e)
 static int unit(void *ud, experiment *x, int64_t i, err *e)
 {
     census *c = ud;
-    if (i < c->n_text)
-        return text_unit(c, x, i, e);
-    i -= c->n_text;
-    return i < c->n_random ? random_unit(c, x, i, e) : trial_unit(c, x, i - c->n_random, e);
+    int64_t measured = c->n_text + c->n_random;
+    return i < measured ? measured_unit(c, x, i, e) : trial_unit(c, x, i - measured, e);
 }
 
 /* ---- what it prints ---- */
@@ -370,9 +376,11 @@ static int run(session *s, const command_args *a, err *e)
     census c = {.s = s, .a = a};
     int rc = prepare(&c, e);
     if (!rc) {
+        c.measured = (analysis_request){.metrics = c.metrics.list, .n_metric = c.metrics.n, .p = a->p, .tok = c.lm->tok};
         const experiment_plan plan = {
             .s = s, .a = a, .lm = c.lm, .verb = "census", .settings = c.settings, .seed = params_int(a->p, "seed"),
-            .n_unit = c.n_text + c.n_random + c.n_trial, .unit = unit, .ud = &c, .what = "prompt",
+            .n_unit = c.n_text + c.n_random + c.n_trial, .unit = unit, .input = input_of, .ud = &c,
+            .what = "prompt",
         };
         rc = experiment_run(&plan, &c.run, e);
     }

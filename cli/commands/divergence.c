@@ -29,6 +29,7 @@ typedef struct job {
     loaded_model *lm;
     const struct choice *choice;
     const metric *m;
+    analysis_request measured;
     prompt_request *request;
     int64_t n_request, run;
     prompt_rules rules;
@@ -117,16 +118,22 @@ static char *settings_json(const job *j, err *e)
 static int measure(void *ud, experiment *x, int64_t i, err *e)
 {
     const job *j = ud;
-    const analysis_request req = {.metrics = &j->m, .n_metric = 1, .p = j->a->p, .tok = j->lm->tok};
     prompt_input in;
     int rc = prompt_make(&in, j->lm, &j->request[i], &j->rules, e);
     if (rc)
         return rc;
     rc = experiment_prompt(x, &in, NULL, e);
     if (!rc)
-        rc = analyse(j->lm->rt, j->lm->m, &in.in, &req, experiment_sink(x), experiment_progress(x), e);
+        rc = experiment_measure(x, &in.in, &j->measured, e);
     prompt_free(&in);
     return rc;
+}
+
+static int input_of(void *ud, int64_t i, prompt_input *in, const analysis_request **request, err *e)
+{
+    const job *j = ud;
+    *request = &j->measured;
+    return prompt_make(in, j->lm, &j->request[i], &j->rules, e);
 }
 
 static int put_heading(const job *j, store *st, err *e)
@@ -184,8 +191,10 @@ static int run(session *s, const command_args *a, err *e)
         rc = settings ? 0 : ERR_RESOURCE;
     }
     if (!rc) {
+        j.measured = (analysis_request){.metrics = &j.m, .n_metric = 1, .p = a->p, .tok = j.lm->tok};
         const experiment_plan plan = {.s = s, .a = a, .lm = j.lm, .verb = "divergence", .settings = settings,
-                                      .seed = NO_INDEX, .n_unit = j.n_request, .unit = measure, .ud = &j, .what = "prompt"};
+                                      .seed = NO_INDEX, .n_unit = j.n_request, .unit = measure,
+                                      .input = input_of, .ud = &j, .what = "prompt"};
         rc = experiment_run(&plan, &j.run, e);
     }
     if (!rc)

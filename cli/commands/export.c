@@ -4,12 +4,14 @@
 #include "base/outfile.h"
 #include "cli/export_npz.h"
 #include "cli/export_rows.h"
+#include "cli/terminal.h"
 
 static int put_values(session *s, const command_args *a, store *st, int64_t run, FILE *f, err *e)
 {
     const output_format format = command_format(s, a);
     int64_t n = 0;
-    int rc = export_rows(f, st, run, format == FORMAT_TABLE ? FORMAT_CSV : format, params_bool(a->p, "wide"), &n, &s->prog, e);
+    int rc = export_rows(f, st, run, format == FORMAT_TABLE ? FORMAT_CSV : format, params_bool(a->p, "wide"),
+                         f == s->out && terminal_output(s), &n, &s->prog, e);
     if (!rc && n == 0)
         rc = run_without_values(st, run, e);
     if (!rc && f != s->out)

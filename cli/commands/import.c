@@ -82,7 +82,7 @@ static int run(session *s, const command_args *a, err *e)
     if (!rc)
         rc = store_head_set(st, name, path, digest, l.heads, l.n, params_bool(a->p, "replace"), e);
     if (!rc && l.n_twice)
-        say(s, "%" PRId64 " heads were named twice", l.n_twice);
+        say(s, "%" PRId64 " named again: each head is taken once", l.n_twice);
     if (!rc)
         say(s, "%s: %" PRId64 " heads; --heads @%s chooses them", name, l.n, name);
     free(l.heads);

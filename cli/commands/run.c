@@ -29,6 +29,7 @@ typedef struct job {
     int64_t n_sound_cut;     /* prompts whose sound is longer than the model hears */
     double most_seconds;     /* that it hears */
     metric_choice metrics;
+    analysis_request measured;
     head_id *maps;
     int n_map;
     edit_choice edits;
@@ -226,7 +227,6 @@ static int measure_prompt(void *ud, experiment *x, int64_t i, err *e)
 {
     job *j = ud;
     prompt_input in = {0};
-    const analysis_request req = request_of(j);
     bool only = j->n_request == 1;
     j->begun = j->begun > 0 ? j->begun : clock_seconds();
     if (j->split)
@@ -238,9 +238,21 @@ static int measure_prompt(void *ud, experiment *x, int64_t i, err *e)
     if (j->split)
         rc = measure_together(j, use, experiment_sink(x), experiment_progress(x), rc, e);
     else if (!rc)
-        rc = analyse(j->lm->rt, j->lm->m, &use->in, &req, experiment_sink(x), experiment_progress(x), e);
+        rc = experiment_measure(x, &use->in, &j->measured, e);
     prompt_free(&in);
     return rc;
+}
+
+/* Several prompts may pass together, unless ranks or a single one have the run to themselves. */
+static int input_of(void *ud, int64_t i, prompt_input *in, const analysis_request **request, err *e)
+{
+    job *j = ud;
+    *in = (prompt_input){0};
+    if (j->split || j->n_request == 1)
+        return 0;
+    j->begun = j->begun > 0 ? j->begun : clock_seconds();
+    *request = &j->measured;
+    return make_input(in, j, i, e);
 }
 
 static int measure(job *j, err *e)
@@ -251,9 +263,10 @@ static int measure(job *j, err *e)
     bool text = file && strcmp(file, "-") == 0 && g->text && strlen(g->text) == g->text_len; /* no NUL in a word */
     bool lines = command_format(j->s, j->a) == FORMAT_JSON && !params_given(p, "resume");
     char *settings = settings_json(j, e);
+    j->measured = request_of(j);
     const experiment_plan plan = {
         .s = j->s, .a = j->a, .lm = j->lm, .verb = "run", .settings = settings, .edits = edit_choice_json(&j->edits),
-        .seed = NO_INDEX, .n_unit = j->n_request, .unit = measure_prompt, .ud = j, .what = "prompt",
+        .seed = NO_INDEX, .n_unit = j->n_request, .unit = measure_prompt, .input = input_of, .ud = j, .what = "prompt",
         .lines = lines ? j->s->out : NULL, .stdin_text = text ? g->text : NULL,
     };
     int rc = settings ? experiment_run(&plan, &j->run, e) : e->code;

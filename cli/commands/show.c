@@ -8,9 +8,9 @@
 static const char facts_sql[] =
     "SELECT r.id AS run, r.status, r.message, r.command, r.verb, m.name AS model, m.path, m.family, m.format,"
     " m.dtype, m.sha256, m.tokenizer_sha256, r.settings, r.operator, r.edits, r.precision, r.isa, r.threads,"
-    " r.seed, r.version,"
+    " r.seed, r.version, w.name AS sweep, r.cell,"
     " r.started, r.finished, round((julianday(r.finished) - julianday(r.started)) * 86400, 3) AS seconds"
-    " FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1";
+    " FROM run r JOIN model m ON m.id = r.model_id LEFT JOIN sweep w ON w.id = r.sweep_id WHERE r.id = ?1";
 static const char prompts_sql[] =
     "SELECT u.prompt_index AS prompt, u.label, p.n_token AS tokens, p.policy, p.sha256, p.text"
     " FROM unit u JOIN prompt p ON p.id = u.prompt_id WHERE u.run_id = ?1 ORDER BY u.prompt_index";
@@ -28,7 +28,7 @@ enum { MAX_MAPS = 24, MAX_PROMPTS = 24 }; /* more are counted, not listed */
 
 static void put_cell_json(strbuf *b, const char *name, const cell *c)
 {
-    bool object = strcmp(name, "settings") == 0 || strcmp(name, "edits") == 0; /* JSON already */
+    bool object = strcmp(name, "settings") == 0 || strcmp(name, "edits") == 0 || strcmp(name, "cell") == 0; /* JSON already */
     if (object && c->kind == CELL_TEXT) {
         json_line_key(b, name);
         strbuf_puts(b, c->u.s);

@@ -100,8 +100,8 @@ static int work(session *s, const command_args *a, sweep *w, const sweep_dealer 
     int rc = look_and_work(s, a, w, deal, e);
     if (ranks_rank() > 0)
         return rc;
-    if (rc == ERR_CANCELLED && e->msg[0]) {
-        if (!in_memory(s))
+    if (rc && e->msg[0]) { /* not of a cell */
+        if (rc == ERR_CANCELLED && !in_memory(s))
             err_hint(e, "what is done is kept: the same command goes on");
         return rc;
     }
@@ -113,6 +113,9 @@ static int work(session *s, const command_args *a, sweep *w, const sweep_dealer 
     }
     if (in_memory(s) && !s->interactive)
         say(s, "kept in memory only: with --store FILE the runs can be asked, drawn and exported later");
+    if (!rc && params_given(a->p, "shard"))
+        say(s, "this shard is done; when all are, in one store or merged into one, the same command without --shard says whether "
+               "anything is missing and closes the runs");
     return rc;
 }
 
