@@ -88,13 +88,13 @@ static void make(const char *path, int64_t values)
 
 static const struct { const char *name, *sql; } questions[] = {
     {"run_list", "SELECT * FROM run_list ORDER BY run DESC"},
-    {"metrics of a run", "SELECT DISTINCT metric FROM value_list WHERE run = 3 ORDER BY metric"},
+    {"metrics of a run", "SELECT metric FROM metric_list WHERE run = 3 ORDER BY metric"},
     {"metric_summary of a run", "SELECT * FROM metric_summary WHERE run = 3"},
-    {"top of a metric (program)", "SELECT kind, layer, head_name AS head, position, avg(value) AS value FROM head_value"
-     " WHERE run = 3 AND metric = 'entropy' GROUP BY kind, layer, head, position ORDER BY value DESC LIMIT 10"},
-    {"top of a metric with positions (program)", "SELECT kind, layer, head_name AS head, position, avg(value) AS value FROM"
-     " head_value WHERE run = 3 AND metric = 'sink' AND position = 0 GROUP BY kind, layer, head, position"
-     " ORDER BY value DESC LIMIT 10"},
+    {"top entropy", "SELECT row_number() OVER (ORDER BY avg(x) DESC, kind, layer, head, position) AS rank, head_name, position,"
+     " avg(x) AS value FROM (SELECT kind, layer, head, head_name, position, mean AS x FROM value_summary WHERE run = 3 AND"
+     " metric = 'entropy' AND head IS NOT NULL) GROUP BY kind, layer, head, position ORDER BY rank LIMIT 10"},
+    {"mean per head from the values themselves", "SELECT head_name, avg(value) FROM head_value WHERE run = 3 AND metric ="
+     " 'entropy' GROUP BY kind, layer, head"},
     {"head_summary, one metric", "SELECT * FROM head_summary WHERE run = 3 AND metric = 'entropy' ORDER BY mean DESC LIMIT 10"},
     {"head_summary, sink at token 0", "SELECT head_name, mean FROM head_summary WHERE run = 3 AND metric = 'sink' AND"
      " position = 0 ORDER BY mean DESC LIMIT 10"},

@@ -110,7 +110,7 @@ static int no_values(const rule *r, store *st, int64_t run, err *e)
     const cell bind[] = {cell_int(run)};
     table *t = NULL;
     strbuf names = {0};
-    int rc = store_query(st, &t, "SELECT DISTINCT metric FROM head_value WHERE run = ?1 ORDER BY metric LIMIT 12", bind, 1, e);
+    int rc = store_query(st, &t, "SELECT metric FROM metric_list WHERE run = ?1 ORDER BY metric LIMIT 12", bind, 1, e);
     if (rc)
         return rc;
     for (int64_t i = 0; i < t->n_row; i++)
@@ -132,7 +132,7 @@ static int find_position(int64_t *out, const rule *r, store *st, int64_t run, er
     table *t = NULL;
     *out = r->position;
     int rc = store_query(st, &t, "SELECT count(*), sum(position IS NULL), count(DISTINCT position), min(position)"
-                         " FROM head_value WHERE run = ?1 AND metric = ?2", bind, 2, e);
+                         " FROM head_summary WHERE run = ?1 AND metric = ?2", bind, 2, e);
     if (rc)
         return rc;
     int64_t n = table_cell(t, 0, 0)->u.i, whole = n ? table_cell(t, 0, 1)->u.i : 0, places = table_cell(t, 0, 2)->u.i;

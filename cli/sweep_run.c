@@ -147,6 +147,7 @@ typedef struct work {
     const sweep_dealer *deal;
     const progress *whole;
     double before, total, unit; /* unit: weight of one */
+    double shown;               /* never goes back, or the time left would be told anew */
     int64_t last, n_begun;
 } work;
 
@@ -163,8 +164,10 @@ static void step(void *ud, int64_t unit, double part)
     work *k = ud;
     k->n_begun += unit != k->last;
     k->last = unit;
+    double done = k->before + k->unit * ((double)k->n_begun - 1 + part);
+    k->shown = done > k->shown ? done : k->shown;
     if (k->total > 0)
-        progress_step(k->whole, "sweep", k->before + k->unit * ((double)k->n_begun - 1 + part), k->total);
+        progress_step(k->whole, "sweep", k->shown, k->total);
 }
 
 int sweep_work_cell(sweep *w, session *s, int64_t number, const sweep_dealer *deal, double before, double total, err *e)

@@ -181,7 +181,8 @@ shell_tests = \
 	tests/cli_view.sh \
 	tests/cli_weights.sh \
 	tests/docs.sh \
-	tests/layers.sh
+	tests/layers.sh \
+	tests/store_docs.sh
 
 dist_check_SCRIPTS += $(shell_tests)
 if HAVE_CMOCKA

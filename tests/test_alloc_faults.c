@@ -8,7 +8,7 @@
 
 enum { MAX_WORDS = 20 };
 
-static char model_path[512], store_file[640], out_file[640];
+static char model_path[512], store_file[640], out_file[640], prompts_file[640];
 
 typedef struct ending { int code; bool failed; int lines; } ending;
 
@@ -90,6 +90,7 @@ static void loop(const char *const *words, bool writes)
         if (r.code)
             assert_int_equal(access(out_file, F_OK), -1);
         n_failed += r.code != 0;
+        assert_true(nth < 1000000);
         if (!r.failed)
             break;
     }
@@ -114,7 +115,7 @@ static void test_run(void **state)
 static void test_experiments(void **state)
 {
     (void)state;
-    LOOP(true, "census", model_path, "--builtin", "--length", "64", "--random", "1", "--random-length", "8", "--trials", "0",
+    LOOP(true, "census", model_path, "--prompts", prompts_file, "--length", "4", "--random", "1", "--random-length", "8", "--trials", "0",
          "--store", store_file);
     LOOP(true, "needle", model_path, "--lengths", "100", "--depths", "0.5", "--wording", "fact", "--store", store_file);
     LOOP(true, "ablate", model_path, "--prompt", "A lamp in the dark.", "--heads", "L0H0", "--store", store_file);
@@ -162,6 +163,11 @@ static int begin(void **state)
     snprintf(model_path, sizeof model_path, "%s/examples/models/lantern-3m", srcdir ? srcdir : ".");
     snprintf(store_file, sizeof store_file, "%s", in_folder("runs.db"));
     snprintf(out_file, sizeof out_file, "%s", in_folder("out.npz"));
+    snprintf(prompts_file, sizeof prompts_file, "%s", in_folder("prompts.jsonl"));
+    FILE *f = fopen(prompts_file, "w");
+    if (!f || fputs("{\"text\": \"A lamp in the dark.\"}\n{\"text\": \"The old man was there.\", \"domain\": \"b\"}\n", f) < 0 ||
+        fclose(f) != 0)
+        return -1;
     const char *const words[MAX_WORDS] = {"run", model_path, "--prompt", "A lamp in the dark.", "--maps", "L0H0", "--store",
                                           store_file};
     return one(words, 0).code;

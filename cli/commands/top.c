@@ -9,17 +9,17 @@
 #include "cli/output.h"
 #include "cli/run_units.h"
 
-/* Several prompts of a run are averaged; with one, avg is the value itself.  The first %s is the order, the second says
- * which units count (run_units). */
+/* Several prompts of a run are averaged; with one, avg is the value itself.  Where all units count the store has added them up
+ * already (value_summary).  %s: the order, the column and the view of the values, and which units count (run_units). */
 static const char heads_sql[] =
-    "SELECT row_number() OVER (ORDER BY avg(value) %s, kind, layer, head, position) AS rank,"
-    " head_name AS head, position, avg(value) AS value FROM head_value"
-    " WHERE run = ?1 AND metric = ?2 AND (?3 IS NULL OR position = ?3)%s"
+    "SELECT row_number() OVER (ORDER BY avg(x) %s, kind, layer, head, position) AS rank,"
+    " head_name AS head, position, avg(x) AS value FROM (SELECT kind, layer, head, head_name, position, %s AS x FROM %s"
+    "  WHERE run = ?1 AND metric = ?2 AND head IS NOT NULL AND (?3 IS NULL OR position = ?3)%s)"
     " GROUP BY kind, layer, head, position ORDER BY rank LIMIT ?4";
 static const char layers_sql[] =
-    "SELECT row_number() OVER (ORDER BY avg(value) %s, kind, layer, position) AS rank, kind,"
-    " layer, position, avg(value) AS value FROM value_list"
-    " WHERE run = ?1 AND metric = ?2 AND (?3 IS NULL OR position = ?3)%s"
+    "SELECT row_number() OVER (ORDER BY avg(x) %s, kind, layer, position) AS rank, kind,"
+    " layer, position, avg(x) AS value FROM (SELECT kind, layer, position, %s AS x FROM %s"
+    "  WHERE run = ?1 AND metric = ?2 AND (?3 IS NULL OR position = ?3)%s)"
     " GROUP BY kind, layer, position ORDER BY rank LIMIT ?4";
 /* Values that belong to positions alone: with the token there. */
 static const char positions_sql[] =
@@ -43,7 +43,7 @@ static int choose_subject(subject *out, store *st, int64_t run, const char *name
     table *t = NULL;
     if (m)
         *out = (subject){.name = m->name, .unit = m->unit, .summary = m->summary, .pairs = m->axis == AXIS_HEAD};
-    int rc = store_query(st, &t, "SELECT count(*), count(head), count(layer) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
+    int rc = store_query(st, &t, "SELECT count(*), count(head), count(layer) FROM value_summary WHERE run = ?1 AND metric = ?2", bind, 2, e);
     bool known = !rc && (m || table_cell(t, 0, 0)->u.i > 0);
     if (known && !m)
         *out = (subject){.name = name, .unit = "", .summary = "a value of the experiment"};
@@ -142,7 +142,8 @@ static int several_prompts(bool *yes, store *st, int64_t run, const char *name, 
 {
     const cell bind[] = {cell_int(run), cell_text(name)};
     table *t = NULL;
-    int rc = store_query(st, &t, "SELECT count(DISTINCT prompt) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
+    int rc = store_query(st, &t, "SELECT count(*) FROM unit u WHERE u.run_id = ?1 AND EXISTS (SELECT 1 FROM value v JOIN metric m"
+                         " ON m.id = v.metric_id WHERE v.unit_id = u.id AND m.name = ?2)", bind, 2, e);
     *yes = !rc && table_cell(t, 0, 0)->u.i > 1;
     table_free(t);
     return rc;
@@ -195,8 +196,8 @@ static int nothing(store *st, int64_t run, const subject *m, bool position, err 
     const cell bind[] = {cell_int(run), cell_text(m->name)};
     table *t = NULL;
     int rc = store_query(st, &t,
-        "SELECT (SELECT group_concat(DISTINCT metric) FROM value_list WHERE run = ?1),"
-        " (SELECT group_concat(position, ', ') FROM (SELECT DISTINCT position FROM value_list"
+        "SELECT (SELECT group_concat(metric) FROM metric_list WHERE run = ?1),"
+        " (SELECT group_concat(position, ', ') FROM (SELECT DISTINCT position FROM value_summary"
         "  WHERE run = ?1 AND metric = ?2 AND position IS NOT NULL ORDER BY position LIMIT 8)),"
         " (SELECT m.path FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1)", bind, 2, e);
     if (rc)
@@ -266,8 +267,12 @@ static int run(session *s, const command_args *a, err *e)
     strbuf units = {0}, what = {0}, sql = {0};
     if (heads || m->layers)
         rc = run_units(&units, &what, st, id, m->name, params_str(a->p, "set"), e);
-    strbuf_printf(&sql, heads ? heads_sql : m->layers ? layers_sql : positions_sql, lowest ? "ASC" : "DESC",
-                  strbuf_str(&units));
+    const char *order = lowest ? "ASC" : "DESC";
+    if (heads || m->layers)
+        strbuf_printf(&sql, heads ? heads_sql : layers_sql, order, units.len ? "value" : "mean",
+                      units.len ? "value_list" : "value_summary", strbuf_str(&units));
+    else
+        strbuf_printf(&sql, positions_sql, order, strbuf_str(&units));
     if (!rc)
         rc = sql.failed ? err_nomem(e, "ranking") : store_query(st, &t, strbuf_str(&sql), bind, 4, e);
     if (!rc && t->n_row == 0 && params_given(a->p, "set")) {

@@ -93,6 +93,7 @@ loop()
         fi
         [ "$step" -eq 0 ] || nth=$((nth + nth / step))
         nth=$((nth + 1))
+        [ "$nth" -lt 1000000 ] || break
     done
     if [ "$rounds" -gt 0 ]; then
         ok "$what ($rounds places)"
