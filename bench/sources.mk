@@ -7,6 +7,7 @@ bench_bench_pairs_LDADD = $(LIBS_ALL)
 bench_bench_store_SOURCES = bench/bench_store.c
 bench_bench_store_LDADD = $(LIBS_ALL)
 
+EXTRA_DIST += bench/ring_model.awk
 bench_bench_ring_SOURCES = bench/bench_ring.c
 bench_bench_ring_LDADD = $(LIBS_ALL)
 

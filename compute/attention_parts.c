@@ -220,6 +220,31 @@ static void restate(const attn_tile *t, const int64_t *qpos, const softmax_block
     }
 }
 
+/* The largest of n rows of some columns, and of what top holds. */
+static inline void largest_of_columns(float *top, const float *scores, int64_t n, int nr, const int columns)
+{
+    float most[16]; /* stays in registers */
+    memcpy(most, top, (size_t)columns * sizeof *most);
+    for (int64_t key = 0; key < n; key++)
+        for (int i = 0; i < columns; i++) {
+            float s = scores[key * nr + i];
+            most[i] = s > most[i] ? s : most[i];
+        }
+    memcpy(top, most, (size_t)columns * sizeof *most);
+}
+
+static void largest_of_rows(float *top, const float *scores, int64_t from, int64_t to, int nr)
+{
+    const float *rows = scores + from * nr;
+    int i = 0;
+    for (; i + 16 <= nr; i += 16)
+        largest_of_columns(top + i, rows + i, to - from, nr, 16);
+    for (; i + 4 <= nr; i += 4)
+        largest_of_columns(top + i, rows + i, to - from, nr, 4);
+    for (; i < nr; i++)
+        largest_of_columns(top + i, rows + i, to - from, nr, 1);
+}
+
 /* The largest visible score of each query; scale: what the softmax will multiply the scores by. */
 static void largest_scores(attn_block *b, const float *scores, int nr, float scale)
 {
@@ -227,15 +252,13 @@ static void largest_scores(attn_block *b, const float *scores, int nr, float sca
     int64_t from = b->lo[last] < b->k1 ? b->lo[last] : b->k1, to = b->hi[0] > from ? b->hi[0] : from;
     for (int i = 0; i < nr; i++)
         b->top[i] = -INFINITY;
-    for (int64_t key = b->k0; key < b->k1; key++) {
-        const float *row = scores + key * nr;
-        if (key >= from && key < to)
-            for (int i = 0; i < nr; i++)
-                b->top[i] = row[i] * scale > b->top[i] ? row[i] * scale : b->top[i];
-        else
-            for (int i = 0; i <= last; i++)
-                if (key >= b->lo[i] && key < b->hi[i] && row[i] * scale > b->top[i])
-                    b->top[i] = row[i] * scale;
+    largest_of_rows(b->top, scores, from, to, nr);
+    for (int i = 0; i <= last; i++) {
+        for (int64_t key = b->lo[i]; key < from; key++)
+            b->top[i] = scores[key * nr + i] > b->top[i] ? scores[key * nr + i] : b->top[i];
+        for (int64_t key = to; key < b->hi[i]; key++)
+            b->top[i] = scores[key * nr + i] > b->top[i] ? scores[key * nr + i] : b->top[i];
+        b->top[i] *= scale;
     }
 }
 

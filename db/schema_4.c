@@ -4,7 +4,8 @@
  * 5,000 heads are half a million rows for one metric.  `summary` holds them added up over the prompts, so that the answer
  * is one short range.  It is written when a run ends (db/summary.c) and only says what `value` says: run.summed is 1 while
  * both agree (below 0 while somebody writes it), triggers take it back to 0 as soon as units or values change, and the view
- * value_summary then adds the values up itself.  So a run that is still going on, was killed or was changed by hand gives right answers too, only slower. */
+ * value_summary then adds the values up itself.  So a run that is still going on, was killed or was changed by hand gives
+ * right answers too, only slower. */
 #include "db/internal.h"
 
 const char store_version_4[] =

@@ -19,7 +19,6 @@ static void put_sample(scene *s, const entry *en, double x, double y, double h)
     double u = s->page.unit, w = sample_width * u;
     scene_point ends[] = {{x, y + h / 2}, {x + w, y + h / 2}}, middle = {x + w / 2, y + h / 2};
     const figure_series *f = en->series;
-    const rgb white = {255, 255, 255};
 
     if (!f) {
         scene_path(s, ends, 2, chart_rule_style(s, en->rule));
@@ -36,7 +35,7 @@ static void put_sample(scene *s, const entry *en, double x, double y, double h)
         scene_path(s, ends, 2, chart_line_style(s, f));
     if (!chart_bare(en->chart, f))
         scene_marker(s, chart_marker(f->look), middle, chart_marker_size(s, f), colour,
-                     chart_hollow(f->look) ? white : colour);
+                     chart_hollow(f->look) ? s->page.paper : colour);
 }
 
 /* What stands for the same in two charts is explained once. */

@@ -6,7 +6,6 @@
 #include "plots/chart_page.h"
 
 static const double line_width = 1.1, marker_size = 4.4, point_size = 3.2, marker_gap = 5.6; /* units */
-static const rgb white = {255, 255, 255};
 
 /* --- looks --- */
 
@@ -209,7 +208,7 @@ double chart_marker_size(const scene *s, const figure_series *f)
 static void put_markers(scene *s, const figure_series *f, const chart_axis *x, const chart_axis *y, box plot)
 {
     double size = chart_marker_size(s, f), last = -INFINITY;
-    rgb colour = chart_ink(s, f->look), fill = chart_hollow(f->look) ? white : colour;
+    rgb colour = chart_ink(s, f->look), fill = chart_hollow(f->look) ? s->page.paper : colour;
 
     for (int64_t i = 0; i < f->n && !cancel_requested(); i++) {
         scene_point p = place(x, y, plot, f->x[i], f->y[i]);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "plots/chart.h"
+#include "plots/frame.h"
 
 int chart_count(const figure_data *d)
 {
@@ -62,15 +63,7 @@ void chart_put_y_name(strbuf *b, const figure_data *d)
 
 void chart_put_title(strbuf *b, const figure_charts *c, int i)
 {
-    enum { LETTERS = 26 };
-
-    /* (a) to (z), then (a2) */
-    strbuf_printf(b, "(%c", 'a' + i % LETTERS);
-    if (i >= LETTERS)
-        strbuf_printf(b, "%d", i / LETTERS + 1);
-    strbuf_puts(b, ")");
-    if (c->titles && c->titles[i] && *c->titles[i])
-        strbuf_printf(b, " %s", c->titles[i]);
+    frame_put_panel(b, c->titles ? c->titles[i] : NULL, i, c->n);
 }
 
 /* The notes of all charts: once where all say the same, else each behind its letter. */
@@ -89,7 +82,7 @@ static void put_notes(strbuf *b, const figure_data *d)
             continue;
         strbuf_puts(b, b->len ? "; " : "");
         if (!same) {
-            chart_put_title(b, &(figure_charts){.n = d->charts->n}, i);
+            frame_put_panel(b, NULL, i, chart_count(d));
             strbuf_putc(b, ' ');
         }
         strbuf_puts(b, note);

@@ -55,9 +55,26 @@ static double linear_light(uint8_t v)
     return x <= 0.04045 ? x / 12.92 : pow((x + 0.055) / 1.055, 2.4);
 }
 
+static double luminance(rgb c)
+{
+    return 0.2126 * linear_light(c.r) + 0.7152 * linear_light(c.g) + 0.0722 * linear_light(c.b);
+}
+
+double rgb_contrast(rgb a, rgb b)
+{
+    double x = luminance(a) + 0.05, y = luminance(b) + 0.05;
+    return x > y ? x / y : y / x;
+}
+
+rgb rgb_opposite(rgb c)
+{
+    rgb black = {0, 0, 0}, white = {255, 255, 255};
+    return rgb_contrast(white, c) > rgb_contrast(black, c) ? white : black;
+}
+
 double rgb_lightness(rgb c)
 {
-    double y = 0.2126 * linear_light(c.r) + 0.7152 * linear_light(c.g) + 0.0722 * linear_light(c.b);
+    double y = luminance(c);
     return (y > 216.0 / 24389 ? 116 * cbrt(y) - 16 : y * 24389 / 27) / 100;
 }
 

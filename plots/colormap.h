@@ -30,6 +30,10 @@ int palette_find(palette *out, const char *name, err *e);
 rgb palette_at(palette p, double x);
 /* Perceived lightness in [0, 1] (CIE L* / 100): which text is readable on top. */
 double rgb_lightness(rgb c);
+/* How well one is read on the other: 1 (not at all) to 21, from 4.5 on as text (WCAG 2.1, 1.4.3). */
+double rgb_contrast(rgb a, rgb b);
+/* Of black and white the one that is read better on c: at least 4.5. */
+rgb rgb_opposite(rgb c);
 /* The nearest colour of the 256-colour terminal palette's cube and grey ramp: 16..255. */
 int rgb_to_256(rgb c);
 

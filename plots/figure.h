@@ -87,9 +87,10 @@ const figure *figure_find(const char *name);
 
 /* Options of every recipe: --width MM or single|double|slide, --dpi, --cmap, --norm linear|log, --floor,
  * --limits LO,HI or pLO,pHI (percentiles), --pooling mean|max, --font, --font-size, --no-title,
- * --caption, inks, and --theme FILE: lines `option = value` for these. */
+ * --caption, --paper, inks, and --theme FILE: lines `option = value` for these. */
 extern const param figure_params[];
-/* Read the file that --theme names and set from it what is not given already; nothing without --theme.  ERR_INPUT for a
+/* Read the file that --theme names and set from it what is not given already, by the option itself or by --safe, which
+ * chooses a colour map; nothing without --theme.  ERR_INPUT for a
  * file that cannot be read, ERR_USAGE with file and line for one that is wrong. */
 int figure_theme(params *p, err *e);
 

@@ -55,7 +55,7 @@ const char *frame_text(scene *s, const char *text, text_style style, double widt
 {
     strbuf visible = {0};
 
-    label_put_visible(&visible, text);
+    label_put_drawn(&visible, text);
     s->failed |= visible.failed;
     const char *cut = scene_elide(s, strbuf_str(&visible), style, width);
     strbuf_free(&visible);
@@ -69,7 +69,7 @@ static double put_lines(scene *s, const char *text, text_style style, int most, 
     const char *lines[8];
     strbuf visible = {0};
 
-    label_put_visible(&visible, text);
+    label_put_drawn(&visible, text);
     int n = scene_wrap(s, lines, most, strbuf_str(&visible), style, width);
     for (int i = 0; i < n; i++, y += line) {
         double w = scene_text_width(s, lines[i], style);
@@ -79,6 +79,22 @@ static double put_lines(scene *s, const char *text, text_style style, int most, 
     s->failed |= visible.failed;
     strbuf_free(&visible);
     return y;
+}
+
+void frame_put_panel(strbuf *b, const char *title, int i, int n)
+{
+    enum { LETTERS = 26 };
+    bool titled = title && *title;
+
+    /* (a) to (z), then (a2) */
+    if (n > 1)
+        strbuf_printf(b, "(%c", 'a' + i % LETTERS);
+    if (n > 1 && i >= LETTERS)
+        strbuf_printf(b, "%d", i / LETTERS + 1);
+    if (n > 1)
+        strbuf_puts(b, titled ? ") " : ")");
+    if (titled)
+        strbuf_puts(b, title);
 }
 
 double frame_head(scene *s, const figure_data *d, double centre)

@@ -18,6 +18,9 @@ double frame_ticks_width(scene *s, const scale_tick *ticks, int n);
 /* text made visible, elided to width; owned by the scene. */
 const char *frame_text(scene *s, const char *text, text_style style, double width);
 
+/* Title of the i-th of n panels of a page: "(a) L1H3"; the letter alone without title, the title alone of the only one. */
+void frame_put_panel(strbuf *b, const char *title, int i, int n);
+
 /* Title and subtitle, wrapped within the margins and centred on `centre` where there is room.  Returns
  * where the space below begins; the page's top margin when there is neither. */
 double frame_head(scene *s, const figure_data *d, double centre);

@@ -39,11 +39,6 @@ void grid_feed_row(grid_feed *f, const float *cells);
 int grid_feed_end(grid *out, grid_feed *f, err *e);
 void grid_feed_free(grid_feed *f);
 
-static inline float grid_cell(const grid *g, int64_t row, int64_t col)
-{
-    return g->cells[row * g->cols + col];
-}
-
 /* What was pooled, for the colour bar: "mean over 4 × 4 cells"; "" when nothing was.  before: how the data's
  * own blocks (figure_data.pool) were made, NULL for mean. */
 typedef char pool_text[128];

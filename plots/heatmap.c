@@ -115,7 +115,7 @@ static int build_at(scene **out, bool *complete, const figure_data *d, const par
         if (rc)
             goto out;
         scale_put_label(&label, &sc, d, &g);
-        label_put_visible(&visible, strbuf_str(&label));
+        label_put_drawn(&visible, strbuf_str(&label));
         if (label.failed || visible.failed) {
             rc = err_nomem(e, "figure");
             goto out;

@@ -12,14 +12,14 @@
 typedef struct heatmap_style {
     bool square;          /* cells as high as wide: both axes count the same thing */
     bool annotate;        /* write the values into the cells where they fit */
-    bool separate;        /* thin white lines between large cells */
+    bool separate;        /* thin lines of paper between large cells */
     bool own_names;       /* labels say what a position is: where some are left out the others need no numbers */
     bool name_columns;    /* in a terminal: the labels of columns, which are short, rather than positions */
     bool sparse_names;    /* in a terminal: of the labels of columns those that are not "" */
     int64_t block;        /* in a terminal: every block-th row and column is a blank; even, 0: none */
     const scale *shared;  /* in a terminal: the scale of several maps, NULL: this map's own */
     const char *missing;  /* what a NaN means: "not visible" */
-    double max_w, max_h;  /* largest cell, points */
+    double max_w, max_h;  /* largest cell, points beside text of 8 points */
 } heatmap_style;
 
 /* What a label shows: its text, "12: text" where some labels are left out, or the position alone. */

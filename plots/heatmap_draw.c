@@ -22,11 +22,11 @@ static void put_cells(scene *s, const heatmap_plan *plan, const heatmap_style *s
     }
     scene_raster(s, pixels, g->rows, g->cols, map.x, map.y, plan->col.cell_px, plan->row.cell_px);
     if (style->separate && w >= 12 * t && h >= 12 * t) {
-        rgb white = {255, 255, 255};
+        rgb paper = s->page.paper;
         for (int64_t c = 1; c < g->cols; c++)
-            scene_fill(s, (box){map.x + (double)c * w - t, map.y, t, map.h}, white);
+            scene_fill(s, (box){map.x + (double)c * w - t, map.y, t, map.h}, paper);
         for (int64_t r = 1; r < g->rows; r++)
-            scene_fill(s, (box){map.x, map.y + (double)r * h - t, map.w, t}, white);
+            scene_fill(s, (box){map.x, map.y + (double)r * h - t, map.w, t}, paper);
     }
 }
 
@@ -62,8 +62,8 @@ static void put_values(scene *s, const heatmap_plan *plan, const grid *g, const 
         if (isnan(g->cells[i]))
             continue;
         heatmap_value(text, (double)g->cells[i], decimals, bare, true);
-        bool dark = rgb_lightness(scale_colour(sc, (double)g->cells[i])) < 0.55;
-        style.colour = dark ? (rgb){255, 255, 255} : (rgb){0x1a, 0x1a, 0x1a};
+        rgb back = scale_colour(sc, (double)g->cells[i]), dark = {0x1a, 0x1a, 0x1a};
+        style.colour = rgb_contrast(back, dark) >= PAGE_CONTRAST ? dark : rgb_opposite(back);
         scene_text(s, text, style, map.x + ((double)(i % g->cols) + 0.5) * w, ALIGN_MIDDLE,
                    map.y + ((double)(i / g->cols) + 0.5) * h + frame_digit_drop(s), ALIGN_MIDDLE);
     }
@@ -96,15 +96,14 @@ double heatmap_put_labels(scene *s, const heatmap_plan *plan, box map)
     return end;
 }
 
-/* One line between groups: dark between white flanks where cells are large enough, to be seen on any colour. */
+/* One line between groups: ink between flanks of paper where cells are large enough, to be seen on any colour. */
 static void put_line(scene *s, box at, bool vertical, bool flanked)
 {
     double t = frame_hairline(s);
-    rgb white = {255, 255, 255};
     box flank = vertical ? (box){at.x - t, at.y, at.w + 2 * t, at.h} : (box){at.x, at.y - t, at.w, at.h + 2 * t};
 
     if (flanked)
-        scene_fill(s, flank, white);
+        scene_fill(s, flank, s->page.paper);
     scene_fill(s, at, s->page.text);
 }
 

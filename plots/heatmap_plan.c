@@ -11,6 +11,7 @@ enum { MOST_TEXT_LABELS = 128, MOST_NAMES = 4096 }; /* beyond, a position says m
 static const double label_share = 0.24;  /* of the page's width, at most, for the labels of one axis */
 static const double line_pitch = 1.06;   /* closest lines of labels, in line heights */
 static const double label_gap = 3;       /* between labels and map, units */
+static const double strip_share = 0.16;  /* height of a map of few rows, of the width it has */
 static const double min_side = 8 * POINTS_PER_MM; /* a map of one row is still a picture */
 
 static text_style label_style(const scene *s)
@@ -32,7 +33,7 @@ static void put_label(strbuf *b, const heatmap_axis *a, int64_t i)
     if (a->mode != LABEL_NUMBER) {
         const char *text = a->labels[i];
         /* one blank before a word is the rule in most vocabularies */
-        label_put_visible(b, text[0] == ' ' && text[1] > ' ' ? text + 1 : text);
+        label_put_drawn(b, text[0] == ' ' && text[1] > ' ' ? text + 1 : text);
     }
 }
 
@@ -110,14 +111,14 @@ static void fit_cells(heatmap_plan *plan, scene *s, const heatmap_style *style, 
                       int64_t h)
 {
     heatmap_axis *row = &plan->row, *col = &plan->col;
-    int64_t most_w = (int64_t)fmax(style->max_w / s->page.px, 1),
-            most_h = (int64_t)fmax(style->max_h / s->page.px, 1);
+    double unit = s->page.unit / s->page.px;
+    int64_t most_w = (int64_t)fmax(style->max_w * unit, 1), most_h = (int64_t)fmax(style->max_h * unit, 1);
 
     if (!style->square) {
         int64_t line = (int64_t)ceil(line_pitch * scene_line_height(s, label_style(s)) / s->page.px);
         set_pool(col, larger(ceil_div(col->n, w), room->pool_cols), w, most_w);
-        /* cells lie rather than stand, as far as their text allows */
-        int64_t lying = col->cell_px > line ? col->cell_px : line;
+        /* cells lie rather than stand, as far as their text allows and few rows do not become a thread */
+        int64_t lying = larger(larger(col->cell_px, line), (int64_t)(strip_share * (double)w) / row->n);
         set_pool(row, larger(ceil_div(row->n, h), room->pool_rows), h, lying < most_h ? lying : most_h);
         return;
     }

@@ -13,9 +13,6 @@
 
 enum { MIN_COLUMNS = 24, MIN_LINES = 8, MAX_ROW_LABEL = 24, BAR_COLUMNS = 24, VALUE_COLUMNS = 5 };
 
-static const char ramp[] = ".:-=+*#%@"; /* lowest to highest; a blank is no value */
-const rgb heatmap_view_missing = {0x58, 0x58, 0x58};
-
 typedef struct view {
     strbuf *out;
     term_colour mode;
@@ -35,28 +32,6 @@ typedef struct view {
     int used;
     long fg, bg;          /* colours in force, -1 for the terminal's own */
 } view;
-
-/* --- cells --- */
-
-void heatmap_view_colour(strbuf *b, term_colour mode, bool background, rgb c)
-{
-    if (mode == TERM_TRUE)
-        strbuf_printf(b, "\x1b[%d;2;%d;%d;%dm", background ? 48 : 38, c.r, c.g, c.b);
-    else if (mode == TERM_256)
-        strbuf_printf(b, "\x1b[%d;5;%dm", background ? 48 : 38, rgb_to_256(c));
-}
-
-char heatmap_view_shade(double t)
-{
-    int i = (int)(t * HEATMAP_VIEW_LEVELS);
-
-    return ramp[i < HEATMAP_VIEW_LEVELS ? i : HEATMAP_VIEW_LEVELS - 1];
-}
-
-char heatmap_view_char(const scale *s, double v)
-{
-    return isnan(v) ? ' ' : heatmap_view_shade(scale_unit(s, v));
-}
 
 /* --- lines --- */
 
@@ -199,9 +174,15 @@ static int plan_cells(view *v, int64_t columns, int64_t lines, const params *p, 
 
 /* --- the map --- */
 
+/* NaN also below the last row: a line of the terminal shows two. */
+static float cell_value(const view *v, int64_t row, int64_t col)
+{
+    return row < v->g.rows ? v->g.cells[row * v->g.cols + col] : (float)NAN;
+}
+
 static rgb cell_colour(const view *v, int64_t row, int64_t col)
 {
-    float x = row < v->g.rows ? grid_cell(&v->g, row, col) : NAN;
+    float x = cell_value(v, row, col);
     return isnan(x) ? heatmap_view_missing : scale_colour(&v->sc, (double)x);
 }
 
@@ -227,7 +208,7 @@ static void put_row_label(view *v, int64_t row)
 
 static void put_value_cell(view *v, int64_t row, int64_t col)
 {
-    float x = grid_cell(&v->g, row, col);
+    float x = cell_value(v, row, col);
     number_text text = "";
 
     if (!isnan(x))
@@ -263,7 +244,7 @@ static void put_cell(view *v, int64_t row, int64_t col)
         return;
     }
     if (v->mode == TERM_ASCII) {
-        char c = heatmap_view_char(&v->sc, (double)grid_cell(&v->g, row, col));
+        char c = heatmap_view_char(&v->sc, (double)cell_value(v, row, col));
         for (int i = 0; i < v->cell_columns; i++)
             strbuf_putc(v->out, c);
     } else if (v->rows_per_line == 1) {

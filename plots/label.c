@@ -46,17 +46,38 @@ static const char *ascii_relative(uint32_t c)
     }
 }
 
-static void put_safe(strbuf *b, const char *s, bool ascii)
+/* Where the pictographs lie that Unicode's sequences of emoji join. */
+static bool is_pictograph(uint32_t c)
 {
+    return (c >= 0x1f000 && c <= 0x1faff) || (c >= 0x2600 && c <= 0x27bf) || (c >= 0x2190 && c <= 0x21ff) ||
+           (c >= 0x2b00 && c <= 0x2bff);
+}
+
+/* A variation selector for emoji or a tone of skin: it belongs to the pictograph before it. */
+static bool is_modifier(uint32_t c)
+{
+    return c == 0xfe0f || (c >= 0x1f3fb && c <= 0x1f3ff);
+}
+
+/* Which characters a text is drawn with. */
+typedef enum label_use { LABEL_TERMINAL, LABEL_ASCII, LABEL_PAGE } label_use;
+
+static void put_safe(strbuf *b, const char *s, label_use use)
+{
+    enum { JOINER = 0x200d };
     size_t n = strlen(s);
-    bool blank = blank_only(s, n);
+    bool blank = blank_only(s, n), ascii = use == LABEL_ASCII, pictograph = false;
 
     for (size_t i = 0; i < n;) {
         uint32_t c = 0;
         int len = utf8_next(&c, s + i, n - i);
         size_t take = len > 0 ? (size_t)len : 1;
+        uint32_t next = 0;
 
-        if (blank && len > 0 && is_blank(c))
+        if (use == LABEL_PAGE && c == JOINER && pictograph && utf8_next(&next, s + i + take, n - i - take) > 0 &&
+            is_pictograph(next) && !is_modifier(next))
+            strbuf_add(b, s + i, take);
+        else if (blank && len > 0 && is_blank(c))
             strbuf_puts(b, ascii ? "_" : "\u2423");
         else if (len == 0 || codepoint_hidden(c))
             strbuf_put_visible(b, s + i, take);
@@ -66,18 +87,24 @@ static void put_safe(strbuf *b, const char *s, bool ascii)
             put_codepoint(b, c);
         else
             strbuf_add(b, s + i, take);
+        pictograph = is_pictograph(c) || (pictograph && is_modifier(c));
         i += take;
     }
 }
 
 void label_put_visible(strbuf *b, const char *s)
 {
-    put_safe(b, s, false);
+    put_safe(b, s, LABEL_TERMINAL);
+}
+
+void label_put_drawn(strbuf *b, const char *s)
+{
+    put_safe(b, s, LABEL_PAGE);
 }
 
 void label_put_ascii(strbuf *b, const char *s)
 {
-    put_safe(b, s, true);
+    put_safe(b, s, LABEL_ASCII);
 }
 
 int label_columns(const char *s)

@@ -9,6 +9,8 @@
 /* Append s with everything invisible shown: control characters as \n, \t, \xHH, invalid bytes as \xHH,
  * format characters (zero width, direction marks) as \u200B, separators and text of blanks only as ␣. */
 void label_put_visible(strbuf *b, const char *s);
+/* The same for a page: a joiner (U+200D) between two pictographs stays, so that the fonts draw one. */
+void label_put_drawn(strbuf *b, const char *s);
 /* The same in ASCII alone: common punctuation by its ASCII relative, other characters as \u00E9. */
 void label_put_ascii(strbuf *b, const char *s);
 

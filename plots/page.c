@@ -57,6 +57,8 @@ int page_check_ink(const char *name, const char *value, err *e)
     bool list = strcmp(name, "ink-series") == 0;
     rgb inks[PAGE_SERIES];
 
+    if (strcmp(name, "paper") != 0 && strncmp(name, "ink", 3) != 0)
+        return 0;
     if (read_list(inks, list ? PAGE_SERIES : 1, value) > 0)
         return 0;
     if (list) {
@@ -67,10 +69,43 @@ int page_check_ink(const char *name, const char *value, err *e)
     return err_hint(e, "write red, green and blue in hexadecimal: '#1a1a1a'");
 }
 
+static rgb blend(rgb a, rgb b, double share)
+{
+    return (rgb){(uint8_t)lrint(a.r + (b.r - a.r) * share), (uint8_t)lrint(a.g + (b.g - a.g) * share),
+                 (uint8_t)lrint(a.b + (b.b - a.b) * share)};
+}
+
+static rgb legible(rgb ink, rgb paper)
+{
+    return rgb_contrast(ink, paper) < PAGE_CONTRAST ? rgb_opposite(paper) : ink;
+}
+
+/* What suits the paper, for inks that nobody chose: on white #1a1a1a, #555555, #dcdcdc and #e4e4e4. */
+static void default_inks(page *pg)
+{
+    /* of Okabe and Ito's eight those that stand out on black, the hues in the order of charts on white */
+    static const rgb bright[] = {{0x56, 0xb4, 0xe9}, {0xe6, 0x9f, 0x00}, {0x00, 0x9e, 0x73}, {0xcc, 0x79, 0xa7},
+                                 {0xf0, 0xe4, 0x42}, {0xd5, 0x5e, 0x00}};
+    enum { BRIGHT = sizeof bright / sizeof *bright };
+    bool dark = rgb_opposite(pg->paper).r > 0;
+    rgb text = dark ? (rgb){0xf2, 0xf2, 0xf2} : (rgb){0x1a, 0x1a, 0x1a};
+
+    pg->text = legible(text, pg->paper);
+    pg->quiet = pg->line = legible(blend(pg->paper, text, 170 / 229.0), pg->paper);
+    /* grey that lies apart from the dark end of a colour map, as #dcdcdc does */
+    pg->missing = blend(pg->paper, text, dark ? 0.3 : 35 / 229.0);
+    pg->grid = blend(pg->paper, text, 27 / 229.0);
+    pg->n_series = dark ? BRIGHT + 1 : 0;
+    if (dark) {
+        memcpy(pg->series, bright, sizeof bright);
+        pg->series[BRIGHT] = pg->text;
+    }
+}
+
 static int read_inks(page *pg, const params *p, err *e)
 {
-    static const char *const names[] = {"ink", "ink-quiet", "ink-line", "ink-missing", "ink-grid", "ink-series"};
-    rgb *const inks[] = {&pg->text, &pg->quiet, &pg->line, &pg->missing, &pg->grid, pg->series};
+    static const char *const names[] = {"paper", "ink", "ink-quiet", "ink-line", "ink-missing", "ink-grid", "ink-series"};
+    rgb *const inks[] = {&pg->paper, &pg->text, &pg->quiet, &pg->line, &pg->missing, &pg->grid, pg->series};
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         const char *value = params_str(p, names[i]);
@@ -82,6 +117,8 @@ static int read_inks(page *pg, const params *p, err *e)
         int n = read_list(inks[i], list ? PAGE_SERIES : 1, value);
         if (list)
             pg->n_series = n;
+        if (i == 0)
+            default_inks(pg);
     }
     return 0;
 }

@@ -12,6 +12,7 @@
 #define PAGE_DOUBLE_MM 174.0 /* both columns */
 #define PAGE_SLIDE_MM 254.0  /* 10 inches */
 #define PAGE_MIN_FONT 7.0    /* points; nothing smaller is legible in print */
+#define PAGE_CONTRAST 4.5    /* of text with what is behind it, at least, where the user chose no ink */
 
 enum { PAGE_SERIES = 14 };
 
@@ -25,12 +26,13 @@ typedef struct page {
     double small, body, large; /* type sizes: tick labels; axis labels; title */
     double unit;         /* gaps and ticks are multiples of this: 1 point beside text of 8 points */
     bool show_title, show_caption;
-    rgb text, quiet, line, missing, grid; /* inks */
+    rgb paper, text, quiet, line, missing, grid; /* inks */
     rgb series[PAGE_SERIES];   /* [n_series] of lines and bars, 0: those of the charts */
     int n_series;
 } page;
 
-/* Does the option called name ("ink", "ink-series") take this value?  ERR_USAGE with a hint where not. */
+/* Does the option called name ("paper", "ink-series") take this value?  0 for options that are no colours, ERR_USAGE with a
+ * hint for a value that is none. */
 int page_check_ink(const char *name, const char *value, err *e);
 /* width_mm: the width to use when --width was not given.  ERR_USAGE for a width that is no width. */
 int page_init(page *out, const params *p, double width_mm, err *e);

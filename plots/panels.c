@@ -76,7 +76,7 @@ char *panels_label(const scale *sc, const figure_data *d, const grid *g, err *e)
     strbuf label = {0}, visible = {0};
 
     scale_put_label(&label, sc, d, g);
-    label_put_visible(&visible, strbuf_str(&label));
+    label_put_drawn(&visible, strbuf_str(&label));
     visible.failed |= label.failed;
     strbuf_free(&label);
     char *text = strbuf_take(&visible, e);
@@ -165,10 +165,15 @@ static box map_size(const facets *f, int i)
 
 /* --- the page --- */
 
-static void put_title(facets *f, const char *title, box map)
+static void put_title(facets *f, int i, box map)
 {
     text_style style = frame_style(f->s->page.body, f->s->page.text);
-    const char *text = frame_text(f->s, title ? title : "", style, map.w + f->labels);
+    strbuf title = {0};
+
+    frame_put_panel(&title, f->panels->panel[i].title, i, f->panels->n);
+    f->s->failed |= title.failed;
+    const char *text = frame_text(f->s, strbuf_str(&title), style, map.w + f->labels);
+    strbuf_free(&title);
     double w = scene_text_width(f->s, text, style), right = f->s->page.width - f->s->page.margin;
     double x = fmin(map.x + map.w / 2, right - w / 2);
 
@@ -204,7 +209,7 @@ static double compose(facets *f, const scale *sc, const char *label)
         map.y = page_snap(pg, y + t + 1);
         block.y = i == 0 ? map.y : block.y;
         block.h = fmax(block.h, map.y + map.h - block.y);
-        put_title(f, f->panels->panel[i].title, map);
+        put_title(f, i, map);
         heatmap_put_map(s, &f->plan[i], &f->panels->panel[i].groups, f->style, &f->g[i], sc, map);
         bottom = fmax(bottom, heatmap_put_labels(s, &f->plan[i], map));
         missing |= f->g[i].n_finite < f->g[i].rows * f->g[i].cols;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "plots/frame.h"
 #include "plots/label.h"
 #include "plots/panels.h"
 
@@ -38,16 +39,19 @@ static int view_facets(strbuf *out, const figure_data *d, const params *p, const
     one.shared = &sc;
     for (int i = 0; i < d->panels->n && rc == 0; i++) {
         figure_data part = *d;
+        strbuf title = {0};
+        frame_put_panel(&title, d->panels->panel[i].title, i, d->panels->n);
         part.panels = NULL;
         part.m = d->panels->panel[i].m;
         part.groups = d->panels->panel[i].groups;
-        part.title = d->panels->panel[i].title;
+        part.title = strbuf_str(&title);
         part.subtitle = i == 0 ? d->subtitle : NULL;
         if (i + 1 < d->panels->n)
             part.caption = NULL;
         if (i)
             strbuf_putc(out, '\n');
-        rc = heatmap_view(out, &part, p, &one, colour, size, e);
+        rc = title.failed ? err_nomem(e, "figure") : heatmap_view(out, &part, p, &one, colour, size, e);
+        strbuf_free(&title);
     }
     return rc;
 }

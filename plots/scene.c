@@ -243,6 +243,8 @@ const char *scene_elide(scene *s, const char *text, text_style style, double wid
         else
             over = cut - 1;
     }
+    while (fits >= 3 && memcmp(text + fits - 3, "\u200d", 3) == 0) /* nothing is left that it joins */
+        fits -= 3;
     memcpy(copy, text, fits);
     strcpy(copy + fits, "\u2026");
     return copy;

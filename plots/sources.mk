@@ -36,6 +36,7 @@ libattnscope_a_SOURCES += $(figure_sources) $(writer_sources) \
 	plots/heatmap.c \
 	plots/heatmap_draw.c \
 	plots/heatmap_plan.c \
+	plots/heatmap_shade.c \
 	plots/heatmap_view.c \
 	plots/label.c \
 	plots/page.c \

@@ -86,9 +86,10 @@ static int read_line(theme *t, params *into, char *line, err *e)
     }
     if (params_set(t->own, key, value, e))
         return wrong(t, e);
-    if (strncmp(key, "ink", 3) == 0 && page_check_ink(key, value, e))
+    if (page_check_ink(key, value, e))
         return wrong(t, e);
-    return params_given(into, key) ? 0 : params_set(into, key, value, e);
+    bool safe = params_row(into, "safe") && params_given(into, "safe") && params_bool(into, "safe");
+    return params_given(into, key) || (safe && strcmp(key, "cmap") == 0) ? 0 : params_set(into, key, value, e);
 }
 
 int figure_theme(params *p, err *e)

@@ -51,54 +51,14 @@ loop "run: no memory in libraries" alloc libjansson,libsqlite3,libz,libcrypto,li
 loop "script: no memory" alloc , 8 5 -c "load $model; run --prompt 'A' --metrics sink; top sink; set; list metrics"
 stores=
 
-# interrupted FILE ARGS...: SIGINT after 0, 4, 8, ... ms.
-interrupted()
-{
-    file=$1
-    shift
-    wrong= cut=0
-    for ms in 000 004 008 012 016 020 024 028 032 036 040 050 060 080 100 130 160 200; do
-        fresh
-        (cd "$case" && exec "$program" "$@" > "$tmp/out" 2> "$tmp/err" < /dev/null) &
-        child=$!
-        sleep "0.$ms"
-        kill -INT "$child" 2> /dev/null
-        wait "$child"
-        status=$?
-        case $status in
-        0) ;;
-        130) cut=$((cut + 1)) ;;
-        *) wrong="exit status $status after $ms ms" ;;
-        esac
-        [ "$(grep -c '^attnscope: ' "$tmp/err")" -le 1 ] || wrong="more than one line after $ms ms"
-        [ -z "$(left_behind)" ] || wrong="left $(left_behind) after $ms ms"
-        [ ! -e "$case/$file" ] || cmp -s "$case/$file" "$tmp/whole" || [ "$file" = a.db ] || wrong="half of $file after $ms ms"
-        sound "$case/a.db" || wrong="damaged store after $ms ms"
-    done
-    if [ -z "$wrong" ]; then
-        ok "$1: Ctrl-C at many moments"
-        echo "# $cut of 18 were cut short"
-    else
-        not_ok "$1: Ctrl-C at many moments"
-        echo "# $wrong"
-        told "$tmp/err"
-    fi
-}
-if python3 -c 'pass' 2> /dev/null; then
-    # a shell starts its background processes with SIGINT ignored, which the program would respect
-    printf '#!/bin/sh\nexec python3 -c "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.argv[1], sys.argv[1:])" "%s" "$@"\n' \
-        "$program" > "$tmp/interruptible"
-    chmod +x "$tmp/interruptible"
-    plain=$program
-    program=$tmp/interruptible
-    interrupted a.db run "$model" --prompt "A lamp in the dark." --store a.db
-    interrupted a.db census "$model" --builtin --length 16 --trials 0 --store a.db
-    (cd "$seed" && "$plain" -q plot head_map --head L0H0 --store a.db -o x.png && mv x.png "$tmp/whole")
-    interrupted x.png plot head_map --head L0H0 --store a.db -o x.png
-    (cd "$seed" && "$plain" -q export --store a.db -o x.npz && mv x.npz "$tmp/whole")
-    interrupted x.npz export --store a.db -o x.npz
-    program=$plain
+# Ctrl-C
+if ! python3 -c 'import sqlite3' 2> /dev/null; then
+    skip "Ctrl-C at many moments" "no python3 with sqlite3"
+elif python3 "$srcdir/tests/faults/interrupt-loop" "$program" "$model" 15 > "$tmp/out" 2>&1; then
+    ok "Ctrl-C at many moments"
+    sed 's/^/# /' "$tmp/out"
 else
-    skip "Ctrl-C at many moments" "no python3"
+    not_ok "Ctrl-C at many moments"
+    told "$tmp/out"
 fi
 plan

@@ -41,6 +41,7 @@ cmocka_tests = \
 	tests/test_families_vision \
 	tests/test_families_vision_files \
 	tests/test_figure_golden \
+	tests/test_figure_paper \
 	tests/test_flow \
 	tests/test_gemm_layouts \
 	tests/test_gguf \
@@ -54,6 +55,7 @@ cmocka_tests = \
 	tests/test_image_plan \
 	tests/test_kernels \
 	tests/test_kinds \
+	tests/test_labels \
 	tests/test_linalg \
 	tests/test_llama2c \
 	tests/test_loss \
@@ -70,6 +72,7 @@ cmocka_tests = \
 	tests/test_pattern_texts \
 	tests/test_pickle \
 	tests/test_plot_files \
+	tests/test_plot_scales \
 	tests/test_plots \
 	tests/test_prompt_input \
 	tests/test_prompt_pairs \
@@ -130,6 +133,7 @@ fuzz_tests = \
 	tests/fuzz_sentencepiece \
 	tests/fuzz_tokenizer \
 	tests/fuzz_wav
+tests_test_figure_golden_CPPFLAGS = $(AM_CPPFLAGS) $(PANGOCAIRO_CFLAGS)
 tests_fuzz_chat_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 tests_fuzz_checkpoint_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 tests_fuzz_config_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
@@ -152,6 +156,7 @@ shell_tests = \
 	tests/cli_compare.sh \
 	tests/cli_convert.sh \
 	tests/cli_divergence.sh \
+	tests/cli_faults.sh \
 	tests/cli_figure.sh \
 	tests/cli_figure_bad.sh \
 	tests/cli_figure_fonts.sh \

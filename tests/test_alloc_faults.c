@@ -145,7 +145,7 @@ static void test_models(void **state)
     LOOP(false, "load", model_path);
     LOOP(false, "info", model_path);
     LOOP(false, "tokenize", model_path, "--text", "A lamp in the dark.");
-    LOOP(false, "generate", model_path, "--prompt", "A lamp", "--tokens", "3");
+    LOOP(false, "generate", model_path, "--prompt", "A lamp", "--max-tokens", "3");
 }
 
 static void test_repeat(void **state)

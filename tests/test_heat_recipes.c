@@ -38,7 +38,7 @@ static void thumbnails_stand_in_rows_and_columns(void **state)
     }
     /* labels at the sides alone, in the middle of what they name */
     for (int i = 0; i < 3; i++) {
-        const scene_item *label = text_is(pic, layer_names[i]);
+        const scene_item *label = text_is(pic, i ? "(b) L1" : "(a) L0");
         assert_non_null(label);
         assert_true(label->at.x + label->at.w < at[0]->at.x);
         assert_true(near(label->at.y + label->at.h / 2, at[4 * i]->at.y + at[0]->at.h / 2));
@@ -163,7 +163,7 @@ static void facets_share_one_scale(void **state)
     for (int i = 0; i < 2; i++) {
         for (int k = 0; k < 32; k++)
             same_colour(r[i]->pixels[k], map_colour("viridis", ((double)s.cells[i][k] - lo) / (hi - lo)));
-        const scene_item *title = text_is(pic, layer_names[i]);
+        const scene_item *title = text_is(pic, i ? "(b) L1" : "(a) L0");
         assert_non_null(title);
         assert_true(title->at.y + title->at.h <= r[i]->at.y);
         assert_true(near(title->at.x + title->at.w / 2, r[i]->at.x + r[i]->at.w / 2));

@@ -32,6 +32,23 @@ static bool must_fail(void)
     return true;
 }
 
+/* The same for what only looks: opening, reading, locks, the shared memory of the log. */
+static struct { long count_down; bool stays; long failed; } reach;
+
+static bool must_not_reach(void)
+{
+    if (reach.count_down == 0)
+        return false;
+    if (reach.count_down > 1) {
+        reach.count_down--;
+        return false;
+    }
+    if (!reach.stays)
+        reach.count_down = 0;
+    reach.failed++;
+    return true;
+}
+
 static sqlite3_file *real_of(sqlite3_file *f)
 {
     return ((faulty_file *)f)->real;
@@ -41,21 +58,31 @@ static sqlite3_file *real_of(sqlite3_file *f)
 #define BELOW(f, method, ...) real_of(f)->pMethods->method(real_of(f), __VA_ARGS__)
 
 static int f_close(sqlite3_file *f) { return real_of(f)->pMethods->xClose(real_of(f)); }
-static int f_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at) { return BELOW(f, xRead, p, n, at); }
+static int f_read(sqlite3_file *f, void *p, int n, sqlite3_int64 at)
+{
+    return must_not_reach() ? SQLITE_IOERR_READ : BELOW(f, xRead, p, n, at);
+}
+
 static int f_size(sqlite3_file *f, sqlite3_int64 *n) { return BELOW(f, xFileSize, n); }
-static int f_lock(sqlite3_file *f, int how) { return BELOW(f, xLock, how); }
+static int f_lock(sqlite3_file *f, int how) { return must_not_reach() ? SQLITE_IOERR_LOCK : BELOW(f, xLock, how); }
 static int f_unlock(sqlite3_file *f, int how) { return BELOW(f, xUnlock, how); }
 static int f_reserved(sqlite3_file *f, int *yes) { return BELOW(f, xCheckReservedLock, yes); }
 static int f_control(sqlite3_file *f, int op, void *p) { return BELOW(f, xFileControl, op, p); }
 static int f_sector(sqlite3_file *f) { return real_of(f)->pMethods->xSectorSize(real_of(f)); }
 static int f_traits(sqlite3_file *f) { return real_of(f)->pMethods->xDeviceCharacteristics(real_of(f)); }
-static int f_shm_lock(sqlite3_file *f, int at, int n, int how) { return BELOW(f, xShmLock, at, n, how); }
+
+static int f_shm_lock(sqlite3_file *f, int at, int n, int how)
+{
+    bool takes = how & SQLITE_SHM_LOCK; /* giving a lock back never fails */
+    return takes && must_not_reach() ? SQLITE_IOERR_SHMLOCK : BELOW(f, xShmLock, at, n, how);
+}
+
 static void f_shm_barrier(sqlite3_file *f) { real_of(f)->pMethods->xShmBarrier(real_of(f)); }
 static int f_shm_unmap(sqlite3_file *f, int erase) { return BELOW(f, xShmUnmap, erase); }
 
 static int f_shm_map(sqlite3_file *f, int page, int size, int extend, void volatile **p)
 {
-    return BELOW(f, xShmMap, page, size, extend, p);
+    return must_not_reach() ? SQLITE_IOERR_SHMMAP : BELOW(f, xShmMap, page, size, extend, p);
 }
 
 static int f_write(sqlite3_file *f, const void *p, int n, sqlite3_int64 at)
@@ -93,6 +120,8 @@ static int v_open(sqlite3_vfs *vfs, const char *name, sqlite3_file *file, int fl
     (void)vfs;
     f->base.pMethods = NULL;
     f->real = (sqlite3_file *)&f[1];
+    if (must_not_reach())
+        return SQLITE_CANTOPEN;
     int rc = below->xOpen(below, name, f->real, flags, out_flags);
     if (rc == SQLITE_OK)
         f->base.pMethods = &methods;
@@ -319,6 +348,37 @@ static void test_failing_creation(void **state)
     }
 }
 
+/* Opening, reading and locking fail: the unit is whole or not there, and the error is one of reaching the store. */
+static void test_failing_access(void **state)
+{
+    (void)state;
+    for (int stays = 0; stays < 2; stays++) {
+        bool went_through = false;
+        int n_failed = 0;
+        for (long nth = 1; !went_through; nth++) {
+            char path[640];
+            err e = {0};
+            prepare(path);
+            reach.count_down = nth;
+            reach.stays = stays;
+            reach.failed = 0;
+            int code = add_unit(path, &e);
+            reach.count_down = 0;
+            went_through = reach.failed == 0;
+            int64_t n = whole_units(path);
+            assert_true(code == 0 ? n == 2 : n == 1 || n == 2);
+            if (code) {
+                n_failed++;
+                assert_in_set(code, ((LargestIntegralType[]){ERR_FAILED, ERR_INPUT, ERR_RESOURCE}), 3);
+                assert_true(e.msg[0] != '\0');
+            }
+            assert_true(nth < 500);
+            remove(path);
+        }
+        assert_true(n_failed >= 5);
+    }
+}
+
 /* ---- failing allocations ---- */
 
 static void test_failing_allocation(void **state)
@@ -489,6 +549,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_failing_write), cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_full_disk_stays_full), cmocka_unit_test(test_failing_creation),
+        cmocka_unit_test(test_failing_access),
         cmocka_unit_test(test_failing_allocation), cmocka_unit_test(test_failing_allocation_in_sqlite),
         cmocka_unit_test(test_failing_allocation_while_reading), cmocka_unit_test(test_killed),
     };

@@ -461,7 +461,8 @@ const command command_run = {
             "there), enc.L1H3 in the encoder, cross.L1H3 from decoder to encoder, vis.L1H3 in the image tower. "
             "--prompts runs every line of a file. Prints a line for each metric: the mean over heads and the heads "
             "with the highest and lowest values. --json prints every value instead, one object a line, --csv a table "
-            "of all values.",
+            "of all values. Under mpirun one prompt is split over the processes: metrics of weights and logits alone; the "
+            "prompts of a file are shared out, unless --split-sequence is given.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1,
     .complete = complete, .extra_params = extra, .run = run, .all_ranks = true,
 };

@@ -317,7 +317,7 @@ bool jinja_arguments(jinja *j, const node *call, value *out, size_t n, const cha
         given[i] = false;
     for (size_t k = 0; k < call->n_arg && !j->rc; k++) {
         const argument *a = &call->args[k];
-        size_t at = k;
+        size_t at;
         for (at = a->name.s ? 0 : k; a->name.s && at < n; at++)
             if (names[at] && text_is(a->name, names[at]))
                 break;

@@ -147,7 +147,7 @@ value jinja_call_macro(jinja *j, const node *call, const node *macro)
         inner.up = inner.up->up;
     for (size_t k = 0; k < call->n_arg && !j->rc; k++) {
         const argument *a = &call->args[k];
-        size_t at = k;
+        size_t at;
         for (at = a->name.s ? 0 : k; a->name.s && at < macro->n_arg; at++)
             if (text_equal(a->name, macro->args[at].name))
                 break;

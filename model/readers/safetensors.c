@@ -144,9 +144,8 @@ static int read_entry(entry *x, const char *name, const json *v, err *e)
     x->name = name;
     if (json_kind_of(v) != JSON_MAP)
         rc = err_set(e, ERR_INPUT, "the entry is not an object");
-    if (rc || (rc = read_dtype(&x->t.type, json_get(v, "dtype"), e)) ||
-        (rc = read_shape(&x->t, json_get(v, "shape"), e)) ||
-        (rc = read_offsets(x, json_get(v, "data_offsets"), e)) || (rc = check_size(x, e))) {
+    if (rc || read_dtype(&x->t.type, json_get(v, "dtype"), e) || read_shape(&x->t, json_get(v, "shape"), e) ||
+        read_offsets(x, json_get(v, "data_offsets"), e) || check_size(x, e)) {
         shown_name text;
         return err_prefix(e, "tensor \"%s\"", show_name(text, name, strlen(name)));
     }

@@ -212,14 +212,13 @@ static int read_spm(tokenizer *t, const spm_model *m, const slow_class *c, const
     slow_added **list, size_t *n, err *e)
 {
     bool unigram = c->pieces != SLOW_PIECES_AS_THEY_ARE || m->type == SPM_UNIGRAM;
-    size_t count = m->n + (size_t)extra_ids + 2;
     int rc;
 
     if (m->type != SPM_UNIGRAM && m->type != SPM_BPE)
         return tokenizer_refuse(e, "a SentencePiece model of this type (%lld)", (long long)m->type);
     if (unigram != (m->type == SPM_UNIGRAM))
         return err_set(e, ERR_INPUT, "the SentencePiece model is BPE where its tokenizer_class wants Unigram");
-    count = c->pieces == SLOW_PIECES_T5 ? m->n + (size_t)extra_ids
+    size_t count = c->pieces == SLOW_PIECES_T5 ? m->n + (size_t)extra_ids
             : c->pieces == SLOW_PIECES_XLMR ? (m->n > 3 ? m->n : 3) + 2 : m->n;
     double *scores = mem_array(count, sizeof *scores, e);
     rc = scores ? vocab_reserve(&t->vocab, (int64_t)count, e) : ERR_RESOURCE;

@@ -73,10 +73,23 @@ int pdf_describe(cairo_surface_t *surface, const char *const *about, err *e)
     return 0;
 }
 
+/* White is what a viewer and a printer begin with. */
+static void put_paper(const scene *s, cairo_t *cr)
+{
+    rgb c = s->page.paper;
+
+    if (c.r == 255 && c.g == 255 && c.b == 255)
+        return;
+    cairo_set_source_rgb(cr, c.r / 255.0, c.g / 255.0, c.b / 255.0);
+    cairo_rectangle(cr, 0, 0, s->page.width, s->height);
+    cairo_fill(cr);
+}
+
 int scene_draw(const scene *s, cairo_t *cr, err *e)
 {
     int rc = 0;
 
+    put_paper(s, cr);
     for (int64_t i = 0; i < s->n && rc == 0; i++) {
         const scene_item *it = &s->items[i];
         rc = cancel_check(e);

@@ -72,7 +72,7 @@ static int write_png(strbuf *out, const scene *s, const char *const *about, err 
     cairo_surface_flush(surface);
     bitmap b = {cairo_image_surface_get_data(surface), s->width_px, s->height_px,
                 cairo_image_surface_get_stride(surface)};
-    fill(&b, (box){0, 0, s->page.width, s->height}, (rgb){255, 255, 255}, px);
+    fill(&b, (box){0, 0, s->page.width, s->height}, s->page.paper, px);
     for (int64_t i = 0; i < s->n && !cancel_requested(); i++) {
         if (s->items[i].kind == SCENE_FILL)
             fill(&b, s->items[i].at, s->items[i].colour, px);

@@ -206,7 +206,9 @@ static void put_head(strbuf *out, const scene *s, const char *const *about)
 static int write_svg(strbuf *out, const scene *s, const char *const *about, err *e)
 {
     put_head(out, s, about);
-    strbuf_puts(out, "<rect width=\"100%\" height=\"100%\" fill=\"#ffffff\"/>\n");
+    strbuf_puts(out, "<rect width=\"100%\" height=\"100%\"");
+    put_colour(out, s->page.paper);
+    strbuf_puts(out, "/>\n");
     for (int64_t i = 0; i < s->n; i++) {
         const scene_item *it = &s->items[i];
         int rc = cancel_check(e);
