@@ -38,6 +38,10 @@ int store_to_read(session *s, store **out, err *e);
 /* Option --run, else word (may be NULL), else the session's last run, else the newest of the store that
  * is done (the newest when none is). */
 int choose_run(session *s, const command_args *a, store *st, const char *word, int64_t *run, err *e);
+/* In SQL, of a row r of table run: its units that are there; ", 12 of 40 units" of one that is not done, else "". */
+#define RUN_UNITS_SQL "(SELECT count(*) FROM unit u WHERE u.run_id = r.id AND u.status = 'done')"
+#define RUN_PROGRESS_SQL "CASE WHEN r.n_unit > 0 AND r.status <> 'done' THEN ', ' || " RUN_UNITS_SQL \
+    " || ' of ' || r.n_unit || ' unit' || CASE r.n_unit WHEN 1 THEN '' ELSE 's' END ELSE '' END"
 /* Check that a run exists; the error says which there are. */
 int require_run(store *st, int64_t run, err *e);
 /* The error for a run that holds no values at all: says how it ended. */

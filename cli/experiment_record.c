@@ -115,6 +115,7 @@ int run_record_make(run_record *out, const experiment_plan *p, err *e)
         .uid = part ? part->uid : NULL,
         .sweep = part ? part->sweep : 0,
         .cell = part ? part->cell : NULL,
+        .n_unit = p->n_unit,
     };
     if (rc)
         run_record_free(out);

@@ -159,22 +159,42 @@ static int check_input(repeat_plan *r, store *st, const param *row, const char *
     return there ? repeat_refuse(r, force, e) : e->code;
 }
 
+/* Texts of files come into the new run, so a store could ask for any file of the user: only what it knows the digest of is
+ * read. */
+static int without_digest(repeat_plan *r, const param *row, bool force, err *e)
+{
+    const char *named = params_str(r->p, row->name);
+    err_set(e, ERR_INPUT, "run %" PRId64 " holds no digest of --%s %s, so it is not known whether that is the file it read", r->run,
+            row->name, named);
+    err_hint(e, "look at it with --dry-run --force, then read it with --force");
+    return repeat_refuse(r, force, e);
+}
+
+static bool is_text_file(const param *row)
+{
+    return (row->kind == PARAM_PATH && strcmp(row->name, "config") != 0 && strcmp(row->name, "tokenizer") != 0) ||
+           strcmp(row->name, "haystack") == 0;
+}
+
 int repeat_inputs(repeat_plan *r, store *st, bool force, err *e)
 {
-    const char *settings = repeat_fact(r, "settings"), *name;
+    const char *settings = repeat_fact(r, "settings");
     json *root = NULL;
-    const json *value;
-    void *it = NULL;
-    if (json_parse(&root, settings, strlen(settings), "settings", NULL))
-        return 0; /* of an early version, which kept none */
-    const json *inputs = json_get(root, "inputs");
+    command_tables tables;
     int rc = 0;
-    while (!rc && inputs && json_each(inputs, &it, &name, &value)) {
-        const param *row = params_row(r->p, name);
-        const char *digest = json_str(value, NULL);
-        if (row && params_given(r->p, name) && is_digest(digest) && strcmp(params_str(r->p, name), digest) != 0)
-            rc = check_input(r, st, row, digest, force, e);
-    }
+    command_get_tables(r->c, tables);
+    if (json_parse(&root, settings, strlen(settings), "settings", NULL))
+        root = NULL; /* of an early version, which kept none */
+    const json *inputs = root ? json_get(root, "inputs") : NULL;
+    for (int t = 0; tables[t]; t++)
+        for (const param *row = tables[t]; row->name && !rc; row++) {
+            const json *value = inputs && params_given(r->p, row->name) ? json_get(inputs, row->name) : NULL;
+            const char *digest = value ? json_str(value, NULL) : NULL;
+            if (is_digest(digest) && strcmp(params_str(r->p, row->name), digest) != 0)
+                rc = check_input(r, st, row, digest, force, e);
+            else if (params_given(r->p, row->name) && is_text_file(row))
+                rc = without_digest(r, row, force, e);
+        }
     json_free(root);
     return rc;
 }

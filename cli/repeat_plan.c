@@ -8,6 +8,7 @@
 #include "cli/dispatch.h"
 #include "cli/model_card.h"
 #include "cli/parse.h"
+#include "cli/rank_units.h"
 
 /* Where the results of the recorded command went and how it was watched: not what it computed. */
 static const char *const left_out[] = {"store", "output", "resume", "quiet", "help", "json", "csv", "tsv", "scores",
@@ -94,7 +95,8 @@ static int read_words(repeat_plan *r, const char *const *words, int n, err *e)
     command_tables tables;
     params *given = NULL;
     r->c = command_find(words[0], false);
-    if (!r->c || strcmp(r->c->name, "repeat") == 0)
+    /* a store may come from anywhere: nothing is run but what makes the rows that it says it made */
+    if (!r->c || !rank_units_of(r->c) || strcmp(r->c->name, repeat_fact(r, "verb")) != 0)
         return not_readable(r, e);
     command_get_tables(r->c, tables);
     int rc = params_new(&r->p, e);
@@ -108,6 +110,8 @@ static int read_words(repeat_plan *r, const char *const *words, int n, err *e)
         rc = ERR_RESOURCE;
     if (!rc)
         rc = command_read_words(r->c, given, r->positional, &r->n, n - 1, words + 1, e);
+    if (!rc && (r->n < r->c->min_args || (r->c->max_args >= 0 && r->n > r->c->max_args)))
+        rc = not_readable(r, e);
     strbuf_puts(&r->line, words[0]);
     for (int i = 0; i < r->n && !rc; i++) {
         strbuf_putc(&r->line, ' ');

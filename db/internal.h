@@ -37,6 +37,10 @@ struct store {
 /* ---- open.c ---- */
 int store_open_with(store **out, const char *path, bool read_only, const store_options *o, err *e);
 
+/* In a statement about rows of `run`: all units that it is to have are there. */
+#define RUN_IS_WHOLE "(ifnull(n_unit, 0) > 0 AND" \
+    " (SELECT count(*) FROM unit u WHERE u.run_id = run.id AND u.status = 'done') >= n_unit)"
+
 /* ---- migrate.c ---- */
 /* Bring an open database to version n; refuses what is not ours and what is newer. */
 int store_migrate(store *s, const char *const *migrations, int n, err *e);

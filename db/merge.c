@@ -85,7 +85,14 @@ static const char join_sql[] =
     "UPDATE run SET status = " STATUS ","
     " finished = CASE WHEN " STATUS " <> 'running' THEN max(coalesce(finished, ?5), coalesce(?5, finished)) END,"
     " message = CASE WHEN message IS NULL OR ?3 IS NULL THEN coalesce(message, ?3) ELSE min(message, ?3) END,"
-    " started = min(started, ?4), command = min(command, ?6), threads = max(threads, ?7), isa = min(isa, ?8) WHERE id = ?1";
+    " started = min(started, ?4), command = min(command, ?6), threads = max(threads, ?7), isa = min(isa, ?8),"
+    " n_unit = coalesce(max(n_unit, ?9), n_unit, ?9) WHERE id = ?1";
+/* All units together are the whole run, however its parts ended.  It ended with the last of them, so that the order of merges
+ * does not matter here either. */
+static const char whole_sql[] =
+    "UPDATE run SET status = 'done', message = NULL,"
+    " finished = coalesce((SELECT max(u.finished) FROM unit u WHERE u.run_id = ?1), finished)"
+    " WHERE id = ?1 AND (?2 OR status <> 'done') AND " RUN_IS_WHOLE;
 
 /* Figures of the run, or of several runs (from NULL), that are not there yet. */
 static int merge_figures(merge *g, int64_t from, int64_t to, err *e)
@@ -114,10 +121,10 @@ static int new_run(merge *g, int64_t from, int64_t *to, err *e)
     table_free(t);
     if (!code)
         code = merge_copy(g, "SELECT uid, model_id, sweep_id, verb, command, settings, operator, edits, precision, isa, threads,"
-                          " seed, version, status, message, started, finished, cell FROM run WHERE id = ?1", from,
+                          " seed, version, status, message, started, finished, cell, n_unit FROM run WHERE id = ?1", from,
                           "INSERT INTO run (uid, model_id, sweep_id, verb, command, settings, operator, edits, precision, isa,"
-                          " threads, seed, version, status, message, started, finished, cell)"
-                          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+                          " threads, seed, version, status, message, started, finished, cell, n_unit)"
+                          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
                           own, swept ? 2 : 1, &g->n.runs, e);
     *to = sqlite3_last_insert_rowid(g->to->db);
     return code;
@@ -151,12 +158,15 @@ static int merge_run(merge *g, int64_t from, int64_t *to, err *e)
     if (!code && found)
         code = same_run(g, from, *to, e);
     if (!code && found)
-        code = merge_copy(g, "SELECT id, status, message, started, finished, command, threads, isa FROM run WHERE id = ?1", from,
-                          join_sql, &(replaced){0, *to}, 1, NULL, e);
+        code = merge_copy(g, "SELECT id, status, message, started, finished, command, threads, isa, n_unit FROM run"
+                          " WHERE id = ?1", from, join_sql, &(replaced){0, *to}, 1, NULL, e);
     if (!code && !found)
         code = new_run(g, from, to, e);
     if (!code)
         code = merge_units(g, from, *to, e);
+    const cell whole[] = {cell_int(*to), cell_int(found)};
+    if (!code)
+        code = store_do(g->to, whole_sql, whole, 2, doing, e);
     return code ? code : merge_figures(g, from, *to, e);
 }
 

@@ -74,6 +74,11 @@ static int check_uid(const char *uid, err *e)
     return store_uid_good(uid) ? 0 : err_set(e, ERR_FAILED, "\"%s\" is no uid: %d hexadecimal digits", uid, STORE_UID_DIGITS);
 }
 
+static cell units_of(const store_run *r)
+{
+    return cell_index(r->n_unit > 0 ? r->n_unit : NO_INDEX);
+}
+
 static int insert_run(store *s, int64_t *id, int64_t model_id, const store_run *r, err *e)
 {
     utc_time now;
@@ -82,12 +87,12 @@ static int insert_run(store *s, int64_t *id, int64_t model_id, const store_run *
         cell_int(model_id), cell_str(r->verb), cell_str(r->command), cell_str(r->settings),
         cell_str(r->operator_name), cell_str(r->edits), cell_str(r->precision), cell_str(r->isa),
         cell_int(r->threads), cell_index(r->seed), cell_str(r->version), cell_str(now), cell_str(r->uid),
-        cell_index(r->sweep > 0 ? r->sweep : NO_INDEX), cell_str(r->cell),
+        cell_index(r->sweep > 0 ? r->sweep : NO_INDEX), cell_str(r->cell), units_of(r),
     };
     int code = store_do(s, "INSERT INTO run (uid, model_id, verb, command, settings, operator, edits, "
-                        "precision, isa, threads, seed, version, status, started, sweep_id, cell) "
+                        "precision, isa, threads, seed, version, status, started, sweep_id, cell, n_unit) "
                         "VALUES (ifnull(?13, lower(hex(randomblob(16)))), "
-                        "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'running', ?12, ?14, ?15)",
+                        "?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'running', ?12, ?14, ?15, ?16)",
                         bind, sizeof bind / sizeof *bind, "writing a run", e);
     *id = sqlite3_last_insert_rowid(s->db);
     return code;
@@ -132,10 +137,10 @@ static int same_run(store *s, int64_t run_id, const store_model *m, const store_
 
 static int take_up(store *s, int64_t run_id, const store_model *m, const store_run *r, err *e)
 {
-    const cell bind[] = {cell_int(run_id)};
+    const cell bind[] = {cell_int(run_id), units_of(r)};
     int code = same_run(s, run_id, m, r, e);
-    return code ? code : store_do(s, "UPDATE run SET status = 'running', message = NULL, finished = NULL WHERE id = ?1",
-                                  bind, 1, "resuming a run", e);
+    return code ? code : store_do(s, "UPDATE run SET status = 'running', message = NULL, finished = NULL,"
+                                  " n_unit = ifnull(?2, n_unit) WHERE id = ?1", bind, 2, "resuming a run", e);
 }
 
 int store_run_begin(store *s, const store_model *m, const store_run *r, int64_t *run_id, err *e)
@@ -173,8 +178,9 @@ int store_run_end(store *s, int64_t run_id, const char *status, const char *mess
     const cell bind[] = {cell_int(run_id), cell_str(status), cell_str(message), cell_str(now)};
     int code = store_idle(s, "ending a run", e);
     if (!code)
-        code = store_do(s, "UPDATE run SET status = ?2, message = ?3, finished = ?4 WHERE id = ?1", bind, 4,
-                         "ending a run", e);
+        code = store_do(s, "UPDATE run SET status = CASE WHEN " RUN_IS_WHOLE " THEN 'done' ELSE ?2 END,"
+                        " message = CASE WHEN NOT " RUN_IS_WHOLE " THEN ?3 END, finished = ?4 WHERE id = ?1", bind, 4,
+                        "ending a run", e);
     if (!code && sqlite3_changes(s->db) == 0)
         code = err_set(e, ERR_FAILED, "run %lld is not in store %s", (long long)run_id, s->path);
     if (!code)

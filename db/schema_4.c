@@ -19,6 +19,7 @@ const char store_version_4[] =
     ") STRICT;\n"
     "ALTER TABLE run ADD COLUMN sweep_id INTEGER REFERENCES sweep;\n" /* NULL: of none */
     "ALTER TABLE run ADD COLUMN cell TEXT;\n"                         /* JSON object: which point of the sweep */
+    "ALTER TABLE run ADD COLUMN n_unit INTEGER CHECK (n_unit >= 0);\n" /* units that it is to have; NULL: not known */
     "ALTER TABLE run ADD COLUMN summed INTEGER NOT NULL DEFAULT 0 CHECK (summed <= 1);\n"
     "CREATE INDEX run_sweep ON run (sweep_id);\n"
     "CREATE INDEX unit_status ON unit (run_id, status);\n"

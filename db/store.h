@@ -71,6 +71,7 @@ typedef struct store_run {
                                 * their own give it the same, so that store_merge joins the parts */
     int64_t sweep;             /* of store_sweep_begin; 0: none */
     const char *cell;          /* JSON object: which point of the sweep this is; NULL without one */
+    int64_t n_unit;            /* units that it is to have; 0: not known */
 } store_run;
 
 /* Many runs that one file asks for (cli: `sweep`). */
@@ -114,7 +115,8 @@ typedef struct store_prompt {
 /* A run starts with status 'running' and is on disk when this returns.  A uid that is in the store already: that run is
  * taken up, as by store_run_resume. */
 int store_run_begin(store *s, const store_model *m, const store_run *r, int64_t *run_id, err *e);
-/* status: "done", "failed" or "cancelled"; message may be NULL. */
+/* status: "done", "failed" or "cancelled"; message may be NULL.  A run that has all its units (n_unit) is done, whatever
+ * befell the process that made the last of them. */
 int store_run_end(store *s, int64_t run_id, const char *status, const char *message, err *e);
 
 /* Take a run up again that did not come to its end (`--resume`), or was done: its status is 'running' again.  Refused
@@ -177,7 +179,7 @@ int store_map_rows(store *s, int64_t run_id, int64_t prompt_index, head_id h, st
                    err *e);
 
 /* All models, prompts, runs, units and sweeps of the store at path, which is only read, into s.  Runs are the same by their
- * uid, units by run and index; a unit that both have must have the same values, else ERR_INPUT names the first that
+ * uid, units by run and index; a run that has all its units then is done; a unit that both have must have the same values, else ERR_INPUT names the first that
  * differs, and s is as before.  One transaction; the caller draws progress (may be NULL).  The order of merges does not
  * matter for what views give. */
 typedef struct store_merge_report { int64_t models, prompts, runs, units, same_units, values, maps; } store_merge_report;

@@ -38,7 +38,7 @@ static void thumbnails_stand_in_rows_and_columns(void **state)
     }
     /* labels at the sides alone, in the middle of what they name */
     for (int i = 0; i < 3; i++) {
-        const scene_item *label = text_is(pic, i ? "(b) L1" : "(a) L0");
+        const scene_item *label = text_is(pic, layer_names[i]);
         assert_non_null(label);
         assert_true(label->at.x + label->at.w < at[0]->at.x);
         assert_true(near(label->at.y + label->at.h / 2, at[4 * i]->at.y + at[0]->at.h / 2));

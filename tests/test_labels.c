@@ -5,7 +5,7 @@
 #include <setjmp.h>
 #include <cmocka.h>
 
-#include <stdio.h>#include <stdio.h>
+#include <stdio.h>
 
 #include "plots/label.h"
 #include "plots/scene.h"

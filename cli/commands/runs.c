@@ -7,7 +7,7 @@
 #define STARTED(column) " CASE WHEN ?2 THEN substr(" column ", 1, 10) || ' ' || substr(" column ", 12, 8) ELSE " column " END"
 static const char runs_sql[] =
     "SELECT * FROM (SELECT r.id AS run," STARTED("r.started") " AS started,"
-    " r.verb, m.name AS model, r.status,"
+    " r.verb, m.name AS model, r.status || CASE WHEN ?2 THEN " RUN_PROGRESS_SQL " ELSE '' END AS status,"
     " (SELECT sum(p.n_token) FROM unit u JOIN prompt p ON p.id = u.prompt_id"
     "  WHERE u.run_id = r.id) AS tokens,"
     " (SELECT coalesce(u.label, substr(p.text, 1, 40), (SELECT i.role || coalesce(' ' ||"
@@ -18,7 +18,8 @@ static const char runs_sql[] =
     "  ORDER BY u.prompt_index LIMIT 1) AS prompt,"
     " (SELECT count(*) FROM unit u JOIN map a ON a.unit_id = u.id WHERE u.run_id = r.id) AS maps,"
     " round((julianday(r.finished) - julianday(r.started)) * 86400, CASE WHEN ?2 THEN 2 ELSE 3 END) AS seconds,"
-    " w.name AS sweep, r.cell"
+    " w.name AS sweep, r.cell,"
+    " CASE WHEN NOT ?2 THEN " RUN_UNITS_SQL " END AS units, CASE WHEN NOT ?2 THEN r.n_unit END AS units_wanted"
     " FROM run r JOIN model m ON m.id = r.model_id LEFT JOIN sweep w ON w.id = r.sweep_id"
     " ORDER BY r.id DESC LIMIT ?1) ORDER BY run";
 static const char sweeps_sql[] =
@@ -27,7 +28,7 @@ static const char sweeps_sql[] =
     " (SELECT count(*) FROM unit u JOIN run x ON x.id = u.run_id WHERE x.sweep_id = w.id AND u.status = 'done') AS units,"
     " w.command FROM sweep w LEFT JOIN run r ON r.sweep_id = w.id GROUP BY w.id ORDER BY w.id DESC LIMIT ?1) ORDER BY sweep";
 
-/* People are spared the columns of sweeps where there are none. */
+/* People are spared columns that say nothing. */
 static void drop_empty_columns(table *t, int n)
 {
     for (int64_t i = 0; i < t->n_row; i++)
@@ -54,8 +55,10 @@ static int run(session *s, const command_args *a, err *e)
             strcmp(store_path(st), ":memory:") == 0 ? "this session" : store_path(st),
             sweeps ? "sweep FILE" : "run MODEL --prompt TEXT");
     else if (!rc) {
-        if (aligned && !sweeps)
+        if (aligned && !sweeps) {
+            drop_empty_columns(t, 2); /* units: status says it */
             drop_empty_columns(t, 2);
+        }
         rc = print_table(s, a, t, sweeps ? "attnscope.sweep_list/1" : "attnscope.run/1", e);
     }
     table_free(t);
@@ -78,6 +81,7 @@ const command command_runs = {
     .name = "runs", .group = "store", .usage = "",
     .summary = "list the runs in the store",
     .help = "One line a run, the newest last; times are UTC. `show RUN` tells everything about one. Of "
-            "the runs of a sweep it says which cell they are.",
+            "the runs of a sweep it says which cell they are, of a run that is not done how many of its units "
+            "of work are there (--json and --csv: units and units_wanted).",
     .examples = examples, .params = own, .min_args = 0, .max_args = 0, .complete = NULL, .run = run,
 };

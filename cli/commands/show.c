@@ -6,7 +6,9 @@
 #include "cli/terminal.h"
 
 static const char facts_sql[] =
-    "SELECT r.id AS run, r.status, r.message, r.command, r.verb, m.name AS model, m.path, m.family, m.format,"
+    "SELECT r.id AS run, r.status || CASE WHEN ?2 THEN " RUN_PROGRESS_SQL " ELSE '' END AS status,"
+    " CASE WHEN NOT ?2 THEN " RUN_UNITS_SQL " END AS units, CASE WHEN NOT ?2 THEN r.n_unit END AS units_wanted,"
+    " r.message, r.command, r.verb, m.name AS model, m.path, m.family, m.format,"
     " m.dtype, m.sha256, m.tokenizer_sha256, r.settings, r.operator, r.edits, r.precision, r.isa, r.threads,"
     " r.seed, r.version, w.name AS sweep, r.cell,"
     " r.started, r.finished, round((julianday(r.finished) - julianday(r.started)) * 86400, 3) AS seconds"
@@ -194,9 +196,9 @@ static int run(session *s, const command_args *a, err *e)
         rc = choose_run(s, a, st, a->n ? a->word[0] : NULL, &id, e);
     if (rc)
         return rc;
-    const cell bind[] = {cell_int(id)};
     output_format f = command_format(s, a);
-    rc = store_query(st, &facts, facts_sql, bind, 1, e);
+    const cell bind[] = {cell_int(id), cell_int(f == FORMAT_TABLE)};
+    rc = store_query(st, &facts, facts_sql, bind, 2, e);
     if (!rc && params_bool(a->p, "command"))
         rc = only_command(s, facts, e);
     else if (!rc && (f == FORMAT_CSV || f == FORMAT_TSV))
