@@ -38,6 +38,9 @@ int store_to_read(session *s, store **out, err *e);
 /* Option --run, else word (may be NULL), else the session's last run, else the newest of the store that
  * is done (the newest when none is). */
 int choose_run(session *s, const command_args *a, store *st, const char *word, int64_t *run, err *e);
+/* Metrics of run ?1 that have values of heads, found without reading the values. */
+#define HEAD_METRICS_SQL "SELECT metric FROM metric_list l WHERE run = ?1 AND EXISTS (SELECT 1 FROM head_value v" \
+    " WHERE v.run = l.run AND v.metric = l.metric) ORDER BY metric"
 /* In SQL, of a row r of table run: its units that are there; ", 12 of 40 units" of one that is not done, else "". */
 #define RUN_UNITS_SQL "(SELECT count(*) FROM unit u WHERE u.run_id = r.id AND u.status = 'done')"
 #define RUN_PROGRESS_SQL "CASE WHEN r.n_unit > 0 AND r.status <> 'done' THEN ', ' || " RUN_UNITS_SQL \

@@ -5,12 +5,12 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/rng.h"
-#include "cli/head_select.h"
+#include "cli/head_rule.h"
 #include "cli/prompt_input.h"
 
 const param edit_option_params[] = {
     {.name = "edit", .kind = PARAM_STR, .value = "EDITS",
-     .help = "change the run: \"zero L1H3; scale 2 L0H1\"; `list edits` explains each"},
+     .help = "change the run: \"zero L1H3; scale 2 @NAME\" (heads, or a list of `import heads`); `list edits` explains each"},
     {.name = NULL},
 };
 
@@ -221,7 +221,9 @@ static int add_edit(edit_choice *c, session *s, loaded_model *lm, spoken *x, err
     if (!rc && x->heads.failed)
         rc = err_nomem(e, "heads");
     if (!rc && x->heads.len) {
-        rc = (x->kind->target == EDIT_LAYERS ? layer_select : head_select)(&heads, &n, lm->m, strbuf_str(&x->heads), e);
+        const char *words = strbuf_str(&x->heads);
+        rc = x->kind->target == EDIT_LAYERS ? layer_select(&heads, &n, lm->m, words, e)
+                                            : head_select_named(&heads, &n, s, lm->m, words, e);
         if (rc)
             err_prefix(e, "edit %s", x->kind->name);
     }

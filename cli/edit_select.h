@@ -3,7 +3,7 @@
  *     --edit "zero L1H3,L2H5; scale 2 L0H1; scale_first gamma=0.5 L3"
  *
  * An edit is its name, values (name=value; a number or a range right behind the name is for the first parameter), and
- * heads as in head_select.h; for edits of layers, layers: L2, L2-5, enc.L0, all.  Edits are separated by ';'.  Values with
+ * heads as in head_select.h or lists of the session's store (@NAME); for edits of layers, layers: L2, L2-5, enc.L0, all.  Edits are separated by ';'.  Values with
  * blanks stand in "..." or '...'. */
 #ifndef ATTNSCOPE_CLI_EDIT_SELECT_H
 #define ATTNSCOPE_CLI_EDIT_SELECT_H

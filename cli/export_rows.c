@@ -18,8 +18,8 @@ enum { LONG = sizeof long_columns / sizeof *long_columns, WIDE = sizeof wide_col
 
 typedef struct writer {
     FILE *f;
-    bool terminal;          /* control characters are made visible */
     output_format format;
+    bool array, terminal;   /* on a terminal control characters are made visible */
     const table *metrics;   /* of the wide form: rows of one name; NULL: long */
     strbuf line;
     int64_t n;
@@ -96,11 +96,20 @@ static void put_wide_json(writer *w, const cell *c, int n)
     strbuf_puts(&w->line, "}\n");
 }
 
+/* Objects of an array are parted by commas, so none ends its line itself. */
+static void part_objects(writer *w)
+{
+    strbuf_puts(&w->line, w->n == 0 ? "[\n" : ",\n");
+}
+
 static int put_row(void *ud, const cell *c, int n, err *e)
 {
     writer *w = ud;
-    if (w->n++ == 0 && w->format != FORMAT_JSON)
+    if (w->n == 0 && w->format != FORMAT_JSON)
         put_header(w, n);
+    if (w->array)
+        part_objects(w);
+    w->n++;
     if (w->format == FORMAT_JSON && w->metrics) {
         put_wide_json(w, c, n);
     } else if (w->format == FORMAT_JSON) {
@@ -117,6 +126,8 @@ static int put_row(void *ud, const cell *c, int n, err *e)
         }
         strbuf_putc(&w->line, '\n');
     }
+    if (w->array && w->line.len)
+        w->line.s[--w->line.len] = '\0';
     return w->line.len < FLUSH_AT && !w->line.failed ? 0 : output_flush(w->f, &w->line, e);
 }
 
@@ -134,21 +145,21 @@ static void put_wide_sql(strbuf *b, const table *metrics)
                    " ORDER BY kind, layer, head, position");
 }
 
-int export_rows(FILE *f, store *st, int64_t run, output_format format, bool wide, bool terminal, int64_t *n,
-                const progress *p, err *e)
+int export_rows(FILE *f, store *st, int64_t run, export_form form, int64_t *n, const progress *p, err *e)
 {
-    writer w = {.f = f, .terminal = terminal, .format = format};
+    const bool objects = form.format == FORMAT_JSON;
+    writer w = {.f = f, .terminal = form.terminal, .format = form.format, .array = objects && form.array};
     table *prompts = NULL, *metrics = NULL;
     strbuf sql = {0};
     const cell own[] = {cell_int(run)};
     int rc = store_query(st, &prompts, "SELECT prompt FROM prompt_list WHERE run = ?1 ORDER BY prompt", own, 1, e);
     if (!rc)
         rc = store_query(st, &metrics, "SELECT metric FROM metric_list WHERE run = ?1 ORDER BY metric", own, 1, e);
-    if (!rc && wide)
+    if (!rc && form.wide)
         put_wide_sql(&sql, metrics);
     else if (!rc)
         strbuf_puts(&sql, long_sql);
-    w.metrics = wide ? metrics : NULL;
+    w.metrics = form.wide ? metrics : NULL;
     if (!rc && sql.failed)
         rc = err_nomem(e, "an export");
     for (int64_t i = 0; !rc && i < prompts->n_row; i++) {
@@ -158,6 +169,10 @@ int export_rows(FILE *f, store *st, int64_t run, output_format format, bool wide
         if (!rc)
             rc = cancel_check(e);
     }
+    if (!rc && w.n == 0 && form.header && !objects)
+        put_header(&w, form.wide ? WIDE + (int)metrics->n_row : LONG);
+    if (!rc && w.array && (w.n || form.header))
+        strbuf_puts(&w.line, w.n ? "\n]\n" : "[]\n");
     if (!rc)
         rc = output_flush(f, &w.line, e);
     strbuf_free(&w.line);

@@ -4,11 +4,17 @@
 
 #include "cli/command_util.h"
 
-/* CSV, TSV (with a header) or JSON Lines, in the order of prompts.  Long: a value a line, as `run --json` prints it.  wide: a
- * place (prompt, kind, layer, head, position) a line with a column for each metric of the run; what was not measured there is
- * empty (null in JSON).  Numbers are the shortest that read back as the same double.  terminal: f is one, and gets no
- * control characters.  *n: lines, 0 without values. */
-int export_rows(FILE *f, store *st, int64_t run, output_format format, bool wide, bool terminal, int64_t *n,
-                const progress *p, err *e);
+/* CSV, TSV (with a header) or JSON Lines, in the order of prompts.  Numbers are the shortest that read back as the same
+ * double. */
+typedef struct export_form {
+    output_format format;
+    bool array;     /* of JSON: the objects stand in one array */
+    bool wide;      /* not a value a line, as `run --json` prints it, but a place (prompt, kind, layer, head, position) a line
+                     * with a column for each metric of the run; what was not measured there is empty (null in JSON) */
+    bool terminal;  /* the file is one, and gets no control characters */
+    bool header;    /* also where there are no values */
+} export_form;
+/* *n: lines, 0 without values. */
+int export_rows(FILE *f, store *st, int64_t run, export_form form, int64_t *n, const progress *p, err *e);
 
 #endif

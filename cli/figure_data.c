@@ -10,6 +10,7 @@
 #include "cli/command_util.h"
 #include "cli/experiment.h"
 #include "cli/figure_parts.h"
+#include "cli/head_list.h"
 
 static const char *const kind_choices[] = {"self", "enc", "cross", "vis", NULL};
 
@@ -23,7 +24,8 @@ const param figure_source_params[] = {
     {.name = "metric", .kind = PARAM_STR, .value = "METRIC", .complete = "metrics",
      .help = "whose values (recipes that need values)"},
     {.name = "head", .kind = PARAM_STR, .value = "HEAD", .complete = "heads",
-     .help = "whose map, as L1H3 (recipes that need a map); head_grid and received_map take several (L0-3H*,L5)"},
+     .help = "whose map, as L1H3 (recipes that need a map); head_grid and received_map take several (L0-3H*,L5,@NAME: "
+             "a list of `import heads`)"},
     {.name = "kind", .kind = PARAM_ENUM, .value = "KIND", .choices = kind_choices,
      .help = "which attention's values: self (decoder), enc (encoder), cross or vis (image tower); the decoder's, or "
              "the only ones there are"},
@@ -281,6 +283,19 @@ static int check_any_run(store *st, const figure *f, err *e)
     return err_hint(e, "make one with `%s --store %s`", words, path);
 }
 
+int figure_named_heads(session *s, const command_args *a, err *e)
+{
+    const char *text = params_row(a->p, "head") ? params_str(a->p, "head") : NULL;
+    char *names = NULL;
+    if (!text || !strchr(text, '@'))
+        return 0;
+    int rc = head_list_expand(&names, s, text, e);
+    if (!rc)
+        rc = params_set(a->p, "head", names, e);
+    free(names);
+    return rc;
+}
+
 int figure_source_load(figure_source *out, session *s, const command_args *a, store *st, const figure *f,
                        const char *figure_command, err *e)
 {
@@ -289,6 +304,8 @@ int figure_source_load(figure_source *out, session *s, const command_args *a, st
     int wrong = check_any_run(st, f, e);
     if (!wrong)
         wrong = figure_theme(a->p, e);
+    if (!wrong)
+        wrong = figure_named_heads(s, a, e);
     if (wrong)
         return wrong;
     if (figure_has_series(f)) {

@@ -175,6 +175,10 @@ static int missing_any(const series_source *ss, bool layers, err *e)
     return err_hint(e, "make them with `run %s --prompt TEXT --metrics %s`", ss->facts[0].path, metric_defaults);
 }
 
+static const char layer_metrics_sql[] =
+    "SELECT metric FROM metric_list l WHERE run = ?1 AND EXISTS (SELECT 1 FROM value_list v WHERE v.run = l.run"
+    " AND v.metric = l.metric AND v.layer IS NOT NULL) ORDER BY metric";
+
 int series_metric(const metric **m, series_source *ss, bool layers, err *e)
 {
     const char *name = params_str(ss->a->p, "metric");
@@ -188,10 +192,7 @@ int series_metric(const metric **m, series_source *ss, bool layers, err *e)
     }
     if (name || rc)
         return rc;
-    rc = store_query(ss->st, &t, layers ? "SELECT DISTINCT metric FROM value_list WHERE run = ?1 AND layer IS NOT NULL"
-                                          " ORDER BY metric"
-                                        : "SELECT DISTINCT metric FROM head_value WHERE run = ?1 ORDER BY metric",
-                     bind, 1, e);
+    rc = store_query(ss->st, &t, layers ? layer_metrics_sql : HEAD_METRICS_SQL, bind, 1, e);
     if (rc)
         return rc;
     for (int64_t i = 0; i < t->n_row; i++)

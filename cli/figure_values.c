@@ -23,8 +23,7 @@ static int choose_metric(const metric **m, figure_source *src, const command_arg
     }
     if (rc)
         return rc;
-    rc = store_query(st, &t, "SELECT metric FROM head_value WHERE run = ?1 GROUP BY metric ORDER BY metric",
-                     bind, 1, e);
+    rc = store_query(st, &t, HEAD_METRICS_SQL, bind, 1, e);
     if (rc)
         return rc;
     strbuf have = {0};

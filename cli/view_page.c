@@ -211,6 +211,8 @@ int view_book_open(view_book *out, session *s, const command_args *a, store *st,
     view_book b = {.s = s, .a = a, .st = st, .f = f, .at_metric = NO_INDEX};
     err why = {0};
     int rc = figure_theme(a->p, &why);
+    if (!rc)
+        rc = figure_named_heads(s, a, &why);
     if (!rc && browses_heads(&b))
         rc = find_heads(&b, &why);
     if (!rc && b.n_head) {

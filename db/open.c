@@ -178,14 +178,32 @@ static int open_immutable(store *s, const char *name, err *e)
     return code ? code : probe(s, e);
 }
 
-static bool wal_exists(const char *name)
+/* What lies beside the store: bytes of the WAL or of its shared memory, -1: no such file. */
+static int64_t size_beside(const char *name, const char *suffix)
 {
     strbuf b = {0};
     struct stat st;
-    strbuf_printf(&b, "%s-wal", name);
-    bool yes = b.failed || (stat(strbuf_str(&b), &st) == 0 && st.st_size > 0);
+    strbuf_printf(&b, "%s%s", name, suffix);
+    int64_t size = b.failed ? INT64_MAX : stat(strbuf_str(&b), &st) == 0 ? (int64_t)st.st_size : -1;
     strbuf_free(&b);
-    return yes;
+    return size;
+}
+
+static bool wal_exists(const char *name)
+{
+    return size_beside(name, "-wal") > 0;
+}
+
+/* A connection that only reads makes the files of the WAL but may not remove them.  One that may write does so when it is the
+ * last, under the lock that keeps others out; as the WAL is empty it changes nothing else. */
+static void remove_beside(const char *name)
+{
+    sqlite3 *db = NULL;
+    if (size_beside(name, "-wal") == 0 && size_beside(name, "-shm") >= 0 &&
+        sqlite3_open_v2(name, &db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) == SQLITE_OK &&
+        sqlite3_db_readonly(db, "main") == 0)
+        sqlite3_exec(db, "SELECT count(*) FROM sqlite_schema", NULL, NULL, NULL);
+    sqlite3_close(db);
 }
 
 /* SQLite tries a file that it may not make once more for reading, and then knows only that it is not there:
@@ -324,7 +342,11 @@ void store_close(store *s)
     store_unit_rollback(s);
     for (int i = 0; i < STMT_COUNT; i++)
         sqlite3_finalize(s->stmt[i]);
+    char *name = s->db && s->read_only && !s->memory ? file_name(s->path, NULL) : NULL;
     sqlite3_close(s->db);
+    if (name)
+        remove_beside(name);
+    free(name);
     free(s->path);
     free(s);
 }

@@ -43,6 +43,7 @@ done
 bad "norm" "an unknown norm" --norm sqrt
 bad "pooling" "an unknown pooling" --pooling median
 bad "'red' is not a colour" "an ink that is no colour" --ink red
+bad "is not a colour" "a paper that is no colour" --paper red
 bad "is no list of colours" "inks of series that are none" --ink-series "#112233,blue"
 run plot head_map --store "$db" -o "$tmp/out.d/none/x.png"
 refuses 1 "none" "a folder that is not there"

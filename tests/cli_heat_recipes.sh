@@ -63,7 +63,7 @@ refuses 1 "no values of received" "nothing received"
 check "names the metric" grep -q -- '--metrics received' "$tmp/err"
 
 draws jsd divergence_matrix --run 1 --metric jsd
-svg_has jsd '>layer 3</text>' "a panel for each layer"
+svg_has jsd '>(d) layer 3</text>' "a panel for each layer"
 svg_has jsd 'Jensen-Shannon divergence (nats)' "quantity and unit"
 svg_has jsd 'heads that share keys and values' "groups of heads are marked"
 svg_has jsd 'itself' "the diagonal has a key"
@@ -107,11 +107,11 @@ cell_of ASC . "the most alike heads stand where their numbers say"
 cell_of DESC @ "and the least alike"
 
 draws facet_heads head_map --run 1 --facet L0H0,L1H3
-svg_has facet_heads '>L1H3</text>' "panels are named"
+svg_has facet_heads '>(b) L1H3</text>' "panels are named"
 check "two maps and one bar" test "$(grep -c '<image' "$tmp/facet_heads.svg")" -eq 3
 draws facet_metrics score_grid --run 1 --facet sink,induction
 draws facet_runs score_grid --metric sink --facet 1,2
-svg_has facet_runs '>run 2' "runs are named"
+svg_has facet_runs '>(b) run 2' "runs are named"
 check "both runs are in the provenance" grep -q '1; 2' "$tmp/facet_runs.svg"
 draws facet_received received_map --facet 1,2
 run plot score_grid --run 1 --facet sink,entropy --store "$db" -o "$tmp/x.png"
@@ -122,7 +122,7 @@ run plot divergence_matrix --facet jsd_layers,row_cosine --run 1 --store "$db" -
 refuses 2 "different units" "matrices of two units"
 run plot score_grid --metric sink --facet 1,2 --labels night,book --store "$db" -o "$tmp/named.svg"
 exits 0 "facets with names"
-svg_has named '>book</text>' "stand above the panels"
+svg_has named '>(b) book</text>' "stand above the panels"
 run plot score_grid --metric sink --facet 1,2 --labels night --store "$db" -o "$tmp/x.png"
 refuses 2 "--labels names 1 runs, --facet 2" "a name too few"
 run plot head_map --run 1 --facet sink --store "$db" -o "$tmp/x.png"

@@ -10,10 +10,8 @@
 #include <cmocka.h>
 
 #include "base/strbuf.h"
-#include "plots/figure.h"
 #include "plots/scene.h"
-
-#define OPTIONS(...) ((const char *const[]){__VA_ARGS__, NULL, NULL})
+#include "tests/figure_sample.h"
 
 static const float cells[] = {0, 50, 100, 100, 75, NAN};
 static const char *const depths[] = {"0", "100"}, *const lengths[] = {"1000", "25000", "50000"};
@@ -26,19 +24,6 @@ static figure_data grid_data(void)
     };
 }
 
-/* name, value, ..., NULL */
-static params *options_of(const figure *f, const char *const *options)
-{
-    params *p;
-    err e = {0};
-    assert_int_equal(params_new(&p, &e), 0);
-    assert_int_equal(params_use(p, figure_params, &e), 0);
-    assert_int_equal(params_use(p, f->params, &e), 0);
-    for (; options && options[0]; options += 2)
-        assert_int_equal(params_set(p, options[0], options[1], &e), 0);
-    return p;
-}
-
 static scene *build(const char *const *options)
 {
     const figure *f = figure_find("needle_grid");
@@ -47,7 +32,7 @@ static scene *build(const char *const *options)
     err e = {0};
     assert_non_null(f);
     assert_string_equal(f->needs, "trials");
-    params *p = options_of(f, options);
+    params *p = sample_params(f, options);
     if (f->build(&s, &d, p, &e))
         fail_msg("%s", e.msg);
     params_free(p);
@@ -111,7 +96,7 @@ static void test_terminal(void **state)
     (void)state;
     const figure *f = figure_find("needle_grid");
     const figure_data d = grid_data();
-    params *p = options_of(f, NULL);
+    params *p = sample_params(f, NULL);
     char *text;
     err e = {0};
     assert_int_equal(figure_view(f, &d, p, TERM_ASCII, (view_size){80, 0}, &text, &e), 0);

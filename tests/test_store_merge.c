@@ -47,6 +47,9 @@ static void add_unit(store *s, int64_t run, int64_t index, int flavour)
     MUST(store_unit_commit(s, &error));
 }
 
+/* Units that runs of parts say they are to have; 0: they do not. */
+static int64_t n_wanted;
+
 /* A store with the units first, first + step, ... of the run. */
 static void make_part(char path[640], int64_t first, int64_t step, const char *status)
 {
@@ -56,6 +59,7 @@ static void make_part(char path[640], int64_t first, int64_t step, const char *s
     int64_t run;
     r.uid = a_uid;
     r.cell = "{\"precision\":\"f32\"}";
+    r.n_unit = n_wanted;
     MUST(store_sweep_begin(s, &w, &r.sweep, &error));
     MUST(store_run_begin(s, &a_model, &r, &run, &error));
     for (int64_t i = first; i < PROMPTS; i += step)
@@ -336,6 +340,68 @@ static void test_shared_runs(void **state)
     assert_string_equal(ask(path, "SELECT text FROM sweep"), "models m\n");
 }
 
+/* A run is done when all its units are there, not before, whatever befell its parts and in whatever order they are merged. */
+static void test_whole_runs(void **state)
+{
+    static const char *const endings[] = {NULL, "failed", "cancelled"};
+    static const int orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 2, 0}};
+    static const char about[] = "SELECT status || ' ' || ifnull(message, '-') || ' ' || (SELECT count(*) FROM unit) || '/' ||"
+                                " ifnull(n_unit, '-') || ' ' || ifnull(finished = (SELECT max(finished) FROM unit), '-') FROM run";
+    char part[3][640], all[640], wanted[64];
+    store_merge_report n;
+    (void)state;
+    n_wanted = PROMPTS;
+    for (int ending = 0; ending < 3; ending++) {
+        for (int i = 0; i < 3; i++)
+            make_part(part[i], i, 3, i == 1 ? endings[ending] : NULL);
+        for (size_t o = 0; o < sizeof orders / sizeof *orders; o++) {
+            store *s = open_new(all);
+            MUST(store_merge(s, part[orders[o][0]], &n, NULL, &error));
+            MUST(store_merge(s, part[orders[o][1]], &n, NULL, &error));
+            const char *was = ask(all, "SELECT status FROM run");
+            bool ended = endings[ending] && (orders[o][0] == 1 || orders[o][1] == 1);
+            assert_string_equal(was, ended ? endings[ending] : "running");
+            MUST(store_merge(s, part[orders[o][2]], &n, NULL, &error));
+            snprintf(wanted, sizeof wanted, "done - %d/%d 1", PROMPTS, PROMPTS);
+            assert_string_equal(ask(all, about), wanted);
+            assert_string_equal(ask(all, "SELECT summed FROM run"), "1");
+            MUST(store_merge(s, part[0], &n, NULL, &error)); /* again */
+            assert_string_equal(ask(all, about), wanted);
+            store_close(s);
+            check_sound(all);
+        }
+    }
+    n_wanted = 0;
+    make_part(part[0], 0, 1, NULL); /* of an older version: nobody can know */
+    store *s = open_new(all);
+    MUST(store_merge(s, part[0], &n, NULL, &error));
+    assert_string_equal(ask(all, "SELECT status FROM run"), "running");
+    store_close(s);
+}
+
+/* The same where a run is ended. */
+static void test_whole_end(void **state)
+{
+    char path[640];
+    store_run r = a_run;
+    int64_t run;
+    (void)state;
+    store *s = open_new(path);
+    r.n_unit = 2;
+    MUST(store_run_begin(s, &a_model, &r, &run, &error));
+    add_unit(s, run, 0, 0);
+    MUST(store_run_end(s, run, "failed", "no memory", &error));
+    assert_string_equal(ask(path, "SELECT status || ' ' || message || ' ' || n_unit FROM run"), "failed no memory 2");
+    MUST(store_run_resume(s, run, &a_model, &r, &error));
+    add_unit(s, run, 1, 0);
+    MUST(store_run_end(s, run, "cancelled", "stopped", &error));
+    assert_string_equal(ask(path, "SELECT status || ifnull(message, ' ') || (finished IS NOT NULL) FROM run"), "done 1");
+    tell(path, "UPDATE run SET n_unit = NULL"); /* made before it was kept */
+    MUST(store_run_resume(s, run, &a_model, &r, &error));
+    assert_string_equal(ask(path, "SELECT status || n_unit FROM run"), "running2");
+    store_close(s);
+}
+
 /* ---- summaries ---- */
 
 /* What a run's summary says is what its values say, computed by SQLite. */
@@ -479,6 +545,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_parts), cmocka_unit_test(test_states_of_parts), cmocka_unit_test(test_two_results),
         cmocka_unit_test(test_half_units), cmocka_unit_test(test_other_runs), cmocka_unit_test(test_shared_runs),
+        cmocka_unit_test(test_whole_runs), cmocka_unit_test(test_whole_end),
         cmocka_unit_test(test_summary), cmocka_unit_test(test_few_prompts_and_resume), cmocka_unit_test(test_gc),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);

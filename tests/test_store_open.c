@@ -404,10 +404,64 @@ static void test_permissions(void **state)
     assert_int_equal(chmod(path, 0644), 0);
 }
 
+/* ---- nothing stays beside a store that was only read ---- */
+
+static bool beside(const char *path, const char *suffix)
+{
+    char name[700];
+    snprintf(name, sizeof name, "%s%s", path, suffix);
+    return access(name, F_OK) == 0;
+}
+
+static void test_reading_leaves_nothing(void **state)
+{
+    char path[640];
+    struct stat was, is;
+    store *s, *other, *writer;
+    int64_t run;
+    (void)state;
+    s = open_new(path);
+    MUST(store_run_begin(s, &a_model, &a_run, &run, &error));
+    store_close(s);
+    assert_false(beside(path, "-wal") || beside(path, "-shm"));
+    assert_int_equal(stat(path, &was), 0);
+
+    MUST(store_open(&s, path, true, &error));
+    MUST(store_open(&other, path, true, &error));
+    assert_int_equal(number(s, "SELECT count(*) FROM run"), 1);
+    store_close(s); /* the other one still needs them */
+    assert_int_equal(number(other, "SELECT count(*) FROM run"), 1);
+    store_close(other);
+    assert_false(beside(path, "-wal") || beside(path, "-shm"));
+    assert_int_equal(stat(path, &is), 0);
+    assert_true(was.st_mtim.tv_sec == is.st_mtim.tv_sec && was.st_mtim.tv_nsec == is.st_mtim.tv_nsec);
+    assert_int_equal(was.st_size, is.st_size);
+
+    /* beside a writer a reader that leaves takes nothing away, before its first row and after it */
+    MUST(store_open(&writer, path, false, &error));
+    MUST(store_open(&s, path, true, &error));
+    store_close(s);
+    MUST(store_run_begin(writer, &a_model, &a_run, &run, &error));
+    MUST(store_open(&s, path, true, &error));
+    assert_int_equal(number(s, "SELECT count(*) FROM run"), 2);
+    MUST(begin_unit(writer, run, 0, &error));
+    MUST(store_unit_commit(writer, &error));
+    assert_int_equal(number(s, "SELECT count(*) FROM unit"), 1);
+    store_close(s);
+    assert_true(beside(path, "-wal"));
+    MUST(store_run_end(writer, run, "done", NULL, &error));
+    store_close(writer);
+    MUST(store_open(&s, path, true, &error));
+    assert_int_equal(number(s, "SELECT count(*) FROM run WHERE status = 'done'"), 1);
+    store_close(s);
+    assert_false(beside(path, "-wal") || beside(path, "-shm"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_not_a_store), cmocka_unit_test(test_read_only_creates_nothing),
+        cmocka_unit_test(test_reading_leaves_nothing),
         cmocka_unit_test(test_empty_file_becomes_a_store), cmocka_unit_test(test_strange_names),
         cmocka_unit_test(test_migrations), cmocka_unit_test(test_failing_migration),
         cmocka_unit_test(test_own_migrations), cmocka_unit_test(test_from_version_1), cmocka_unit_test(test_in_use),

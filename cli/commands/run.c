@@ -9,12 +9,14 @@
 #include "cli/chat_input.h"
 #include "cli/edit_select.h"
 #include "cli/experiment.h"
+#include "cli/export_rows.h"
 #include "cli/head_rule.h"
 #include "cli/json_line.h"
 #include "cli/metric_select.h"
 #include "cli/output.h"
 #include "cli/rank_units.h"
 #include "cli/run_summary.h"
+#include "cli/terminal.h"
 #include "compute/kernels.h"
 
 typedef struct job {
@@ -274,17 +276,12 @@ static int measure(job *j, err *e)
     return rc ? rc : session_store(j->s, &j->st, e);
 }
 
+/* Row by row: a run may have more values than memory. */
 static int print_values(const job *j, err *e)
 {
-    const cell bind[] = {cell_int(j->run)};
-    table *t = NULL;
-    int rc = store_query(j->st, &t,
-        "SELECT run, prompt, kind, metric, layer, head, position, value FROM value_list WHERE run = ?1 "
-        "ORDER BY prompt, metric, kind, layer, head, position", bind, 1, e);
-    if (!rc)
-        rc = print_table(j->s, j->a, t, "attnscope.value/1", e);
-    table_free(t);
-    return rc;
+    const export_form form = {.format = command_format(j->s, j->a), .terminal = terminal_output(j->s), .header = true};
+    int64_t n;
+    return export_rows(j->s->out, j->st, j->run, form, &n, &j->s->prog, e);
 }
 
 /* "12 tokens (nothing added)" or "5 prompts, 230 tokens". */
@@ -314,6 +311,9 @@ static int print_summary(const job *j, err *e)
     strbuf_free(&b);
     if (!rc)
         rc = run_summary(j->s, j->a, j->st, j->run, j->metrics.list, j->metrics.n, e);
+    if (!rc && j->split)
+        say(j->s, "split over %d processes: each sent %.3g KiB of keys and values a layer", ranks_size(),
+            (double)j->ring_bytes / 1024 / j->lm->m->main->n_layer);
     if (!rc && j->edits.plan)
         say(j->s, "under edits: %s", edit_choice_json(&j->edits));
     if (!rc && params_row(j->a->p, "sink-threshold"))

@@ -20,8 +20,7 @@ static const char inputs_sql[] =
     "SELECT u.prompt_index AS prompt, i.role, i.path, i.policy, i.sha256, i.text"
     " FROM unit u JOIN input i ON i.unit_id = u.id WHERE u.run_id = ?1 ORDER BY u.prompt_index, i.role";
 static const char values_sql[] =
-    "SELECT metric, kind, count(*) AS n, avg(value) AS mean, min(value) AS lowest, max(value) AS highest"
-    " FROM value_list WHERE run = ?1 GROUP BY metric, kind ORDER BY metric, kind";
+    "SELECT metric, kind, n, mean, min AS lowest, max AS highest FROM metric_summary WHERE run = ?1 ORDER BY metric, kind";
 static const char maps_sql[] =
     "SELECT prompt, head_name AS head, n_query AS queries, n_key AS keys, pool, bytes FROM map_list WHERE run = ?1"
     " ORDER BY prompt, kind, layer, head";
