@@ -49,6 +49,10 @@ int json_lines_read(json_lines *out, size_t element_size, const char *text, size
             blank++;
         if (blank == len)
             continue;
+        if (out->n == JSON_LINES_MOST) {
+            err_set(e, ERR_INPUT, "%s: holds more than %d objects", path, JSON_LINES_MOST);
+            return err_hint(e, "split it into several files");
+        }
         if ((size_t)out->n == cap) {
             cap = cap ? 2 * cap : 16;
             void *more = mem_grow(out->list, cap, element_size, e);

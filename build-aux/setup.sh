@@ -70,10 +70,11 @@ compile()
         rm -f bootstrap.log
     }
     mkdir -p build
-    if [ ! -f build/Makefile ] || [ configure -nt build/config.status ]; then
+    if [ ! -f build/Makefile ] || [ configure -nt build/config.status ] || [ "$(cat build/options 2>/dev/null)" != "$*" ]; then
         say "configure ..."
         (cd build && ../configure "$@" > configure.out 2>&1) ||
             { tail -n 20 build/configure.out >&2; die "configure failed; see build/configure.out and build/config.log"; }
+        echo "$*" > build/options
     fi
     say "compile with $jobs jobs ..."
     make -C build -j "$jobs" > build/make.out 2>&1 || { tail -n 30 build/make.out >&2; die "make failed; see build/make.out"; }

@@ -29,7 +29,8 @@ static int find_run(run_part *part, const run_record *r, err *e)
     return 0;
 }
 
-/* Of the newest units that were made of the same settings on the same model, at the same precision and threads. */
+/* Of the newest units that were made of the same settings on the same model, at the same precision and threads.  CROSS: these few
+ * units come first, whatever SQLite thinks of them; else it reads all values for every cell of a sweep. */
 static int stored_cost(unit_cost *out, store *st, const run_record *r, err *e)
 {
     const cell bind[] = {cell_text(r->r.verb), cell_text(r->card.weights), cell_text(r->card.dtype), cell_text(r->settings),
@@ -40,9 +41,9 @@ static int stored_cost(unit_cost *out, store *st, const run_record *r, err *e)
         "  FROM run r JOIN model m ON m.id = r.model_id JOIN unit u ON u.run_id = r.id AND u.status = 'done'"
         "  WHERE r.verb = ?1 AND m.sha256 = ?2 AND m.dtype IS ?3 AND r.settings = ?4 AND r.precision = ?5"
         "  AND r.threads = ?6 AND r.isa = ?7 AND r.edits = ?8 ORDER BY u.id DESC LIMIT 100)"
-        " SELECT count(*), avg(seconds), (SELECT count(*) FROM u JOIN value v ON v.unit_id = u.id),"
-        " (SELECT sum(p.n_token) FROM u JOIN prompt p ON p.id = u.prompt_id),"
-        " (SELECT sum(length(a.cells)) FROM u JOIN map a ON a.unit_id = u.id) FROM u", bind, 8, e);
+        " SELECT count(*), avg(seconds), (SELECT count(*) FROM u CROSS JOIN value v ON v.unit_id = u.id),"
+        " (SELECT sum(p.n_token) FROM u CROSS JOIN prompt p ON p.id = u.prompt_id),"
+        " (SELECT sum(length(a.cells)) FROM u CROSS JOIN map a ON a.unit_id = u.id) FROM u", bind, 8, e);
     if (rc)
         return rc;
     const cell *c = table_cell(t, 0, 0);

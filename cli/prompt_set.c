@@ -48,6 +48,12 @@ typedef struct prompt_set {
     size_t cap;
 } prompt_set;
 
+static int too_many(const char *path, err *e)
+{
+    err_set(e, ERR_INPUT, "%s: more than %d prompts", path, JSON_LINES_MOST);
+    return err_hint(e, "split them into several sets; --prompt-unit file or document makes fewer of a text");
+}
+
 static int add_text(prompt_set *s, const char *text, size_t n, const char *path, int64_t line, bool whole, err *e)
 {
     json_lines_where where;
@@ -56,6 +62,8 @@ static int add_text(prompt_set *s, const char *text, size_t n, const char *path,
         err_set(e, ERR_INPUT, "%s: a prompt of %zu MiB, more than %zu MiB", where, n >> 20, MAX_TEXT_BYTES >> 20);
         return err_hint(e, "cut it into smaller ones, by --prompt-unit line or document");
     }
+    if (s->n == JSON_LINES_MOST)
+        return too_many(path, e);
     if ((size_t)s->n == s->cap) {
         size_t cap = s->cap ? 2 * s->cap : 16;
         prompt_request *more = mem_grow(s->list, cap, sizeof *more, e);
@@ -82,10 +90,12 @@ static int add_lines(prompt_set *s, const char *text, size_t size, const char *p
     int rc = prompt_requests_parse(&list, &n, text, size, path, e);
     if (rc)
         return rc;
-    prompt_request *all = mem_grow(s->list, (size_t)(s->n + n), sizeof *all, e);
+    if (s->n + n > JSON_LINES_MOST)
+        rc = too_many(path, e);
+    prompt_request *all = rc ? NULL : mem_grow(s->list, (size_t)(s->n + n), sizeof *all, e);
     if (!all) {
         prompt_requests_free(list, n);
-        return ERR_RESOURCE;
+        return rc ? rc : ERR_RESOURCE;
     }
     memcpy(all + s->n, list, (size_t)n * sizeof *all);
     free(list);

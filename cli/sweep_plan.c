@@ -14,6 +14,18 @@ enum { N_OWN_CELL = 3 }; /* of them: those that belong to a cell */
 static const char *const refused[] = {"json", "csv", "tsv", "output", "store", "quiet", "help", "resume", "emit", "scores",
                                       "append-scores", NULL};
 
+/* Options that only shape the table a command prints, of which there is none in a sweep: its runs would be the same. */
+static const struct { const char *verb, *options[5]; } shaping[] = {
+    {"census", {"by", "labelled", "all", NULL}},
+    {"compare", {"top", "expect-equal", NULL}},
+    {"divergence", {"linkage", "clusters", "height", NULL}},
+    {"influence", {"select", NULL}},
+    {"needle", {"per-trial", "grid", "top", NULL}},
+    {"patch", {"top", NULL}},
+    {"track", {"heads", NULL}},
+    {"vhd", {"n", NULL}},
+};
+
 typedef struct maker {
     sweep *w;
     const sweep_entry **axis; /* [n_axis] */
@@ -230,6 +242,15 @@ static int check_prefix(const maker *m, const sweep_entry *x, err *e)
     return err_hint(e, "write VERB.OPTION with one of the verbs of `command`, or the option alone");
 }
 
+static bool only_shapes(const char *verb, const char *key)
+{
+    for (size_t v = 0; v < sizeof shaping / sizeof *shaping; v++)
+        for (int i = 0; strcmp(shaping[v].verb, verb) == 0 && shaping[v].options[i]; i++)
+            if (strcmp(shaping[v].options[i], key) == 0)
+                return true;
+    return false;
+}
+
 static int set_option(const maker *m, const sweep_entry *x, sweep_cell *c, err *e)
 {
     const char *key = without_verb(x->key), *text = value_of(m, x)->text;
@@ -239,6 +260,11 @@ static int set_option(const maker *m, const sweep_entry *x, sweep_cell *c, err *
             return err_hint(e, strcmp(key, "store") == 0 ? "name the store where the sweep is run: sweep FILE --store S"
                                                          : "its runs go to the store; ask that for results");
         }
+    if (only_shapes(c->c->name, key)) {
+        err_set(e, ERR_USAGE, "%s:%d: --%s of %s only shapes the table that it prints, and a sweep prints none of its cells'",
+                m->w->file.path, x->line, key, c->c->name);
+        return err_hint(e, "take the line out; the values are in the store, for `top`, `sql`, `plot` and `export`");
+    }
     if (!params_row(c->args.p, key))
         return unknown_option(m, x, c, e);
     if (!*text)

@@ -22,6 +22,7 @@ const char store_version_4[] =
     "ALTER TABLE run ADD COLUMN n_unit INTEGER CHECK (n_unit >= 0);\n" /* units that it is to have; NULL: not known */
     "ALTER TABLE run ADD COLUMN summed INTEGER NOT NULL DEFAULT 0 CHECK (summed <= 1);\n"
     "CREATE INDEX run_sweep ON run (sweep_id);\n"
+    "CREATE INDEX run_alike ON run (settings, verb);\n" /* what a unit costs is told by runs alike, for every cell of a sweep */
     "CREATE INDEX unit_status ON unit (run_id, status);\n"
 
     "CREATE TABLE summary (      -- values of a run, added up over its prompts\n"
@@ -149,5 +150,6 @@ const char store_version_4[] =
     "  ('summary', 'summary', '1000000 20000 2000 1000 1'),\n"
     "  ('unit', 'unit_status', '1000 50 50'),\n"
     "  ('run', 'run_sweep', '50 10'),\n"
+    "  ('run', 'run_alike', '50 5 5'),\n"
     "  ('head_set_item', 'head_set_item', '1000 50 1');\n"
     "ANALYZE sqlite_schema;\n";

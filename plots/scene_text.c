@@ -388,17 +388,15 @@ double scene_line_height(const scene *s, text_style style)
 
 /* Cairo before 1.18 puts emoji as images into a PDF, where nobody finds them.  A letter that stands for them lies behind each
  * run of them in the colour of the paper: searching and copying find the emoji. */
-static void put_emoji_text(const scene *s, cairo_t *cr, PangoLayoutLine *line)
+static void put_emoji_text(const scene *s, cairo_t *cr, const scene_item *it, PangoLayoutLine *line)
 {
-    const char *text = pango_layout_get_text(s->fonts->layout);
     double x = 0;
 
     for (GSList *r = line->runs; r; r = r->next) {
         const PangoGlyphItem *run = r->data;
         hb_face_t *face = hb_font_get_face(pango_font_get_hb_font(run->item->analysis.font));
-        double width = (double)pango_glyph_string_get_width(run->glyphs) / PANGO_SCALE;
         if (hb_ot_color_has_png(face) || hb_ot_color_has_layers(face)) {
-            PangoFontDescription *d = describe(s, (text_style){.size = width});
+            PangoFontDescription *d = describe(s, it->style);
             PangoFont *font = pango_context_load_font(s->fonts->context, d);
             cairo_glyph_t letter, *glyphs = &letter;
             cairo_text_cluster_t all = {run->item->length, 1};
@@ -407,14 +405,14 @@ static void put_emoji_text(const scene *s, cairo_t *cr, PangoLayoutLine *line)
                 cairo_set_scaled_font(cr, pango_cairo_font_get_scaled_font(PANGO_CAIRO_FONT(font)));
             if (font && cairo_scaled_font_text_to_glyphs(cairo_get_scaled_font(cr), x, 0, "o", 1, &glyphs, &n, NULL, NULL,
                                                          NULL) == CAIRO_STATUS_SUCCESS && n == 1)
-                cairo_show_text_glyphs(cr, text + run->item->offset, run->item->length, glyphs, 1, &all, 1, 0);
+                cairo_show_text_glyphs(cr, it->text + run->item->offset, run->item->length, glyphs, 1, &all, 1, 0);
             if (glyphs != &letter)
                 cairo_glyph_free(glyphs);
             if (font)
                 g_object_unref(font);
             pango_font_description_free(d);
         }
-        x += width;
+        x += (double)pango_glyph_string_get_width(run->glyphs) / PANGO_SCALE;
     }
 }
 
@@ -434,7 +432,7 @@ void scene_draw_text(const scene *s, cairo_t *cr, const scene_item *it)
         cairo_version() < CAIRO_VERSION_ENCODE(1, 18, 0)) {
         rgb paper = s->page.paper;
         cairo_set_source_rgb(cr, paper.r / 255.0, paper.g / 255.0, paper.b / 255.0);
-        put_emoji_text(s, cr, pango_layout_get_line_readonly(s->fonts->layout, 0));
+        put_emoji_text(s, cr, it, pango_layout_get_line_readonly(s->fonts->layout, 0));
     }
     cairo_set_source_rgb(cr, c.r / 255.0, c.g / 255.0, c.b / 255.0);
     cairo_move_to(cr, 0, 0);

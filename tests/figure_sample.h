@@ -45,7 +45,7 @@ typedef struct sample {
 } sample;
 
 /* Options for a recipe: name, value, ..., NULL. */
-static params *sample_params(const figure *f, const char *const *options)
+static inline params *sample_params(const figure *f, const char *const *options)
 {
     params *p = NULL;
     err e = {0};
@@ -62,8 +62,8 @@ static params *sample_params(const figure *f, const char *const *options)
 }
 
 /* A matrix of values in (0, 1) that depend on the place alone; causal: NaN above the diagonal. */
-static void sample_init(sample *s, const char *recipe, int64_t rows, int64_t cols, bool causal, bool words,
-                        const char *const *options)
+static inline void sample_init(sample *s, const char *recipe, int64_t rows, int64_t cols, bool causal, bool words,
+                               const char *const *options)
 {
     memset(s, 0, sizeof *s);
     s->f = figure_find(recipe);
@@ -97,7 +97,7 @@ static void sample_init(sample *s, const char *recipe, int64_t rows, int64_t col
     s->p = sample_params(s->f, options);
 }
 
-static void sample_free(sample *s)
+static inline void sample_free(sample *s)
 {
     params_free(s->p);
     free(s->cells);

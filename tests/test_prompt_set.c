@@ -292,6 +292,25 @@ static void test_gzip(void **state)
     refuse(write_bytes("bad.txt.gz", (const char *)packed, n / 2), PROMPT_USUAL, ERR_INPUT, "bad.txt.gz: is cut off");
 }
 
+/* Small files that unpack to more prompts than memory has room for. */
+static void test_bombs(void **state)
+{
+    static const char object[] = "{\"ids\":[3]}\n";
+    const size_t n = JSON_LINES_MOST + 1, len = sizeof object - 1;
+    char *text = calloc(n + 1, len);
+    (void)state;
+    assert_non_null(text);
+    for (size_t i = 0; i < n; i++)
+        memcpy(text + 2 * i, "a\n", 2);
+    pack("bomb.txt.gz", text);
+    refuse(in_folder("bomb.txt.gz"), PROMPT_USUAL, ERR_INPUT, "bomb.txt.gz: more than 1000000 prompts");
+    for (size_t i = 0; i < n; i++)
+        memcpy(text + len * i, object, len);
+    pack("bomb.jsonl.gz", text);
+    refuse(in_folder("bomb.jsonl.gz"), PROMPT_USUAL, ERR_INPUT, "bomb.jsonl.gz: holds more than 1000000 objects");
+    free(text);
+}
+
 /* Every allocation fails once: an error, nothing lost (under the address sanitizer). */
 static void test_allocations(void **state)
 {
@@ -320,7 +339,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_lines), cmocka_unit_test(test_documents), cmocka_unit_test(test_bad_text),
         cmocka_unit_test(test_long), cmocka_unit_test(test_metadata), cmocka_unit_test(test_bad_lines),
-        cmocka_unit_test(test_folder), cmocka_unit_test(test_gzip), cmocka_unit_test(test_allocations),
+        cmocka_unit_test(test_folder), cmocka_unit_test(test_gzip), cmocka_unit_test(test_bombs),
+        cmocka_unit_test(test_allocations),
     };
     return cmocka_run_group_tests_name("prompt sets", tests, make_folder, remove_folder);
 }
