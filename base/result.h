@@ -16,7 +16,7 @@ attn_kind attn_kind_named(const char *name, attn_kind otherwise);
 
 typedef struct result_value {
     attn_kind kind;
-    const char *metric;   /* registry name */
+    const char *metric;   /* registry name; a sink that keeps it copies it */
     int layer, head;      /* 0-based, or NO_INDEX */
     int64_t position;     /* token position the value belongs to, or NO_INDEX for "over all queries" */
     double value;         /* finite: a value that does not exist is not emitted */

@@ -92,19 +92,45 @@ int experiment_do_unit(experiment *x, int64_t i, err *e)
     return rc;
 }
 
+/* In a sweep the error says which unit failed; with keep_going it waits in *first while the others are done, unless they
+ * could not be done either. */
+static int unit_failed(experiment *x, int64_t i, int rc, err *first, err *e)
+{
+    run_part *part = x->plan->s->part;
+    if (!part || rc == ERR_CANCELLED)
+        return rc;
+    err_prefix(e, "unit %" PRId64, i);
+    if (part->n_failed++ == 0)
+        *first = *e;
+    if (!part->keep_going || rc == ERR_RESOURCE)
+        return rc;
+    *e = (err){0};
+    return 0;
+}
+
 /* Units in the order in which this process is to do them; each is written by itself. */
 static int do_units(experiment *x, err *e)
 {
     int64_t unit[UNIT_BATCH];
+    const run_part *part = x->plan->s->part;
+    err first = {0};
     int n = 1, rc = 0;
     while (!rc && n > 0) {
         rc = experiment_next_units(x, unit, &n, e);
-        for (int i = 0; i < n && !rc; i++)
+        for (int i = 0; i < n && !rc; i++) {
             rc = experiment_do_unit(x, unit[i], e);
+            if (rc)
+                rc = unit_failed(x, unit[i], rc, &first, e);
+        }
     }
     unit_batch_free(x->batch);
     x->batch = NULL;
-    return rc;
+    if (rc || !first.code)
+        return rc;
+    *e = first;
+    if (part->n_failed > 1)
+        err_prefix(e, "%" PRId64 " units failed", part->n_failed);
+    return e->code;
 }
 
 static int count_units(int64_t *n, store *st, int64_t run, err *e)

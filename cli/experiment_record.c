@@ -3,6 +3,7 @@
 #include <string.h>
 #include "analysis/haystack.h"
 #include "base/hash.h"
+#include "base/json.h"
 #include "base/mem.h"
 #include "cli/experiment_parts.h"
 #include "cli/prompt_request.h"
@@ -65,7 +66,39 @@ bool experiment_input_digest(sha256_hex out, const param *row, const char *text)
 {
     if (strcmp(row->name, "prompts") == 0)
         return prompt_requests_hash(out, text, NULL) == 0;
+    if (row->kind == PARAM_STR && strstr(row->name, "ids") && *text == '@')
+        text++;
     return (row->kind != PARAM_STR || strstr(row->name, "ids")) && hash_files(out, text, row->kind == PARAM_LIST);
+}
+
+static void put_name(strbuf *b, const char *name, bool first, bool alone)
+{
+    strbuf_puts(b, !first ? "," : alone ? "\"inputs\":{" : ",\"inputs\":{");
+    strbuf_put_json(b, name, strlen(name));
+    strbuf_putc(b, ':');
+}
+
+/* Files of prompts that edits take their means from: {name: digest}. */
+static void put_edit_files(strbuf *b, const char *edits)
+{
+    json *root = NULL;
+    strbuf_putc(b, '{');
+    if (json_parse(&root, edits, strlen(edits), "edits", NULL))
+        root = NULL;
+    bool first = true;
+    for (size_t i = 0; root && i < json_count(root); i++) {
+        const json *value = json_get(json_at(root, i), "prompts");
+        const char *name = value ? json_str(value, NULL) : NULL;
+        sha256_hex digest;
+        if (!name || prompt_requests_hash(digest, name, NULL))
+            continue;
+        strbuf_puts(b, first ? "" : ",");
+        strbuf_put_json(b, name, strlen(name));
+        strbuf_printf(b, ":\"%s\"", digest);
+        first = false;
+    }
+    strbuf_putc(b, '}');
+    json_free(root);
 }
 
 /* The settings, and what was read: texts as they were given, of files the digest, for the same name may hold other prompts
@@ -73,7 +106,8 @@ bool experiment_input_digest(sha256_hex out, const param *row, const char *text)
 static char *settings_with_inputs(const experiment_plan *p, err *e)
 {
     static const char *const inputs[] = {"prompt", "prompt-file", "prompts", "prompt-unit", "ids", "source", "source-file",
-                                         "source-ids", "target", "target-ids", "trials", "pairs", "needles", "haystack",
+                                         "source-ids", "target", "target-ids", "clean-ids",
+                                         "corrupted-ids", "wrong-ids", "trials", "pairs", "needles", "haystack",
                                          "reference", "inputs", "text", "chat-file", "image", "audio", "pixels", "features",
                                          NULL};
     strbuf b = {0};
@@ -86,10 +120,14 @@ static char *settings_with_inputs(const experiment_plan *p, err *e)
         if (!text)
             continue;
         const char *what = experiment_input_digest(digest, params_row(p->a->p, inputs[i]), text) ? digest : text;
-        strbuf_puts(&b, any ? "," : n > 2 ? ",\"inputs\":{" : "\"inputs\":{");
+        put_name(&b, inputs[i], !any, n <= 2);
         any = true;
-        strbuf_printf(&b, "\"%s\":", inputs[i]);
         strbuf_put_json(&b, what, strlen(what));
+    }
+    if (p->edits && strstr(p->edits, "\"prompts\"")) {
+        put_name(&b, "edit-prompts", !any, n <= 2);
+        any = true;
+        put_edit_files(&b, p->edits);
     }
     strbuf_puts(&b, any ? "}}" : "}");
     return strbuf_take(&b, e);

@@ -1,5 +1,6 @@
 /* The files that a run read: are they still what they were?  Texts that are not are taken from the store, as files in
  * memory, so that the command reads them in the same way as it did. */
+#include <ctype.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include "base/mem.h"
 #include "cli/experiment.h"
 #include "cli/json_line.h"
+#include "cli/prompt_request.h"
 #include "cli/repeat_plan.h"
 
 /* A file in memory that lives as long as the plan; *path is owned by it. */
@@ -170,10 +172,62 @@ static int without_digest(repeat_plan *r, const param *row, bool force, err *e)
     return repeat_refuse(r, force, e);
 }
 
-static bool is_text_file(const param *row)
+/* Token ids may be those of a file. */
+static bool is_text_file(const repeat_plan *r, const param *row)
 {
+    if (row->kind == PARAM_STR && strstr(row->name, "ids")) {
+        const char *text = params_str(r->p, row->name);
+        return text[strspn(text, "0123456789, \t\r\n[]")] != '\0';
+    }
     return (row->kind == PARAM_PATH && strcmp(row->name, "config") != 0 && strcmp(row->name, "tokenizer") != 0) ||
            strcmp(row->name, "haystack") == 0;
+}
+
+/* ---- files that edits read ---- */
+
+static int check_edit_file(repeat_plan *r, const param *edit, const json *files, const char *name, bool force, err *e)
+{
+    const json *value = files ? json_get(files, name) : NULL;
+    const char *digest = value ? json_str(value, NULL) : NULL;
+    sha256_hex now;
+    bool there = prompt_requests_hash(now, name, NULL) == 0;
+    if (there && is_digest(digest) && strcmp(now, digest) == 0)
+        return 0;
+    if (!is_digest(digest))
+        return without_digest(r, edit, force, e);
+    err_set(e, ERR_INPUT, "%s of --edit %s run %" PRId64 " (SHA-256 was %.12s...)", name,
+            there ? "has changed since" : "cannot be read as it was for", r->run, digest);
+    err_hint(e, "bring the old file back%s", there ? ", or take this one with --force" : "");
+    return there ? repeat_refuse(r, force, e) : e->code;
+}
+
+/* Every prompts=FILE, in words as --edit reads them: quotes may stand anywhere. */
+static int check_edits(repeat_plan *r, const json *files, bool force, err *e)
+{
+    static const char key[] = "prompts=";
+    const param *row = params_row(r->p, "edit");
+    const char *text = row && params_given(r->p, "edit") ? params_str(r->p, "edit") : "";
+    char quote = '\0', *word = mem_array(strlen(text) + 1, 1, e);
+    size_t n = 0;
+    int rc = word ? 0 : ERR_RESOURCE;
+    for (const char *s = text; !rc; s++) {
+        bool ends = !*s || (!quote && (*s == ';' || isspace((unsigned char)*s)));
+        if (!ends) {
+            if (quote ? *s == quote : *s == '"' || *s == '\'')
+                quote = quote ? '\0' : *s;
+            else
+                word[n++] = *s;
+            continue;
+        }
+        word[n] = '\0';
+        n = 0;
+        if (strncmp(word, key, strlen(key)) == 0)
+            rc = check_edit_file(r, row, files, word + strlen(key), force, e);
+        if (!*s)
+            break;
+    }
+    free(word);
+    return rc;
 }
 
 int repeat_inputs(repeat_plan *r, store *st, bool force, err *e)
@@ -192,9 +246,11 @@ int repeat_inputs(repeat_plan *r, store *st, bool force, err *e)
             const char *digest = value ? json_str(value, NULL) : NULL;
             if (is_digest(digest) && strcmp(params_str(r->p, row->name), digest) != 0)
                 rc = check_input(r, st, row, digest, force, e);
-            else if (params_given(r->p, row->name) && is_text_file(row))
+            else if (params_given(r->p, row->name) && is_text_file(r, row))
                 rc = without_digest(r, row, force, e);
         }
+    if (!rc)
+        rc = check_edits(r, inputs ? json_get(inputs, "edit-prompts") : NULL, force, e);
     json_free(root);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/json.h"
 #include "base/mem.h"
 #include "cli/dispatch.h"
 #include "cli/model_card.h"
@@ -183,25 +184,61 @@ static int differs(repeat_plan *r, const char *what, const char *path, const cha
     return repeat_refuse(r, force, e);
 }
 
-int repeat_check(repeat_plan *r, session *s, store *st, bool force, err *e)
+static int check_first(repeat_plan *r, session *s, const char *path, const load_options *o, bool force, err *e)
 {
-    const char *path = r->n > 0 && strcmp(r->positional[0], repeat_fact(r, "path")) != 0 && strcmp(r->c->name, "track") != 0 &&
-                               strcmp(r->c->name, "compare") != 0
-                           ? r->positional[0] : repeat_fact(r, "path");
-    const char *quantize = params_row(r->p, "quantize") ? params_str(r->p, "quantize") : NULL;
-    const command_args a = {.n = r->n, .word = r->positional, .p = r->p, .line = strbuf_str(&r->line)};
-    const load_options o = load_options_of(s, &a, quantize);
     loaded_model *lm;
     model_card card = {0};
-    int rc = session_model_with(s, path, &o, &lm, e);
+    int rc = session_model_with(s, path, o, &lm, e);
     if (!rc)
         rc = model_card_make(&card, lm, true, &s->prog, e);
     if (!rc)
         rc = differs(r, "weights", path, repeat_fact(r, "sha256"), card.weights, force, e);
     if (!rc)
         rc = differs(r, "tokenizer", path, repeat_fact(r, "tokenizer_sha256"), lm->tok ? card.tokenizer : "", force, e);
+    model_card_free(&card);
+    return rc;
+}
+
+/* The models of `compare` and `track` behind the first: what they were is in the settings. */
+static int check_others(repeat_plan *r, session *s, const load_options *o, bool force, err *e)
+{
+    const char *settings = repeat_fact(r, "settings");
+    json *root = NULL;
+    int rc = 0;
+    if (r->n < 2 || (strcmp(r->c->name, "compare") != 0 && strcmp(r->c->name, "track") != 0))
+        return 0;
+    if (json_parse(&root, settings, strlen(settings), "settings", NULL))
+        root = NULL;
+    const json *list = root ? json_get(root, "checkpoints") : NULL;
+    for (int i = 1; i < r->n && !rc; i++) {
+        const json *was = list ? json_get(json_at(list, (size_t)i), "sha256") : root ? json_get(root, "second-sha256") : NULL;
+        const char *digest = was ? json_str(was, NULL) : NULL;
+        loaded_model *lm = NULL;
+        model_card card = {0};
+        rc = session_model_beside(s, r->positional[i], o, &lm, e);
+        if (!rc)
+            rc = model_card_make(&card, lm, true, &s->prog, e);
+        if (!rc)
+            rc = differs(r, "weights", r->positional[i], digest ? digest : "", card.weights, force, e);
+        model_card_free(&card);
+        loaded_model_free(lm);
+    }
+    json_free(root);
+    return rc;
+}
+
+int repeat_check(repeat_plan *r, session *s, store *st, bool force, err *e)
+{
+    const char *path = r->n > 0 ? r->positional[0] : repeat_fact(r, "path");
+    const char *quantize = params_row(r->p, "quantize") ? params_str(r->p, "quantize") : NULL;
+    const command_args a = {.n = r->n, .word = r->positional, .p = r->p, .line = strbuf_str(&r->line)};
+    const load_options o = load_options_of(s, &a, quantize);
+    int rc = repeat_inputs(r, st, force, e); /* first: a model is slow to read */
+    if (!rc)
+        rc = check_first(r, s, path, &o, force, e);
+    if (!rc)
+        rc = check_others(r, s, &o, force, e);
     if (!rc && strcmp(repeat_fact(r, "version"), program_version) != 0)
         strbuf_printf(&r->notes, "recorded by version %s, repeated by %s\n", repeat_fact(r, "version"), program_version);
-    model_card_free(&card);
-    return rc ? rc : repeat_inputs(r, st, force, e);
+    return rc;
 }

@@ -21,7 +21,7 @@ const param report_template_params[] = {
     {.name = "rows", .kind = PARAM_INT, .def = "200", .value = "N", .min = 1, .max = 100000,
      .help = "prompts that are listed, at most"},
     {.name = "page", .kind = PARAM_PATH, .value = "FILE", .help = "the HTML page around the text, with {{body}} and the like"},
-    {.name = "paper", .kind = PARAM_ENUM, .def = "a4", .value = "SIZE", .choices = papers, .help = "page size of a PDF"},
+    {.name = "paper-size", .kind = PARAM_ENUM, .def = "a4", .value = "SIZE", .choices = papers, .help = "page size of a PDF"},
     {.name = NULL},
 };
 

@@ -28,6 +28,7 @@ typedef struct run_part {
     double try_seconds;       /* ... above 0: of units that are tried in a store of their own, until so much time has passed */
     bool begin;               /* the run is begun or taken up */
     bool work;                /* its units are done */
+    bool keep_going;          /* behind a unit that fails the others are done all the same */
     /* The next unit for this process, -1: no more; never the same twice. */
     int (*next)(void *ud, int64_t n_unit, int64_t *unit, err *e);
     void (*step)(void *ud, int64_t unit, double part); /* progress within the unit, 0 .. 1 */
@@ -40,6 +41,7 @@ typedef struct run_part {
     int64_t run;              /* in the store; 0: not there */
     int64_t n_there;          /* units that were there before */
     int64_t n_done;           /* that this call made */
+    int64_t n_failed;         /* that this call tried in vain; the error names the first */
     bool whole;               /* all units are there now */
     unit_cost cost;
 } run_part;

@@ -70,6 +70,7 @@ int sweep_look(sweep *w, session *s, const sweep_how *how, err *e);
 typedef struct sweep_dealer {
     int (*next)(void *ud, const sweep_cell *cell, int64_t *unit, err *e);
     void *ud;
+    bool keep_going;          /* behind a unit that fails the others of its cell are done */
     double share;             /* of all units that this process gets, about: for progress and estimates */
 } sweep_dealer;
 
@@ -86,7 +87,7 @@ int sweep_work_cell(sweep *w, session *s, int64_t cell, const sweep_dealer *deal
 
 /* Under mpirun, all ranks (cli/rank_units.h): the cells are looked at, their units shared out and done, the stores of the
  * ranks merged.  The table is then for rank 0 to print. */
-int sweep_on_ranks(sweep *w, session *s, const char *line, err *e); /* line: repeats the command */
+int sweep_on_ranks(sweep *w, session *s, const char *line, bool keep_going, err *e); /* line: repeats the command */
 
 /* ---- estimates and tables ---- */
 

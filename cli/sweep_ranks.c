@@ -31,10 +31,10 @@ static void step(void *ud, const char *what, double done, double total)
     progress_step(&d->shown, what, done, total);
 }
 
-static int share_out(sweep *w, session *s, const int64_t *runs, err *e)
+static int share_out(sweep *w, session *s, const int64_t *runs, bool keep_going, err *e)
 {
     dealer d = {.shown = s->prog};
-    const sweep_dealer deal = {next, &d, 1.0 / ranks_size()};
+    const sweep_dealer deal = {.next = next, .ud = &d, .keep_going = keep_going, .share = 1.0 / ranks_size()};
     int rc = ranks_agree(rank_deal_new(&d.deal, s, runs, w->n, e), e);
     if (!rc) {
         s->prog = (progress){step, &d};
@@ -51,10 +51,10 @@ static int share_out(sweep *w, session *s, const int64_t *runs, err *e)
     return rc;
 }
 
-int sweep_on_ranks(sweep *w, session *s, const char *line, err *e)
+int sweep_on_ranks(sweep *w, session *s, const char *line, bool keep_going, err *e)
 {
     const sweep_how how = {.begin = true, .command = line};
-    const sweep_dealer none = {no_unit, NULL, 1};
+    const sweep_dealer none = {.next = no_unit, .share = 1};
     int rc = rank_stores_begin(s, e);
     if (rc)
         return rc;
@@ -64,7 +64,7 @@ int sweep_on_ranks(sweep *w, session *s, const char *line, err *e)
         runs[i] = w->cell[i].part.run;
     rc = ranks_agree(rc, e);
     if (!rc)
-        rc = share_out(w, s, runs, e);
+        rc = share_out(w, s, runs, keep_going, e);
     free(runs);
     rc = rank_stores_end(s, rc, e);
     /* Runs whose last units came from the others are done now. */

@@ -138,7 +138,7 @@ static int next_of_shard(void *ud, const sweep_cell *c, int64_t *unit, err *e)
 
 sweep_dealer sweep_deal_shard(sweep_shard *s)
 {
-    return (sweep_dealer){next_of_shard, s, 1 / (double)s->of};
+    return (sweep_dealer){.next = next_of_shard, .ud = s, .share = 1 / (double)s->of};
 }
 
 /* The cell at hand, for what its command asks and tells. */
@@ -186,6 +186,7 @@ int sweep_work_cell(sweep *w, session *s, int64_t number, const sweep_dealer *de
     c->part = part_of(w, c);
     c->part.look = st;
     c->part.begin = c->part.work = true;
+    c->part.keep_going = deal->keep_going;
     c->part.next = next_unit;
     c->part.step = step;
     c->part.ud = &k;

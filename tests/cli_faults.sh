@@ -21,6 +21,7 @@ file()
     shift
     echo old > "$seed/$whole"
     one write , 0 "$@"
+    mkdir -p "$tmp/whole"
     cp "$case/$whole" "$tmp/whole"
     for kind in write sync rename open; do
         loop "$1 $whole: $kind fails" "$kind" , 4 '[15]' "$@"

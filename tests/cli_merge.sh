@@ -109,6 +109,18 @@ refuses 2 "no list of heads called none" "a list that is not there"
 run run "$model" --prompt "a b" --maps @d,L0H0 --store "$db"
 exits 0 "a list among other heads"
 check "chooses its heads" test "$(q "$db" "SELECT group_concat(head_name, ' ') FROM (SELECT head_name FROM map_list WHERE run = (SELECT max(run) FROM run_list) ORDER BY 1)")" = "L0H0 L1H3 L1H4 L2H5"
+run plot head_grid --head @d -o "$tmp/grid.svg" --store "$db"
+exits 0 "a list chooses maps of a figure"
+check "three of the four" test "$(grep -o '>L[0-3]<\|>H[0-7]<' "$tmp/grid.svg" | tr -d '<>' | sort -u | tr '\n' ' ')" = "H3 H4 H5 L1 L2 "
+run plot head_grid --head @nope -o "$tmp/grid.svg" --store "$db"
+refuses 2 "no list of heads called nope" "a figure of a list that is not there"
+run run "$model" --prompt "a b" --metrics sink --edit "zero @d" --store "$db"
+exits 0 "a list in an edit"
+check "is its heads" test "$(q "$db" "SELECT edits FROM run WHERE id = (SELECT max(run) FROM run_list)")" = \
+    "$("$attnscope" run "$model" --prompt "a b" --metrics sink --edit "zero L1H3,L1H4,L2H5" --store "$tmp/edits.db" --quiet > "$tmp/out" &&
+       q "$tmp/edits.db" "SELECT edits FROM run")"
+run run "$model" --prompt "a b" --edit "zero @nope" --store "$db"
+refuses 2 "edit zero: no list of heads called nope" "an edit of a list that is not there"
 run scale "$model" --rule "heads nope" --store "$db"
 refuses 2 "no list of heads called nope" "a rule that names a list"
 
@@ -123,6 +135,8 @@ out_has '{"schema":"attnscope.wide/1","run":' "wide JSON Lines"
 run export --store "$db" -o "$tmp/long.csv"
 run export --store "$db" -o "$tmp/long.tsv"
 run export --store "$db" -o "$tmp/long.json"
+run export --store "$db" -o "$tmp/long.jsonl"
+run export --store "$db" --wide -o "$tmp/wide.json"
 run export --store "$db" -o "$tmp/long.npz"
 if command -v python3 > /dev/null; then
     check "every digit comes back" python3 - "$tmp" "$db" <<'PY'
@@ -135,7 +149,9 @@ def as_read(d):
                  for k in ("metric", "layer", "head", "position", "value"))
 assert [as_read(d) for d in csv.DictReader(open(where + "/long.csv"))] == rows
 assert [as_read(d) for d in csv.DictReader(open(where + "/long.tsv"), delimiter="\t")] == rows
-lines = [json.loads(line) for line in open(where + "/long.json")]
+lines = [json.loads(line) for line in open(where + "/long.jsonl")]
+assert json.load(open(where + "/long.json")) == lines
+assert len(json.load(open(where + "/wide.json"))) == sum(1 for line in open(where + "/wide.csv")) - 1
 assert [(d["metric"], d.get("layer"), d.get("head"), d.get("position"), d["value"]) for d in lines] == rows
 wide = list(csv.DictReader(open(where + "/wide.csv")))
 for metric in ("sink", "entropy", "nll"):
@@ -148,14 +164,19 @@ if command -v python3 > /dev/null && python3 -c 'import pandas' 2> /dev/null; th
     check "pandas reads it" python3 -c 'import pandas, sys
 d = pandas.read_csv(sys.argv[1])
 assert list(d.columns) == "run prompt kind metric layer head position value".split() and d.value.dtype == float
-assert d.layer.isna().sum() == (d.metric == "nll").sum()' "$tmp/long.csv"
+assert d.layer.isna().sum() == (d.metric == "nll").sum()
+for j in (pandas.read_json(sys.argv[2]), pandas.read_json(sys.argv[3], lines=True)):
+    assert (j.metric == d.metric).all() and abs(j.value - d.value).max() < 1e-9' "$tmp/long.csv" "$tmp/long.json" "$tmp/long.jsonl"
 else
     skip "pandas reads it" "no pandas"
 fi
 if command -v python3 > /dev/null && python3 -c 'import duckdb' 2> /dev/null; then
     check "DuckDB reads it" python3 -c 'import duckdb, sys
-n = duckdb.sql("select count(*) from read_csv_auto(\x27%s\x27) where metric = \x27sink\x27 and position = 0" % sys.argv[1]).fetchone()
-assert n == (32,), n' "$tmp/long.csv"
+n = duckdb.sql("select count(*) from read_csv_auto(\x27%s\x27) where metric = \x27sink\x27 and position = 0" % sys.argv[1]).fetchall()[0]
+assert n == (32,), n
+for f in sys.argv[2:]:
+    n = duckdb.sql("select count(*) from read_json_auto(\x27%s\x27) where metric = \x27sink\x27 and position = 0" % f).fetchall()[0]
+    assert n == (32,), n' "$tmp/long.csv" "$tmp/long.json" "$tmp/long.jsonl"
 else
     skip "DuckDB reads it" "no duckdb"
 fi

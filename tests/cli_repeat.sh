@@ -113,4 +113,122 @@ run info "$tmp/model" --json
 cp "$tmp/out" "$tmp/first"
 run --no-hash-cache info "$tmp/model" --json
 same "$tmp/first" "$tmp/out" "with and without the cache of digests"
+
+# ---- verbs of several models, files inside of options, cells, other kinds of models ----
+db=$tmp/more.db
+cp -R "$model" "$tmp/second"
+printf '{"text":"A lamp in the dark."}\n{"text":"The old man was there."}\n' > "$tmp/two.jsonl"
+printf '3 4 5 6\n' > "$tmp/ids.txt"
+cat > "$tmp/two.sweep" <<END
+command = run
+model = $model
+prompts = $tmp/two.jsonl
+metrics = sink
+precision = [f32, bf16]
+END
+
+# repeats ARGS...: a command makes a run, which comes out the same.
+repeats()
+{
+    run "$@" --store "$db"
+    exits 0 "$1${2:+ ${2##*/}}: a run"
+    run repeat --store "$db"
+    exits 0 "$1: is repeated"
+    out_has ": identical" "$1: the same"
+}
+repeats compare "$model" "$tmp/second" --prompts "$tmp/two.jsonl"
+repeats track "$model" "$tmp/second" --prompts "$tmp/two.jsonl" --metrics sink,nll
+repeats patch "$model" --clean-ids 0,5,6,7 --corrupted-ids 0,5,8,7 --metric kl
+repeats divergence "$model" --prompts "$tmp/two.jsonl"
+repeats vhd "$model" --prompt 'The key is red. The door is blue. The key is' --without-text 'The key is red.'
+repeats drop "$model" --prompts "$tmp/two.jsonl" --most 1
+repeats scale "$model" --heads L1H0 --prompts "$tmp/two.jsonl"
+repeats run "$model" --ids "$tmp/ids.txt"
+repeats run "$model" --prompt "A lamp." --edit "mean prompts=$tmp/two.jsonl L0H1"
+run needle "$model" --lengths 100 --depths 0.5 --wording fact --emit "$tmp/trials.jsonl"
+repeats needle "$model" --trials "$tmp/trials.jsonl"
+repeats sweep "$tmp/two.sweep"
+golden=$shared/golden
+if [ -d "$golden/t5" ]; then
+    repeats run "$golden/t5" --ids 5,6,7,5,6,7 --target-ids 0,9,10 --maps all
+else
+    skip "an encoder-decoder is repeated" "no $golden"
+fi
+if [ -d "$golden/vit" ] && [ -d "$golden/whisper" ] && python3 - "$golden" "$tmp" <<'END'
+import json, random, struct, sys
+def npy(path, shape):
+    n = 1
+    for k in shape:
+        n *= k
+    head = ("{'descr': '<f4', 'fortran_order': False, 'shape': %s, }" % (shape,)).encode()
+    head += b" " * (-(len(head) + 11) % 64) + b"\n"
+    with open(path, "wb") as f:
+        f.write(b"\x93NUMPY\x01\x00" + struct.pack("<H", len(head)) + head)
+        f.write(struct.pack("<%df" % n, *[random.random() for _ in range(n)]))
+random.seed(1)
+vit, whisper = [json.load(open("%s/%s/config.json" % (sys.argv[1], name))) for name in ("vit", "whisper")]
+npy(sys.argv[2] + "/pixels.npy", (3, vit["image_size"], vit["image_size"]))
+npy(sys.argv[2] + "/sound.npy", (whisper["num_mel_bins"], 2 * whisper["max_source_positions"]))
+END
+then
+    repeats run "$golden/vit" --pixels "$tmp/pixels.npy"
+    repeats run "$golden/whisper" --features "$tmp/sound.npy" --target-ids 1,2,3
+    printf '\001' | dd of="$tmp/pixels.npy" bs=1 seek=300 conv=notrunc 2> /dev/null
+    run repeat "$(ask "SELECT max(id) - 2 FROM run")" --store "$db"
+    refuses 3 "pixels.npy has changed" "other pixels are refused"
+else
+    skip "images and audio are repeated" "no $golden, or no python3"
+fi
+
+# what was read is another now
+first_of() { ask "SELECT min(id) FROM run WHERE verb = '$1' $2"; }
+dd if="$tmp/model/model.safetensors" of="$tmp/second/model.safetensors" 2> /dev/null
+for verb in compare track; do
+    run repeat "$(first_of $verb)" --store "$db"
+    refuses 3 "$tmp/second: not the weights of run" "$verb: another second model is refused"
+done
+printf '3 4 5 9\n' > "$tmp/ids.txt"
+run repeat "$(first_of run "AND command LIKE '%ids.txt%'")" --store "$db"
+refuses 3 "ids.txt has changed" "other ids are refused"
+printf '{"text":"Something else."}\n' > "$tmp/two.jsonl"
+run repeat "$(first_of run "AND command LIKE '%mean%'")" --store "$db"
+refuses 3 "two.jsonl of --edit has changed" "other prompts of an edit are refused"
+
+# ---- a store may come from anywhere: its command is not to be trusted ----
+cp -R "$model" "$tmp/third"
+cp "$tmp/two.jsonl" "$tmp/secret.txt"
+evil=$tmp/evil.db
+run run "$model" --prompt "A lamp." --metrics sink --store "$evil"
+# evil COMMAND [SETTINGS]: the recorded command of run 1 becomes this one.
+evil()
+{
+    quoted=$(printf '%s' "$1" | sed "s/'/''/g")
+    cp "$evil" "$tmp/e.db"
+    run sql "UPDATE run SET command = '$quoted'${2:+, settings = '$2'} WHERE id = 1" --write --store "$tmp/e.db"
+    (cd "$tmp/third" && ls) > "$tmp/before"
+    run repeat 1 --store "$tmp/e.db"
+    runs=$("$attnscope" -q sql "SELECT count(*) FROM run" --csv --store "$tmp/e.db" | tail -n 1)
+}
+for words in "attnscope convert '$model' -o '$tmp/made'" "attnscope export 1 -o '$tmp/made'" "attnscope sql 'DELETE FROM run' --write" \
+    "attnscope source '$tmp/secret.txt'" "attnscope repeat 1" "attnscope gc" "attnscope sweep '$tmp/two.sweep'" \
+    "attnscope run '$model' --prompt a; export 1 -o '$tmp/made'" "attnscope needle '$model' --lengths 100" "touch '$tmp/made'" \
+    "attnscope '!touch' '$tmp/made'" "" "attnscope" "attnscope run '$model' --prompt \"" "attnscope run" "attnscope run a b c" \
+    "attnscope run '$model' --no-such-option x"; do
+    evil "$words"
+    check "not done: ${words#attnscope }" test "$status" -ne 0 -a "$runs" = 1 -a ! -e "$tmp/made" -a "$(grep -c '^attnscope: ' "$tmp/err")" = 1
+done
+evil "attnscope run '$model' --prompt 'A lamp.' --metrics sink --output '$tmp/made' --store '$tmp/made.db' --json --resume 1"
+exits 0 "files that the command names for its output"
+check "are not written" test ! -e "$tmp/made" -a ! -e "$tmp/made.db"
+evil "attnscope run '$model' --prompt '\$(touch $tmp/made) \`touch $tmp/made\`'"
+check "nothing goes through a shell" test ! -e "$tmp/made"
+evil "attnscope run '$model' --prompt @'$tmp/secret.txt'"
+check "a word is never a file's content" test "$("$attnscope" -q sql "SELECT count(*) FROM prompt WHERE text LIKE '%Something%'" --csv --store "$tmp/e.db" | tail -n 1)" = 0
+for words in "--prompt-file '$tmp/secret.txt'" "--prompts '$tmp/secret.txt'" "--ids '$tmp/secret.txt'" "--ids '@$tmp/secret.txt'" \
+    "--prompt a --edit 'mean prompts=$tmp/secret.txt L0H1'" "--prompt a --edit 'zero L0H1; mean pro\"mpts=\"$tmp/secret.txt L0H1'"; do
+    evil "attnscope run '$model' $words"
+    refuses 3 "holds no digest of" "a file without a digest is not read: ${words%% *}"
+done
+evil "attnscope run '$model' --prompt-file '$tmp/secret.txt'" '{"inputs":{"prompt-file":"0000000000000000000000000000000000000000000000000000000000000000"}}'
+refuses 3 "secret.txt has changed" "nor one with another digest"
 plan

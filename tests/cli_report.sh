@@ -127,7 +127,7 @@ if command -v pdftotext > /dev/null 2>&1; then
     check "text is text" grep -q 'Census of the heads' "$tmp/a.txt"
     check "with all heads" grep -q 'L3H7' "$tmp/a.txt"
     check "a page is A4" sh -c 'pdfinfo "$1" | grep -q "595.* x 841"' sh "$tmp/a.pdf"
-    run report 2 --store "$db" --paper letter -o "$tmp/letter.pdf"
+    run report 2 --store "$db" --paper-size letter -o "$tmp/letter.pdf"
     check "or letter" sh -c 'pdfinfo "$1" | grep -q "612 x 792"' sh "$tmp/letter.pdf"
 else
     skip "text is text" "no pdftotext"

@@ -66,11 +66,17 @@ out_has '{"schema":"attnscope.row/1","one":1,"two":2.5,"three":null}' "sql --jso
 run export 1 --store "$db" -o "$tmp/v.csv"
 exits 0 "export to CSV"
 check "a header and 64 rows" test "$(grep -c '' "$tmp/v.csv")" -eq 65
-run export 1 --store "$db" -o "$tmp/v.json"
+run export 1 --store "$db" -o "$tmp/v.jsonl"
 run run "$model" --prompt "Don't say \"\$HOME\"; twice" --metrics sink,entropy --json
 sort "$tmp/out" > "$tmp/direct"
-sort "$tmp/v.json" > "$tmp/stored"
+sort "$tmp/v.jsonl" > "$tmp/stored"
 same "$tmp/direct" "$tmp/stored" "export to JSON Lines holds the lines that run --json prints"
+run export 1 --store "$db" -o "$tmp/v.json"
+sed '1d;$d;s/,$//' "$tmp/v.json" > "$tmp/stored"
+check "a .json is an array of them" test "$(sed -n '1p;$p' "$tmp/v.json" | tr '\n' ' ')" = "[ ] "
+same "$tmp/v.jsonl" "$tmp/stored" "an object a line"
+run run "$model" --prompt "Don't say \"\$HOME\"; twice" --metrics sink,entropy --csv
+same "$tmp/v.csv" "$tmp/out" "run --csv prints what export writes"
 run export 1 --store "$db" -o "$tmp/v.xyz"
 refuses 2 "does not say what to write" "an extension that says nothing"
 run export 1 --store "$db" -o "$tmp/v.npz"
@@ -167,7 +173,7 @@ run --quiet --keep-going -c "run $model --ids 0,1 --metrics sink --csv -o $tmp/s
 check "nor in a session" grep -q 'metrics sink --csv' "$tmp/out"
 run --quiet run "$tmp/broken" --ids 0,1 --metrics nll --store "$tmp/failed.db"
 run show --store "$tmp/failed.db"
-check "where no run is done, the newest is shown" grep -q '^  status  *failed$' "$tmp/out"
+check "where no run is done, the newest is shown" grep -q '^  status  *failed, 0 of 1 unit$' "$tmp/out"
 
 # --- the exact command: what settings, standard input and a loaded model said ---
 again() # STORE: the stored command of its last run

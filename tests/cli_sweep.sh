@@ -142,6 +142,7 @@ check "has its part" [ "$(count part2.db 'SELECT count(*) FROM unit')" = 16 ]
 if "$attnscope" help merge > /dev/null 2>&1; then
     run merge merged.db part3.db part1.db part2.db
     exits 0 "merged"
+    check "the runs are done with their last part" [ "$(count merged.db "SELECT group_concat(DISTINCT status) FROM run")" = done ]
     run sweep small.sweep --store merged.db --resume --json
     check "nothing is missing" [ "$(grep -c '"there":12,"new":0,.*"status":"done"' "$tmp/out")" = 4 ]
     rows merged.db > a
@@ -258,6 +259,50 @@ run sweep bad.sweep
 refuses 2 "more than 100000 cells" "too many cells"
 run sweep nowhere.sweep
 refuses 3 "nowhere.sweep" "a file that is not there"
+
+printf 'model = x\ncommand = needle\ntop = 5\n' > bad.sweep
+run sweep bad.sweep
+refuses 2 "bad.sweep:3: --top of needle only shapes the table" "an option that would do nothing"
+printf 'model = x\ncommand = [run, census]\ncensus.by = [head, domain]\n' > bad.sweep
+run sweep bad.sweep
+refuses 2 "bad.sweep:3: --by of census only shapes the table" "nor is it an axis"
+
+# ---- units that fail ----
+# fails_with TEXT DESCRIPTION: the last run ended with 1 and said TEXT.
+fails_with()
+{
+    check "$2" test "$status" -eq 1
+    check "and says why" grep -qF -- "$1" "$tmp/err"
+}
+cat > fails.sweep <<END
+command = run
+model = $root/examples/models/lantern-3m
+prompts = fails.txt
+metrics = [sink, entropy]
+END
+printf 'one\ntwo dogs\nthree\nfour\nfive\nsix\n' > fails.txt
+"$attnscope" run "$root/examples/models/lantern-3m" --ids 1,2 --metrics sink --store fails.db --quiet > "$tmp/out" 2>&1
+"$attnscope" sql --write "CREATE TRIGGER full BEFORE INSERT ON unit WHEN new.prompt_index IN (1, 4) BEGIN
+    SELECT RAISE(ABORT, 'this one is not taken'); END" --store fails.db > "$tmp/out" 2>&1
+run sweep fails.sweep --store fails.db --try 0
+fails_with "cell 0: run: unit 1: store fails.db: writing a unit: this one is not taken" "a unit that fails is named"
+check "its cell ends there, the next begins" \
+    test "$(count fails.db "SELECT group_concat(n, ' ') FROM (SELECT count(*) AS n FROM unit WHERE run_id > 1 GROUP BY run_id)")" = "1 1"
+run sweep fails.sweep --store fails.db --try 0 --keep-going
+fails_with "cell 1: run: 2 units failed: unit 1: store fails.db" "with --keep-going the status is the same"
+check "and the other units are there" \
+    test "$(count fails.db "SELECT group_concat(n, ' ') FROM (SELECT count(*) AS n FROM unit WHERE run_id > 1 GROUP BY run_id)")" = "4 4"
+check "the run keeps what went wrong" test "$(count fails.db "SELECT count(*) FROM run WHERE status = 'failed' AND message LIKE '2 units failed: unit 1:%'")" = 2
+run runs --store fails.db
+out_has "failed, 4 of 6 units" "runs says how far it came"
+run show 2 --store fails.db
+out_has "status           failed, 4 of 6 units" "and show"
+run runs --store fails.db --json --limit 1
+out_has '"units":4,"units_wanted":6' "programs get numbers"
+"$attnscope" sql --write "DROP TRIGGER full" --store fails.db > "$tmp/out" 2>&1
+run sweep fails.sweep --store fails.db --try 0 --quiet
+exits 0 "the same command makes the rest"
+check "and the runs are done" test "$(count fails.db "SELECT count(*) FROM run WHERE status = 'done' AND message IS NULL")" = 3
 
 # ---- Ctrl-C ----
 if command -v timeout > /dev/null 2>&1; then

@@ -56,6 +56,18 @@ exits 0 "lens"
 between 6 "$(grep -c '' "$tmp/out")" 7 "a row for the embedding and for each layer"
 run lens "$model" --prompt "It was a dark night and" --last 1 --top 3 --csv
 between 16 "$(grep -c '' "$tmp/out")" 16 "as rows: five streams, three tokens"
+printf 'It was a dark night\nOne two three\n' > "$tmp/texts.txt"
+run lens "$model" --prompts "$tmp/texts.txt" --last 1 --csv
+exits 0 "lens of the prompts of a file"
+check "a row for each stream of each" test "$(cut -d , -f 1 "$tmp/out" | tr '\n' ' ')" = "prompt 0 0 0 0 0 1 1 1 1 1 "
+sed -n '7,$p' "$tmp/out" | cut -d , -f 2- > "$tmp/second"
+run lens "$model" --prompt "One two three" --last 1 --csv
+sed 1d "$tmp/out" | cut -d , -f 2- > "$tmp/alone"
+same "$tmp/alone" "$tmp/second" "the same as alone"
+run lens "$model" --prompts "$tmp/texts.txt" --last 1
+out_has "prompt 1, texts.txt:2" "people get a table for each"
+run lens "$model" --prompts "$tmp/none.txt"
+refuses 3 "none.txt" "a file that is not there"
 run lens "$model" --prompt "It was" --top 0
 exits 2 "no candidates"
 

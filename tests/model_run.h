@@ -93,7 +93,9 @@ static inline int collect_value(void *ud, const result_value *v, err *e)
         c->value = realloc(c->value, (size_t)c->cap * sizeof(*c->value));
         assert_non_null(c->value);
     }
-    c->value[c->n_value++] = *v;
+    const metric *known = metric_find(v->metric);
+    c->value[c->n_value] = *v;
+    c->value[c->n_value++].metric = known ? known->name : v->metric; /* what was given may end with the call */
     return 0;
 }
 

@@ -157,6 +157,7 @@ shell_tests = \
 	tests/cli_convert.sh \
 	tests/cli_divergence.sh \
 	tests/cli_faults.sh \
+	tests/cli_faults_verbs.sh \
 	tests/cli_figure.sh \
 	tests/cli_figure_bad.sh \
 	tests/cli_figure_fonts.sh \
@@ -181,6 +182,7 @@ shell_tests = \
 	tests/cli_store.sh \
 	tests/cli_sweep.sh \
 	tests/cli_threats.sh \
+	tests/cli_together.sh \
 	tests/cli_tokenize.sh \
 	tests/cli_verify.sh \
 	tests/cli_view.sh \

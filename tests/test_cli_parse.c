@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/strbuf.h"
+#include "cli/command.h"
 #include "cli/dispatch.h"
 #include "cli/line_context.h"
 #include "cli/parse.h"
@@ -367,6 +368,25 @@ static void cursor(void **state)
     assert_false(at.list);
 }
 
+/* Where two tables of a command share a name, both must mean the same: the first hides the other.  A command's own --output
+ * is meant to. */
+static void no_option_hides_another(void **state)
+{
+    (void)state;
+    for (int i = 0; commands[i]; i++) {
+        command_tables t;
+        command_get_tables(commands[i], t);
+        for (int a = 0; t[a]; a++)
+            for (int b = 0; b < a; b++)
+                for (const param *x = t[a]; x->name && t[a] != t[b]; x++)
+                    for (const param *y = t[b]; y->name; y++)
+                        if (strcmp(x->name, y->name) == 0 && (x->kind != y->kind || strcmp(x->help, y->help) != 0) &&
+                            t[a] != output_params)
+                            fail_msg("%s has two options --%s: \"%s\" and \"%s\"", commands[i]->name, x->name, y->help,
+                                     x->help);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -382,6 +402,7 @@ int main(void)
         cmocka_unit_test(options),
         cmocka_unit_test(bad_options),
         cmocka_unit_test(cursor),
+        cmocka_unit_test(no_option_hides_another),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("cli_parse", tests, NULL, NULL);

@@ -1,12 +1,16 @@
 /* lens: what the model would say between its layers. */
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/lens.h"
 #include "base/mem.h"
+#include "base/cancel.h"
+#include "cli/builtin_prompts.h"
 #include "cli/chat_input.h"
 #include "cli/command_util.h"
+#include "cli/output.h"
 #include "cli/prompt_input.h"
 
 typedef struct lens_row {
@@ -16,24 +20,27 @@ typedef struct lens_row {
     double *p;          /* [top] */
 } lens_row;
 
+/* One prompt at a time. */
 typedef struct job {
     session *s;
     const command_args *a;
     loaded_model *lm;
+    int64_t prompt;
     prompt_input in;
     lens *l;
-    int64_t top, n_row, cap;
+    int64_t top, n_row;
     lens_row *rows;
 } job;
 
 static const param *const *extra(void)
 {
-    static const param *tables[6];
+    static const param *tables[7];
     tables[0] = prompt_params;
-    tables[1] = chat_params;
-    tables[2] = precision_params;
-    tables[3] = config_params;
-    tables[4] = tokenizer_params;
+    tables[1] = prompts_params;
+    tables[2] = chat_params;
+    tables[3] = precision_params;
+    tables[4] = config_params;
+    tables[5] = tokenizer_params;
     return tables;
 }
 
@@ -100,8 +107,7 @@ static int measure(job *j, err *e)
         rc = forward(j->lm->rt, &j->in.in, &o, &j->s->prog, e);
     if (rc)
         return rc;
-    j->cap = j->l->n * (m->main->n_run + 1);
-    j->rows = mem_array((size_t)j->cap, sizeof *j->rows, e);
+    j->rows = mem_array((size_t)(j->l->n * (m->main->n_run + 1)), sizeof *j->rows, e);
     return j->rows ? lens_each(j->l, j->lm->rt, m, on_row, j, &j->s->prog, e) : ERR_RESOURCE;
 }
 
@@ -156,69 +162,116 @@ static int grid(table **out, const job *j, err *e)
     return rc;
 }
 
-/* A row for each layer, position and token. */
-static int list(table **out, const job *j, err *e)
+/* A row for each layer, position and token, behind those of other prompts. */
+static int list(table *t, const job *j, err *e)
 {
-    static const char *const columns[] = {"layer", "position", "token", "rank", "predicted_id", "predicted", "probability"};
     strbuf b = {0};
-    int rc = table_new(out, 7, columns, e);
+    int rc = 0;
     for (int64_t k = 0; k < j->n_row && !rc; k++)
         for (int64_t i = 0; i < j->top && !rc; i++) {
             const lens_row *r = &j->rows[k];
-            cell *c = table_row(*out, e);
+            cell *c = table_row(t, e);
             if (!c) {
                 rc = ERR_RESOURCE;
                 break;
             }
-            c[0] = cell_int(r->layer);
-            c[1] = cell_int(r->position);
+            c[0] = cell_int(j->prompt);
+            c[1] = cell_int(r->layer);
+            c[2] = cell_int(r->position);
             put_token(&b, j, j->in.in.ids[r->position]);
-            rc = text_cell(*out, &c[2], &b, e);
-            c[3] = cell_int(i);
-            c[4] = cell_int(r->id[i]);
+            rc = text_cell(t, &c[3], &b, e);
+            c[4] = cell_int(i);
+            c[5] = cell_int(r->id[i]);
             put_token(&b, j, r->id[i]);
             if (!rc)
-                rc = text_cell(*out, &c[5], &b, e);
-            c[6] = cell_real(r->p[i]);
+                rc = text_cell(t, &c[6], &b, e);
+            c[7] = cell_real(r->p[i]);
         }
     strbuf_free(&b);
     return rc;
 }
 
+/* "prompt 3, stories.jsonl:4" above the grid of one of several. */
+static int print_grid(const job *j, const prompt_request *q, bool several, err *e)
+{
+    table *t = NULL;
+    strbuf b = {0};
+    int rc = 0;
+    if (several) {
+        const char *name = q->label ? q->label : q->where;
+        strbuf_printf(&b, "%sprompt %" PRId64, j->prompt ? "\n" : "", j->prompt);
+        strbuf_puts(&b, *name ? ", " : "");
+        strbuf_put_visible(&b, name, strlen(name));
+        strbuf_putc(&b, '\n');
+        rc = output_flush(j->s->out, &b, e);
+        strbuf_free(&b);
+    }
+    if (!rc)
+        rc = grid(&t, j, e);
+    if (!rc)
+        rc = print_table(j->s, j->a, t, "attnscope.lens/1", e);
+    table_free(t);
+    return rc;
+}
+
+static void forget(job *j)
+{
+    for (int64_t i = 0; i < j->n_row; i++) {
+        free(j->rows[i].id);
+        free(j->rows[i].p);
+    }
+    free(j->rows);
+    lens_free(j->l);
+    prompt_free(&j->in);
+    j->rows = NULL;
+    j->l = NULL;
+    j->n_row = 0;
+}
+
+/* rows: where they go; NULL: a grid is printed. */
+static int one_prompt(job *j, const prompt_request *q, bool several, table *rows, err *e)
+{
+    const prompt_rules rules = prompt_rules_of(j->a->p);
+    int rc = cancel_check(e);
+    if (!rc)
+        rc = prompt_make_chat(&j->in, j->lm, q, &rules, j->a->p, e);
+    if (rc && q->where[0])
+        err_prefix(e, "%s", q->where);
+    if (!rc)
+        rc = measure(j, e);
+    if (!rc)
+        rc = rows ? list(rows, j, e) : print_grid(j, q, several, e);
+    forget(j);
+    return rc;
+}
+
 static int run(session *s, const command_args *a, err *e)
 {
+    static const char *const columns[] = {"prompt", "layer", "position", "token", "rank", "predicted_id", "predicted",
+                                          "probability"};
     job j = {.s = s, .a = a};
-    prompt_request request = {0};
-    const prompt_rules rules = prompt_rules_of(a->p);
-    table *t = NULL;
+    prompt_request *request = NULL;
+    int64_t n = 0;
+    table *rows = NULL;
     int rc = choose_model(s, a, true, &j.lm, e);
     if (!rc && (!j.lm->m->head.unembedding.data || j.lm->m->main->kind != ATTN_SELF)) {
         rc = err_set(e, ERR_USAGE, "%s does not predict the next token", j.lm->m->name);
         err_hint(e, "the lens reads decoders");
     }
     if (!rc)
-        rc = prompt_request_read(&request, a->p, e);
-    if (!rc)
-        rc = prompt_make_chat(&j.in, j.lm, &request, &rules, a->p, e);
+        rc = prompt_requests_chosen(&request, &n, a->p, false, e);
     if (!rc) {
         j.top = params_int(a->p, "top");
         j.top = j.top < j.lm->m->vocab ? j.top : j.lm->m->vocab;
-        rc = measure(&j, e);
     }
-    bool rows = command_format(s, a) != FORMAT_TABLE || j.top > 1;
-    if (!rc)
-        rc = rows ? list(&t, &j, e) : grid(&t, &j, e);
-    if (!rc)
-        rc = print_table(s, a, t, "attnscope.lens/1", e);
-    table_free(t);
-    for (int64_t i = 0; i < j.n_row; i++) {
-        free(j.rows[i].id);
-        free(j.rows[i].p);
-    }
-    free(j.rows);
-    lens_free(j.l);
-    prompt_free(&j.in);
-    prompt_request_free(&request);
+    if (!rc && (command_format(s, a) != FORMAT_TABLE || j.top > 1))
+        rc = table_new(&rows, sizeof columns / sizeof *columns, columns, e);
+    for (j.prompt = 0; j.prompt < n && !rc; j.prompt++)
+        rc = one_prompt(&j, &request[j.prompt], n > 1, rows, e);
+    if (!rc && rows)
+        rc = print_table(s, a, rows, "attnscope.lens/1", e);
+    table_free(rows);
+    prompt_requests_free(request, n);
     return rc;
 }
 
@@ -233,6 +286,7 @@ static const char *const examples[] = {
     "lens examples/models/lantern-3m --prompt \"It was a dark night\"", "the prediction after each layer, by position",
     "lens examples/models/lantern-3m --prompt \"It was a dark night\" --last 1 --top 5",
     "five candidates after each layer at the last position",
+    "lens examples/models/lantern-3m --prompts stories.txt --last 1 --csv", "the last position of every prompt of a file",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};
@@ -242,7 +296,8 @@ const command command_lens = {
     .summary = "what the model would say between its layers (logit lens)",
     .help = "The stream before each layer, and behind the last, through the final norm and the unembedding: the most "
             "probable next token and its probability, as if the layers above were not there. Layer 0 is the embedding, the "
-            "last row the model's own prediction. Nothing is stored; the metrics logit_lens, logit_lens_rank, "
+            "last row the model's own prediction. Of the prompts of a file each has a table of its own; --csv, --json and --top "
+            "above 1 give rows, with the index of the prompt. Nothing is stored; the metrics logit_lens, logit_lens_rank, "
             "logit_lens_entropy and logit_lens_kl of `run` are.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1,
     .complete = complete, .extra_params = extra, .run = run,

@@ -167,7 +167,7 @@ static int make(session *s, const command_args *a, store *st, const char *path, 
         .title = params_str(p, "heading"), .subtitle = params_str(p, "subheading"), .author = params_str(p, "author"),
         .page = page, .sections = params_str(p, "sections"), .recipes = params_str(p, "recipes"),
         .metrics = params_str(p, "metrics"), .maps = params_int(p, "maps"), .grids = params_int(p, "grids"),
-        .rows = params_int(p, "rows"), .letter = strcmp(params_str(p, "paper"), "letter") == 0, .png = params_bool(p, "png"),
+        .rows = params_int(p, "rows"), .letter = strcmp(params_str(p, "paper-size"), "letter") == 0, .png = params_bool(p, "png"),
         .command = again, .figure = p,
     };
     report_build b = {.s = s, .st = st, .opt = &o, .doc = &doc};

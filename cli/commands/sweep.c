@@ -84,7 +84,7 @@ static int look_and_work(session *s, const command_args *a, sweep *w, const swee
 {
     char *line = repeatable_command(a, NULL, e);
     const sweep_how how = {.begin = true, .try_seconds = params_real(a->p, "try"), .command = line};
-    int rc = !line ? e->code : ranks_size() > 1 ? sweep_on_ranks(w, s, line, e) : sweep_look(w, s, &how, e);
+    int rc = !line ? e->code : ranks_size() > 1 ? sweep_on_ranks(w, s, line, deal->keep_going, e) : sweep_look(w, s, &how, e);
     free(line);
     if (rc || ranks_size() > 1)
         return rc;
@@ -114,8 +114,8 @@ static int work(session *s, const command_args *a, sweep *w, const sweep_dealer 
     if (in_memory(s) && !s->interactive)
         say(s, "kept in memory only: with --store FILE the runs can be asked, drawn and exported later");
     if (!rc && params_given(a->p, "shard"))
-        say(s, "this shard is done; when all are, in one store or merged into one, the same command without --shard says whether "
-               "anything is missing and closes the runs");
+        say(s, "this shard is done; runs are done when all are, in one store or merged into one: the same command without --shard "
+               "says whether anything is missing");
     return rc;
 }
 
@@ -126,7 +126,8 @@ static int run(session *s, const command_args *a, err *e)
     int rc = read_shard(&shard, params_str(a->p, "shard"), e);
     if (rc)
         return rc;
-    const sweep_dealer deal = sweep_deal_shard(&shard);
+    sweep_dealer deal = sweep_deal_shard(&shard);
+    deal.keep_going = s->keep_going || params_bool(a->p, "keep-going");
     rc = sweep_make(&w, a->word[0], e);
     if (!rc && params_given(a->p, "shard") && ranks_size() > 1) {
         err_set(e, ERR_USAGE, "--shard and mpirun exclude each other");
@@ -148,6 +149,8 @@ static int run(session *s, const command_args *a, err *e)
 static const param own[] = {
     {.name = "plan", .kind = PARAM_BOOL, .help = "show cells, units and the estimate, and stop: nothing is stored"},
     {.name = "resume", .kind = PARAM_BOOL, .help = "there must be something to go on with in the store, else it is an error"},
+    {.name = "keep-going", .kind = PARAM_BOOL,
+     .help = "behind a unit that fails go on with the other units of its cell; else with the next cell"},
     {.name = "shard", .kind = PARAM_STR, .value = "I/N",
      .help = "only every N-th unit, beginning with the I-th: one of N processes, or tasks of a Slurm array"},
     {.name = "try", .kind = PARAM_REAL, .def = "5", .value = "SECONDS", .max = 1e6,
@@ -175,8 +178,9 @@ const command command_sweep = {
             "told by stored runs of the same settings or by trying a few, and they are run, each in one transaction.  The runs "
             "have the same identity wherever the same file is run, so the same command goes on with what is missing, after kill "
             "-9 too (--resume only makes sure that there is something), and processes with --shard I/N share the work in one "
-            "store or in several, which `merge` joins.  A cell that fails is reported and the others go on; the exit status is "
-            "that of the first that failed.  Results are in the store: `sql \"SELECT * FROM sweep_list\"` says which run is "
+            "store or in several, which `merge` joins.  A cell ends at its first unit that fails, unless there is --keep-going; it is reported "
+            "with that unit and the other cells go on; the exit status is that of the first that failed. Options that only shape "
+            "the table of a verb are refused: a sweep prints its own.  Results are in the store: `sql \"SELECT * FROM sweep_list\"` says which run is "
             "which cell.",
     .examples = examples, .params = own, .min_args = 1, .max_args = 1, .complete = complete, .run = run,
     .all_ranks = true,

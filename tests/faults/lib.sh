@@ -33,6 +33,19 @@ sound()
     [ ! -e "$1" ] || [ "$("$attnscope" -q sql "PRAGMA integrity_check" --csv --store "$1" 2> /dev/null | tail -n 1)" = ok ]
 }
 
+# halves: a file of $whole that is neither as it was nor as it is to be, or is gone.
+halves()
+{
+    for part in $whole; do
+        (cd "$case" && [ ! -e "$part" ] || find "$part" -type f) | while read -r f; do
+            cmp -s "$case/$f" "$tmp/whole/$f" || cmp -s "$case/$f" "$seed/$f" || echo "$f"
+        done
+        (cd "$seed" && [ ! -e "$part" ] || find "$part" -type f) | while read -r f; do
+            [ -e "$case/$f" ] || echo "$f"
+        done
+    done | head -n 1
+}
+
 # one KIND CALLERS NTH ARGS...: leaves $status, $tmp/out, $tmp/err, $calls and $failed.
 one()
 {
@@ -58,8 +71,8 @@ told_once()
 }
 
 # loop DESCRIPTION KIND CALLERS STEP CODES ARGS...: the 1st, 2nd, ... call fails until none is left; with STEP above 0 the
-# distance grows by 1/STEP.  CODES: exit statuses that are right besides 0, as a pattern of case.  $whole: a file of the case
-# that is as in the seed or as in $tmp/whole; $stores: stores that must be sound; $notes: lines on standard error besides.
+# distance grows by 1/STEP.  CODES: exit statuses that are right besides 0, as a pattern of case.  $whole: files and folders of
+# the case whose files are as in the seed or as in $tmp/whole; $stores: stores that must be sound; $notes: lines on standard error besides.
 loop()
 {
     what=$1 loop_kind=$2 loop_callers=$3 step=$4 codes=$5
@@ -72,12 +85,8 @@ loop()
         eval "case \$status in 0|$codes) ;; *) wrong=\"exit status \$status\" ;; esac"
         told_once || wrong=${wrong:-"not one line of error"}
         [ -z "$(left_behind)" ] || wrong=${wrong:-"left $(left_behind)"}
-        for f in $whole; do
-            if [ -e "$case/$f" ] && ! cmp -s "$case/$f" "$tmp/whole" && ! cmp -s "$case/$f" "$seed/$f"; then
-                wrong=${wrong:-"half a file: $f"}
-            fi
-            [ ! -e "$seed/$f" ] || [ -e "$case/$f" ] || wrong=${wrong:-"$f is gone"}
-        done
+        half=$(halves)
+        [ -z "$half" ] || wrong=${wrong:-"half there: $half"}
         for f in $stores; do
             sound "$case/$f" || wrong=${wrong:-"store $f is damaged"}
         done
