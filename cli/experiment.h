@@ -45,9 +45,9 @@ typedef struct experiment_plan {
  * As a part of a sweep (cli/run_part.h) this never succeeds, so that the command ends without tables; the sweep knows. */
 int experiment_run(const experiment_plan *plan, int64_t *run, err *e);
 
-/* The digest of what an option (row) named by `text`, as "inputs" of the settings hold it; false: what was given is kept there
- * as it is, or cannot be read. */
-bool experiment_input_digest(sha256_hex out, const param *row, const char *text);
+/* The digest of what an option (row) named by `text`, as "inputs" of the settings hold it.  *read false: what was given is kept
+ * there as it is, or cannot be read.  ERR_RESOURCE alone is an error: it says nothing about the file. */
+int experiment_input_digest(bool *read, sha256_hex out, const param *row, const char *text, err *e);
 
 /* In a unit: what it is about. */
 int experiment_prompt(experiment *x, const prompt_input *in, const char *label, err *e);

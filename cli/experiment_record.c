@@ -41,34 +41,43 @@ static const char *verb_of(const command_args *a, char *out, size_t room)
     return out;
 }
 
-/* Of files, and of folders' texts one behind the other.  False where one cannot be read: standard input, say. */
-static bool hash_files(sha256_hex out, const char *list, bool several)
+/* Of files, and of folders' texts one behind the other. */
+static int hash_files(sha256_hex out, const char *list, bool several, err *e)
 {
     size_t most = 1;
     for (const char *s = list; *s; s++)
         most += *s == ',';
-    const char **paths = mem_array(most, sizeof *paths, NULL);
-    char *copy = mem_strdup(list, NULL), *save = NULL;
+    const char **paths = mem_array(most, sizeof *paths, e);
+    char *copy = paths ? mem_strdup(list, e) : NULL, *save = NULL;
     strbuf text = {0};
-    int n = 0;
-    for (char *one = several && copy ? strtok_r(copy, ",", &save) : copy; one && paths;
+    int n = 0, rc = copy ? 0 : ERR_RESOURCE;
+    for (char *one = several && copy ? strtok_r(copy, ",", &save) : copy; one;
          one = several ? strtok_r(NULL, ",", &save) : NULL)
         paths[n++] = one;
-    bool read = n > 0 && haystack_read(&text, paths, n, NULL) == 0 &&
-                sha256_of(out, strbuf_str(&text), text.len, NULL) == 0;
+    if (!rc)
+        rc = n > 0 ? haystack_read(&text, paths, n, e) : ERR_INPUT;
+    if (!rc)
+        rc = text.failed ? err_nomem(e, "files") : sha256_of(out, strbuf_str(&text), text.len, e);
     strbuf_free(&text);
     free(copy);
     free(paths);
-    return read;
+    return rc;
 }
 
-bool experiment_input_digest(sha256_hex out, const param *row, const char *text)
+int experiment_input_digest(bool *read, sha256_hex out, const param *row, const char *text, err *e)
 {
+    err why = {0};
+    bool ids = strstr(row->name, "ids") != NULL;
+    int rc = ERR_INPUT;
     if (strcmp(row->name, "prompts") == 0)
-        return prompt_requests_hash(out, text, NULL) == 0;
-    if (row->kind == PARAM_STR && strstr(row->name, "ids") && *text == '@')
-        text++;
-    return (row->kind != PARAM_STR || strstr(row->name, "ids")) && hash_files(out, text, row->kind == PARAM_LIST);
+        rc = prompt_requests_hash(out, text, &why);
+    else if (row->kind != PARAM_STR || ids)
+        rc = hash_files(out, text + (ids && *text == '@'), row->kind == PARAM_LIST, &why);
+    *read = rc == 0;
+    if (rc != ERR_RESOURCE)
+        return 0;
+    *e = why;
+    return rc;
 }
 
 static void put_name(strbuf *b, const char *name, bool first, bool alone)
@@ -79,19 +88,21 @@ static void put_name(strbuf *b, const char *name, bool first, bool alone)
 }
 
 /* Files of prompts that edits take their means from: {name: digest}. */
-static void put_edit_files(strbuf *b, const char *edits)
+static int put_edit_files(strbuf *b, const char *edits, err *e)
 {
     json *root = NULL;
     strbuf_putc(b, '{');
-    if (json_parse(&root, edits, strlen(edits), "edits", NULL))
-        root = NULL;
+    int rc = json_parse(&root, edits, strlen(edits), "edits", e);
     bool first = true;
-    for (size_t i = 0; root && i < json_count(root); i++) {
+    for (size_t i = 0; !rc && i < json_count(root); i++) {
         const json *value = json_get(json_at(root, i), "prompts");
         const char *name = value ? json_str(value, NULL) : NULL;
         sha256_hex digest;
-        if (!name || prompt_requests_hash(digest, name, NULL))
-            continue;
+        int read = name ? prompt_requests_hash(digest, name, NULL) : ERR_INPUT;
+        if (read == ERR_RESOURCE)
+            rc = err_nomem(e, "prompts");
+        if (read)
+            continue; /* standard input that is gone, say */
         strbuf_puts(b, first ? "" : ",");
         strbuf_put_json(b, name, strlen(name));
         strbuf_printf(b, ":\"%s\"", digest);
@@ -99,6 +110,7 @@ static void put_edit_files(strbuf *b, const char *edits)
     }
     strbuf_putc(b, '}');
     json_free(root);
+    return rc;
 }
 
 /* The settings, and what was read: texts as they were given, of files the digest, for the same name may hold other prompts
@@ -113,24 +125,30 @@ static char *settings_with_inputs(const experiment_plan *p, err *e)
     strbuf b = {0};
     bool any = false;
     size_t n = strlen(p->settings);
+    int rc = 0;
     strbuf_add(&b, p->settings, n - 1); /* without the closing brace */
-    for (int i = 0; inputs[i]; i++) {
+    for (int i = 0; inputs[i] && !rc; i++) {
         const char *text = given(p->a->p, inputs[i]) ? params_str(p->a->p, inputs[i]) : NULL;
         sha256_hex digest;
+        bool read;
         if (!text)
             continue;
-        const char *what = experiment_input_digest(digest, params_row(p->a->p, inputs[i]), text) ? digest : text;
+        rc = experiment_input_digest(&read, digest, params_row(p->a->p, inputs[i]), text, e);
+        const char *what = !rc && read ? digest : text;
         put_name(&b, inputs[i], !any, n <= 2);
         any = true;
         strbuf_put_json(&b, what, strlen(what));
     }
-    if (p->edits && strstr(p->edits, "\"prompts\"")) {
+    if (!rc && p->edits && strstr(p->edits, "\"prompts\"")) {
         put_name(&b, "edit-prompts", !any, n <= 2);
         any = true;
-        put_edit_files(&b, p->edits);
+        rc = put_edit_files(&b, p->edits, e);
     }
     strbuf_puts(&b, any ? "}}" : "}");
-    return strbuf_take(&b, e);
+    if (!rc)
+        return strbuf_take(&b, e);
+    strbuf_free(&b);
+    return NULL;
 }
 
 int run_record_make(run_record *out, const experiment_plan *p, err *e)

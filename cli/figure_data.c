@@ -32,7 +32,7 @@ const param figure_source_params[] = {
     {.name = "position", .kind = PARAM_INT, .value = "P", .max = 1e15,
      .help = "values at this token position (a key for sink)"},
     {.name = "prompt", .kind = PARAM_INT, .def = "0", .value = "N", .max = 1e15,
-     .help = "which prompt of a run with several, from 0"},
+     .help = "which prompt of a run with several, from 0; without it scores are the mean over the prompts that count"},
     {.name = NULL},
 };
 
@@ -65,13 +65,30 @@ int figure_require(const figure **out, const char *name, err *e)
                 : err_hint(e, "`list figures` shows all");
 }
 
+void figure_put_visible(strbuf *b, const char *s, size_t n)
+{
+    static const char joiner[] = "\u200d";
+    const size_t k = sizeof joiner - 1;
+    size_t from = 0;
+    for (size_t i = 0; i + k <= n;) {
+        if (memcmp(s + i, joiner, k) != 0) {
+            i++;
+            continue;
+        }
+        strbuf_put_visible(b, s + from, i - from);
+        strbuf_add(b, joiner, k);
+        from = i += k;
+    }
+    strbuf_put_visible(b, s + from, n - from);
+}
+
 static const char *keep(figure_source *src, const cell *c, bool visible, err *e)
 {
     const char *s = cell_string(c);
     if (!visible)
         return arena_strdup(&src->mem, s, e);
     strbuf b = {0};
-    strbuf_put_visible(&b, s, strlen(s));
+    figure_put_visible(&b, s, strlen(s));
     const char *copy = arena_strdup(&src->mem, strbuf_str(&b), e);
     strbuf_free(&b);
     return copy;
@@ -106,7 +123,8 @@ int figure_read_facts(figure_facts *f, figure_source *src, store *st, int64_t pr
     int rc = store_query(st, &t,
         "SELECT m.name, m.sha256, m.path, r.command, r.version, r.operator, r.precision, u.label, p.sha256,"
         " p.n_token, m.n_layer, m.n_head,"
-        " (SELECT sequence FROM token t WHERE t.prompt_id = p.id ORDER BY sequence = 'self' DESC, sequence LIMIT 1)"
+        " (SELECT sequence FROM token t WHERE t.prompt_id = p.id ORDER BY sequence = 'self' DESC, sequence LIMIT 1),"
+        " json_array_length(r.edits)"
         " FROM run r JOIN model m ON m.id = r.model_id"
         " JOIN unit u ON u.run_id = r.id JOIN prompt p ON p.id = u.prompt_id WHERE r.id = ?1"
         " AND u.prompt_index = ?2", bind, 2, e);
@@ -132,24 +150,15 @@ int figure_read_facts(figure_facts *f, figure_source *src, store *st, int64_t pr
         .n_head = table_cell(t, 0, 11)->u.i,
     };
     f->main = kind_of_cell(table_cell(t, 0, 12));
+    int64_t edits = index_of_cell(table_cell(t, 0, 13));
     table_free(t);
-    bool ok = f->model && f->sha256 && f->path && f->command && f->version && f->operator_name &&
+    if (f->operator_name && edits > 0)
+        f->operated = figure_text(src, e, ", %s with %" PRId64 " edit%s", f->operator_name, edits, edits == 1 ? "" : "s");
+    else if (f->operator_name)
+        f->operated = strcmp(f->operator_name, "softmax") == 0 ? "" : figure_text(src, e, ", %s", f->operator_name);
+    bool ok = f->operated && f->model && f->sha256 && f->path && f->command && f->version && f->operator_name &&
               f->precision && f->label && f->prompt_sha256;
     return ok ? 0 : ERR_RESOURCE;
-}
-
-int figure_prompt_with(int64_t *prompt, const figure_source *src, const command_args *a, store *st, const char *name, err *e)
-{
-    const cell bind[] = {cell_int(src->run), cell_text(name)};
-    table *t = NULL;
-    *prompt = params_int(a->p, "prompt");
-    if (params_given(a->p, "prompt"))
-        return 0;
-    int rc = store_query(st, &t, "SELECT min(prompt) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
-    if (!rc && table_cell(t, 0, 0)->kind == CELL_INT)
-        *prompt = table_cell(t, 0, 0)->u.i;
-    table_free(t);
-    return rc;
 }
 
 bool figure_of_heads(const struct metric *m)

@@ -12,6 +12,9 @@ typedef struct figure_source {
     bool several;
     const char *runs;   /* "3,5" where there are several */
     char *label;        /* "L1H3" or the metric's name: for file names */
+    const char *which;  /* for captions and subtitles of facets: "mean over 12 prompts", "LABEL, 74 tokens"; NULL: not said */
+    const char *all;    /* what the caption says instead of its head or metric: "L0H0, L1H3" of facets; NULL: its own */
+    bool mean;          /* over several prompts */
     struct figure_source *facet; /* [n_facet] owned: what --facet put side by side */
     int n_facet;
     float *cells;       /* owned, as is the arena with all texts */

@@ -107,7 +107,7 @@ static int read_labels(const char **out, figure_source *src, const facets *x, co
         n += *c == ',';
     out[0] = NULL;
     if (text && n != x->n) {
-        err_set(e, ERR_USAGE, "--labels names %d runs, --facet %d", n, x->n);
+        err_set(e, ERR_USAGE, "--labels names %d run%s, --facet %d", n, n == 1 ? "" : "s", x->n);
         return err_hint(e, "give a name for each run, separated by commas");
     }
     for (int i = 0; i < n; i++, text += strcspn(text, ",") + 1)
@@ -127,7 +127,7 @@ bool facets_one_model(const facets *x, const figure_facts *facts)
 static const char *title_of(figure_source *src, const facets *x, const figure_facts *facts, int i, bool many, err *e)
 {
     if (x->kind != FACET_RUN)
-        return arena_strdup(&src->mem, x->word[i], e);
+        return x->kind == FACET_METRIC ? figure_words(src, x->word[i], e) : arena_strdup(&src->mem, x->word[i], e);
     if (!facets_one_model(x, facts))
         return figure_text(src, e, "%s, run %" PRId64, facts[i].model, src->facet[i].run);
     const char *label = many ? "" : facts[i].label; /* of one prompt */

@@ -63,7 +63,7 @@ static int put_charts(figure_source *src, const facets *x, const figure_facts *f
     int rc = title ? facets_titles(title, src, x, facts, a, many, e) : ERR_RESOURCE;
     for (int i = 0; i < x->n && !rc; i++) {
         chart[i] = ss[i]->chart;
-        if (x->kind == FACET_METRIC && !(title[i] = series_words(ss[i], x->word[i], e)))
+        if (x->kind == FACET_METRIC && !(title[i] = figure_words(src, x->word[i], e)))
             rc = ERR_RESOURCE;
     }
     if (rc)
@@ -99,7 +99,7 @@ static int put_words(figure_source *src, const facets *x, const figure_facts *fa
     d->subtitle = first->subtitle;
     if (x->kind == FACET_RUN) {
         const char *runs = figure_runs_text(src, run, n_run, ", ", e);
-        d->subtitle = runs ? figure_text(src, e, "%s, runs %s", facts[0].operator_name, runs) : NULL;
+        d->subtitle = runs ? figure_text(src, e, "runs %s%s", runs, facts[0].operated) : NULL;
     }
     src->label = mem_strdup("facets", e);
     return d->quantity && d->title && d->caption && d->subtitle && src->label ? 0 : ERR_RESOURCE;

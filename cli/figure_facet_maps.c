@@ -6,14 +6,34 @@
 #include "cli/command_util.h"
 #include "cli/figure_facet.h"
 
+/* What a caption says of all panels: "L0H0, L1H3", "6 heads"; NULL where they are runs. */
+static int name_all(const char **all, figure_source *src, const facets *x, err *e)
+{
+    enum { NAMED = 4 };
+    strbuf b = {0};
+    *all = NULL;
+    if (x->kind == FACET_RUN)
+        return 0;
+    if (x->n > NAMED)
+        strbuf_printf(&b, "%d %ss", x->n, facet_option(x));
+    for (int i = 0; i < x->n && x->n <= NAMED; i++)
+        strbuf_printf(&b, "%s%s", i ? ", " : "", x->word[i]);
+    *all = b.failed ? NULL : x->kind == FACET_METRIC ? figure_words(src, strbuf_str(&b), e)
+                                                     : arena_strdup(&src->mem, strbuf_str(&b), e);
+    strbuf_free(&b);
+    return *all ? 0 : ERR_RESOURCE;
+}
+
 /* Each facet as if it were drawn alone. */
 static int load_each(figure_source *src, figure_facts *facts, const facets *x, session *s, const command_args *a, store *st,
                      const figure *f, err *e)
 {
-    int rc = 0;
+    const char *all;
+    int rc = name_all(&all, src, x, e);
     for (int i = 0; i < x->n && !rc; i++) {
         figure_source *one = &src->facet[i];
         src->n_facet = i + 1;
+        one->all = all;
         rc = params_set(a->p, facet_option(x), x->word[i], e);
         if (!rc)
             rc = choose_run(s, a, st, NULL, &one->run, e);
@@ -21,6 +41,8 @@ static int load_each(figure_source *src, figure_facts *facts, const facets *x, s
             rc = figure_read_facts(&facts[i], one, st, params_int(a->p, "prompt"), e);
         if (!rc)
             rc = figure_load_one(one, s, a, st, f, &facts[i], e);
+        if (!rc && one->mean)
+            facts[i].label = one->which;
     }
     return rc;
 }
@@ -70,14 +92,14 @@ static int put_words(figure_source *src, const facets *x, const figure_facts *fa
         return ERR_RESOURCE;
     if (x->kind == FACET_RUN) {
         d->title = facets_title(src, x, facts, e);
-        d->subtitle = figure_text(src, e, "runs %s, %s", runs, facts[0].operator_name);
+        d->subtitle = figure_text(src, e, "runs %s%s", runs, facts[0].operated);
         d->caption = figure_text(src, e, "%s; runs %s; one colour scale for all panels", d->quantity, runs);
     } else {
         bool one = strcmp(d->quantity, first->quantity) == 0;
         d->title = one ? figure_text(src, e, "%s \xc2\xb7 %s", d->quantity, facts[0].model) : facts[0].model;
-        d->subtitle = trials || facts[0].n_token == 0 ? first->subtitle /* of trials, or of the weights */
-                      : figure_text(src, e, "%s%s%" PRId64 " tokens, %s, run %" PRId64, facts[0].label,
-                                  *facts[0].label ? ", " : "", facts[0].n_token, facts[0].operator_name, src->run);
+        const char *which = src->facet[0].which;
+        d->subtitle = trials || facts[0].n_token == 0 || !which ? first->subtitle /* of trials, or of the weights */
+                      : figure_text(src, e, "%s%s, run %" PRId64, which, facts[0].operated, src->run);
         d->caption = figure_text(src, e, "%s; one colour scale for all panels", first->caption);
     }
     src->label = mem_strdup("facets", e);

@@ -135,7 +135,30 @@ static int load_map(figure_panel *p, figure_source *src, const command_args *a, 
     return kept ? 0 : ERR_RESOURCE;
 }
 
-static int load_all(figure_panels *out, figure_source *src, const command_args *a, store *st, const chosen *c, err *e)
+/* Where a column is the first of another group of query heads that share keys and values. */
+static int group_columns(figure_groups *g, figure_source *src, store *st, const figure_facts *f, attn_kind kind,
+                         const axis *heads, err *e)
+{
+    figure_groups all;
+    int rc = figure_head_groups(&all, src, st, f, kind, false, e);
+    int64_t *starts = rc || all.n_col == 0 ? NULL : arena_alloc(&src->mem, (size_t)all.n_col, sizeof *starts, e);
+    *g = (figure_groups){0};
+    if (!starts)
+        return rc ? rc : all.n_col ? ERR_RESOURCE : 0;
+    for (int64_t i = 0; i < all.n_col; i++) {
+        int at = 0;
+        while (at < heads->n && heads->number[at] < all.col_starts[i])
+            at++;
+        if (at > 0 && at < heads->n && (g->n_col == 0 || starts[g->n_col - 1] != at))
+            starts[g->n_col++] = at;
+    }
+    g->col_starts = starts;
+    g->meaning = all.meaning;
+    return 0;
+}
+
+static int load_all(figure_panels *out, figure_source *src, const command_args *a, store *st, const chosen *c,
+                    const figure_facts *f, err *e)
 {
     axis layers = {0}, heads = {0};
     int64_t side = 1;
@@ -147,7 +170,9 @@ static int load_all(figure_panels *out, figure_source *src, const command_args *
     *out = (figure_panels){.n = layers.n * heads.n, .columns = heads.n, .row_names = layers.name, .col_names = heads.name,
                            .row_axis = figure_layer_axis(c->kind),
                            .col_axis = "head", .empty = "no map stored"};
-    rc = thumbs_side(&side, out, a->p, e);
+    rc = group_columns(&out->groups, src, st, f, c->kind, &heads, e);
+    if (!rc)
+        rc = thumbs_side(&side, out, a->p, e);
     figure_panel *panel = rc ? NULL : arena_alloc(&src->mem, (size_t)out->n, sizeof *panel, e);
     if (!panel)
         return rc ? rc : ERR_RESOURCE;
@@ -170,7 +195,7 @@ int figure_load_grid(figure_source *src, session *s, const command_args *a, stor
     if (!rc)
         rc = figure_log_colours(a, e);
     if (!rc)
-        rc = load_all(panels, src, a, st, &c, e);
+        rc = load_all(panels, src, a, st, &c, f, e);
     int n = c.n;
     free(c.head);
     if (rc)
@@ -183,17 +208,19 @@ int figure_load_grid(figure_source *src, session *s, const command_args *a, stor
     if (!params_given(a->p, "head") && c.stored < all.n)
         say(s, "run %" PRId64 " holds %d of %" PRId64 " maps; `run ... --maps all` keeps all", src->run, c.stored, all.n);
     const char *axes = c.kind == ATTN_VISION ? "query patches down, key patches across" : "queries down, keys across";
+    const char *words = figure_prompt_words(src, st, params_int(a->p, "prompt"), f, e);
+    if (!words)
+        return ERR_RESOURCE;
     d->panels = panels;
     d->title = figure_text(src, e, "attention of %d heads \xc2\xb7 %s", n, f->model);
     d->subtitle = c.n_query == c.n_key
-                      ? figure_text(src, e, "%s%s%" PRId64 " %s, %s, run %" PRId64 "; %s", f->label, *f->label ? ", " : "",
-                                    c.n_query, c.kind == ATTN_VISION ? "patches" : "tokens", f->operator_name, src->run, axes)
-                      : figure_text(src, e, "%s%s%" PRId64 " x %" PRId64 " positions, %s, run %" PRId64 "; %s", f->label,
-                                    *f->label ? ", " : "", c.n_query, c.n_key, f->operator_name, src->run, axes);
+                      ? figure_text(src, e, "%s%" PRId64 " %s%s, run %" PRId64 "; %s", words, c.n_query,
+                                    c.kind == ATTN_VISION ? "patches" : "tokens", f->operated, src->run, axes)
+                      : figure_text(src, e, "%s%" PRId64 " x %" PRId64 " positions%s, run %" PRId64 "; %s", words, c.n_query,
+                                    c.n_key, f->operated, src->run, axes);
     d->caption = figure_text(src, e, "%s, attention weights of %d heads; %" PRId64 " x %" PRId64
-                             " positions; 1 prompt%s%s%s; %s; run %" PRId64 "; one colour scale for all", f->model, n,
-                             c.n_query, c.n_key, *f->label ? " (" : "", f->label, *f->label ? ")" : "", f->operator_name,
-                             src->run);
+                             " positions; 1 prompt%s%s%s%s; run %" PRId64 "; one colour scale for all", f->model, n,
+                             c.n_query, c.n_key, *f->label ? " (" : "", f->label, *f->label ? ")" : "", f->operated, src->run);
     d->quantity = "attention weight";
     d->unit = "";
     d->lo = 0;

@@ -72,10 +72,10 @@ static const char *token_label(figure_source *src, const char *text, const piece
         strbuf_puts(&b, text[1] ? "\u00b7" : "\u2423"); /* a blank alone: open box */
         at = 1;
     }
-    strbuf_put_visible(&b, text + at, p->keep - at);
+    figure_put_visible(&b, text + at, p->keep - at);
     strbuf_puts(&b, p->whole);
     if (b.len == 0)
-        strbuf_printf(&b, "%" PRId64, id);
+        strbuf_printf(&b, "id %" PRId64, id);
     const char *label = NULL;
     if (b.failed)
         err_nomem(e, "labels");
@@ -331,8 +331,11 @@ int figure_load_map(figure_source *src, session *s, const command_args *a, store
     d->title = figure_text(src, e, "%s \xc2\xb7 %s", name, f->model);
     char size[64];
     map_size(size, sizeof size, &m, h.kind);
-    d->subtitle = figure_text(src, e, "%s%s%s, %s, run %" PRId64, f->label, *f->label ? ", " : "", size,
-                              f->operator_name, src->run);
+    const char *words = figure_prompt_words(src, st, prompt, f, e);
+    src->which = words ? figure_text(src, e, "%s%s", words, size) : NULL;
+    if (!src->which)
+        return ERR_RESOURCE;
+    d->subtitle = figure_text(src, e, "%s%s%s, run %" PRId64, words, size, f->operated, src->run);
     d->row_axis = h.kind == ATTN_VISION ? "query patch" : cross ? "query (decoder)" : "query token";
     d->col_axis = h.kind == ATTN_VISION ? "key patch" : cross ? "key (encoder)" : "key token";
     d->quantity = "attention weight";
@@ -341,8 +344,9 @@ int figure_load_map(figure_source *src, session *s, const command_args *a, store
     d->hi = 1;
     d->pool = m.pool;
     d->pooling = m.pooling;
-    d->caption = figure_text(src, e, "%s, attention weights of %s; %s; 1 prompt%s%s%s; %s; run %" PRId64, f->model,
-                             name, size, *f->label ? " (" : "", f->label, *f->label ? ")" : "", f->operator_name, src->run);
+    d->caption = figure_text(src, e, "%s, attention weights of %s; %s; 1 prompt%s%s%s%s; run %" PRId64, f->model,
+                             src->all ? src->all : name, size, *f->label ? " (" : "", f->label, *f->label ? ")" : "",
+                             f->operated, src->run);
     src->label = mem_strdup(name, e);
     return d->title && d->subtitle && d->caption && src->label ? 0 : ERR_RESOURCE;
 }

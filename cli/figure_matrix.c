@@ -19,7 +19,7 @@ typedef struct between {
     attn_kind kind;
     bool layers;                 /* entries are layers */
     bool within;                 /* values exist within a layer alone: a matrix a layer */
-    int64_t prompt;
+    figure_units units;
     int64_t n_layer, n;          /* n: entries in all */
     int64_t *first;              /* [n_layer + 1] entry of head 0 */
     float *cells;                /* [n, n] of all entries, NaN where there is no value; owned by the source */
@@ -81,11 +81,12 @@ static int choose_metric(const metric **out, figure_source *src, const command_a
 static int choose_kind(between *b, figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e)
 {
     const char *asked = params_str(a->p, "kind"), *want = asked ? asked : attn_kind_name(f->main);
-    const cell bind[] = {cell_int(src->run), cell_int(b->prompt), cell_text(b->m->name)};
+    const cell bind[] = {cell_int(src->run), cell_text(b->m->name)};
     table *t = NULL;
     bool found = false;
-    int rc = store_query(st, &t, "SELECT DISTINCT kind FROM value_list WHERE run = ?1 AND prompt = ?2 AND metric = ?3"
-                         " AND position IS NOT NULL ORDER BY kind", bind, 3, e);
+    const char *sql = figure_text(src, e, "SELECT DISTINCT kind FROM value_list WHERE run = ?1 AND metric = ?2%s"
+                                  " AND position IS NOT NULL ORDER BY kind", b->units.condition);
+    int rc = sql ? store_query(st, &t, sql, bind, 2, e) : ERR_RESOURCE;
     if (rc)
         return rc;
     for (int64_t i = 0; i < t->n_row; i++) {
@@ -98,8 +99,11 @@ static int choose_kind(between *b, figure_source *src, const command_args *a, st
     table_free(t);
     if (found)
         return 0;
-    err_set(e, ERR_USAGE, "prompt %" PRId64 " of run %" PRId64 " has no %s of kind %s", b->prompt, src->run,
-            b->m->name, want);
+    if (b->units.n > 1)
+        err_set(e, ERR_USAGE, "run %" PRId64 " has no %s of kind %s", src->run, b->m->name, want);
+    else
+        err_set(e, ERR_USAGE, "prompt %" PRId64 " of run %" PRId64 " has no %s of kind %s", b->units.prompt, src->run,
+                b->m->name, want);
     return err_hint(e, "leave --kind and --prompt out to draw what there is");
 }
 
@@ -151,10 +155,11 @@ static int find_entries(between *b, figure_source *src, store *st, const cell *b
 {
     table *t = NULL;
     counted_heads c = {0};
-    int rc = store_query(st, &t,
+    const char *sql = figure_text(src, e,
         "SELECT layer, coalesce(max(head), 0) + 1, min(position), max(position) FROM value_list"
-        " WHERE run = ?1 AND prompt = ?2 AND metric = ?3 AND kind = ?4 AND position IS NOT NULL AND layer IS NOT NULL"
-        " GROUP BY layer ORDER BY layer", bind, 4, e);
+        " WHERE run = ?1 AND metric = ?2 AND kind = ?3%s AND position IS NOT NULL AND layer IS NOT NULL"
+        " GROUP BY layer ORDER BY layer", b->units.condition);
+    int rc = sql ? store_query(st, &t, sql, bind, 3, e) : ERR_RESOURCE;
     if (rc)
         return rc;
     for (int64_t i = 0; i < t->n_row; i++) {
@@ -199,9 +204,10 @@ static int read_cells(between *b, figure_source *src, store *st, const cell *bin
 {
     table *t = NULL;
     size_t cells = (size_t)(b->n * b->n);
-    int rc = store_query(st, &t,
-        "SELECT layer, coalesce(head, 0), position, value FROM value_list WHERE run = ?1 AND prompt = ?2 AND metric = ?3"
-        " AND kind = ?4 AND position IS NOT NULL AND layer IS NOT NULL", bind, 4, e);
+    const char *sql = figure_text(src, e,
+        "SELECT layer, coalesce(head, 0), position, avg(value) FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3%s"
+        " AND position IS NOT NULL AND layer IS NOT NULL GROUP BY layer, head, position", b->units.condition);
+    int rc = sql ? store_query(st, &t, sql, bind, 3, e) : ERR_RESOURCE;
     if (!rc && !(src->cells = mem_array(cells, sizeof *src->cells, e)))
         rc = ERR_RESOURCE;
     for (size_t i = 0; !rc && i < cells; i++)
@@ -385,7 +391,9 @@ static int put_quantity(figure_source *src, store *st, const between *b, err *e)
     if (rc)
         return rc;
     bool jsd = strncmp(b->m->name, "jsd", 3) == 0, rooted = jsd && root && strcmp(root, "none") != 0;
-    const char *name = jsd ? rooted ? "Jensen-Shannon distance, root" : "Jensen-Shannon divergence" : b->m->name;
+    const char *name = jsd ? rooted ? "Jensen-Shannon distance, root" : "Jensen-Shannon divergence" : figure_words(src, b->m->name, e);
+    if (!name)
+        return ERR_RESOURCE;
     src->d.quantity = rooted ? figure_text(src, e, "%s %s", name, root) : name;
     src->d.unit = jsd && !rooted ? (unit ? unit : "nats") : b->m->unit;
     return src->d.quantity ? 0 : ERR_RESOURCE;
@@ -403,24 +411,24 @@ static int put_words(figure_source *src, const between *b, const command_args *a
     const char *part = b->kind == ATTN_ENCODER ? "encoder " : b->kind == ATTN_CROSS ? "cross attention "
                         : b->kind == ATTN_VISION ? "image tower " : "";
     const char *what = figure_text(src, e, "%s%s", part, b->layers ? "layer" : one ? "head" : "head, all layers");
-    const char *size = b->kind == f->main ? figure_text(src, e, "%" PRId64 " tokens, ", f->n_token) : "";
-    if (!what || !size)
+    const char *all = src->all ? src->all : figure_words(src, b->m->name, e);
+    src->which = b->units.size;
+    src->mean = b->units.n > 1;
+    if (!what || !all)
         return ERR_RESOURCE;
     if (params_given(a->p, "layer"))
-        d->title = figure_text(src, e, "%s, layer %" PRId64 " \xc2\xb7 %s", b->m->name, params_int(a->p, "layer"), f->model);
+        d->title = figure_text(src, e, "%s, layer %" PRId64 " \xc2\xb7 %s", b->m->summary, params_int(a->p, "layer"), f->model);
     else
-        d->title = figure_text(src, e, "%s \xc2\xb7 %s", b->m->name, f->model);
+        d->title = figure_text(src, e, "%s \xc2\xb7 %s", b->m->summary, f->model);
     if (weights)
         d->subtitle = figure_text(src, e, "of the weights alone, run %" PRId64 "; %s", src->run, order);
     else
-        d->subtitle = figure_text(src, e, "%s%s%s%s, run %" PRId64 "; %s", f->label, *f->label ? ", " : "", size,
-                                  f->operator_name, src->run, order);
+        d->subtitle = figure_text(src, e, "%s%s, run %" PRId64 "; %s", b->units.size, f->operated, src->run, order);
     if (weights)
-        d->caption = figure_text(src, e, "%s, %s of the weights; %s; run %" PRId64, f->model, b->m->name, order, src->run);
+        d->caption = figure_text(src, e, "%s, %s of the weights; %s; run %" PRId64, f->model, all, order, src->run);
     else
-        d->caption = figure_text(src, e, "%s, %s; %s1 prompt%s%s%s; mean over queries; %s; %s; run %" PRId64,
-                                 f->model, b->m->name, size, *f->label ? " (" : "", f->label, *f->label ? ")" : "",
-                                 order, f->operator_name, src->run);
+        d->caption = figure_text(src, e, "%s, %s; %s; mean over queries; %s%s; run %" PRId64, f->model, all,
+                                 b->units.caption, order, f->operated, src->run);
     d->row_axis = weights ? "head that reads" : what;
     d->col_axis = weights ? "head that writes" : what;
     d->missing = weights ? "not an earlier head" : b->within && !one ? "itself, or in another layer" : "itself";
@@ -440,14 +448,13 @@ int figure_load_matrix(figure_source *src, const command_args *a, store *st, con
     between b = {0};
     int rc = choose_metric(&b.m, src, a, st, f, e);
     if (!rc)
-        rc = figure_prompt_with(&b.prompt, src, a, st, b.m->name, e);
+        rc = figure_choose_units(&b.units, src, a, st, b.m->name, f, e);
     if (!rc)
         rc = choose_kind(&b, src, a, st, f, e);
     if (rc)
         return rc;
     b.layers = b.m->axis == AXIS_LAYER;
-    const cell bind[] = {cell_int(src->run), cell_int(b.prompt), cell_text(b.m->name),
-                         cell_text(attn_kind_name(b.kind))};
+    const cell bind[] = {cell_int(src->run), cell_text(b.m->name), cell_text(attn_kind_name(b.kind))};
     rc = find_entries(&b, src, st, bind, f, e);
     if (!rc)
         rc = read_cells(&b, src, st, bind, e);

@@ -8,10 +8,13 @@
 /* What is known of the run, for title, subtitle and provenance; texts live in the source's arena. */
 typedef struct figure_facts {
     const char *model, *sha256, *path, *command, *version, *operator_name, *precision, *label, *prompt_sha256;
+    const char *operated;  /* ", sigmoid", ", softmax with 2 edits"; "" for softmax as the model has it */
     int64_t n_token, n_layer, n_head;
     attn_kind main;       /* of the stack that gives the logits */
 } figure_facts;
 
+/* s made visible, but for the joiners of emoji, which plots/label.h draws or spells. */
+void figure_put_visible(strbuf *b, const char *s, size_t n);
 /* printf into the arena of src. */
 const char *figure_text(figure_source *src, err *e, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
@@ -27,8 +30,21 @@ int figure_token_labels(const char ***out, figure_source *src, store *st, int64_
  * *pool and *pooling: what a cell is of, pooling NULL for single cells. */
 typedef struct figure_map { int64_t rows, cols, n_query, n_key, pool; const char *pooling; float *cells; } figure_map;
 int figure_read_map(figure_map *out, figure_source *src, const command_args *a, store *st, head_id h, int64_t side, err *e);
-/* --prompt, else the first prompt of the run that has values of a metric; 0 where none has.  Metrics of weights have a unit each. */
-int figure_prompt_with(int64_t *prompt, const figure_source *src, const command_args *a, store *st, const char *name, err *e);
+/* Which prompts of a run are drawn (figure_units.c): that of --prompt, else all that count for the metric (cli/run_units.h)
+ * and have values of it.  Metrics of weights have a unit each.  Texts live in the arena of the source. */
+typedef struct figure_units {
+    int64_t n, prompt;          /* prompt: NO_INDEX where n > 1, then the mean is drawn */
+    const char *condition;      /* " AND prompt = 3", " AND prompt IN (...)" for ?1 the run, or "" */
+    const char *size;           /* "mean over 12 prompts", "prompt 3 of 89, LABEL, 74 tokens" */
+    const char *caption;        /* "mean over 12 prompts", "74 tokens; 1 prompt (LABEL)" */
+    figure_facts facts;         /* with the label and the tokens of that prompt */
+} figure_units;
+int figure_choose_units(figure_units *u, figure_source *src, const command_args *a, store *st, const char *name,
+                        const figure_facts *f, err *e);
+/* For figures of one prompt: "prompt 3 of 89, LABEL, ", "LABEL, ", or "". */
+const char *figure_prompt_words(figure_source *src, store *st, int64_t prompt, const figure_facts *f, err *e);
+/* "jsd layers" */
+const char *figure_words(figure_source *src, const char *name, err *e);
 /* Whether a metric has values of single heads: those of attention, and of weights where they are not between heads. */
 struct metric;
 bool figure_of_heads(const struct metric *m);

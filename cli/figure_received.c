@@ -169,14 +169,17 @@ int figure_load_received(figure_source *src, const command_args *a, store *st, c
         rc = layer_lines(&d->groups, src, &r, e);
     if (rc)
         return rc;
+    const char *words = figure_prompt_words(src, st, params_int(a->p, "prompt"), f, e);
+    src->which = words ? figure_text(src, e, "%s%" PRId64 " keys", words, r.n_key) : NULL;
+    if (!src->which)
+        return ERR_RESOURCE;
     const char *mean = r.heads ? "one head a row" : "mean over the heads of a layer";
     d->m = (figure_matrix){r.n_row, r.n_key, src->cells, rows, cols};
     d->title = figure_text(src, e, "attention received \xc2\xb7 %s", f->model);
-    d->subtitle = figure_text(src, e, "%s%s%" PRId64 " keys, %s, run %" PRId64 "; %s", f->label, *f->label ? ", " : "",
-                              r.n_key, f->operator_name, src->run, mean);
-    d->caption = figure_text(src, e, "%s, attention that each key receives (%s); %" PRId64 " keys; 1 prompt%s%s%s; %s; run %"
+    d->subtitle = figure_text(src, e, "%s%" PRId64 " keys%s, run %" PRId64 "; %s", words, r.n_key, f->operated, src->run, mean);
+    d->caption = figure_text(src, e, "%s, attention that each key receives (%s); %" PRId64 " keys; 1 prompt%s%s%s%s; run %"
                              PRId64, f->model, mean, r.n_key, *f->label ? " (" : "", f->label, *f->label ? ")" : "",
-                             f->operator_name, src->run);
+                             f->operated, src->run);
     d->row_axis = r.heads ? "head" : figure_layer_axis(r.attention);
     d->col_axis = r.attention == ATTN_VISION ? "key patch" : r.attention == ATTN_CROSS ? "key (encoder)" : "key token";
     d->quantity = "attention received";

@@ -97,7 +97,7 @@ static int label_runs(series_source *ss, err *e)
     if (given && ss->facet != FACET_RUN) {
         int rc = split(word, &n, ss->src, given, e);
         if (!rc && n != ss->n_run) {
-            err_set(e, ERR_USAGE, "--labels names %d runs, --run %d", n, ss->n_run);
+            err_set(e, ERR_USAGE, "--labels names %d run%s, --run %d", n, n == 1 ? "" : "s", ss->n_run);
             rc = err_hint(e, "give a name for each run, separated by commas");
         }
         for (int i = 0; i < n && !rc; i++)
@@ -364,15 +364,7 @@ int series_means(series_source *ss, int run, const char *label, const table *t, 
     return rc;
 }
 
-const char *series_words(series_source *ss, const char *name, err *e)
-{
-    char *text = arena_strdup(&ss->src->mem, name, e);
-    for (char *c = text; c && *c; c++)
-        *c = *c == '_' ? ' ' : *c;
-    return text;
-}
-
-/* "A: lantern-3m, 74 tokens, softmax, f32, run 3; B: ..." */
+/* "A: lantern-3m, 74 tokens, f32, run 3; B: ..." */
 static void put_caption(strbuf *b, const series_source *ss)
 {
     for (int i = 0; i < ss->n_run; i++) {
@@ -385,7 +377,7 @@ static void put_caption(strbuf *b, const series_source *ss)
             strbuf_printf(b, "%" PRId64 " tokens", f->n_token);
         else
             strbuf_printf(b, "mean over %" PRId64 " prompts", ss->n_prompt[i]);
-        strbuf_printf(b, ", %s, %s, run %" PRId64, f->operator_name, f->precision, ss->run[i]);
+        strbuf_printf(b, "%s, %s, run %" PRId64, f->operated, f->precision, ss->run[i]);
     }
 }
 
@@ -397,15 +389,16 @@ int series_titles(series_source *ss, const char *what, err *e)
     strbuf b = {0};
     for (int i = 1; i < ss->n_run; i++) {
         one_model &= strcmp(f[i].model, f[0].model) == 0;
-        one_operator &= strcmp(f[i].operator_name, f[0].operator_name) == 0;
+        one_operator &= strcmp(f[i].operated, f[0].operated) == 0;
     }
     src->d.title = one_model ? figure_text(src, e, "%s \xc2\xb7 %s", what, f->model) : arena_strdup(&src->mem, what, e);
     if (ss->n_run == 1 && ss->n_prompt[0] == 1)
-        strbuf_printf(&b, "%s%s%" PRId64 " tokens, ", f->label, *f->label ? ", " : "", f->n_token);
+        strbuf_printf(&b, "%s%s%" PRId64 " tokens", f->label, *f->label ? ", " : "", f->n_token);
     else if (ss->n_run == 1)
-        strbuf_printf(&b, "mean over %" PRId64 " prompts, ", ss->n_prompt[0]);
+        strbuf_printf(&b, "mean over %" PRId64 " prompts", ss->n_prompt[0]);
     if (one_operator)
-        strbuf_printf(&b, "%s, ", f->operator_name);
+        strbuf_puts(&b, b.len ? f->operated : f->operated + strspn(f->operated, ", "));
+    strbuf_puts(&b, b.len ? ", " : "");
     strbuf_puts(&b, ss->n_run == 1 ? "run " : "runs ");
     for (int i = 0; i < ss->n_run; i++)
         strbuf_printf(&b, "%s%" PRId64, i ? ", " : "", ss->run[i]);

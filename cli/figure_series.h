@@ -62,8 +62,6 @@ int series_add(series_room *out, series_source *ss, series_kind kind, const char
 /* Rows of (x, value), x ascending: a line through the means of the values at each x, with a band or none. */
 typedef enum series_band { BAND_NONE, BAND_QUARTILES, BAND_BOOTSTRAP } series_band;
 int series_means(series_source *ss, int run, const char *label, const table *t, series_band band, err *e);
-/* "first k mass" */
-const char *series_words(series_source *ss, const char *name, err *e);
 /* Title "WHAT · MODEL" and a subtitle with prompts, operator and runs. */
 int series_titles(series_source *ss, const char *what, err *e);
 

@@ -15,7 +15,7 @@ static int name_metric(series_source *ss, const metric *m, int64_t position, con
 {
     figure_source *src = ss->src;
     bool sink = strcmp(m->name, "sink") == 0;
-    const char *words = series_words(ss, m->name, e);
+    const char *words = figure_words(ss->src, m->name, e);
     if (!words)
         return ERR_RESOURCE;
     src->d.quantity = sink ? figure_text(src, e, "mean attention weight of key %" PRId64, position) : words;

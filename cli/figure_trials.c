@@ -145,9 +145,9 @@ int figure_load_trials(figure_source *src, const command_args *a, store *st, con
     const char *count = figure_text(src, e, "%" PRId64 " trial%s", trials, trials == 1 ? "" : "s");
     if (!count)
         return ERR_RESOURCE;
-    d->subtitle = figure_text(src, e, "%s, %s, run %" PRId64, count, f->operator_name, src->run);
-    d->caption = figure_text(src, e, "%s, %s; %s, mean of each cell; %s; run %" PRId64, f->model,
-                             head ? "retrieval score" : q->text, count, f->operator_name, src->run);
+    d->subtitle = figure_text(src, e, "%s%s, run %" PRId64, count, f->operated, src->run);
+    d->caption = figure_text(src, e, "%s, %s; %s, mean of each cell%s; run %" PRId64, f->model,
+                             src->all ? src->all : head ? "retrieval score" : q->text, count, f->operated, src->run);
     d->row_axis = "depth of the needle, %";
     d->col_axis = "context length, tokens";
     d->quantity = head ? "retrieval score" : q->text;

@@ -49,8 +49,8 @@ static int choose_metric(const metric **m, figure_source *src, const command_arg
     return rc;
 }
 
-/* What is drawn: one kind of attention of a prompt, and its layers and heads. */
-typedef struct extent { char kind[8]; int64_t prompt, n_layer, n_head; } extent;
+/* What is drawn: one kind of attention of one prompt or several, and its layers and heads. */
+typedef struct extent { char kind[8]; figure_units units; int64_t n_layer, n_head; } extent;
 
 /* The kind asked for, else that of the stack that gives the logits, else the only one there is. */
 static int choose_kind(extent *x, figure_source *src, const command_args *a, store *st, const metric *m,
@@ -58,15 +58,15 @@ static int choose_kind(extent *x, figure_source *src, const command_args *a, sto
 {
     const char *asked = params_str(a->p, "kind"), *want = asked ? asked : attn_kind_name(f->main);
     *x = (extent){.n_layer = 0};
-    int rc = figure_prompt_with(&x->prompt, src, a, st, m->name, e);
+    int rc = figure_choose_units(&x->units, src, a, st, m->name, f, e);
     if (rc)
         return rc;
-    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(x->prompt)};
+    const cell bind[] = {cell_int(src->run), cell_text(m->name)};
     table *t = NULL;
     strbuf have = {0};
-    rc = store_query(st, &t,
-        "SELECT kind, max(layer) + 1, max(head) + 1 FROM head_value WHERE run = ?1 AND metric = ?2 AND prompt = ?3"
-        " GROUP BY kind ORDER BY kind", bind, 3, e);
+    const char *sql = figure_text(src, e, "SELECT kind, max(layer) + 1, max(head) + 1 FROM head_value WHERE run = ?1"
+                                  " AND metric = ?2%s GROUP BY kind ORDER BY kind", x->units.condition);
+    rc = sql ? store_query(st, &t, sql, bind, 2, e) : ERR_RESOURCE;
     if (rc)
         return rc;
     for (int64_t i = 0; i < t->n_row; i++) {
@@ -79,8 +79,9 @@ static int choose_kind(extent *x, figure_source *src, const command_args *a, sto
         x->n_head = table_cell(t, i, 2)->u.i;
     }
     if (!x->kind[0]) {
-        rc = err_set(e, ERR_USAGE, "prompt %" PRId64 " of run %" PRId64 " has no %s of kind %s", x->prompt,
-                     src->run, m->name, want);
+        rc = x->units.n > 1 ? err_set(e, ERR_USAGE, "run %" PRId64 " has no %s of kind %s", src->run, m->name, want)
+                            : err_set(e, ERR_USAGE, "prompt %" PRId64 " of run %" PRId64 " has no %s of kind %s",
+                                      x->units.prompt, src->run, m->name, want);
         if (have.len)
             err_hint(e, "it has kinds %s", strbuf_str(&have));
         else
@@ -99,13 +100,11 @@ static int choose_position(int64_t *position, figure_source *src, const command_
                            const metric *m, const extent *x, err *e)
 {
     bool given = params_given(a->p, "position");
-    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(x->prompt), cell_text(x->kind)};
+    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_text(x->kind)};
     table *t = NULL;
-    int rc = store_query(
-        st, &t,
-        "SELECT DISTINCT position FROM head_value WHERE run = ?1 AND metric = ?2 AND prompt = ?3 AND kind = ?4"
-        " ORDER BY position LIMIT 1000",
-        bind, 4, e);
+    const char *sql = figure_text(src, e, "SELECT DISTINCT position FROM head_value WHERE run = ?1 AND metric = ?2 AND kind = ?3"
+                                  "%s ORDER BY position LIMIT 1000", x->units.condition);
+    int rc = sql ? store_query(st, &t, sql, bind, 3, e) : ERR_RESOURCE;
     if (rc)
         return rc;
     bool found = false;
@@ -162,9 +161,9 @@ static int what_is_drawn(const metric *m)
 }
 
 /* What the colours show, where the metric's name does not say it. */
-static const char *quantity_of(const metric *m)
+static const char *quantity_of(const metric *m, const char *words)
 {
-    return strcmp(m->name, "sink") == 0 ? "alpha (mean attention weight)" : m->name;
+    return strcmp(m->name, "sink") == 0 ? "alpha (mean attention weight)" : words;
 }
 
 int figure_head_groups(figure_groups *out, figure_source *src, store *st, const figure_facts *f, attn_kind kind,
@@ -210,13 +209,11 @@ int figure_load_values(figure_source *src, const command_args *a, store *st, con
         rc = choose_position(&position, src, a, st, m, &x, e);
     if (rc)
         return rc;
-    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_int(x.prompt),
-                         cell_index(position), cell_text(x.kind)};
-    rc = store_query(
-        st, &t,
-        "SELECT layer, head, value FROM head_value WHERE run = ?1 AND metric = ?2 AND prompt = ?3"
-        " AND position IS ?4 AND kind = ?5",
-        bind, 5, e);
+    const cell bind[] = {cell_int(src->run), cell_text(m->name), cell_index(position), cell_text(x.kind)};
+    const char *words = figure_words(src, m->name, e);
+    const char *sql = figure_text(src, e, "SELECT layer, head, avg(value) FROM head_value WHERE run = ?1 AND metric = ?2"
+                                  " AND position IS ?3 AND kind = ?4%s GROUP BY layer, head", x.units.condition);
+    rc = sql && words ? store_query(st, &t, sql, bind, 4, e) : ERR_RESOURCE;
     size_t count = 0;
     if (!rc && !size_mul(&count, (size_t)x.n_layer, (size_t)x.n_head))
         rc = err_nomem(e, "figure");
@@ -234,14 +231,15 @@ int figure_load_values(figure_source *src, const command_args *a, store *st, con
         return rc;
     d->m = (figure_matrix){x.n_layer, x.n_head, src->cells, NULL, NULL};
     d->title = position == NO_INDEX
-                   ? figure_text(src, e, "%s \xc2\xb7 %s", m->name, f->model)
-                   : figure_text(src, e, "%s of key %" PRId64 " \xc2\xb7 %s", m->name, position, f->model);
-    d->subtitle = figure_text(src, e, "%s%s%" PRId64 " tokens, %s, run %" PRId64 "; %.*s", f->label,
-                              *f->label ? ", " : "", f->n_token, f->operator_name, src->run,
-                              what_is_drawn(m), m->summary);
+                   ? figure_text(src, e, "%s \xc2\xb7 %s", words, f->model)
+                   : figure_text(src, e, "%s of key %" PRId64 " \xc2\xb7 %s", words, position, f->model);
+    src->which = x.units.size;
+    src->mean = x.units.n > 1;
+    d->subtitle = figure_text(src, e, "%s%s, run %" PRId64 "; %.*s", src->which, f->operated, src->run, what_is_drawn(m),
+                              m->summary);
     d->row_axis = figure_layer_axis(attn_kind_named(x.kind, f->main));
     d->col_axis = "head";
-    d->quantity = quantity_of(m);
+    d->quantity = quantity_of(m, words);
     d->unit = m->unit;
     ends_of(&d->lo, &d->hi, m->range);
     d->pool = 1;
@@ -250,9 +248,8 @@ int figure_load_values(figure_source *src, const command_args *a, store *st, con
     const char *where = position == NO_INDEX ? "over all queries" : figure_text(src, e, "at position %" PRId64, position);
     if (!where)
         return ERR_RESOURCE;
-    d->caption = figure_text(src, e, "%s, %s; %" PRId64 " tokens; 1 prompt%s%s%s; %s; %s; run %" PRId64, f->model, m->name,
-                             f->n_token, *f->label ? " (" : "", f->label, *f->label ? ")" : "",
-                             where, f->operator_name, src->run);
+    d->caption = figure_text(src, e, "%s, %s; %s; %s%s; run %" PRId64, f->model,
+                             src->all ? src->all : words, x.units.caption, where, f->operated, src->run);
     src->label = mem_strdup(m->name, e);
     return d->title && d->subtitle && d->caption && src->label ? 0 : ERR_RESOURCE;
 }

@@ -51,8 +51,11 @@ static int text_of_store(repeat_plan *r, const char **path, store *st, const par
     for (int64_t i = 0; !rc && i < t->n_row; i++) {
         const char *text = cell_string(table_cell(t, i, 0)), *name;
         sha256_hex now;
+        bool read = false;
         rc = hold(r, &name, text, strlen(text), e);
-        if (!rc && experiment_input_digest(now, row, name) && strcmp(now, digest) == 0) {
+        if (!rc)
+            rc = experiment_input_digest(&read, now, row, name, e);
+        if (!rc && read && strcmp(now, digest) == 0) {
             *path = name;
             break;
         }
@@ -135,10 +138,10 @@ static int check_input(repeat_plan *r, store *st, const param *row, const char *
 {
     const char *named = params_str(r->p, row->name), *path = NULL;
     sha256_hex now;
-    bool there = experiment_input_digest(now, row, named);
-    int rc = 0;
-    if (there && strcmp(now, digest) == 0)
-        return 0;
+    bool there;
+    int rc = experiment_input_digest(&there, now, row, named, e);
+    if (rc || (there && strcmp(now, digest) == 0))
+        return rc;
     if (!(there && force)) {
         if (strcmp(row->name, "prompt-file") == 0 || strcmp(row->name, "source-file") == 0)
             rc = text_of_store(r, &path, st, row, digest, e);
@@ -190,8 +193,11 @@ static int check_edit_file(repeat_plan *r, const param *edit, const json *files,
     const json *value = files ? json_get(files, name) : NULL;
     const char *digest = value ? json_str(value, NULL) : NULL;
     sha256_hex now;
-    bool there = prompt_requests_hash(now, name, NULL) == 0;
-    if (there && is_digest(digest) && strcmp(now, digest) == 0)
+    int rc = is_digest(digest) ? prompt_requests_hash(now, name, NULL) : ERR_INPUT;
+    bool there = !rc;
+    if (rc == ERR_RESOURCE)
+        return err_nomem(e, "prompts");
+    if (there && strcmp(now, digest) == 0)
         return 0;
     if (!is_digest(digest))
         return without_digest(r, edit, force, e);

@@ -34,6 +34,7 @@ typedef struct report_block {
     int level;                   /* HEADING: 2 .. 4 */
     const char *id;              /* HEADING: unique, [a-z0-9-] */
     const char *text;            /* HEADING, TEXT, CODE; caption of TABLE and FIGURE; title of FACTS, or NULL */
+    bool prose;                  /* TEXT: as a text of help, see report_piece */
     bool folded;                 /* CODE, TABLE: closed until a reader opens it, where that can be */
     const char *fold;            /* CODE: what stands on the fold; a table has its caption */
     report_fact *fact;           /* FACTS [n] */
@@ -57,6 +58,11 @@ void report_doc_free(report_doc *d);
 /* Add at the end.  Texts are copied and made visible. */
 void report_heading(report_doc *d, int level, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void report_text(report_doc *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* A text of help: a paragraph for each of its lines that is not empty, "LEAD: " before the first (NULL: nothing). */
+void report_prose(report_doc *d, const char *lead, const char *text);
+/* Pieces of such a text one after the other, of values of facts too: plain, or code: what is between backticks, without them,
+ * and --options.  *at moves on; false at the end. */
+bool report_piece(const char **at, const char **piece, size_t *n, bool *code);
 void report_code(report_doc *d, const char *text);
 /* Like report_code, behind a summary that opens it. */
 void report_folded(report_doc *d, const char *fold, const char *text);

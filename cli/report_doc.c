@@ -140,6 +140,52 @@ void report_text(report_doc *d, const char *fmt, ...)
         add(d, REPORT_TEXT)->text = text;
 }
 
+void report_prose(report_doc *d, const char *lead, const char *text)
+{
+    for (const char *s = text; *s; s += *s == '\n') {
+        size_t n = strcspn(s, "\n");
+        int before = d->n;
+        if (n)
+            report_text(d, "%s%s%.*s", lead && s == text ? lead : "", lead && s == text ? ": " : "", (int)n, s);
+        if (d->n > before)
+            d->block[d->n - 1].prose = true;
+        s += n;
+    }
+}
+
+/* Bytes of an option "--top-k" at s, where a word begins; else 0. */
+static size_t option_at(const char *s, const char *begin)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz0123456789-";
+    if (strncmp(s, "--", 2) != 0 || s[2] < 'a' || s[2] > 'z' || (s > begin && !strchr(" ([\"", s[-1])))
+        return 0;
+    size_t n = strspn(s, letters);
+    while (s[n - 1] == '-')
+        n--;
+    return n;
+}
+
+bool report_piece(const char **at, const char **piece, size_t *n, bool *code)
+{
+    const char *s = *at, *close = *s == '`' ? strchr(s + 1, '`') : NULL;
+    size_t option = option_at(s, s);
+    if (!*s)
+        return false;
+    *code = (close && close > s + 1) || option;
+    *piece = close && close > s + 1 ? s + 1 : s;
+    if (close && close > s + 1) {
+        *n = (size_t)(close - s) - 1;
+        *at = close + 1;
+        return true;
+    }
+    const char *end = s + (option ? option : 1);
+    while (!option && *end && *end != '`' && !option_at(end, s))
+        end++;
+    *n = (size_t)(end - s);
+    *at = end;
+    return true;
+}
+
 void report_code(report_doc *d, const char *text)
 {
     const char *copy = report_visible(d, text, true);

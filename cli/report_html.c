@@ -6,9 +6,9 @@
 #include "base/hash.h"
 #include "cli/report.h"
 
-static void put_text(strbuf *out, const char *s)
+static void put_part(strbuf *out, const char *s, size_t n)
 {
-    for (; *s; s++) {
+    for (; n > 0; s++, n--) {
         switch (*s) {
         case '&': strbuf_puts(out, "&amp;"); break;
         case '<': strbuf_puts(out, "&lt;"); break;
@@ -17,6 +17,23 @@ static void put_text(strbuf *out, const char *s)
         case '\'': strbuf_puts(out, "&#39;"); break;
         default: strbuf_putc(out, *s);
         }
+    }
+}
+
+static void put_text(strbuf *out, const char *s)
+{
+    put_part(out, s, strlen(s));
+}
+
+static void put_prose(strbuf *out, const char *s)
+{
+    const char *piece;
+    size_t n;
+    bool code;
+    while (report_piece(&s, &piece, &n, &code)) {
+        strbuf_puts(out, code ? "<code>" : "");
+        put_part(out, piece, n);
+        strbuf_puts(out, code ? "</code>" : "");
     }
 }
 
@@ -200,7 +217,7 @@ static void put_facts(strbuf *out, const report_block *k)
         strbuf_puts(out, "<dt>");
         put_text(out, k->fact[i].name);
         strbuf_puts(out, k->fact[i].code ? "</dt><dd><code>" : "</dt><dd>");
-        put_text(out, k->fact[i].value);
+        (k->fact[i].code ? put_text : put_prose)(out, k->fact[i].value);
         strbuf_puts(out, k->fact[i].code ? "</code></dd>\n" : "</dd>\n");
     }
     strbuf_puts(out, k->text ? "</dl>\n</section>\n" : "</dl>\n");
@@ -232,7 +249,11 @@ static int put_body(strbuf *out, report_build *b, err *e)
             put_text(out, k->text);
             strbuf_printf(out, "</h%d>\n", k->level);
             break;
-        case REPORT_TEXT: put_element(out, "p", NULL, k->text); break;
+        case REPORT_TEXT:
+            strbuf_puts(out, "<p>");
+            (k->prose ? put_prose : put_text)(out, k->text);
+            strbuf_puts(out, "</p>\n");
+            break;
         case REPORT_CODE: put_code(out, k); break;
         case REPORT_FACTS: put_facts(out, k); break;
         case REPORT_TABLE: rc = put_table(out, k, ++n_table, e); break;

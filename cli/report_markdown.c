@@ -12,9 +12,9 @@
 static const char marker[] = "<!-- attnscope report -->";
 
 /* Characters that Markdown or the HTML in it could take for more than text. */
-static void put_text(strbuf *out, const char *s)
+static void put_part(strbuf *out, const char *s, size_t n)
 {
-    for (; *s; s++) {
+    for (; n > 0; s++, n--) {
         if (*s == '&')
             strbuf_puts(out, "&amp;");
         else if (*s == '<')
@@ -26,6 +26,11 @@ static void put_text(strbuf *out, const char *s)
         else
             strbuf_putc(out, *s);
     }
+}
+
+static void put_text(strbuf *out, const char *s)
+{
+    put_part(out, s, strlen(s));
 }
 
 /* Between as many backticks as the text does not have, but at least this many. */
@@ -42,6 +47,19 @@ static void put_fenced(strbuf *out, const char *s, size_t least, const char *gap
     strbuf_printf(out, "%s%s%s", gap, s, gap);
     for (size_t i = 0; i < n; i++)
         strbuf_putc(out, '`');
+}
+
+/* Code of a prose has no backticks inside. */
+static void put_prose(strbuf *out, const char *s)
+{
+    const char *piece;
+    size_t n;
+    bool code;
+    while (report_piece(&s, &piece, &n, &code)) {
+        strbuf_puts(out, code ? "`" : "");
+        (code ? strbuf_add : put_part)(out, piece, n);
+        strbuf_puts(out, code ? "`" : "");
+    }
 }
 
 static void put_code(strbuf *out, const report_block *k)
@@ -107,7 +125,7 @@ static void put_facts(strbuf *out, const report_block *k)
         if (k->fact[i].code)
             put_fenced(out, k->fact[i].value, 1, " ");
         else
-            put_text(out, k->fact[i].value);
+            put_prose(out, k->fact[i].value);
         strbuf_putc(out, '\n');
     }
     strbuf_puts(out, k->n ? "\n" : "");
@@ -189,7 +207,7 @@ static int put_blocks(strbuf *out, outdir *dir, report_build *b, err *e)
             strbuf_puts(out, "\n\n");
             break;
         case REPORT_TEXT:
-            put_text(out, k->text);
+            (k->prose ? put_prose : put_text)(out, k->text);
             strbuf_puts(out, "\n\n");
             break;
         case REPORT_CODE: put_code(out, k); break;

@@ -160,7 +160,9 @@ static void put_experiments(report_build *b)
         for (int k = 0; k < i; k++)
             known |= strcmp(b->run[k].verb, r->verb) == 0;
         if (!known && c)
-            report_text(b->doc, "%s: %s. %s", c->name, c->summary, c->help);
+            report_text(b->doc, "%s: %s.", c->name, c->summary);
+        if (!known && c)
+            report_prose(b->doc, NULL, c->help);
         if (!known && strcmp(r->verb, "census") == 0)
             for (int k = 0; census_scores[k].name; k++)
                 if (strcmp(census_scores[k].name, census_scores[k].metric) != 0 && report_has(r, census_scores[k].metric))

@@ -76,12 +76,27 @@ out:
     return rc;
 }
 
-static void put_facts(document *d, const report_block *k)
+/* The words alone. */
+static const char *plain(report_build *b, const char *s)
+{
+    strbuf text = {0};
+    const char *piece;
+    size_t n;
+    bool code;
+    while (report_piece(&s, &piece, &n, &code))
+        strbuf_add(&text, piece, n);
+    const char *out = text.failed ? "" : report_print(b->doc, "%s", strbuf_str(&text));
+    b->doc->failed |= text.failed;
+    strbuf_free(&text);
+    return out;
+}
+
+static void put_facts(document *d, report_build *b, const report_block *k)
 {
     if (k->n && k->text)
         document_heading(d, 3, k->text);
     for (int i = 0; i < k->n; i++)
-        document_fact(d, k->fact[i].name, k->fact[i].value, k->fact[i].code);
+        document_fact(d, k->fact[i].name, k->fact[i].code ? k->fact[i].value : plain(b, k->fact[i].value), k->fact[i].code);
 }
 
 int report_write_pdf(strbuf *out, report_build *b, err *e)
@@ -102,13 +117,13 @@ int report_write_pdf(strbuf *out, report_build *b, err *e)
         progress_step(&b->s->prog, "writing the report", i, r->n);
         switch (k->kind) {
         case REPORT_HEADING: document_heading(d, k->level - 1, k->text); break;
-        case REPORT_TEXT: document_text(d, k->text); break;
+        case REPORT_TEXT: document_text(d, k->prose ? plain(b, k->text) : k->text); break;
         case REPORT_CODE:
             if (k->folded)
                 document_quiet(d, k->fold);
             document_code(d, k->text);
             break;
-        case REPORT_FACTS: put_facts(d, k); break;
+        case REPORT_FACTS: put_facts(d, b, k); break;
         case REPORT_TABLE: rc = put_table(d, k, ++n_table, e); break;
         case REPORT_FIGURE: rc = put_figure(d, b, k, ++n_figure, e); break;
         }

@@ -85,6 +85,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/figure_series_keys.c \
 	cli/figure_series_norms.c \
 	cli/figure_trials.c \
+	cli/figure_units.c \
 	cli/figure_values.c \
 	cli/head_changes.c \
 	cli/head_list.c \

@@ -248,13 +248,13 @@ static void largest_of_rows(float *top, const float *scores, int64_t from, int64
 /* The largest visible score of each query; scale: what the softmax will multiply the scores by. */
 static void largest_scores(attn_block *b, const float *scores, int nr, float scale)
 {
-    int last = b->n_query - 1; /* bounds move up with the query: keys from .. to - 1 are seen by all */
+    int last = b->n_query - 1; /* bounds move up with the query: keys from .. to - 1, if any, are seen by all */
     int64_t from = b->lo[last] < b->k1 ? b->lo[last] : b->k1, to = b->hi[0] > from ? b->hi[0] : from;
     for (int i = 0; i < nr; i++)
         b->top[i] = -INFINITY;
     largest_of_rows(b->top, scores, from, to, nr);
     for (int i = 0; i <= last; i++) {
-        for (int64_t key = b->lo[i]; key < from; key++)
+        for (int64_t key = b->lo[i]; key < from && key < b->hi[i]; key++)
             b->top[i] = scores[key * nr + i] > b->top[i] ? scores[key * nr + i] : b->top[i];
         for (int64_t key = to; key < b->hi[i]; key++)
             b->top[i] = scores[key * nr + i] > b->top[i] ? scores[key * nr + i] : b->top[i];

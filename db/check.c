@@ -27,8 +27,26 @@ static int check_file(store *s, findings *f, err *e)
     return code;
 }
 
+/* Triggers on our tables that are none of ours: they can change what is written as it is written. */
+static int check_triggers(store *s, store *fresh, findings *f, err *e)
+{
+    table *have = NULL;
+    int code = store_query(s, &have, "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name", NULL, 0, e);
+    for (int64_t i = 0; !code && i < have->n_row; i++) {
+        table *foreign = NULL;
+        code = store_query(fresh, &foreign, "SELECT 1 WHERE EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?2) AND NOT EXISTS"
+                                            " (SELECT 1 FROM sqlite_schema WHERE name = ?1 AND type = 'trigger')",
+                           table_cell(have, i, 0), 2, e);
+        if (!code && foreign->n_row > 0)
+            found_one(f, "the trigger %s on %s is none of this program's", row_text(have, i, 0), row_text(have, i, 1));
+        table_free(foreign);
+    }
+    table_free(have);
+    return code;
+}
+
 /* Tables, indices, views and triggers must be those that this program makes: a store without an index still answers, late;
- * one without a trigger soon answers wrongly.  What a user added is left alone. */
+ * one without a trigger soon answers wrongly.  What a user added beside them is left alone. */
 static int check_schema(store *s, findings *f, err *e)
 {
     static const char sql[] = "SELECT name, type, ifnull(sql, '') FROM sqlite_schema ORDER BY name";
@@ -45,6 +63,8 @@ static int check_schema(store *s, findings *f, err *e)
             found_one(f, "the %s %s is missing or was changed", c[1].u.s, c[0].u.s);
         table_free(have);
     }
+    if (!code)
+        code = check_triggers(s, fresh, f, e);
     table_free(want);
     store_close(fresh);
     return code;

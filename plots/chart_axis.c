@@ -342,10 +342,28 @@ static void put_power(number_text out, int k)
         n += snprintf(out + n, sizeof(number_text) - (size_t)n, "%s", *c == '-' ? "\u207b" : digit[*c - '0']);
 }
 
-/* Whole decades, every kth when they are too many; 1, 2, 5 where there are few. */
+/* Ticks at these parts [n] of each decade; *all false: there are more than `most`. */
+static void put_parts(chart_axis *a, bool *all, const int *parts, int n, int first, int last, int most, bool pretty)
+{
+    a->n_tick = 0;
+    *all = true;
+    for (int k = first - 1; k <= last; k++) {
+        for (int i = 0; i < n; i++) {
+            double v = parts[i] * pow(10, k), at = chart_axis_at(a, v - a->shift);
+            if (!(at >= -1e-9 && at <= 1 + 1e-9))
+                continue;
+            if (a->n_tick < most)
+                add_tick(a, v, -1, pretty);
+            else
+                *all = false;
+        }
+    }
+}
+
+/* Whole decades, every kth when they are too many; 1, 2, 5 or 1, 5 where there are few. */
 static void log_ticks(chart_axis *a, int most, bool pretty)
 {
-    static const int parts[] = {1, 2, 5};
+    static const int parts[] = {1, 2, 5}, fewer[] = {1, 5};
     int first = (int)ceil(log10(a->lo) - 1e-9), last = (int)floor(log10(a->hi) + 1e-9);
     int decades = last - first + 1, every = decades > most ? (decades - 1) / most + 1 : 1;
 
@@ -374,14 +392,10 @@ static void log_ticks(chart_axis *a, int most, bool pretty)
         }
         return;
     }
-    for (int k = first - 1; k <= last; k++) {
-        for (int i = 0; i < 3 && a->n_tick < most; i++) {
-            double v = parts[i] * pow(10, k);
-            double at = chart_axis_at(a, v - a->shift);
-            if (at >= -1e-9 && at <= 1 + 1e-9)
-                add_tick(a, v, -1, pretty);
-        }
-    }
+    bool all;
+    put_parts(a, &all, parts, 3, first, last, most, pretty);
+    if (!all) /* thinner steps rather than an end without a number */
+        put_parts(a, &all, fewer, 2, first, last, most, pretty);
     if (a->n_tick < 2) { /* within a factor of two: round steps */
         a->n_tick = 0;
         linear_ticks(a, most, pretty);

@@ -38,6 +38,7 @@ typedef struct figure_panels {
     const char *const *row_names, *const *col_names; /* [n / columns], [columns] of a grid */
     const char *row_axis, *col_axis;  /* of a grid: "layer", "head" */
     const char *empty;                /* of a grid: what a place without panel means */
+    figure_groups groups;             /* of a grid: lines between its columns */
 } figure_panels;
 
 enum { PANELS_MOST = 36, THUMBS_MOST = 30 }; /* panels side by side; rows and columns of a grid */

@@ -7,7 +7,8 @@
 
 enum { TITLE_LINES = 2, SUBTITLE_LINES = 3, LABEL_LINES = 3, CAPTION_LINES = 6 };
 /* units */
-static const double bar_thickness = 7, tick_length = 2, bar_gap = 8, number_gap = 1.5, name_gap = 4;
+static const double bar_thickness = 7, tick_length = 2, bar_gap = 8, number_gap = 1.5, name_gap = 4,
+                    arrow_length = 4;
 
 text_style frame_style(double size, rgb colour)
 {
@@ -151,6 +152,24 @@ static void put_gradient(scene *s, const scale *sc, double x, double y, int leng
     scene_frame(s, at, frame_hairline(s), s->page.line);
 }
 
+/* An arrow beyond an end of the bar, in the colour of that end: values lie outside. */
+static void put_arrow(scene *s, const scale *sc, double x, double y, double length, double thickness, bool vertical, bool high)
+{
+    double reach = arrow_length * s->page.unit, gap = frame_hairline(s);
+
+    if (!scale_marks(sc, high))
+        return;
+    if (vertical) {
+        double from = high ? y - 2 * gap : y + length + 2 * gap, to = high ? from - reach : from + reach;
+        const scene_point points[] = {{x, from}, {x + thickness, from}, {x + thickness / 2, to}};
+        scene_area(s, points, 3, scale_shade(sc, high ? 1 : 0), 1);
+    } else {
+        double from = high ? x + length + 2 * gap : x - 2 * gap, to = high ? from + reach : from - reach;
+        const scene_point points[] = {{from, y}, {from, y + thickness}, {to, y + thickness / 2}};
+        scene_area(s, points, 3, scale_shade(sc, high ? 1 : 0), 1);
+    }
+}
+
 /* The most ticks whose labels stand apart on a bar of this length. */
 static int choose_ticks(scene *s, scale_tick *ticks, const scale *sc, double length, bool vertical)
 {
@@ -178,6 +197,8 @@ double frame_bar_below(scene *s, const scale *sc, const char *label, double x, d
     y = page_snap(pg, y);
     w = length * pg->px;
     put_gradient(s, sc, x, y, length, thickness, false);
+    put_arrow(s, sc, x, y, w, thickness * pg->px, false, false);
+    put_arrow(s, sc, x, y, w, thickness * pg->px, false, true);
     y += thickness * pg->px;
     for (int i = 0; i < n; i++) {
         double at = x + ticks[i].at * w, tw = scene_text_width(s, ticks[i].text, style);
@@ -224,6 +245,8 @@ void frame_bar_beside(scene *s, const scale *sc, const char *label, double x, do
     x = page_snap(pg, x + bar_gap * pg->unit);
     y = page_snap(pg, y);
     put_gradient(s, sc, x, y, length, thickness, true);
+    put_arrow(s, sc, x, y, h, thickness * pg->px, true, false);
+    put_arrow(s, sc, x, y, h, thickness * pg->px, true, true);
     x += thickness * pg->px;
     for (int i = 0; i < n; i++) {
         double at = y + (1 - ticks[i].at) * h;

@@ -69,6 +69,27 @@ static void put_values(scene *s, const heatmap_plan *plan, const grid *g, const 
     }
 }
 
+/* A label that shows something: not the rest of a character that an earlier token begins, nor a blank. */
+static bool tells(const char *label)
+{
+    static const char *const marks[] = {"\u2026", "\u2423", "\\"};
+
+    for (size_t i = 0; i < sizeof marks / sizeof *marks; i++)
+        if (strncmp(label, marks[i], strlen(marks[i])) == 0)
+            return false;
+    return label[strspn(label, " ")] != '\0';
+}
+
+/* The position to label, at or behind i and before the next that could be. */
+static int64_t telling(const heatmap_axis *a, int64_t i)
+{
+    if (a->step > 1 && a->mode != LABEL_NUMBER && a->labels)
+        for (int64_t k = i; k < i + a->step && k < a->n; k++)
+            if (a->labels[k] && tells(a->labels[k]))
+                return k;
+    return i;
+}
+
 double heatmap_put_labels(scene *s, const heatmap_plan *plan, box map)
 {
     text_style style = frame_style(s->page.small, s->page.text), turned = style;
@@ -79,14 +100,14 @@ double heatmap_put_labels(scene *s, const heatmap_plan *plan, box map)
     double end = low;
 
     turned.turned = col->turned;
-    for (int64_t i = 0; i < row->n * row->span && !cancel_requested(); i += row->step) {
+    for (int64_t i = telling(row, 0); i < row->n * row->span && !cancel_requested(); i = telling(row, i + row->step)) {
         double at = map.y + ((double)i + 0.5) * row_pitch,
                drop = row->mode == LABEL_NUMBER ? frame_digit_drop(s) : 0;
         if (row->step > 1)
             scene_fill(s, (box){edge - tick, at - t / 2, tick, t}, s->page.line);
         scene_text(s, heatmap_label(s, row, i), style, edge - gap, ALIGN_HIGH, at + drop, ALIGN_MIDDLE);
     }
-    for (int64_t i = 0; i < col->n * col->span && !cancel_requested(); i += col->step) {
+    for (int64_t i = telling(col, 0); i < col->n * col->span && !cancel_requested(); i = telling(col, i + col->step)) {
         double at = map.x + ((double)i + 0.5) * col_pitch;
         if (col->step > 1)
             scene_fill(s, (box){at - t / 2, low, t, tick}, s->page.line);

@@ -274,11 +274,41 @@ static int linear_ticks(scale_tick *out, const scale *s, int most, bool pretty)
     return n > 0 ? n : 0;
 }
 
+static void tick_end(scale_tick *t, const scale *s, bool high, bool pretty)
+{
+    t->at = high ? 1 : 0;
+    number_format(t->text, high ? s->hi : s->lo, -1, pretty);
+}
+
+/* Percentiles are no round values: the ends say what they are, the round values between them stand apart. */
+static int ticks_with_ends(scale_tick *out, const scale *s, int most, bool pretty)
+{
+    static const double apart = 0.12;
+    scale_tick inner[SCALE_MAX_TICKS];
+    int n = 0, k = most < 4 ? 0 : linear_ticks(inner, s, most - 2, pretty);
+
+    tick_end(&out[n++], s, false, pretty);
+    for (int i = 0; i < k; i++)
+        if (inner[i].at >= apart && inner[i].at <= 1 - apart)
+            out[n++] = inner[i];
+    tick_end(&out[n++], s, true, pretty);
+    return n;
+}
+
+bool scale_marks(const scale *s, bool high)
+{
+    if (s->limits_given || s->norm == NORM_LINEAR)
+        return high ? s->clips_high : s->clips_low;
+    return high && s->clips_high;
+}
+
 int scale_ticks(scale_tick *out, const scale *s, int most, bool pretty)
 {
     int n = 0;
 
     most = most < 2 ? 2 : most > SCALE_MAX_TICKS ? SCALE_MAX_TICKS : most;
+    if (s->norm == NORM_LINEAR && s->limits_given && !isnan(s->p_lo))
+        return ticks_with_ends(out, s, most, pretty);
     if (s->norm == NORM_LOG)
         n = log_ticks(out, s, most, pretty);
     else
@@ -286,10 +316,8 @@ int scale_ticks(scale_tick *out, const scale *s, int most, bool pretty)
     if (n >= 2)
         return n;
     /* limits within one decade or one step: name the ends */
-    out[0].at = 0;
-    number_format(out[0].text, s->lo, -1, pretty);
-    out[1].at = 1;
-    number_format(out[1].text, s->hi, -1, pretty);
+    tick_end(&out[0], s, false, pretty);
+    tick_end(&out[1], s, true, pretty);
     return 2;
 }
 

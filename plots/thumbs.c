@@ -143,6 +143,20 @@ static double put_names(const thumbs *th, box block, scene_point pitch, scene_po
     return end;
 }
 
+/* Lines between groups of columns, in the gaps and as far down as the names. */
+static void put_lines(const thumbs *th, box block, double pitch)
+{
+    scene *s = th->s;
+    const figure_groups *groups = &th->panels->groups;
+    double t = frame_hairline(s), gap = th->gap_px * s->page.px, tail = label_gap * s->page.unit;
+
+    for (int64_t i = 0; i < groups->n_col; i++) {
+        double x = page_snap(&s->page, block.x + (double)groups->col_starts[i] * pitch - gap / 2);
+        if (groups->col_starts[i] > 0 && groups->col_starts[i] < th->columns)
+            scene_fill(s, (box){x - t, block.y - t, 2 * t, block.h + 2 * t + tail}, s->page.text);
+    }
+}
+
 static double compose(const thumbs *th, const figure_data *d, const grid *g, const scale *sc, const char *label,
                       extent most, const heatmap_style *style)
 {
@@ -173,13 +187,16 @@ static double compose(const thumbs *th, const figure_data *d, const grid *g, con
         missing |= g[i].cells && g[i].n_finite < g[i].rows * g[i].cols;
         empty |= !g[i].cells;
     }
+    put_lines(th, block, pitch.x);
     double y = put_names(th, block, pitch, side);
-    frame_meaning keys[2];
+    frame_meaning keys[3];
     int n = 0;
     if (missing)
         keys[n++] = (frame_meaning){SWATCH_MISSING, style->missing};
     if (empty && th->panels->empty)
         keys[n++] = (frame_meaning){SWATCH_EMPTY, th->panels->empty};
+    if (th->panels->groups.n_col > 0)
+        keys[n++] = (frame_meaning){SWATCH_LINE, th->panels->groups.meaning};
     y = heatmap_put_names(s, th->panels->row_axis, th->panels->col_axis, keys, n,
                           block.x - label_gap * pg->unit - th->labels - t - 0.3 * pg->body,
                           above > 0 ? top : (double)NAN, block, y);

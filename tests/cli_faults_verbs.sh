@@ -27,14 +27,14 @@ cp "$seed/a.db" "$tmp/a.db"
 # store DESCRIPTION ARGS...: a command that changes $stores.
 store()
 {
-    what=$1
+    change=$1
     shift
     one write , 0 "$@"
     [ "$status" -eq 0 ] || told "$tmp/err"
     for kind in write sync open; do
-        loop "$what: $kind fails" "$kind" , 3 '[15]' "$@"
+        loop "$change: $kind fails" "$kind" , 3 '[15]' "$@"
     done
-    loop "$what: no memory" alloc , 4 5 "$@"
+    loop "$change: no memory" alloc , 4 5 "$@"
 }
 stores="a.db b.db new.db"
 store "merge into a store" merge a.db b.db
@@ -45,7 +45,7 @@ store "sweep" sweep "$tmp/tiny.sweep" --try 0 --store a.db
 store "repeat" repeat 1 --store a.db --into b.db
 stores=
 
-# file NAME ARGS...: a file, or a folder, that a command writes; KEEP: it replaces an older one.
+# file NAME ARGS...: a folder that a command writes, or a file, which replaces an older one.
 file()
 {
     whole=$1

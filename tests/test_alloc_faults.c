@@ -148,6 +148,42 @@ static void test_models(void **state)
     LOOP(false, "generate", model_path, "--prompt", "A lamp", "--max-tokens", "3");
 }
 
+static void test_files(void **state)
+{
+    (void)state;
+    snprintf(out_file, sizeof out_file, "%s", in_folder("out.jsonl"));
+    LOOP(false, "export", "--run", "1", "--store", store_file, "--json", "-o", out_file);
+    snprintf(out_file, sizeof out_file, "%s", in_folder("out.csv"));
+    LOOP(false, "export", "--run", "1", "--store", store_file, "--wide", "-o", out_file);
+    snprintf(out_file, sizeof out_file, "%s", in_folder("out.npz"));
+    LOOP(false, "dump", model_path, "--prompt", "A lamp.", "-o", out_file);
+    snprintf(out_file, sizeof out_file, "%s", in_folder("out.html"));
+    LOOP(false, "report", "1", "--store", store_file, "-o", out_file);
+    snprintf(out_file, sizeof out_file, "%s", in_folder("out.pdf"));
+    LOOP(false, "report", "1", "--store", store_file, "-o", out_file);
+}
+
+static void test_stores(void **state)
+{
+    char part[640], heads[640], sweep[640];
+    (void)state;
+    snprintf(part, sizeof part, "%s", in_folder("part.db"));
+    snprintf(heads, sizeof heads, "%s", in_folder("heads.json"));
+    snprintf(sweep, sizeof sweep, "%s", in_folder("two.sweep"));
+    const char *const words[MAX_WORDS] = {"run", model_path, "--prompt", "Another one.", "--store", part};
+    assert_int_equal(one(words, 0).code, 0);
+    FILE *f = fopen(heads, "w");
+    assert_true(f && fputs("[\"L0H1\", [2, 3]]\n", f) >= 0 && fclose(f) == 0);
+    f = fopen(sweep, "w");
+    assert_true(f && fprintf(f, "command = run\nmodel = %s\nprompts = %s\nmetrics = sink\nprecision = [f32, bf16]\n", model_path,
+                             prompts_file) > 0 && fclose(f) == 0);
+    LOOP(true, "merge", store_file, part);
+    LOOP(true, "gc", "--store", store_file);
+    LOOP(true, "check", "--store", store_file);
+    LOOP(true, "import", "heads", heads, "--name", "some", "--replace", "--store", store_file);
+    LOOP(true, "sweep", sweep, "--try", "0", "--store", store_file);
+}
+
 static void test_repeat(void **state)
 {
     (void)state;
@@ -178,7 +214,8 @@ int main(void)
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_run),    cmocka_unit_test(test_experiments), cmocka_unit_test(test_figures),
-        cmocka_unit_test(test_tables), cmocka_unit_test(test_models),      cmocka_unit_test(test_repeat),
+        cmocka_unit_test(test_tables), cmocka_unit_test(test_models),      cmocka_unit_test(test_files),
+        cmocka_unit_test(test_stores), cmocka_unit_test(test_repeat),
     };
     return cmocka_run_group_tests_name("alloc faults", tests, begin, remove_folder);
 }

@@ -81,7 +81,7 @@ static void test_sound(void **state)
     expect(path, NULL, 0, NULL);
     /* what a user adds is the user's own */
     tell(path, "CREATE TABLE note (run INTEGER, text TEXT); CREATE VIEW mine AS SELECT * FROM head_value; INSERT INTO note VALUES"
-               " (1, 'good')");
+               " (1, 'good'); CREATE TRIGGER own AFTER INSERT ON note BEGIN DELETE FROM note WHERE run < new.run; END");
     expect(path, NULL, 0, NULL);
 }
 
@@ -90,6 +90,8 @@ static void test_findings(void **state)
     static const struct { const char *sql, *name; int64_t found; const char *detail; } cases[] = {
         {"DROP VIEW head_value", "schema", 1, "view head_value is missing or was changed"},
         {"DROP INDEX unit_prompt; DROP TRIGGER summary_of_removed_value", "schema", 2, "trigger summary_of_removed_value"},
+        {"CREATE TRIGGER more AFTER INSERT ON value BEGIN UPDATE value SET value = value + 1; END", "schema", 1,
+         "the trigger more on value is none of this program's"},
         {"PRAGMA foreign_keys = OFF; DELETE FROM model", "references", 2, "a row of run refers to a row of model"},
         {"UPDATE model SET name = 'other'", "models", 1, "its columns are not those"},
         {"UPDATE run SET finished = NULL", "runs", 1, "run 1: done without an end"},
