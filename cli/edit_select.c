@@ -10,7 +10,8 @@
 
 const param edit_option_params[] = {
     {.name = "edit", .kind = PARAM_STR, .value = "EDITS",
-     .help = "change the run: \"zero L1H3; scale 2 @NAME\" (heads, or a list of `import heads`); `list edits` explains each"},
+     .help = "change the run: \"zero L1H3; scale 2 @NAME\" (heads, or a list of `import heads`); `list"
+             " edits` explains each"},
     {.name = NULL},
 };
 
@@ -115,7 +116,8 @@ static int add_reference(head_reference *ref, session *s, loaded_model *lm, cons
 }
 
 int edit_reference_make(head_reference **out, session *s, loaded_model *lm, const head_id *heads, int n_head,
-                        const prompt_request *requests, int64_t n, bool by_position, bool one, uint64_t seed, err *e)
+                        const prompt_request *requests, int64_t n, bool by_position, bool one,
+                        uint64_t seed, err *e)
 {
     head_reference *ref;
     rng draw;
@@ -134,7 +136,8 @@ int edit_reference_make(head_reference **out, session *s, loaded_model *lm, cons
     return rc;
 }
 
-static int reference_of(edit_choice *c, const head_reference **out, session *s, loaded_model *lm, const edit *kind,
+static int reference_of(edit_choice *c, const head_reference **out, session *s, loaded_model *lm,
+                        const edit *kind,
                         const params *values, const head_id *heads, int n_head, err *e)
 {
     const char *file = params_str(values, "prompts");
@@ -163,7 +166,8 @@ static int reference_of(edit_choice *c, const head_reference **out, session *s, 
 
 /* ---- the words ---- */
 
-/* The next word of *s in place, quotes taken off; NULL at the end.  *ends: a ';' (or the end) came behind it. */
+/* The next word of *s in place, quotes taken off; NULL at the end.  *ends: a ';' (or the end) came behind
+ * it. */
 static char *next_word(char **s, bool *ends, bool *broken)
 {
     char *in = *s, *out, *word;
@@ -245,7 +249,8 @@ static int read_edit(edit_choice *c, session *s, loaded_model *lm, char **text, 
     char *word = next_word(text, &ends, &broken);
     if (!word)
         return 0;
-    /* Words lie behind each other in the text, and a word's end is the blank that was: none is overwritten. */
+    /* Words lie behind each other in the text, and a word's end is the blank that was: none is
+     * overwritten. */
     int rc = broken ? 0 : require_edit(&x.kind, word, e);
     while (!rc && !ends && !broken && (word = next_word(text, &ends, &broken))) {
         rc = broken ? 0 : read_word(&x, word, first, e);

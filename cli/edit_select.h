@@ -2,9 +2,9 @@
  *
  *     --edit "zero L1H3,L2H5; scale 2 L0H1; scale_first gamma=0.5 L3"
  *
- * An edit is its name, values (name=value; a number or a range right behind the name is for the first parameter), and
- * heads as in head_select.h or lists of the session's store (@NAME); for edits of layers, layers: L2, L2-5, enc.L0, all.  Edits are separated by ';'.  Values with
- * blanks stand in "..." or '...'. */
+ * An edit is its name, values (name=value; a number or a range right behind the name is for the first
+ * parameter), and heads as in head_select.h or lists of the session's store (@NAME); for edits of layers,
+ * layers: L2, L2-5, enc.L0, all.  Edits are separated by ';'.  Values with blanks stand in "..." or '...'. */
 #ifndef ATTNSCOPE_CLI_EDIT_SELECT_H
 #define ATTNSCOPE_CLI_EDIT_SELECT_H
 
@@ -23,7 +23,8 @@ typedef struct edit_choice {
     char *json;               /* for the store; NULL: none were asked for */
 } edit_choice;
 
-/* What --edit asks for, in use by lm's runtime until edit_choice_free.  Outputs over reference prompts are measured here. */
+/* What --edit asks for, in use by lm's runtime until edit_choice_free.  Outputs over reference prompts are
+ * measured here. */
 int edit_choose(edit_choice *out, session *s, const command_args *a, loaded_model *lm, err *e);
 /* The same from a text; NULL: no edits. */
 int edit_choose_text(edit_choice *out, session *s, loaded_model *lm, const char *text, err *e);
@@ -39,7 +40,8 @@ int layer_select(head_id **out, int *n, const model *m, const char *text, err *e
 
 /* Reference outputs of heads over requests [n] (one of them, drawn by seed, with `one`). */
 int edit_reference_make(head_reference **out, session *s, loaded_model *lm, const head_id *heads, int n_head,
-                        const prompt_request *requests, int64_t n, bool by_position, bool one, uint64_t seed, err *e);
+                        const prompt_request *requests, int64_t n, bool by_position, bool one,
+                        uint64_t seed, err *e);
 
 /* The edit called name: ERR_USAGE with a near miss otherwise. */
 int require_edit(const edit **out, const char *name, err *e);

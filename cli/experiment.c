@@ -83,7 +83,8 @@ int experiment_do_unit(experiment *x, int64_t i, err *e)
         store_unit_rollback(x->st);
     x->open = false;
     /* Another process may have been faster: what it wrote is the same. */
-    if (rc && rc != ERR_CANCELLED && x->plan->s->part && store_unit_done(x->st, x->run, i, &there, NULL) == 0 && there) {
+    if (rc && rc != ERR_CANCELLED && x->plan->s->part &&
+        store_unit_done(x->st, x->run, i, &there, NULL) == 0 && there) {
         *e = (err){0};
         x->n_done++;
         return 0;
@@ -92,8 +93,8 @@ int experiment_do_unit(experiment *x, int64_t i, err *e)
     return rc;
 }
 
-/* In a sweep the error says which unit failed; with keep_going it waits in *first while the others are done, unless they
- * could not be done either. */
+/* In a sweep the error says which unit failed; with keep_going it waits in *first while the others are done,
+ * unless they could not be done either. */
 static int unit_failed(experiment *x, int64_t i, int rc, err *first, err *e)
 {
     run_part *part = x->plan->s->part;
@@ -137,13 +138,15 @@ static int count_units(int64_t *n, store *st, int64_t run, err *e)
 {
     const cell bind[] = {cell_int(run)};
     table *t = NULL;
-    int rc = store_query(st, &t, "SELECT count(*) FROM unit WHERE run_id = ?1 AND status = 'done'", bind, 1, e);
+    int rc = store_query(st, &t, "SELECT count(*) FROM unit WHERE run_id = ?1 AND status = 'done'", bind, 1,
+                         e);
     *n = rc ? 0 : table_cell(t, 0, 0)->u.i;
     table_free(t);
     return rc;
 }
 
-/* How the run ended.  Of one that several processes share it is done when the last unit is there, whoever did it. */
+/* How the run ended.  Of one that several processes share it is done when the last unit is there, whoever did
+ * it. */
 static int end(experiment *x, int rc, err *e)
 {
     run_part *part = x->plan->s->part;
@@ -178,8 +181,8 @@ static int run_part_of(experiment *x, const run_record *r, err *e)
         rc = begin(x, r, e);
         part->run = x->run;
         if (rc == ERR_USAGE)
-            err_hint(e, "this cell is in the store of other inputs or of another version: take another --store, or give the "
-                        "sweep another name");
+            err_hint(e, "this cell is in the store of other inputs or of another version: take another"
+                        " --store, or give the sweep another name");
     }
     if (touch && !rc && part->work) {
         experiment_start(x, x->plan);
@@ -218,9 +221,12 @@ int experiment_run(const experiment_plan *plan, int64_t *run, err *e)
     run_sink_free(&x.rows);
     rc = end(&x, rc, e);
     if (x.n_done)
-        say(plan->s, "run %" PRId64 " resumed: %" PRId64 " of %" PRId64 " units were there", x.run, x.n_done, plan->n_unit);
-    if (rc && x.n_done + x.n_now > 0 && x.n_done + x.n_now < plan->n_unit && strcmp(store_path(x.st), ":memory:") != 0)
-        err_hint(e, "%" PRId64 " of %" PRId64 " units are kept; go on with the same command and --resume %" PRId64,
+        say(plan->s, "run %" PRId64 " resumed: %" PRId64 " of %" PRId64 " units were there", x.run,
+            x.n_done, plan->n_unit);
+    if (rc && x.n_done + x.n_now > 0 && x.n_done + x.n_now < plan->n_unit &&
+        strcmp(store_path(x.st), ":memory:") != 0)
+        err_hint(e, "%" PRId64 " of %" PRId64 " units are kept; go on with the same command and --resume"
+                 " %" PRId64,
                  x.n_done + x.n_now, plan->n_unit, x.run);
     if (!rc)
         plan->s->last_run = x.run;
@@ -263,7 +269,8 @@ int experiment_ids(experiment *x, const int32_t *ids, int64_t n, const char *lab
         t[i] = (store_token){ids[i], text.s, text.len, piece != NULL};
     }
     const store_sequence sequence = {x->plan->lm->m->main->kind, t, n};
-    const store_prompt p = {.label = label, .policy = "ids as given", .sequences = &sequence, .n_sequence = 1};
+    const store_prompt p = {.label = label, .policy = "ids as given", .sequences = &sequence,
+                            .n_sequence = 1};
     const input_lengths length = {.main = n};
     int rc = store_unit_begin(x->st, x->run, x->unit, &p, e);
     x->open = rc == 0;
@@ -278,7 +285,8 @@ int experiment_nothing(experiment *x, const char *label, err *e)
     return experiment_ids(x, NULL, 0, label, e);
 }
 
-int experiment_value(experiment *x, const char *name, attn_kind kind, int layer, int head, int64_t position, double value,
+int experiment_value(experiment *x, const char *name, attn_kind kind, int layer, int head, int64_t position,
+                     double value,
                      err *e)
 {
     const result_value v = {kind, name, layer, head, position, value};

@@ -1,6 +1,6 @@
-/* Units that pass through the model together.  Prompts well below the rows that a pass reads its weights for are gathered;
- * what each gives is kept until its unit asks for it.  Nothing else changes: a unit is one transaction, and its rows are
- * those that it would have made alone. */
+/* Units that pass through the model together.  Prompts well below the rows that a pass reads its weights for
+ * are gathered; what each gives is kept until its unit asks for it.  Nothing else changes: a unit is one
+ * transaction, and its rows are those that it would have made alone. */
 #include <stdlib.h>
 #include "analysis/analyse.h"
 #include "base/mem.h"
@@ -70,7 +70,8 @@ static bool joins(experiment *x, int64_t unit, int64_t *n_token)
     const analysis_request *request = NULL;
     waiting *w = &b->each[b->n];
     const model_input *pair[2];
-    bool good = x->plan->input && x->plan->lm->rt && x->plan->input(x->plan->ud, unit, &w->in, &request, NULL) == 0;
+    bool good = x->plan->input && x->plan->lm->rt &&
+        x->plan->input(x->plan->ud, unit, &w->in, &request, NULL) == 0;
     w->unit = unit;
     pair[0] = b->n ? &b->each[0].in.in : &w->in.in;
     pair[1] = &w->in.in;
@@ -99,7 +100,8 @@ static void measure(experiment *x)
         to[i] = &b->each[i].sink;
     }
     x->unit = b->each[0].unit;
-    b->measured = analyse_batch(x->plan->lm->rt, x->plan->lm->m, in, b->n, b->request, to, &x->prog, NULL) == 0;
+    b->measured = analyse_batch(x->plan->lm->rt, x->plan->lm->m, in, b->n, b->request, to, &x->prog,
+                                NULL) == 0;
 }
 
 int experiment_next_units(experiment *x, int64_t *unit, int *n, err *e)

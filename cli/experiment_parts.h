@@ -32,15 +32,16 @@ void run_record_free(run_record *r);
 
 /* Where rows go: when st and run are known, before units are done. */
 void experiment_start(experiment *x, const experiment_plan *plan);
-/* The next units for this process, at least one unless there are no more; those whose prompts can pass together have done so.
- * unit [UNIT_BATCH]. */
+/* The next units for this process, at least one unless there are no more; those whose prompts can pass
+ * together have done so. unit [UNIT_BATCH]. */
 enum { UNIT_BATCH = 32 };
 int experiment_next_units(experiment *x, int64_t *unit, int *n, err *e);
 void unit_batch_free(struct unit_batch *b); /* may be NULL */
 /* Unit i, unless it is there. */
 int experiment_do_unit(experiment *x, int64_t i, err *e);
 
-/* What the part of a sweep asks to know before work begins: whether the run is there, its units, what a unit costs. */
+/* What the part of a sweep asks to know before work begins: whether the run is there, its units, what a unit
+ * costs. */
 int experiment_look(run_part *part, const experiment_plan *plan, const run_record *r, err *e);
 
 #endif

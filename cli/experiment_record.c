@@ -1,4 +1,5 @@
-/* What the store is told of an experiment's run: the command that repeats it, settings, digests of all that was read. */
+/* What the store is told of an experiment's run: the command that repeats it, settings, digests of all that
+ * was read. */
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/haystack.h"
@@ -24,7 +25,8 @@ static char *exact_command(const experiment_plan *p, err *e)
         .model_path = p->a->n ? NULL : lm->path,
         .config = given(own, "config") ? NULL : lm->config,
         .tokenizer = given(own, "tokenizer") ? NULL : lm->tokenizer,
-        .precision = given(own, "precision") || lm->rt_precision == PRECISION_F32 ? NULL : precision_name(lm->rt_precision),
+        .precision = given(own, "precision") || lm->rt_precision == PRECISION_F32 ? NULL
+        : precision_name(lm->rt_precision),
         .quantize = given(own, "quantize") ? NULL : lm->quantize,
         .quantize_embeddings = lm->quantize_embeddings,
         .isa = isa && strcmp(isa, "best") != 0 ? kernels_get()->isa : NULL,
@@ -113,14 +115,17 @@ static int put_edit_files(strbuf *b, const char *edits, err *e)
     return rc;
 }
 
-/* The settings, and what was read: texts as they were given, of files the digest, for the same name may hold other prompts
- * by the time that the run is resumed. */
+/* The settings, and what was read: texts as they were given, of files the digest, for the same name may hold
+ * other prompts by the time that the run is resumed. */
 static char *settings_with_inputs(const experiment_plan *p, err *e)
 {
-    static const char *const inputs[] = {"prompt", "prompt-file", "prompts", "prompt-unit", "ids", "source", "source-file",
+    static const char *const inputs[] = {"prompt", "prompt-file", "prompts", "prompt-unit", "ids", "source",
+                                         "source-file",
                                          "source-ids", "target", "target-ids", "clean-ids",
-                                         "corrupted-ids", "wrong-ids", "trials", "pairs", "needles", "haystack",
-                                         "reference", "inputs", "text", "chat-file", "image", "audio", "pixels", "features",
+                                         "corrupted-ids", "wrong-ids", "trials", "pairs", "needles",
+                                         "haystack",
+                                         "reference", "inputs", "text", "chat-file", "image", "audio",
+                                         "pixels", "features",
                                          NULL};
     strbuf b = {0};
     bool any = false;

@@ -22,7 +22,8 @@ enum { COL_KIND, COL_LAYER, COL_HEAD, COL_POSITION, COL_VALUE, COL_PROMPT };
 static value_group group_at(const table *t, int64_t row)
 {
     return (value_group){
-        .head = {kind_of_cell(table_cell(t, row, COL_KIND)), (int)index_of_cell(table_cell(t, row, COL_LAYER)),
+        .head = {kind_of_cell(table_cell(t, row, COL_KIND)),
+                 (int)index_of_cell(table_cell(t, row, COL_LAYER)),
                  (int)index_of_cell(table_cell(t, row, COL_HEAD))},
         .position = index_of_cell(table_cell(t, row, COL_POSITION)),
     };
@@ -38,8 +39,10 @@ static int read_rows(table **t, store *st, int64_t run, const char *metric, cons
 {
     const cell bind[] = {cell_int(run), cell_text(metric)};
     strbuf sql = {0};
-    strbuf_printf(&sql, "SELECT kind, layer, head, position, value, prompt FROM value_list WHERE run = ?1 AND metric = ?2"
-                  "%s%s%s ORDER BY CASE kind WHEN 'vis' THEN 0 WHEN 'enc' THEN 1 WHEN 'self' THEN 2 ELSE 3 END, layer, head,"
+    strbuf_printf(&sql, "SELECT kind, layer, head, position, value, prompt FROM value_list WHERE run = ?1"
+                  " AND metric = ?2"
+                  "%s%s%s ORDER BY CASE kind WHEN 'vis' THEN 0 WHEN 'enc' THEN 1 WHEN 'self' THEN 2 ELSE 3"
+                  " END, layer, head,"
                   " position, prompt", units ? " AND (" : "", units ? units : "", units ? ")" : "");
     char *text = strbuf_take(&sql, e);
     int rc = text ? store_query(st, t, text, bind, 2, e) : ERR_RESOURCE;
@@ -48,7 +51,8 @@ static int read_rows(table **t, store *st, int64_t run, const char *metric, cons
 }
 
 /* Groups of one run mostly have as many values each: their draws are made once. */
-static int statistics(stats *out, const double *x, int64_t n, bool intervals, uint64_t seed, stats_draws **draws, err *e)
+static int statistics(stats *out, const double *x, int64_t n, bool intervals, uint64_t seed,
+                      stats_draws **draws, err *e)
 {
     enum { MOST_KEPT = 1000 };
     if (!intervals || n > MOST_KEPT) {
@@ -111,7 +115,8 @@ int experiment_means(value_groups *out, store *st, int64_t run, const char *metr
     return groups(out, st, run, metric, units, threshold, false, 0, e);
 }
 
-int stats_of_query(stats *out, store *st, const char *sql, const cell *bind, int n_bind, uint64_t seed, err *e)
+int stats_of_query(stats *out, store *st, const char *sql, const cell *bind, int n_bind, uint64_t seed,
+                   err *e)
 {
     table *t = NULL;
     *out = (stats){0};
@@ -132,18 +137,19 @@ int experiment_conditions(strbuf *out, store *st, int64_t run, err *e)
     const cell bind[] = {cell_int(run)};
     table *t = NULL;
     int rc = store_query(st, &t,
-        "SELECT m.name, m.dtype, r.precision, r.seed, r.edits, count(DISTINCT u.prompt_id), min(p.n_token), max(p.n_token),"
-        " count(DISTINCT p.policy) FILTER (WHERE p.policy <> 'ids as given'),"
+        "SELECT m.name, m.dtype, r.precision, r.seed, r.edits, count(DISTINCT u.prompt_id), min(p.n_token),"
+        " max(p.n_token), count(DISTINCT p.policy) FILTER (WHERE p.policy <> 'ids as given'),"
         " max(p.policy) FILTER (WHERE p.policy <> 'ids as given')"
-        " FROM run r JOIN model m ON m.id = r.model_id LEFT JOIN unit u ON u.run_id = r.id AND u.status = 'done'"
-        " LEFT JOIN prompt p ON p.id = u.prompt_id WHERE r.id = ?1", bind, 1, e);
+        " FROM run r JOIN model m ON m.id = r.model_id LEFT JOIN unit u ON u.run_id = r.id AND u.status ="
+        " 'done' LEFT JOIN prompt p ON p.id = u.prompt_id WHERE r.id = ?1", bind, 1, e);
     if (rc)
         return rc;
     const cell *c = t->n_row ? table_cell(t, 0, 0) : NULL;
     if (c && c[0].kind == CELL_TEXT) {
         strbuf_put_visible(out, c[0].u.s, strlen(c[0].u.s));
         if (c[5].u.i > 0 && index_of_cell(&c[7]) > 0) {
-            strbuf_printf(out, ", %" PRId64 " prompt%s, T %" PRId64, c[5].u.i, c[5].u.i == 1 ? "" : "s", index_of_cell(&c[6]));
+            strbuf_printf(out, ", %" PRId64 " prompt%s, T %" PRId64, c[5].u.i, c[5].u.i == 1 ? "" : "s",
+                          index_of_cell(&c[6]));
             if (index_of_cell(&c[7]) != index_of_cell(&c[6]))
                 strbuf_printf(out, " to %" PRId64, index_of_cell(&c[7]));
             if (index_of_cell(&c[8]) == 0)
@@ -168,7 +174,8 @@ void stats_cells(cell *row, int col, const stats *st)
     row[col] = cell_int(st->n);
     row[col + 1] = cell_real(st->mean);
     for (int i = 2; i < 5; i++) /* one value has no spread, and nothing to draw samples from */
-        row[col + i] = st->n > 1 ? cell_real(i == 2 ? st->sd : i == 3 ? st->low : st->high) : cell_index(NO_INDEX);
+        row[col + i] = st->n > 1 ? cell_real(i == 2 ? st->sd : i == 3 ? st->low : st->high)
+            : cell_index(NO_INDEX);
 }
 
 void change_cells(cell *row, const stats *st)
@@ -196,7 +203,8 @@ void value_groups_sort(value_groups *g)
 const value_group *value_groups_find(const value_groups *g, head_id head, int64_t position)
 {
     for (int64_t i = 0; i < g->n; i++)
-        if (g->g[i].head.kind == head.kind && g->g[i].head.layer == head.layer && g->g[i].head.head == head.head &&
+        if (g->g[i].head.kind == head.kind && g->g[i].head.layer == head.layer &&
+            g->g[i].head.head == head.head &&
             g->g[i].position == position)
             return &g->g[i];
     return NULL;

@@ -10,9 +10,10 @@
 #define FLUSH_AT ((size_t)1 << 15)
 
 static const char long_sql[] =
-    "SELECT run, prompt, kind, metric, layer, head, position, value FROM value_list WHERE run = ?1 AND prompt = ?2"
-    " ORDER BY metric, kind, layer, head, position";
-static const char *const long_columns[] = {"run", "prompt", "kind", "metric", "layer", "head", "position", "value"};
+    "SELECT run, prompt, kind, metric, layer, head, position, value FROM value_list WHERE run = ?1 AND"
+    " prompt = ?2 ORDER BY metric, kind, layer, head, position";
+static const char *const long_columns[] = {"run", "prompt", "kind", "metric", "layer", "head", "position",
+                                           "value"};
 static const char *const wide_columns[] = {"run", "prompt", "kind", "layer", "head", "position"};
 enum { LONG = sizeof long_columns / sizeof *long_columns, WIDE = sizeof wide_columns / sizeof *wide_columns };
 
@@ -152,9 +153,11 @@ int export_rows(FILE *f, store *st, int64_t run, export_form form, int64_t *n, c
     table *prompts = NULL, *metrics = NULL;
     strbuf sql = {0};
     const cell own[] = {cell_int(run)};
-    int rc = store_query(st, &prompts, "SELECT prompt FROM prompt_list WHERE run = ?1 ORDER BY prompt", own, 1, e);
+    int rc = store_query(st, &prompts, "SELECT prompt FROM prompt_list WHERE run = ?1 ORDER BY prompt", own,
+                         1, e);
     if (!rc)
-        rc = store_query(st, &metrics, "SELECT metric FROM metric_list WHERE run = ?1 ORDER BY metric", own, 1, e);
+        rc = store_query(st, &metrics, "SELECT metric FROM metric_list WHERE run = ?1 ORDER BY metric", own,
+                         1, e);
     if (!rc && form.wide)
         put_wide_sql(&sql, metrics);
     else if (!rc)

@@ -4,13 +4,14 @@
 
 #include "cli/command_util.h"
 
-/* CSV, TSV (with a header) or JSON Lines, in the order of prompts.  Numbers are the shortest that read back as the same
- * double. */
+/* CSV, TSV (with a header) or JSON Lines, in the order of prompts.  Numbers are the shortest that read back
+ * as the same double. */
 typedef struct export_form {
     output_format format;
     bool array;     /* of JSON: the objects stand in one array */
-    bool wide;      /* not a value a line, as `run --json` prints it, but a place (prompt, kind, layer, head, position) a line
-                     * with a column for each metric of the run; what was not measured there is empty (null in JSON) */
+    bool wide;      /* not a value a line, as `run --json` prints it, but a place (prompt, kind, layer, head,
+                     * position) a line with a column for each metric of the run; what was not measured there
+                     * is empty (null in JSON) */
     bool terminal;  /* the file is one, and gets no control characters */
     bool header;    /* also where there are no values */
 } export_form;

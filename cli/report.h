@@ -155,6 +155,15 @@ int report_units(char **condition, const char **words, report_build *b, const re
 /* A table of the values that two runs, or both halves of one, have of the same prompts (cli/compare_table.h). */
 int report_paired(report_build *b, int64_t first, int64_t second, const char *suffix, const char *caption, err *e);
 
+/* What edits changed: a table, sentences for the overview, figures; nothing where the run has none. */
+int report_effects(report_build *b, const report_run *r, err *e);
+int report_effects_found(report_build *b, const report_run *r, err *e);
+int report_plot_effects(report_build *b, const report_run *r, err *e);
+/* The same of a run of `patch`. */
+int report_patch(report_build *b, const report_run *r, err *e);
+int report_patch_found(report_build *b, const report_run *r, err *e);
+int report_plot_patch(report_build *b, const report_run *r, err *e);
+
 /* What the values of experiments are (report_terms.c); NULL: not known. */
 typedef struct report_term { const char *name, *unit, *range, *definition; } report_term;
 const report_term *report_term_find(const char *name);
@@ -168,6 +177,16 @@ int report_plot_means(report_build *b, report_run *r, int column, err *e);
 void report_figure_free(report_figure *f);
 /* *out NULL: the column has no heads. */
 int report_grid_make(report_grid **out, report_build *b, const report_run *r, int column, err *e);
+/* Values of a metric, layer by head or else by position; summary NULL: the metric's own.  *out NULL: it has no such values. */
+int report_grid_places(report_grid **out, report_build *b, const report_run *r, const char *metric, const char *summary, err *e);
+/* Columns 1 .. of a table, a row a row named by its column 0.  Texts but the table's live as long as the document. */
+int report_grid_table(report_grid **out, report_build *b, const report_run *r, const table *t, const char *name, const char *unit,
+                      const char *summary, const char *row_axis, const char *col_axis, err *e);
+int report_grid_load(figure_source *src, report_build *b, const report_grid *g, err *e);
+/* Add such a grid as a score_grid; NULL: nothing. */
+int report_plot_grid(report_build *b, report_grid *g, err *e);
+/* Different prompts of a run that is not of weights alone. */
+int64_t report_prompts_read(report_build *b, int64_t run);
 /* Load its rows; alt: what it shows and its main numbers.  ERR_FAILED, ERR_USAGE: rows do not suffice. */
 int report_figure_load(figure_source *src, strbuf *alt, report_build *b, const report_figure *f, err *e);
 

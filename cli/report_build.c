@@ -82,6 +82,8 @@ static int read_run(report_run *r, report_build *b, int64_t id, err *e)
     table_free(t);
     if (b->doc->failed)
         return err_nomem(e, "report");
+    if (strcmp(r->verb, "patch") == 0) /* its units are layers of pairs */
+        r->n_unit = (int64_t)report_setting(r, "n", (double)r->n_unit);
     rc = read_metrics(r, b, e);
     if (!rc && r->n_metric == 0 && r->n_map == 0)
         rc = run_without_values(b->st, id, e);

@@ -10,103 +10,6 @@
 #include "cli/report.h"
 #include "plots/chart_data.h"
 
-/* ---- means of many prompts, layer by head ---- */
-
-struct report_grid {
-    int64_t run, layers, heads;
-    attn_kind kind;
-    const char *column, *words;  /* "the 61 prompts of set text" */
-    const char *quantity, *unit, *range, *summary;
-    float *cells;                /* [layers, heads] NaN: no such head */
-};
-
-/* The kind of attention with the most rows: that of the table of an ordinary model. */
-static attn_kind main_kind(const table *t)
-{
-    int64_t n[ATTN_VISION + 1] = {0};
-    attn_kind most = ATTN_SELF;
-    head_id h;
-    for (int64_t i = 0; i < t->n_row; i++)
-        if (head_parse(&h, cell_string(table_cell(t, i, 0))) && ++n[h.kind] > n[most])
-            most = h.kind;
-    return most;
-}
-
-int report_grid_make(report_grid **out, report_build *b, const report_run *r, int column, err *e)
-{
-    const table *t = r->heads;
-    const char *name = t->column[column];
-    const metric *m = report_column_metric(name);
-    const report_term *term = m ? NULL : report_term_find(name);
-    char *condition = NULL;
-    size_t count = 0;
-    head_id h;
-    *out = NULL;
-    report_grid *g = arena_alloc(&b->doc->mem, 1, sizeof *g, e);
-    if (!g)
-        return ERR_RESOURCE;
-    *g = (report_grid){.run = r->id, .kind = main_kind(t), .column = report_print(b->doc, "%s", name), .words = "",
-                       .unit = strcmp(name, "sink_rate") == 0 ? "" : m ? m->unit : term ? term->unit : "",
-                       .range = m ? m->range : term ? term->range : "", .summary = m ? m->summary : ""};
-    g->quantity = strcmp(name, "sink") == 0        ? "alpha (mean attention weight)"
-                  : strcmp(name, "sink_rate") == 0 ? "share of texts"
-                                                   : g->column;
-    int rc = report_units(&condition, &g->words, b, r, m ? m->name : name, e);
-    free(condition);
-    if (rc)
-        return rc;
-    for (int64_t i = 0; i < t->n_row; i++)
-        if (head_parse(&h, cell_string(table_cell(t, i, 0))) && h.kind == g->kind) {
-            g->layers = h.layer >= g->layers ? h.layer + 1 : g->layers;
-            g->heads = h.head >= g->heads ? h.head + 1 : g->heads;
-        }
-    if (!g->layers || !size_mul(&count, (size_t)g->layers, (size_t)g->heads))
-        return 0;
-    if (!(g->cells = arena_alloc(&b->doc->mem, count, sizeof *g->cells, e)))
-        return ERR_RESOURCE;
-    for (size_t i = 0; i < count; i++)
-        g->cells[i] = NAN;
-    for (int64_t i = 0; i < t->n_row; i++)
-        if (head_parse(&h, cell_string(table_cell(t, i, 0))) && h.kind == g->kind)
-            g->cells[h.layer * g->heads + h.head] = (float)cell_number(table_cell(t, i, column));
-    *out = g;
-    return 0;
-}
-
-static int load_grid(figure_source *src, report_build *b, const report_grid *g, err *e)
-{
-    const cell bind[] = {cell_int(g->run)};
-    figure_facts f;
-    table *t = NULL;
-    figure_data *d = &src->d;
-    *src = (figure_source){.run = g->run};
-    int64_t prompt = 0;
-    int rc = store_query(b->st, &t, "SELECT min(prompt_index) FROM unit WHERE run_id = ?1", bind, 1, e);
-    if (!rc && t->n_row)
-        prompt = index_of_cell(table_cell(t, 0, 0));
-    table_free(t);
-    if (!rc)
-        rc = figure_read_facts(&f, src, b->st, prompt, e);
-    if (rc)
-        return rc;
-    d->m = (figure_matrix){g->layers, g->heads, g->cells, NULL, NULL};
-    d->title = figure_text(src, e, "%s \xc2\xb7 %s", g->column, f.model);
-    d->subtitle = figure_text(src, e, "mean over %s, %s, run %" PRId64 "%s%s", g->words, f.operator_name, g->run,
-                              *g->summary ? "; " : "", g->summary);
-    d->row_axis = figure_layer_axis(g->kind);
-    d->col_axis = "head";
-    d->quantity = g->quantity;
-    d->unit = g->unit;
-    d->lo = strncmp(g->range, "0 ..", 4) == 0 ? 0 : strncmp(g->range, "-1 .. 1", 7) == 0 ? -1 : (double)NAN;
-    d->hi = strcmp(g->range, "0 .. 1") == 0 || strcmp(g->range, "-1 .. 1") == 0 ? 1 : (double)NAN;
-    d->pool = 1;
-    d->caption = figure_text(src, e, "%s: mean over %s, head by head; run %" PRId64, g->column, g->words, g->run);
-    if (!d->title || !d->subtitle || !d->caption)
-        return ERR_RESOURCE;
-    rc = figure_head_groups(&d->groups, src, b->st, &f, g->kind, false, e);
-    return rc ? rc : figure_put_provenance(src, &f, &g->run, 1, b->opt->command, e);
-}
-
 /* ---- in words ---- */
 
 static void put_place(strbuf *b, const figure_data *d, const figure_matrix *m, int64_t at)
@@ -185,7 +88,7 @@ int report_figure_load(figure_source *src, strbuf *alt, report_build *b, const r
 {
     const char *const words[] = {f->recipe->name, NULL};
     const command_args a = {.n = 1, .word = words, .p = f->p, .line = f->command ? f->command : ""};
-    int rc = f->grid ? load_grid(src, b, f->grid, e) : figure_source_load(src, b->s, &a, b->st, f->recipe, a.line, e);
+    int rc = f->grid ? report_grid_load(src, b, f->grid, e) : figure_source_load(src, b->s, &a, b->st, f->recipe, a.line, e);
     if (rc) {
         if (f->grid)
             figure_source_free(src);

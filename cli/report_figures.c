@@ -84,19 +84,22 @@ int report_plot(report_build *b, const char *recipe, const char *const *options,
     return 0;
 }
 
-int report_plot_means(report_build *b, report_run *r, int column, err *e)
+int report_plot_grid(report_build *b, report_grid *g, err *e)
 {
-    report_figure *f;
-    int rc = add_figure(&f, b, "score_grid", e);
+    report_figure *f = NULL;
+    int rc = g ? add_figure(&f, b, "score_grid", e) : 0;
     if (rc || !f)
         return rc;
-    rc = report_grid_make(&f->grid, b, r, column, e);
-    if (rc || !f->grid) {
-        report_figure_free(f);
-        return rc;
-    }
+    f->grid = g;
     put_figure(b, f);
     return 0;
+}
+
+int report_plot_means(report_build *b, report_run *r, int column, err *e)
+{
+    report_grid *g;
+    int rc = report_grid_make(&g, b, r, column, e);
+    return rc ? rc : report_plot_grid(b, g, e);
 }
 
 /* ---- which ---- */
@@ -218,12 +221,25 @@ static int maps(report_build *b, const report_run *r, err *e)
 
 static int special(report_build *b, const report_run *r, err *e)
 {
+    static const char *const lens[] = {"logit_lens", "logit_lens_rank", "logit_lens_entropy", "logit_lens_kl", NULL};
     int rc = 0;
     if (strcmp(r->verb, "needle") == 0 && report_has(r, "recall"))
         rc = plot_one(b, r, "needle_grid", "recall", NULL, NULL, e);
     if (!rc && strcmp(r->verb, "needle") == 0 && report_has(r, "success"))
         rc = plot_one(b, r, "needle_grid", "success", NULL, NULL, e);
-    if (!rc && strcmp(r->verb, "ablate") == 0 && (report_has(r, "nll_edited") || report_has(r, "recall_edited")))
+    if (!rc && strcmp(r->verb, "patch") == 0)
+        rc = report_plot_patch(b, r, e);
+    if (!rc)
+        rc = report_plot_effects(b, r, e);
+    for (int i = 0; lens[i] && !rc; i++) {
+        report_grid *g = NULL;
+        if (report_has(r, lens[i]))
+            rc = report_grid_places(&g, b, r, lens[i], NULL, e);
+        if (!rc)
+            rc = report_plot_grid(b, g, e);
+    }
+    bool sets = strcmp(r->verb, "ablate") == 0 || strcmp(r->verb, "calibrate") == 0 || strcmp(r->verb, "influence") == 0;
+    if (!rc && sets && (report_has(r, "nll_edited") || report_has(r, "recall_edited")))
         rc = plot_one(b, r, "ablation_bars", report_has(r, "nll_edited") ? "nll" : "recall", NULL, NULL, e);
     if (!rc && report_has(r, "massive_top"))
         rc = plot_one(b, r, "norm_profile", NULL, NULL, NULL, e);

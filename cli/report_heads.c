@@ -39,8 +39,8 @@ int report_units(char **condition, const char **words, report_build *b, const re
     if (!rc && words)
         *words = what.len ? report_print(b->doc, "%s", strbuf_str(&what))
                  : r->n_unit == 1
-                     ? "one prompt"
-                     : report_print(b->doc, "%" PRId64 " %s", r->n_unit, strcmp(r->verb, "needle") == 0 ? "trials" : "prompts");
+                     ? strcmp(r->verb, "patch") == 0 ? "one pair" : "one prompt"
+                     : report_print(b->doc, "%" PRId64 " %s", r->n_unit, strcmp(r->verb, "needle") == 0 ? "trials" : strcmp(r->verb, "patch") == 0 ? "pairs" : "prompts");
     /* " AND prompt IN ..." */
     if (!rc && sql.len > 5 && !(*condition = mem_strdup(strbuf_str(&sql) + 5, e)))
         rc = ERR_RESOURCE;

@@ -56,9 +56,10 @@ static void put_prose(strbuf *out, const char *s)
     size_t n;
     bool code;
     while (report_piece(&s, &piece, &n, &code)) {
-        strbuf_puts(out, code ? "`" : "");
-        (code ? strbuf_add : put_part)(out, piece, n);
-        strbuf_puts(out, code ? "`" : "");
+        if (code)
+            strbuf_printf(out, "`%.*s`", (int)n, piece);
+        else
+            put_part(out, piece, n);
     }
 }
 

@@ -132,12 +132,19 @@ static int heads_found(report_build *b, report_run *r, err *e)
 {
     static const char *const of[] = {"induction", "diagonal_induction", "prev_token", "retrieval", "mqar_value", "copy_source",
                                      "vhd", NULL};
-    int rc = report_heads(b, r, e);
+    static const char *const others[] = {"sink", "max", "entropy", "distance", "self", NULL};
+    int rc = report_heads(b, r, e), before = b->doc->n;
     for (int i = 0; of[i] && !rc; i++) {
         int col = r->heads ? table_column(r->heads, of[i]) : -1;
         const char *text = col > 0 ? highest(b, r->heads, col) : "";
         if (*text)
             report_text(b->doc, "Run %" PRId64 ": highest mean %s: %s.", r->id, of[i], text);
+    }
+    for (int i = 0; others[i] && !rc && b->doc->n == before; i++) {
+        int col = r->heads ? table_column(r->heads, others[i]) : -1;
+        const char *text = col > 0 ? highest(b, r->heads, col) : "";
+        if (*text)
+            report_text(b->doc, "Run %" PRId64 ": highest mean %s: %s.", r->id, others[i], text);
     }
     return rc;
 }
@@ -155,7 +162,13 @@ static int build(report_build *b, err *e)
         if (!rc && strcmp(r->verb, "needle") == 0)
             rc = needle_found(b, r, e);
         if (!rc)
+            rc = report_effects_found(b, r, e);
+        if (!rc && strcmp(r->verb, "patch") == 0)
+            rc = report_patch_found(b, r, e);
+        if (!rc)
             rc = heads_found(b, r, e);
+        if (!rc)
+            rc = model_found(b, r, "influence", "mean influence (relative change of loss)", e);
         if (!rc)
             rc = model_found(b, r, "accuracy", "mean next-token accuracy", e);
         if (!rc)

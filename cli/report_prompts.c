@@ -8,9 +8,13 @@
 enum { FEW_TEXTS = 8, SOME_TEXTS = 3, LONG_TEXT = 600, MOST_FOLDED = 20000 };
 
 static const char table_sql[] =
-    "SELECT u.prompt_index AS prompt, u.label, (SELECT text FROM fact f WHERE f.unit_id = u.id AND f.name = 'set') AS \"set\","
+    "SELECT min(u.prompt_index) AS prompt, u.label, (SELECT text FROM fact f WHERE f.unit_id = u.id AND f.name = 'set') AS \"set\","
     " p.n_token AS tokens, p.policy AS \"special tokens\", substr(p.text, 1, 80) AS beginning, p.sha256 AS \"SHA-256\""
-    " FROM unit u JOIN prompt p ON p.id = u.prompt_id WHERE u.run_id = ?1 ORDER BY u.prompt_index LIMIT ?2";
+    " FROM unit u JOIN prompt p ON p.id = u.prompt_id WHERE u.run_id = ?1 GROUP BY p.id, u.label ORDER BY min(u.prompt_index) LIMIT ?2";
+static const char pair_sql[] =
+    "SELECT min(f.prompt) AS prompt, max(f.text) FILTER (WHERE f.name = 'corrupted') AS corrupted,"
+    " max(f.text) FILTER (WHERE f.name = 'answer') AS answer, max(f.text) FILTER (WHERE f.name = 'wrong') AS \"wrong answer\""
+    " FROM fact_list f WHERE f.run = ?1 AND f.name IN ('corrupted', 'answer', 'wrong') GROUP BY f.prompt ORDER BY f.prompt LIMIT ?2";
 static const char text_sql[] =
     "SELECT min(u.prompt_index), u.label, p.text, length(CAST(p.text AS BLOB)) FROM unit u JOIN prompt p ON p.id = u.prompt_id"
     " WHERE u.run_id = ?1 AND p.text IS NOT NULL AND p.text <> '' GROUP BY p.id ORDER BY min(u.prompt_index) LIMIT ?2";
@@ -89,6 +93,18 @@ static int put_table(report_build *b, const report_run *r, const char *sql, cons
     return 0;
 }
 
+int64_t report_prompts_read(report_build *b, int64_t run)
+{
+    const cell bind[] = {cell_int(run)};
+    table *t = NULL;
+    err ignored = {0};
+    if (store_query(b->st, &t, "SELECT count(DISTINCT prompt_id) FROM unit WHERE run_id = ?1", bind, 1, &ignored))
+        return 0;
+    int64_t n = t->n_row ? table_cell(t, 0, 0)->u.i : 0;
+    table_free(t);
+    return n;
+}
+
 static int put_texts(report_build *b, const report_run *r, err *e)
 {
     int64_t most = r->n_unit > FEW_TEXTS ? SOME_TEXTS : FEW_TEXTS;
@@ -138,6 +154,8 @@ static int build(report_build *b, err *e)
         strbuf_free(&words);
         if (!rc)
             rc = put_table(b, r, table_sql, "Prompts", e);
+        if (!rc && strcmp(r->verb, "patch") == 0)
+            rc = put_table(b, r, pair_sql, "Corrupted prompts and answers, beside the clean prompts above,", e);
         if (!rc)
             rc = put_table(b, r, input_sql, "Other inputs", e);
         if (!rc)

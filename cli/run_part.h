@@ -1,6 +1,6 @@
-/* A run as a part of something larger.  A sweep (cli/sweep.h) runs the same commands as a user does; while session.part is
- * set, the runner of experiments (cli/experiment.h) does what it says in place of all units and then ends the command:
- * nothing is printed.  Commands know nothing of it. */
+/* A run as a part of something larger.  A sweep (cli/sweep.h) runs the same commands as a user does; while
+ * session.part is set, the runner of experiments (cli/experiment.h) does what it says in place of all units
+ * and then ends the command: nothing is printed.  Commands know nothing of it. */
 #ifndef ATTNSCOPE_CLI_RUN_PART_H
 #define ATTNSCOPE_CLI_RUN_PART_H
 
@@ -14,7 +14,8 @@ typedef struct unit_cost {
     double bytes;             /* in the store */
     int64_t n;                /* units that this is the mean of; 0: not known */
     bool stored;              /* of runs in the store; else they were tried just now */
-    double memory;            /* bytes: the weights and, of tried units, what the longest forward pass allocates */
+    double memory;            /* bytes: the weights and, of tried units, what the longest forward pass
+                               * allocates */
 } unit_cost;
 
 typedef struct run_part {
@@ -25,7 +26,8 @@ typedef struct run_part {
     /* What is wanted; it is done in this order. */
     struct store *look;       /* where stored units are looked for; NULL: nowhere */
     bool estimate;            /* what a unit costs: of stored units, else ... */
-    double try_seconds;       /* ... above 0: of units that are tried in a store of their own, until so much time has passed */
+    double try_seconds;       /* ... above 0: of units that are tried in a store of their own, until so much
+                               * time has passed */
     bool begin;               /* the run is begun or taken up */
     bool work;                /* its units are done */
     bool keep_going;          /* behind a unit that fails the others are done all the same */

@@ -122,7 +122,9 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/report_census.c \
 	cli/report_doc.c \
 	cli/report_draw.c \
+	cli/report_effects.c \
 	cli/report_figures.c \
+	cli/report_grid.c \
 	cli/report_heads.c \
 	cli/report_html.c \
 	cli/report_markdown.c \
@@ -130,6 +132,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/report_model.c \
 	cli/report_overview.c \
 	cli/report_page.c \
+	cli/report_patch.c \
 	cli/report_pdf.c \
 	cli/report_prompts.c \
 	cli/report_results.c \

@@ -113,7 +113,8 @@ static int read_list(reader *r, sweep_entry *x, char *rest, err *e)
     int cap = 0, rc = 0;
     char quote = '\0', *item = rest, *s = rest;
     for (;; s++) {
-        if (*s == '#' && !quote && strspn(item, " \t") == (size_t)(s - item)) /* a comment, up to the end of the line */
+        if (*s == '#' && !quote && strspn(item, " \t") == (size_t)(s - item)) /* a comment, up to the end of
+                                                                               * the line */
             *s = '\0';
         if (*s == '\0') {
             if (quote) {
@@ -208,7 +209,8 @@ static sweep_entry *require_axis(const reader *r, const char *key, err *e)
     if (near)
         err_hint(e, "did you mean %s?", near);
     else
-        err_hint(e, "an axis is a key with a list, as precision = [f32, bf16]%s", names[0] ? "" : "; there is none");
+        err_hint(e, "an axis is a key with a list, as precision = [f32, bf16]%s", names[0] ? ""
+                 : "; there is none");
     return NULL;
 }
 
@@ -236,7 +238,8 @@ static int read_zip(reader *r, char *value, err *e)
         if (!x)
             return ERR_USAGE;
         if (any && x->n != any->n) {
-            err_set(e, ERR_USAGE, "%s:%d: zip: %s has %d values, %s %d", f->path, r->line, any->key, any->n, x->key, x->n);
+            err_set(e, ERR_USAGE, "%s:%d: zip: %s has %d values, %s %d", f->path, r->line, any->key, any->n,
+                    x->key, x->n);
             return err_hint(e, "axes that go together have as many values each");
         }
         if (goes_together(f, x)) {
@@ -285,7 +288,8 @@ static int read_exclude(reader *r, char *value, err *e)
             found |= strcmp(axis->value[i].label, wanted) == 0;
         if (!rc && !found) {
             fail(r, e, "exclude: the axis has no such value: ", wanted);
-            rc = err_hint(e, "%s has %s%s", axis->key, axis->value[0].label, axis->n > 1 ? " and others" : " only");
+            rc = err_hint(e, "%s has %s%s", axis->key, axis->value[0].label, axis->n > 1 ? " and others"
+                          : " only");
         }
         wanted = rc ? NULL : arena_strdup(&f->mem, wanted, e);
         if (!wanted)

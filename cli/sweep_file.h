@@ -10,15 +10,16 @@
  *     edit      = [as it is: "", no sinks: "scale_first 0 all"]
  *     exclude   = precision=bf16, quantize=q4_0
  *
- * A line is `key = value`, as in a theme of figures; quotes around a value are optional, lines that begin with # are
- * comments.  A value in brackets is a list, and its key an axis: there is a cell for every combination of the axes.  The
- * list may go over several lines, with comments where an item could begin; an item may have a name in front of it ("no sinks: ") and stands in quotes where it holds
- * a comma.
+ * A line is `key = value`, as in a theme of figures; quotes around a value are optional, lines that begin
+ * with # are comments.  A value in brackets is a list, and its key an axis: there is a cell for every
+ * combination of the axes.  The list may go over several lines, with comments where an item could begin; an
+ * item may have a name in front of it ("no sinks: ") and stands in quotes where it holds a comma.
  *
- * Keys: `command` (the verb), `model` (its first word), `arguments` (its other words), the options of the verb without
- * dashes, and VERB.OPTION for one verb alone where there are several.  An empty value leaves the option out.
- * `name` is what the sweep is called (otherwise as the file), `zip = model, prompts` makes axes of the same length go
- * together, `exclude = KEY=VALUE, ...` leaves out the cells for which all of these hold; both may stand several times. */
+ * Keys: `command` (the verb), `model` (its first word), `arguments` (its other words), the options of the
+ * verb without dashes, and VERB.OPTION for one verb alone where there are several.  An empty value leaves the
+ * option out. `name` is what the sweep is called (otherwise as the file), `zip = model, prompts` makes axes
+ * of the same length go together, `exclude = KEY=VALUE, ...` leaves out the cells for which all of these
+ * hold; both may stand several times. */
 #ifndef ATTNSCOPE_CLI_SWEEP_FILE_H
 #define ATTNSCOPE_CLI_SWEEP_FILE_H
 
@@ -51,8 +52,8 @@ typedef struct sweep_file {
     arena mem;                /* of all of it */
 } sweep_file;
 
-/* Errors name file and line: ERR_INPUT no text; ERR_USAGE no such form, a key twice.  What the keys mean is not looked at
- * here.  sweep_file_free in any case. */
+/* Errors name file and line: ERR_INPUT no text; ERR_USAGE no such form, a key twice.  What the keys mean is
+ * not looked at here.  sweep_file_free in any case. */
 int sweep_file_load(sweep_file *out, const char *path, err *e);
 int sweep_file_parse(sweep_file *out, const char *text, size_t size, const char *path, err *e);
 void sweep_file_free(sweep_file *f);

@@ -11,10 +11,12 @@ static const char *const own_keys[] = {"command", "model", "arguments", "name", 
 enum { N_OWN_CELL = 3 }; /* of them: those that belong to a cell */
 
 /* Options that are the sweep's own business, or that write files of their own. */
-static const char *const refused[] = {"json", "csv", "tsv", "output", "store", "quiet", "help", "resume", "emit", "scores",
+static const char *const refused[] = {"json", "csv", "tsv", "output", "store", "quiet", "help", "resume",
+                                      "emit", "scores",
                                       "append-scores", NULL};
 
-/* Options that only shape the table a command prints, of which there is none in a sweep: its runs would be the same. */
+/* Options that only shape the table a command prints, of which there is none in a sweep: its runs would be
+ * the same. */
 static const struct { const char *verb, *options[5]; } shaping[] = {
     {"census", {"by", "labelled", "all", NULL}},
     {"compare", {"top", "expect-equal", NULL}},
@@ -78,7 +80,8 @@ static const sweep_entry *find_for(const maker *m, const char *key, const char *
 /* A model is loaded once for the cells that lie together. */
 static bool decides_loading(const char *key)
 {
-    static const char *const keys[] = {"model", "config", "tokenizer", "quantize", "quantize-embeddings", NULL};
+    static const char *const keys[] = {"model", "config", "tokenizer", "quantize", "quantize-embeddings",
+                                       NULL};
     for (int i = 0; keys[i]; i++)
         if (strcmp(without_verb(key), keys[i]) == 0)
             return true;
@@ -137,7 +140,8 @@ static bool is_repeated(const maker *m)
     for (int g = 0; verb && g < f->n_entry; g++) {
         bool other = f->entry[g].axis && f->entry[g].group == g && m->at[g] > 0;
         for (int i = g; other && i < f->n_entry; i++)
-            other = !(f->entry[i].axis && f->entry[i].group == g && is_for(f->entry[i].key, value_of(m, verb)->text));
+            other = !(f->entry[i].axis && f->entry[i].group == g &&
+                      is_for(f->entry[i].key, value_of(m, verb)->text));
         if (other)
             return true;
     }
@@ -238,7 +242,8 @@ static int check_prefix(const maker *m, const sweep_entry *x, err *e)
             return 0;
     if (!dot || !verb)
         return 0;
-    err_set(e, ERR_USAGE, "%s:%d: %.*s is no command of this sweep", m->w->file.path, x->line, (int)(dot - x->key), x->key);
+    err_set(e, ERR_USAGE, "%s:%d: %.*s is no command of this sweep", m->w->file.path, x->line,
+            (int)(dot - x->key), x->key);
     return err_hint(e, "write VERB.OPTION with one of the verbs of `command`, or the option alone");
 }
 
@@ -257,13 +262,16 @@ static int set_option(const maker *m, const sweep_entry *x, sweep_cell *c, err *
     for (int i = 0; refused[i]; i++)
         if (strcmp(key, refused[i]) == 0) {
             fail(m, x, e, "a sweep does not take ", key);
-            return err_hint(e, strcmp(key, "store") == 0 ? "name the store where the sweep is run: sweep FILE --store S"
+            return err_hint(e, strcmp(key, "store") == 0 ? "name the store where the sweep is run: sweep"
+                                                           " FILE --store S"
                                                          : "its runs go to the store; ask that for results");
         }
     if (only_shapes(c->c->name, key)) {
-        err_set(e, ERR_USAGE, "%s:%d: --%s of %s only shapes the table that it prints, and a sweep prints none of its cells'",
+        err_set(e, ERR_USAGE, "%s:%d: --%s of %s only shapes the table that it prints, and a sweep prints"
+                              " none of its cells'",
                 m->w->file.path, x->line, key, c->c->name);
-        return err_hint(e, "take the line out; the values are in the store, for `top`, `sql`, `plot` and `export`");
+        return err_hint(e, "take the line out; the values are in the store, for `top`, `sql`, `plot` and"
+                           " `export`");
     }
     if (!params_row(c->args.p, key))
         return unknown_option(m, x, c, e);
@@ -271,7 +279,8 @@ static int set_option(const maker *m, const sweep_entry *x, sweep_cell *c, err *
         return 0;
     if (strcmp(text, "-") == 0 && params_row(c->args.p, key)->kind == PARAM_PATH) {
         fail(m, x, e, "a sweep cannot read standard input: ", key);
-        return err_hint(e, "write it to a file, for it is read again for every cell and whenever the sweep goes on");
+        return err_hint(e, "write it to a file, for it is read again for every cell and whenever the sweep"
+                           " goes on");
     }
     int rc = params_set(c->args.p, key, text, e);
     return rc ? err_prefix(e, "%s:%d", m->w->file.path, x->line) : 0;
@@ -285,7 +294,8 @@ static void put_word(strbuf *b, const char *word)
 
 static void put_option(strbuf *b, const param *row, const char *text)
 {
-    strbuf_printf(b, " --%s%s", row->kind == PARAM_BOOL && strcmp(text, "false") == 0 ? "no-" : "", row->name);
+    strbuf_printf(b, " --%s%s", row->kind == PARAM_BOOL && strcmp(text, "false") == 0 ? "no-" : "",
+                  row->name);
     if (row->kind != PARAM_BOOL)
         put_word(b, text);
 }
@@ -337,7 +347,8 @@ static int take_words(const maker *m, sweep_cell *c, strbuf *line, err *e)
     }
     if (c->c->max_args < 0 || n <= c->c->max_args)
         return 0;
-    err_set(e, ERR_USAGE, "%s: %s does not take \"%.100s\"", m->w->file.path, c->c->name, c->positional[c->c->max_args]);
+    err_set(e, ERR_USAGE, "%s: %s does not take \"%.100s\"", m->w->file.path, c->c->name,
+            c->positional[c->c->max_args]);
     return err_hint(e, "usage: %s %s", c->c->name, c->c->usage);
 }
 

@@ -99,7 +99,8 @@ int sweep_look(sweep *w, session *s, const sweep_how *how, err *e)
     store *st = NULL;
     double left = how->try_seconds;
     int rc = how->begin || how->stored ? session_store(s, &st, e) : 0;
-    const store_sweep record = {.uid = w->uid, .name = w->file.name, .text = w->file.text, .command = how->command};
+    const store_sweep record = {.uid = w->uid, .name = w->file.name, .text = w->file.text,
+                                .command = how->command};
     if (!rc && how->begin)
         rc = store_sweep_begin(st, &record, &w->id, e);
     else if (!rc && st)
@@ -170,7 +171,8 @@ static void step(void *ud, int64_t unit, double part)
         progress_step(k->whole, "sweep", k->shown, k->total);
 }
 
-int sweep_work_cell(sweep *w, session *s, int64_t number, const sweep_dealer *deal, double before, double total, err *e)
+int sweep_work_cell(sweep *w, session *s, int64_t number, const sweep_dealer *deal, double before,
+                    double total, err *e)
 {
     sweep_cell *c = &w->cell[number];
     const progress whole = s->prog;

@@ -52,13 +52,15 @@ void sweep_put_estimate(strbuf *out, const sweep *w, double share)
         seconds += o ? o->part.cost.seconds * (double)left * share : 0;
         bytes += o ? o->part.cost.bytes * (double)left * share : 0;
     }
-    strbuf_printf(out, "%" PRId64 " cell%s, %" PRId64 " unit%s", w->n, w->n == 1 ? "" : "s", units, units == 1 ? "" : "s");
+    strbuf_printf(out, "%" PRId64 " cell%s, %" PRId64 " unit%s", w->n, w->n == 1 ? "" : "s", units,
+                  units == 1 ? "" : "s");
     if (there)
         strbuf_printf(out, ", %" PRId64 " of them there", there);
     if (failed)
         strbuf_printf(out, ", %" PRId64 " cell%s that cannot run", failed, failed == 1 ? "" : "s");
     if (units > there && (unknown || seconds > 0)) {
-        strbuf_puts(out, unknown ? "; it is not known how long they take" : share < 1 ? "; this shard about " : "; about ");
+        strbuf_puts(out, unknown ? "; it is not known how long they take" : share < 1 ? "; this shard about "
+                    : "; about ");
         if (!unknown) {
             put_seconds(out, seconds);
             format_bytes(text, bytes);
@@ -126,7 +128,8 @@ static int put_place(table *t, cell *row, const columns *k, const sweep_cell *c,
 }
 
 /* Seconds and bytes: for people as they are said, for programs as numbers. */
-static int put_cost(table *t, cell *row, int col, double seconds, double bytes, double memory, bool words, err *e)
+static int put_cost(table *t, cell *row, int col, double seconds, double bytes, double memory, bool words,
+                    err *e)
 {
     char text[16];
     strbuf b = {0};
@@ -159,7 +162,8 @@ static int plan_row(table *t, const columns *k, const sweep_cell *c, int col, bo
     row[col + 1] = cell_int(c->part.n_there);
     if (o && missing(c) > 0) {
         double n = (double)missing(c);
-        rc = put_cost(t, row, col + 2, n * o->part.cost.seconds, n * o->part.cost.bytes, c->part.cost.memory, words, e);
+        rc = put_cost(t, row, col + 2, n * o->part.cost.seconds, n * o->part.cost.bytes,
+                      c->part.cost.memory, words, e);
         if (o != c)
             snprintf(by, sizeof by, "as cell %" PRId64, o->index);
         else if (o->part.cost.stored)

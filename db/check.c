@@ -1,5 +1,5 @@
-/* Is a store sound?  SQLite checks the file and its references; what must hold between our rows is checked here, each kind
- * by itself: one that cannot be read to its end counts as found. */
+/* Is a store sound?  SQLite checks the file and its references; what must hold between our rows is checked
+ * here, each kind by itself: one that cannot be read to its end counts as found. */
 #include <stdio.h>
 #include <string.h>
 #include "base/cancel.h"
@@ -31,22 +31,26 @@ static int check_file(store *s, findings *f, err *e)
 static int check_triggers(store *s, store *fresh, findings *f, err *e)
 {
     table *have = NULL;
-    int code = store_query(s, &have, "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'trigger' ORDER BY name", NULL, 0, e);
+    int code = store_query(s, &have, "SELECT name, tbl_name FROM sqlite_schema WHERE type = 'trigger' ORDER"
+                                     " BY name", NULL, 0, e);
     for (int64_t i = 0; !code && i < have->n_row; i++) {
         table *foreign = NULL;
-        code = store_query(fresh, &foreign, "SELECT 1 WHERE EXISTS (SELECT 1 FROM sqlite_schema WHERE name = ?2) AND NOT EXISTS"
-                                            " (SELECT 1 FROM sqlite_schema WHERE name = ?1 AND type = 'trigger')",
+        code = store_query(fresh, &foreign, "SELECT 1 WHERE EXISTS (SELECT 1 FROM sqlite_schema WHERE name ="
+                                            " ?2) AND NOT EXISTS"
+                                            " (SELECT 1 FROM sqlite_schema WHERE name = ?1 AND type ="
+                                            " 'trigger')",
                            table_cell(have, i, 0), 2, e);
         if (!code && foreign->n_row > 0)
-            found_one(f, "the trigger %s on %s is none of this program's", row_text(have, i, 0), row_text(have, i, 1));
+            found_one(f, "the trigger %s on %s is none of this program's", row_text(have, i, 0),
+                      row_text(have, i, 1));
         table_free(foreign);
     }
     table_free(have);
     return code;
 }
 
-/* Tables, indices, views and triggers must be those that this program makes: a store without an index still answers, late;
- * one without a trigger soon answers wrongly.  What a user added beside them is left alone. */
+/* Tables, indices, views and triggers must be those that this program makes: a store without an index still
+ * answers, late; one without a trigger soon answers wrongly.  What a user added beside them is left alone. */
 static int check_schema(store *s, findings *f, err *e)
 {
     static const char sql[] = "SELECT name, type, ifnull(sql, '') FROM sqlite_schema ORDER BY name";
@@ -58,7 +62,8 @@ static int check_schema(store *s, findings *f, err *e)
     for (int64_t i = 0; !code && i < want->n_row; i++) {
         const cell *c = table_cell(want, i, 0);
         table *have = NULL;
-        code = store_query(s, &have, "SELECT 1 FROM sqlite_schema WHERE name = ?1 AND type = ?2 AND ifnull(sql, '') = ?3", c, 3, e);
+        code = store_query(s, &have, "SELECT 1 FROM sqlite_schema WHERE name = ?1 AND type = ?2 AND"
+                                     " ifnull(sql, '') = ?3", c, 3, e);
         if (!code && have->n_row == 0)
             found_one(f, "the %s %s is missing or was changed", c[1].u.s, c[0].u.s);
         table_free(have);
@@ -73,9 +78,12 @@ static int check_schema(store *s, findings *f, err *e)
 static int check_references(store *s, findings *f, err *e)
 {
     table *t = NULL;
-    int code = store_query(s, &t, "SELECT \"table\", ifnull(rowid, 0), parent FROM pragma_foreign_key_check", NULL, 0, e);
+    int code = store_query(s, &t,
+                           "SELECT \"table\", ifnull(rowid, 0), parent FROM pragma_foreign_key_check", NULL,
+                           0, e);
     for (int64_t i = 0; !code && i < t->n_row; i++)
-        found_one(f, "a row of %s refers to a row of %s that is missing", row_text(t, i, 0), row_text(t, i, 2));
+        found_one(f, "a row of %s refers to a row of %s that is missing", row_text(t, i, 0),
+                  row_text(t, i, 2));
     table_free(t);
     return code;
 }
@@ -84,22 +92,26 @@ static int check_references(store *s, findings *f, err *e)
 
 /* Queries for rows that must not be, each with one column that says which. */
 static const char units_sql[] =
-    "SELECT 'run ' || u.run_id || ', prompt ' || u.prompt_index || ': left ' || u.status || ' by a run that has ended; gc removes it'"
+    "SELECT 'run ' || u.run_id || ', prompt ' || u.prompt_index || ': left ' || u.status || ' by a run that"
+    " has ended; gc removes it'"
     " FROM unit u JOIN run r ON r.id = u.run_id WHERE u.status <> 'done' AND r.status <> 'running'"
-    " UNION ALL SELECT 'run ' || u.run_id || ', prompt ' || u.prompt_index || ': done without a time' FROM unit u"
-    " WHERE u.status = 'done' AND u.finished IS NULL";
+    " UNION ALL SELECT 'run ' || u.run_id || ', prompt ' || u.prompt_index || ': done without a time' FROM"
+    " unit u WHERE u.status = 'done' AND u.finished IS NULL";
 static const char runs_sql[] =
-    "SELECT 'run ' || id || ': ' || status || CASE WHEN finished IS NULL THEN ' without an end' ELSE ', and has an end' END"
-    " FROM run WHERE (status = 'running') <> (finished IS NULL)"
+    "SELECT 'run ' || id || ': ' || status || CASE WHEN finished IS NULL THEN ' without an end' ELSE ', and"
+    " has an end' END FROM run WHERE (status = 'running') <> (finished IS NULL)"
     " UNION ALL SELECT 'run ' || id || ': its settings, edits or cell are not JSON' FROM run"
     " WHERE NOT json_valid(settings) OR NOT json_valid(edits) OR (cell IS NOT NULL AND NOT json_valid(cell))"
-    " UNION ALL SELECT 'run ' || id || ': it has a cell, but no sweep' FROM run WHERE cell IS NOT NULL AND sweep_id IS NULL";
+    " UNION ALL SELECT 'run ' || id || ': it has a cell, but no sweep' FROM run WHERE cell IS NOT NULL AND"
+    " sweep_id IS NULL";
 static const char values_sql[] = /* NaN is NULL in SQLite, which the table refuses */
-    "SELECT 'unit row ' || unit_id || ', metric row ' || metric_id || ': ' || CASE WHEN position < -1 THEN 'position '"
-    " || position ELSE 'infinite' END FROM value WHERE position < -1 OR value NOT BETWEEN -1.7976931348623157e308 AND"
-    " 1.7976931348623157e308";
+    "SELECT 'unit row ' || unit_id || ', metric row ' || metric_id || ': ' || CASE WHEN position < -1 THEN"
+    " 'position '"
+    " || position ELSE 'infinite' END FROM value WHERE position < -1 OR value NOT BETWEEN"
+    " -1.7976931348623157e308 AND 1.7976931348623157e308";
 static const char tokens_sql[] =
-    "SELECT 'prompt row ' || id || ': no sequence of its ' || n_token || ' tokens' FROM prompt p WHERE n_token > 0 AND NOT"
+    "SELECT 'prompt row ' || id || ': no sequence of its ' || n_token || ' tokens' FROM prompt p WHERE"
+    " n_token > 0 AND NOT"
     " EXISTS (SELECT 1 FROM token t WHERE t.prompt_id = p.id GROUP BY t.sequence HAVING count(*) = p.n_token)"
     " UNION ALL SELECT 'prompt row ' || prompt_id || ': its tokens are not numbered from 0' FROM token"
     " GROUP BY prompt_id, sequence HAVING min(position) <> 0 OR max(position) <> count(*) - 1";
@@ -131,10 +143,12 @@ typedef struct check {
 } check;
 
 static const check checks[] = {
-    {"file", check_file, NULL},           {"schema", check_schema, NULL}, {"references", check_references, NULL},
+    {"file", check_file, NULL},           {"schema", check_schema, NULL},
+    {"references", check_references, NULL},
     {"models", check_models, NULL},       {"runs", NULL, runs_sql},       {"names", check_names, NULL},
     {"units", NULL, units_sql},           {"tokens", NULL, tokens_sql},   {"prompts", check_prompts, NULL},
-    {"values", NULL, values_sql},         {"maps", check_maps, NULL},     {"summaries", check_summaries, NULL},
+    {"values", NULL, values_sql},         {"maps", check_maps, NULL},
+    {"summaries", check_summaries, NULL},
 };
 
 static int put_row(table *t, const char *name, const findings *f, err *e)

@@ -33,8 +33,8 @@ static int read_tokens(store *s, prompt_rows *p, int64_t id, const char *sequenc
     sqlite3_stmt *q = NULL;
     bool row = true;
     const cell bind[] = {cell_int(id), cell_str(sequence)};
-    int code = store_prepare(s, &q, "SELECT id, text, special FROM token WHERE prompt_id = ?1 AND sequence = ?2"
-                             " ORDER BY position", doing, e);
+    int code = store_prepare(s, &q, "SELECT id, text, special FROM token WHERE prompt_id = ?1 AND sequence ="
+                             " ?2 ORDER BY position", doing, e);
     if (!code)
         code = store_bind(s, q, bind, 2, doing, e);
     p->n = 0;
@@ -55,7 +55,8 @@ static int read_tokens(store *s, prompt_rows *p, int64_t id, const char *sequenc
         if (!code && !copy)
             code = ERR_RESOURCE;
         if (!code) {
-            int32_t number = sqlite3_column_type(q, 0) == SQLITE_NULL ? NO_INDEX : (int32_t)sqlite3_column_int64(q, 0);
+            int32_t number = sqlite3_column_type(q, 0) == SQLITE_NULL ? NO_INDEX
+                : (int32_t)sqlite3_column_int64(q, 0);
             p->tokens[p->n++] = (store_token){number, copy, len, sqlite3_column_int(q, 2) != 0};
         }
     }
@@ -69,9 +70,10 @@ static bool same(sqlite3_stmt *q, int col, const char *want)
     return text ? strcmp(text, want) == 0 : !*want;
 }
 
-/* One prompt: row of q is id, sha256, text_sha256, ids_sha256, text, policy, n_token, number of sequences, has
- * inputs.  Which of several sequences the hash of ids is of is not kept: one must fit.  The hash over everything needs the
- * order of sequences and inputs too, so it is only taken where there is one sequence and nothing else. */
+/* One prompt: row of q is id, sha256, text_sha256, ids_sha256, text, policy, n_token, number of sequences,
+ * has inputs.  Which of several sequences the hash of ids is of is not kept: one must fit.  The hash over
+ * everything needs the order of sequences and inputs too, so it is only taken where there is one sequence and
+ * nothing else. */
 static int check_prompt(store *s, sqlite3_stmt *q, prompt_rows *p, findings *f, err *e)
 {
     static const attn_kind kinds[] = {ATTN_SELF, ATTN_ENCODER, ATTN_VISION};
@@ -81,8 +83,10 @@ static int check_prompt(store *s, sqlite3_stmt *q, prompt_rows *p, findings *f, 
         staged_prompt now;
         int code = read_tokens(s, p, id, attn_kind_name(kinds[i]), e);
         const store_sequence own = {kinds[i], p->tokens, p->n};
-        const store_prompt row = {.text = (const char *)sqlite3_column_text(q, 4), .text_len = (size_t)sqlite3_column_bytes(q, 4),
-                                  .policy = (const char *)sqlite3_column_text(q, 5), .sequences = &own, .n_sequence = 1};
+        const store_prompt row = {.text = (const char *)sqlite3_column_text(q, 4),
+                                  .text_len = (size_t)sqlite3_column_bytes(q, 4),
+                                  .policy = (const char *)sqlite3_column_text(q, 5), .sequences = &own,
+                                  .n_sequence = 1};
         if (!code)
             code = prompt_stage(&now, &p->mem, &row, e);
         if (code)
@@ -103,9 +107,10 @@ int check_prompts(store *s, findings *f, err *e)
     prompt_rows p = {{0}, NULL, 0, 0};
     bool row = true;
     int code = store_prepare(s, &q,
-        "SELECT id, sha256, text_sha256, ids_sha256, text, policy, n_token, (SELECT count(DISTINCT sequence) FROM token t"
-        "  WHERE t.prompt_id = p.id), EXISTS (SELECT 1 FROM unit u JOIN input i ON i.unit_id = u.id WHERE u.prompt_id = p.id)"
-        " FROM prompt p", doing, e);
+        "SELECT id, sha256, text_sha256, ids_sha256, text, policy, n_token, (SELECT count(DISTINCT sequence)"
+        " FROM token t"
+        "  WHERE t.prompt_id = p.id), EXISTS (SELECT 1 FROM unit u JOIN input i ON i.unit_id = u.id WHERE"
+        " u.prompt_id = p.id) FROM prompt p", doing, e);
     while (!code) {
         code = store_step(s, q, &row, doing, e);
         if (code || !row)
@@ -131,9 +136,11 @@ static int look(void *ud, const stored_map *shape, int64_t row, const float *cel
 int check_maps(store *s, findings *f, err *e)
 {
     table *t = NULL;
-    int code = store_query(s, &t, "SELECT run, prompt, kind, ifnull(layer, -1), ifnull(head, -1) FROM map_list", NULL, 0, e);
+    int code = store_query(s, &t, "SELECT run, prompt, kind, ifnull(layer, -1), ifnull(head, -1) FROM"
+                                  " map_list", NULL, 0, e);
     for (int64_t i = 0; !code && i < t->n_row; i++) {
-        const head_id h = {attn_kind_named(row_text(t, i, 2), ATTN_SELF), (int)row_int(t, i, 3), (int)row_int(t, i, 4)};
+        const head_id h = {attn_kind_named(row_text(t, i, 2), ATTN_SELF), (int)row_int(t, i, 3),
+                           (int)row_int(t, i, 4)};
         stored_map shape;
         err why = {0};
         code = store_map_rows(s, row_int(t, i, 0), row_int(t, i, 1), h, &shape, look, NULL, &why);
@@ -159,19 +166,25 @@ static const char *text_of(const table *t, int64_t row, int col)
 int check_models(store *s, findings *f, err *e)
 {
     table *t = NULL;
-    int code = store_query(s, &t, "SELECT id, identity, sha256, path, tokenizer_sha256, name, family, format, dtype, plan, n_layer,"
+    int code = store_query(s, &t, "SELECT id, identity, sha256, path, tokenizer_sha256, name, family,"
+                           " format, dtype, plan, n_layer,"
                            " n_head, n_kv_head, width, vocab, context, n_param FROM model", NULL, 0, e);
     for (int64_t i = 0; !code && i < t->n_row; i++) {
         const store_model m = {
-            .sha256 = row_text(t, i, 2), .path = row_text(t, i, 3), .tokenizer_sha256 = text_of(t, i, 4), .name = text_of(t, i, 5),
-            .family = text_of(t, i, 6), .format = text_of(t, i, 7), .dtype = text_of(t, i, 8), .plan = text_of(t, i, 9),
-            .n_layer = (int)row_int(t, i, 10), .n_head = (int)row_int(t, i, 11), .n_kv_head = (int)row_int(t, i, 12),
-            .width = row_int(t, i, 13), .vocab = row_int(t, i, 14), .context = row_int(t, i, 15), .n_param = row_int(t, i, 16),
+            .sha256 = row_text(t, i, 2), .path = row_text(t, i, 3), .tokenizer_sha256 = text_of(t, i, 4),
+            .name = text_of(t, i, 5),
+            .family = text_of(t, i, 6), .format = text_of(t, i, 7), .dtype = text_of(t, i, 8),
+            .plan = text_of(t, i, 9),
+            .n_layer = (int)row_int(t, i, 10), .n_head = (int)row_int(t, i, 11),
+            .n_kv_head = (int)row_int(t, i, 12),
+            .width = row_int(t, i, 13), .vocab = row_int(t, i, 14), .context = row_int(t, i, 15),
+            .n_param = row_int(t, i, 16),
         };
         sha256_hex identity;
         code = store_model_identity(identity, &m, e);
         if (!code && strcmp(identity, row_text(t, i, 1)) != 0)
-            found_one(f, "model row %lld: its columns are not those that its identity says", (long long)row_int(t, i, 0));
+            found_one(f, "model row %lld: its columns are not those that its identity says",
+                      (long long)row_int(t, i, 0));
     }
     table_free(t);
     return code;
@@ -185,14 +198,17 @@ static int check_head_names(store *s, findings *f, const char *sql, err *e)
     for (int64_t i = 0; !code && i < t->n_row; i++) {
         const char *kind_text = row_text(t, i, 0);
         const attn_kind kind = attn_kind_named(kind_text, ATTN_SELF);
-        const bool head = table_cell(t, i, 2)->kind == CELL_INT, layer = table_cell(t, i, 1)->kind == CELL_INT;
+        const bool head = table_cell(t, i, 2)->kind == CELL_INT,
+        layer = table_cell(t, i, 1)->kind == CELL_INT;
         head_text name = "";
         if (head)
             head_format(name, (head_id){kind, (int)row_int(t, i, 1), (int)row_int(t, i, 2)});
         const char *says = text_of(t, i, 3);
-        bool good = strcmp(attn_kind_name(kind), kind_text) == 0 && (head ? layer && says && !strcmp(says, name) : !says);
+        bool good = strcmp(attn_kind_name(kind), kind_text) == 0 &&
+            (head ? layer && says && !strcmp(says, name) : !says);
         if (!good)
-            found_one(f, "the name %.40s of a head of kind %.20s is not %s", says ? says : "(none)", kind_text, head ? name : "none");
+            found_one(f, "the name %.40s of a head of kind %.20s is not %s", says ? says : "(none)",
+                      kind_text, head ? name : "none");
     }
     table_free(t);
     return code;
@@ -205,7 +221,8 @@ int check_names(store *s, findings *f, err *e)
     if (!code)
         code = check_head_names(s, f, "SELECT kind, layer, head, name FROM head_set_item", e);
     if (!code)
-        code = store_query(s, &t, "SELECT uid, 'run ' || id FROM run UNION ALL SELECT uid, 'sweep ' || id FROM sweep", NULL, 0, e);
+        code = store_query(s, &t, "SELECT uid, 'run ' || id FROM run UNION ALL SELECT uid, 'sweep ' || id"
+                                  " FROM sweep", NULL, 0, e);
     for (int64_t i = 0; !code && i < t->n_row; i++)
         if (!store_uid_good(row_text(t, i, 0)))
             found_one(f, "%s: its uid is not %d hexadecimal digits", row_text(t, i, 1), STORE_UID_DIGITS);
@@ -222,7 +239,8 @@ int check_summaries(store *s, findings *f, err *e)
         int64_t wrong = 0;
         code = summary_check(s, run, &wrong, e);
         if (!code && wrong)
-            found_one(f, "run %lld: %lld rows of its summary are not what its values say; gc makes them anew", (long long)run,
+            found_one(f, "run %lld: %lld rows of its summary are not what its values say; gc makes them anew",
+                      (long long)run,
                       (long long)wrong);
     }
     table_free(t);

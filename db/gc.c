@@ -26,7 +26,8 @@ static int remove_units(store *s, store_gc_report *out, err *e)
     int code = store_begin(s, e);
     if (code)
         return code;
-    code = count_away(s, "DELETE FROM unit WHERE status <> 'done' AND run_id IN (SELECT id FROM run WHERE status <> 'running')",
+    code = count_away(s, "DELETE FROM unit WHERE status <> 'done' AND run_id IN (SELECT id FROM run WHERE"
+                         " status <> 'running')",
                       &out->units, e);
     if (!code)
         return store_commit(s, e);
@@ -34,7 +35,8 @@ static int remove_units(store *s, store_gc_report *out, err *e)
     return code;
 }
 
-/* With foreign keys on, SQLite would look through all values for each site that goes; what refers to what is asked here. */
+/* With foreign keys on, SQLite would look through all values for each site that goes; what refers to what is
+ * asked here. */
 static int remove_rows(store *s, store_gc_report *out, err *e)
 {
     int64_t ignored;
@@ -47,12 +49,15 @@ static int remove_rows(store *s, store_gc_report *out, err *e)
     if (!code)
         code = count_away(s, "DELETE FROM model WHERE id NOT IN (SELECT model_id FROM run)", &out->models, e);
     if (!code)
-        code = count_away(s, "DELETE FROM summary WHERE run_id NOT IN (SELECT id FROM run WHERE summed = 1)", &ignored, e);
+        code = count_away(s, "DELETE FROM summary WHERE run_id NOT IN (SELECT id FROM run WHERE summed = 1)",
+                          &ignored, e);
     if (!code)
-        code = count_away(s, "DELETE FROM site WHERE id NOT IN (SELECT site_id FROM value UNION SELECT site_id FROM map)",
+        code = count_away(s, "DELETE FROM site WHERE id NOT IN (SELECT site_id FROM value UNION SELECT"
+                             " site_id FROM map)",
                           &out->sites, e);
     if (!code)
-        code = count_away(s, "DELETE FROM metric WHERE id NOT IN (SELECT metric_id FROM value)", &out->metrics, e);
+        code = count_away(s, "DELETE FROM metric WHERE id NOT IN (SELECT metric_id FROM value)",
+                          &out->metrics, e);
     if (!code)
         return store_commit(s, e);
     store_rollback(s);
@@ -98,6 +103,7 @@ int store_gc(store *s, store_gc_report *out, err *e)
     if (!code)
         code = store_exec(s, "VACUUM", "giving space back", e);
     if (!code) /* the file shrinks now, or when the last reader has gone */
-        code = store_one_int(s, &ignored, NULL, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, 0, "giving space back", e);
+        code = store_one_int(s, &ignored, NULL, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, 0,
+                             "giving space back", e);
     return code ? code : size_of(s, &out->bytes_after, e);
 }

@@ -9,7 +9,8 @@ static int same_items(store *s, int64_t id, const store_head *heads, int64_t n, 
 {
     table *t = NULL;
     const cell bind[] = {cell_int(id)};
-    int code = store_query(s, &t, "SELECT name, score FROM head_set_item WHERE head_set_id = ?1 ORDER BY place", bind, 1, e);
+    int code = store_query(s, &t, "SELECT name, score FROM head_set_item WHERE head_set_id = ?1 ORDER BY"
+                                  " place", bind, 1, e);
     *same = !code && t->n_row == n;
     for (int64_t i = 0; *same && i < n; i++) {
         const cell *score = table_cell(t, i, 1);
@@ -29,7 +30,8 @@ static int insert_items(store *s, int64_t id, const store_head *heads, int64_t n
         const head_id h = heads[i].head;
         head_text name;
         head_format(name, h);
-        const cell bind[] = {cell_int(id), cell_int(i), cell_str(attn_kind_name(h.kind)), cell_int(h.layer), cell_int(h.head),
+        const cell bind[] = {cell_int(id), cell_int(i), cell_str(attn_kind_name(h.kind)), cell_int(h.layer),
+                             cell_int(h.head),
                              cell_str(name), isnan(heads[i].score) ? (cell){0} : cell_real(heads[i].score)};
         code = store_do(s, "INSERT INTO head_set_item (head_set_id, place, kind, layer, head, name, score)"
                         " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", bind, 7, doing, e);
@@ -37,7 +39,8 @@ static int insert_items(store *s, int64_t id, const store_head *heads, int64_t n
     return code;
 }
 
-static int write_set(store *s, const char *name, const char *source, const char *digest, const store_head *heads, int64_t n,
+static int write_set(store *s, const char *name, const char *source, const char *digest,
+                     const store_head *heads, int64_t n,
                      bool replace, err *e)
 {
     int64_t id;
@@ -57,11 +60,13 @@ static int write_set(store *s, const char *name, const char *source, const char 
     if (found)
         code = store_do(s, "DELETE FROM head_set WHERE name = ?1", bind, 1, doing, e);
     if (!code)
-        code = store_do(s, "INSERT INTO head_set (name, source, sha256, created) VALUES (?1, ?2, ?3, ?4)", bind, 4, doing, e);
+        code = store_do(s, "INSERT INTO head_set (name, source, sha256, created) VALUES (?1, ?2, ?3, ?4)",
+                        bind, 4, doing, e);
     return code ? code : insert_items(s, sqlite3_last_insert_rowid(s->db), heads, n, e);
 }
 
-int store_head_set(store *s, const char *name, const char *source, const char *digest, const store_head *heads, int64_t n,
+int store_head_set(store *s, const char *name, const char *source, const char *digest,
+                   const store_head *heads, int64_t n,
                    bool replace, err *e)
 {
     int code = store_idle(s, doing, e);

@@ -79,7 +79,8 @@ static inline cell cell_index(int64_t i) /* NO_INDEX becomes NULL */
     return c;
 }
 
-/* Cells of rows that were read from a file, which may be damaged: "" and 0 for what is not a text, not an integer. */
+/* Cells of rows that were read from a file, which may be damaged: "" and 0 for what is not a text, not an
+ * integer. */
 static inline const char *row_text(const table *t, int64_t row, int col)
 {
     const cell *c = table_cell(t, row, col);
@@ -146,12 +147,13 @@ int stage_resolve(store *s, stage *g, err *e);
 int stage_flush(store *s, stage *g, int64_t unit_id, err *e);
 
 /* ---- summary.c ---- */
-/* Fill `summary` for a run that has ended, metric by metric, each in a transaction of its own; units or values that change
- * meanwhile leave it without (run.summed 0).  Nothing is done for less than SUMMARY_PROMPTS units: their values are as
- * quickly read.  ERR_CANCELLED after Ctrl-C. */
+/* Fill `summary` for a run that has ended, metric by metric, each in a transaction of its own; units or
+ * values that change meanwhile leave it without (run.summed 0).  Nothing is done for less than
+ * SUMMARY_PROMPTS units: their values are as quickly read.  ERR_CANCELLED after Ctrl-C. */
 enum { SUMMARY_PROMPTS = 8 };
 int summary_write(store *s, int64_t run_id, err *e);
-/* Hold the summary of a run (summed 1) against its values: how many rows are missing, different or too many. */
+/* Hold the summary of a run (summed 1) against its values: how many rows are missing, different or too
+ * many. */
 int summary_check(store *s, int64_t run_id, int64_t *wrong, err *e);
 
 /* ---- map.c ---- */

@@ -120,7 +120,8 @@ static int damaged(err *e)
 }
 
 /* Rows one after the other; cells [cols] of the one at hand are overwritten by the next. */
-static int decode_rows(const unsigned char *bytes, size_t n, const stored_map *shape, store_row_fn *use, void *ud, err *e)
+static int decode_rows(const unsigned char *bytes, size_t n, const stored_map *shape, store_row_fn *use,
+                       void *ud, err *e)
 {
     size_t row;
     int64_t rows = shape->rows, cols = shape->cols;
@@ -260,7 +261,8 @@ static int read_map(stored_map *out, sqlite3_stmt *q, store_row_fn *use, void *u
     return out->cells ? map_decode(out->cells, blob, n, out->rows, out->cols, e) : ERR_RESOURCE;
 }
 
-static int get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *out, store_row_fn *use, void *ud,
+static int get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *out,
+                   store_row_fn *use, void *ud,
                    err *e)
 {
     static const char doing[] = "reading a map";
@@ -302,7 +304,8 @@ int store_get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, sto
     return get_map(s, run_id, prompt_index, h, out, NULL, NULL, e);
 }
 
-int store_map_rows(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *shape, store_row_fn *use, void *ud,
+int store_map_rows(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *shape,
+                   store_row_fn *use, void *ud,
                    err *e)
 {
     return get_map(s, run_id, prompt_index, h, shape, use, ud, e);

@@ -7,9 +7,10 @@
 
 static const char doing[] = "merging";
 
-/* The row of `to` that find gives for what `key` selects from `from` (one cell, ?1), made by insert when there is none:
- * then *new. */
-static int merge_one(merge *g, int64_t from, int64_t *to, const char *key, const char *find, const char *select,
+/* The row of `to` that find gives for what `key` selects from `from` (one cell, ?1), made by insert when
+ * there is none: then *new. */
+static int merge_one(merge *g, int64_t from, int64_t *to, const char *key, const char *find,
+                     const char *select,
                      const char *insert, int64_t *n, err *e)
 {
     table *t = NULL;
@@ -28,17 +29,21 @@ static int merge_one(merge *g, int64_t from, int64_t *to, const char *key, const
 
 static int merge_model(merge *g, int64_t from, int64_t *to, err *e)
 {
-    return merge_one(g, from, to, "SELECT identity FROM model WHERE id = ?1", "SELECT id FROM model WHERE identity = ?1",
-        "SELECT identity, sha256, path, tokenizer_sha256, name, family, format, dtype, n_layer, n_head, n_kv_head, width,"
-        " vocab, context, n_param, plan FROM model WHERE id = ?1",
-        "INSERT INTO model (identity, sha256, path, tokenizer_sha256, name, family, format, dtype, n_layer, n_head, n_kv_head,"
-        " width, vocab, context, n_param, plan) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+    return merge_one(g, from, to, "SELECT identity FROM model WHERE id = ?1", "SELECT id FROM model WHERE"
+                                                                              " identity = ?1",
+        "SELECT identity, sha256, path, tokenizer_sha256, name, family, format, dtype, n_layer, n_head,"
+        " n_kv_head, width, vocab, context, n_param, plan FROM model WHERE id = ?1",
+        "INSERT INTO model (identity, sha256, path, tokenizer_sha256, name, family, format, dtype, n_layer,"
+        " n_head, n_kv_head,"
+        " width, vocab, context, n_param, plan) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12,"
+        " ?13, ?14, ?15, ?16)",
         &g->n.models, e);
 }
 
 static int merge_sweep(merge *g, int64_t from, int64_t *to, err *e)
 {
-    return merge_one(g, from, to, "SELECT uid FROM sweep WHERE id = ?1", "SELECT id FROM sweep WHERE uid = ?1",
+    return merge_one(g, from, to, "SELECT uid FROM sweep WHERE id = ?1", "SELECT id FROM sweep WHERE uid ="
+                                                                         " ?1",
         "SELECT uid, name, text, command, created FROM sweep WHERE id = ?1",
         "INSERT INTO sweep (uid, name, text, command, created) VALUES (?1, ?2, ?3, ?4, ?5)", NULL, e);
 }
@@ -47,15 +52,18 @@ static int merge_sweep(merge *g, int64_t from, int64_t *to, err *e)
 
 /* What makes two runs with one uid parts of the same: columns that must agree, as text of one row. */
 static const char identity_sql[] =
-    "SELECT r.verb, m.sha256, m.tokenizer_sha256, m.dtype, m.plan, r.settings, r.operator, r.edits, r.precision, r.seed,"
-    " r.version FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1";
-static const char *const identity_words[] = {"command", "model", "tokenizer", "type of weights", "configuration of the model",
-                                             "settings", "operator", "edits", "precision", "seed", "version of the program"};
+    "SELECT r.verb, m.sha256, m.tokenizer_sha256, m.dtype, m.plan, r.settings, r.operator, r.edits,"
+    " r.precision, r.seed, r.version FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1";
+static const char *const identity_words[] = {"command", "model", "tokenizer", "type of weights",
+                                             "configuration of the model",
+                                             "settings", "operator", "edits", "precision", "seed",
+                                             "version of the program"};
 
 static bool same_cell(const cell *x, const cell *y)
 {
-    return x->kind == y->kind && (x->kind == CELL_NULL || (x->kind == CELL_TEXT ? strcmp(x->u.s, y->u.s) == 0
-                                                                                : cell_number(x) == cell_number(y)));
+    if (x->kind != y->kind || x->kind == CELL_NULL)
+        return x->kind == y->kind;
+    return x->kind == CELL_TEXT ? strcmp(x->u.s, y->u.s) == 0 : cell_number(x) == cell_number(y);
 }
 
 static int same_run(merge *g, int64_t from, int64_t to, err *e)
@@ -77,18 +85,19 @@ static int same_run(merge *g, int64_t from, int64_t to, err *e)
     return code;
 }
 
-/* The parts of a run are as far as the one that is least far; times span all of them; of several commands (of shards) the
- * first in the order of letters stays, so that the order of merges does not matter. */
-#define STATUS "CASE WHEN 'failed' IN (status, ?2) THEN 'failed' WHEN 'cancelled' IN (status, ?2) THEN 'cancelled'" \
-    " WHEN 'running' IN (status, ?2) THEN 'running' ELSE 'done' END"
+/* The parts of a run are as far as the one that is least far; times span all of them; of several commands (of
+ * shards) the first in the order of letters stays, so that the order of merges does not matter. */
+#define STATUS "CASE WHEN 'failed' IN (status, ?2) THEN 'failed'" \
+    " WHEN 'cancelled' IN (status, ?2) THEN 'cancelled' WHEN 'running' IN (status, ?2) THEN 'running' ELSE 'done' END"
 static const char join_sql[] =
     "UPDATE run SET status = " STATUS ","
-    " finished = CASE WHEN " STATUS " <> 'running' THEN max(coalesce(finished, ?5), coalesce(?5, finished)) END,"
+    " finished = CASE WHEN " STATUS " <> 'running' THEN max(coalesce(finished, ?5), coalesce(?5, finished))"
+    " END,"
     " message = CASE WHEN message IS NULL OR ?3 IS NULL THEN coalesce(message, ?3) ELSE min(message, ?3) END,"
     " started = min(started, ?4), command = min(command, ?6), threads = max(threads, ?7), isa = min(isa, ?8),"
     " n_unit = coalesce(max(n_unit, ?9), n_unit, ?9) WHERE id = ?1";
-/* All units together are the whole run, however its parts ended.  It ended with the last of them, so that the order of merges
- * does not matter here either. */
+/* All units together are the whole run, however its parts ended.  It ended with the last of them, so that the
+ * order of merges does not matter here either. */
 static const char whole_sql[] =
     "UPDATE run SET status = 'done', message = NULL,"
     " finished = coalesce((SELECT max(u.finished) FROM unit u WHERE u.run_id = ?1), finished)"
@@ -99,11 +108,14 @@ static int merge_figures(merge *g, int64_t from, int64_t to, err *e)
 {
     const replaced own = {0, to};
     const bool one = from != NO_INDEX;
-    return merge_copy(g, one ? "SELECT run_id, recipe, path, command, created FROM figure WHERE run_id = ?1 ORDER BY id"
-                             : "SELECT run_id, recipe, path, command, created FROM figure WHERE run_id IS NULL AND ?1 < 0"
-                               " ORDER BY id",
-                      from, "INSERT INTO figure (run_id, recipe, path, command, created) SELECT ?1, ?2, ?3, ?4, ?5 WHERE NOT"
-                      " EXISTS (SELECT 1 FROM figure WHERE run_id IS ?1 AND recipe = ?2 AND path = ?3 AND created = ?5)",
+    return merge_copy(g, one ? "SELECT run_id, recipe, path, command, created FROM figure WHERE run_id = ?1"
+                               " ORDER BY id"
+                             : "SELECT run_id, recipe, path, command, created FROM figure WHERE run_id IS"
+                               " NULL AND ?1 < 0 ORDER BY id",
+                      from, "INSERT INTO figure (run_id, recipe, path, command, created) SELECT ?1, ?2, ?3,"
+                      " ?4, ?5 WHERE NOT"
+                      " EXISTS (SELECT 1 FROM figure WHERE run_id IS ?1 AND recipe = ?2 AND path = ?3 AND"
+                      " created = ?5)",
                       &own, one, NULL, e);
 }
 
@@ -120,11 +132,15 @@ static int new_run(merge *g, int64_t from, int64_t *to, err *e)
         code = merge_sweep(g, row_int(t, 0, 1), &own[1].value, e);
     table_free(t);
     if (!code)
-        code = merge_copy(g, "SELECT uid, model_id, sweep_id, verb, command, settings, operator, edits, precision, isa, threads,"
-                          " seed, version, status, message, started, finished, cell, n_unit FROM run WHERE id = ?1", from,
-                          "INSERT INTO run (uid, model_id, sweep_id, verb, command, settings, operator, edits, precision, isa,"
+        code = merge_copy(g, "SELECT uid, model_id, sweep_id, verb, command, settings, operator, edits,"
+                          " precision, isa, threads,"
+                          " seed, version, status, message, started, finished, cell, n_unit FROM run WHERE"
+                          " id = ?1", from,
+                          "INSERT INTO run (uid, model_id, sweep_id, verb, command, settings, operator,"
+                          " edits, precision, isa,"
                           " threads, seed, version, status, message, started, finished, cell, n_unit)"
-                          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
+                          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16,"
+                          " ?17, ?18, ?19)",
                           own, swept ? 2 : 1, &g->n.runs, e);
     *to = sqlite3_last_insert_rowid(g->to->db);
     return code;
@@ -134,8 +150,8 @@ static int merge_units(merge *g, int64_t from, int64_t to, err *e)
 {
     table *t = NULL;
     const cell bind[] = {cell_int(from)};
-    int code = store_query(g->from, &t, "SELECT id, prompt_index FROM unit WHERE run_id = ?1 AND status = 'done'"
-                           " ORDER BY prompt_index", bind, 1, e);
+    int code = store_query(g->from, &t, "SELECT id, prompt_index FROM unit WHERE run_id = ?1 AND status ="
+                           " 'done' ORDER BY prompt_index", bind, 1, e);
     for (int64_t i = 0; !code && i < t->n_row; i++) {
         progress_step(g->prog, "unit", (double)g->done++, (double)g->n_unit);
         code = cancel_check(e);
@@ -153,13 +169,14 @@ static int merge_run(merge *g, int64_t from, int64_t *to, err *e)
     const cell bind[] = {cell_int(from)};
     int code = merge_row(g->from, &t, "SELECT uid FROM run WHERE id = ?1", bind, 1, e);
     if (!code)
-        code = store_one_int(g->to, to, &found, "SELECT id FROM run WHERE uid = ?1", table_cell(t, 0, 0), 1, doing, e);
+        code = store_one_int(g->to, to, &found, "SELECT id FROM run WHERE uid = ?1", table_cell(t, 0, 0), 1,
+                             doing, e);
     table_free(t);
     if (!code && found)
         code = same_run(g, from, *to, e);
     if (!code && found)
-        code = merge_copy(g, "SELECT id, status, message, started, finished, command, threads, isa, n_unit FROM run"
-                          " WHERE id = ?1", from, join_sql, &(replaced){0, *to}, 1, NULL, e);
+        code = merge_copy(g, "SELECT id, status, message, started, finished, command, threads, isa, n_unit"
+                          " FROM run WHERE id = ?1", from, join_sql, &(replaced){0, *to}, 1, NULL, e);
     if (!code && !found)
         code = new_run(g, from, to, e);
     if (!code)
@@ -174,20 +191,23 @@ static int merge_run(merge *g, int64_t from, int64_t *to, err *e)
 
 static const char items_sql[] =
     "SELECT group_concat(name || ' ' || ifnull(printf('%!.17g', score), ''), ',') FROM"
-    " (SELECT i.name, i.score FROM head_set h JOIN head_set_item i ON i.head_set_id = h.id WHERE h.name = ?1 ORDER BY place)";
+    " (SELECT i.name, i.score FROM head_set h JOIN head_set_item i ON i.head_set_id = h.id WHERE h.name = ?1"
+    " ORDER BY place)";
 
 static int merge_head_set(merge *g, int64_t from, const cell *name, err *e)
 {
     table *x = NULL, *y = NULL;
     int64_t id;
     bool found = false;
-    int code = store_one_int(g->to, &id, &found, "SELECT id FROM head_set WHERE name = ?1", name, 1, doing, e);
+    int code = store_one_int(g->to, &id, &found, "SELECT id FROM head_set WHERE name = ?1", name, 1, doing,
+                             e);
     if (!code && found) {
         code = merge_row(g->from, &x, items_sql, name, 1, e);
         if (!code)
             code = merge_row(g->to, &y, items_sql, name, 1, e);
         if (!code && !same_cell(table_cell(x, 0, 0), table_cell(y, 0, 0))) {
-            err_set(e, ERR_INPUT, "the head list %s is another one in %s", name->kind == CELL_TEXT ? name->u.s : "", store_path(g->from));
+            err_set(e, ERR_INPUT, "the head list %s is another one in %s", name->kind == CELL_TEXT
+                    ? name->u.s : "", store_path(g->from));
             code = err_hint(e, "import one of them under another name; nothing was merged");
         }
         table_free(x);
@@ -196,11 +216,15 @@ static int merge_head_set(merge *g, int64_t from, const cell *name, err *e)
     if (code || found)
         return code;
     code = merge_copy(g, "SELECT name, source, sha256, created FROM head_set WHERE id = ?1", from,
-                      "INSERT INTO head_set (name, source, sha256, created) VALUES (?1, ?2, ?3, ?4)", NULL, 0, NULL, e);
+                      "INSERT INTO head_set (name, source, sha256, created) VALUES (?1, ?2, ?3, ?4)", NULL,
+                      0, NULL, e);
     const replaced own = {0, sqlite3_last_insert_rowid(g->to->db)};
-    return code ? code : merge_copy(g, "SELECT head_set_id, place, kind, layer, head, name, score FROM head_set_item WHERE"
-                                    " head_set_id = ?1", from, "INSERT INTO head_set_item (head_set_id, place, kind, layer,"
-                                    " head, name, score) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", &own, 1, NULL, e);
+    return code ? code : merge_copy(g, "SELECT head_set_id, place, kind, layer, head, name, score FROM"
+                                    " head_set_item WHERE"
+                                    " head_set_id = ?1", from, "INSERT INTO head_set_item (head_set_id,"
+                                    " place, kind, layer,"
+                                    " head, name, score) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", &own, 1,
+                                    NULL, e);
 }
 
 /* ---- all of it ---- */
@@ -242,7 +266,8 @@ static int each_run(merge *g, const table *t, int64_t row, err *e)
 
 static int merge_all(merge *g, err *e)
 {
-    int code = store_one_int(g->from, &g->n_unit, NULL, "SELECT count(*) FROM unit WHERE status = 'done'", NULL, 0, doing, e);
+    int code = store_one_int(g->from, &g->n_unit, NULL, "SELECT count(*) FROM unit WHERE status = 'done'",
+                             NULL, 0, doing, e);
     if (!code)
         code = merge_names(g, e);
     if (!code)
@@ -263,7 +288,8 @@ static int merge_all(merge *g, err *e)
 static void add_summaries(store *s)
 {
     table *t = NULL;
-    if (store_query(s, &t, "SELECT id FROM run WHERE summed <> 1 AND status <> 'running'", NULL, 0, NULL) == 0) {
+    if (store_query(s, &t, "SELECT id FROM run WHERE summed <> 1 AND status <> 'running'", NULL, 0,
+                    NULL) == 0) {
         for (int64_t i = 0; i < t->n_row; i++)
             summary_write(s, row_int(t, i, 0), NULL);
     }

@@ -27,15 +27,18 @@ int merge_names(merge *g, err *e);
 
 /* A value that takes the place of a column: column at of the rows of merge_copy. */
 typedef struct replaced { int at; int64_t value; } replaced;
-/* Every row of `select` (a query on `from`, ?1 = id) goes through `insert` into `to`: column i of a row is ?(i + 1).
- * First those columns that `other` names [n_other] get a value of their own.  *n (may be NULL) grows by the rows. */
-int merge_copy(merge *g, const char *select, int64_t id, const char *insert, const replaced *other, int n_other, int64_t *n,
+/* Every row of `select` (a query on `from`, ?1 = id) goes through `insert` into `to`: column i of a row is
+ * ?(i + 1). First those columns that `other` names [n_other] get a value of their own.  *n (may be NULL)
+ * grows by the rows. */
+int merge_copy(merge *g, const char *select, int64_t id, const char *insert, const replaced *other,
+               int n_other, int64_t *n,
                err *e);
 /* The one row of a query on `in` as a table; ERR_INPUT when there is none. */
 int merge_row(store *in, table **out, const char *sql, const cell *bind, int n_bind, err *e);
 
 /* ---- merge_unit.c ---- */
-/* Unit `from` of the other store as prompt `index` of run `run` in `to`: copied, or held against the one there is. */
+/* Unit `from` of the other store as prompt `index` of run `run` in `to`: copied, or held against the one
+ * there is. */
 int merge_unit(merge *g, int64_t from, int64_t run, int64_t index, err *e);
 
 #endif

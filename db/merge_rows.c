@@ -29,15 +29,16 @@ int id_map_get(const merge *g, const id_map *m, int64_t from, int64_t *to, err *
             hi = mid;
     }
     if (lo == m->n || m->pair[lo].from != from) {
-        err_set(e, ERR_INPUT, "store %s is damaged: rows refer to rows that are missing", store_path(g->from));
+        err_set(e, ERR_INPUT, "store %s is damaged: rows refer to rows that are missing",
+                store_path(g->from));
         return err_hint(e, "`check %s` tells more", store_path(g->from));
     }
     *to = m->pair[lo].to;
     return 0;
 }
 
-/* One table of names: the row of `to` that find gives for a row of `from`, made by insert when there is none.  rows selects
- * the id, then what both bind as ?1... */
+/* One table of names: the row of `to` that find gives for a row of `from`, made by insert when there is none.
+ * rows selects the id, then what both bind as ?1... */
 static int merge_table(merge *g, id_map *map, const char *rows, const char *find, const char *insert, err *e)
 {
     table *t = NULL;
@@ -60,11 +61,12 @@ static int merge_table(merge *g, id_map *map, const char *rows, const char *find
 
 int merge_names(merge *g, err *e)
 {
-    int code = merge_table(g, &g->metric, "SELECT id, name FROM metric ORDER BY id", "SELECT id FROM metric WHERE name = ?1",
+    int code = merge_table(g, &g->metric, "SELECT id, name FROM metric ORDER BY id", "SELECT id FROM metric"
+                                                                                     " WHERE name = ?1",
                            "INSERT INTO metric (name) VALUES (?1)", e);
     return code ? code : merge_table(g, &g->site, "SELECT id, kind, layer, head, name FROM site ORDER BY id",
-        "SELECT id FROM site WHERE kind = ?1 AND ifnull(layer, -1) = ifnull(?2, -1) AND ifnull(head, -1) = ifnull(?3, -1)"
-        " AND name IS ?4",
+        "SELECT id FROM site WHERE kind = ?1 AND ifnull(layer, -1) = ifnull(?2, -1) AND ifnull(head, -1) ="
+        " ifnull(?3, -1) AND name IS ?4",
         "INSERT INTO site (kind, layer, head, name) VALUES (?1, ?2, ?3, ?4)", e);
 }
 
@@ -82,7 +84,8 @@ static int copy_row(merge *g, sqlite3_stmt *in, sqlite3_stmt *out, const replace
     return store_step(g->to, out, NULL, doing, e);
 }
 
-int merge_copy(merge *g, const char *select, int64_t id, const char *insert, const replaced *other, int n_other, int64_t *n,
+int merge_copy(merge *g, const char *select, int64_t id, const char *insert, const replaced *other,
+               int n_other, int64_t *n,
                err *e)
 {
     sqlite3_stmt *in = NULL, *out = NULL;

@@ -20,18 +20,21 @@ static int merge_prompt(merge *g, int64_t from, int64_t *to, err *e)
     const cell bind[] = {cell_int(from)};
     int code = merge_row(g->from, &t, "SELECT sha256 FROM prompt WHERE id = ?1", bind, 1, e);
     if (!code)
-        code = store_one_int(g->to, to, &found, "SELECT id FROM prompt WHERE sha256 = ?1", table_cell(t, 0, 0), 1, doing, e);
+        code = store_one_int(g->to, to, &found, "SELECT id FROM prompt WHERE sha256 = ?1",
+                             table_cell(t, 0, 0), 1, doing, e);
     table_free(t);
     if (code || found)
         return code;
-    code = merge_copy(g, "SELECT sha256, text_sha256, ids_sha256, text, policy, n_token FROM prompt WHERE id = ?1", from,
+    code = merge_copy(g, "SELECT sha256, text_sha256, ids_sha256, text, policy, n_token FROM prompt WHERE id"
+                         " = ?1", from,
                       "INSERT INTO prompt (sha256, text_sha256, ids_sha256, text, policy, n_token)"
                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6)", NULL, 0, &g->n.prompts, e);
     *to = sqlite3_last_insert_rowid(g->to->db);
     const replaced own = {0, *to};
-    return code ? code : merge_copy(g, "SELECT prompt_id, sequence, position, id, text, special FROM token WHERE prompt_id = ?1",
-                                    from, "INSERT INTO token (prompt_id, sequence, position, id, text, special)"
-                                    " VALUES (?1, ?2, ?3, ?4, ?5, ?6)", &own, 1, NULL, e);
+    return code ? code : merge_copy(g, "SELECT prompt_id, sequence, position, id, text, special FROM token"
+                                       " WHERE prompt_id = ?1",
+                                    from, "INSERT INTO token (prompt_id, sequence, position, id, text,"
+                                    " special) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", &own, 1, NULL, e);
 }
 
 /* The next value of a unit of `from`, with ids of `to`. */
@@ -73,7 +76,8 @@ static int copy_values(merge *g, int64_t from, int64_t to, err *e)
     int code = read_values(g, &in, from, e);
     if (!code)
         code = kept(g, &out, g->to, MERGE_ADD_VALUE,
-                    "INSERT INTO value (unit_id, metric_id, site_id, position, value) VALUES (?1, ?2, ?3, ?4, ?5)", e);
+                    "INSERT INTO value (unit_id, metric_id, site_id, position, value) VALUES (?1, ?2, ?3,"
+                    " ?4, ?5)", e);
     while (!code) {
         code = next_value(g, in, &v, &row, e);
         if (code || !row)
@@ -92,14 +96,18 @@ static int copy_maps(merge *g, int64_t from, int64_t to, err *e)
 {
     table *t = NULL;
     const cell bind[] = {cell_int(from)};
-    int code = store_query(g->from, &t, "SELECT id, site_id FROM map WHERE unit_id = ?1 ORDER BY id", bind, 1, e);
+    int code = store_query(g->from, &t, "SELECT id, site_id FROM map WHERE unit_id = ?1 ORDER BY id", bind,
+                           1, e);
     for (int64_t i = 0; !code && i < t->n_row; i++) {
         replaced own[] = {{0, to}, {1, 0}};
         code = id_map_get(g, &g->site, row_int(t, i, 1), &own[1].value, e);
         if (!code)
-            code = merge_copy(g, "SELECT unit_id, site_id, n_query, n_key, pool, pooling, n_row, n_col, codec, cells FROM map"
-                              " WHERE id = ?1", row_int(t, i, 0), "INSERT INTO map (unit_id, site_id, n_query, n_key,"
-                              " pool, pooling, n_row, n_col, codec, cells) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+            code = merge_copy(g, "SELECT unit_id, site_id, n_query, n_key, pool, pooling, n_row, n_col,"
+                              " codec, cells FROM map"
+                              " WHERE id = ?1", row_int(t, i, 0), "INSERT INTO map (unit_id, site_id,"
+                              " n_query, n_key,"
+                              " pool, pooling, n_row, n_col, codec, cells) VALUES (?1, ?2, ?3, ?4, ?5, ?6,"
+                              " ?7, ?8, ?9, ?10)",
                               own, 2, &g->n.maps, e);
     }
     table_free(t);
@@ -109,13 +117,16 @@ static int copy_maps(merge *g, int64_t from, int64_t to, err *e)
 static int copy_unit(merge *g, int64_t from, int64_t prompt, int64_t run, err *e)
 {
     const replaced place[] = {{0, run}, {2, prompt}};
-    int code = merge_copy(g, "SELECT run_id, prompt_index, prompt_id, label, status, started, finished FROM unit WHERE id = ?1",
-                          from, "INSERT INTO unit (run_id, prompt_index, prompt_id, label, status, started, finished)"
-                          " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", place, 2, &g->n.units, e);
+    int code = merge_copy(g, "SELECT run_id, prompt_index, prompt_id, label, status, started, finished FROM"
+                             " unit WHERE id = ?1",
+                          from, "INSERT INTO unit (run_id, prompt_index, prompt_id, label, status, started,"
+                          " finished) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)", place, 2, &g->n.units, e);
     const replaced own = {0, sqlite3_last_insert_rowid(g->to->db)};
     if (!code)
-        code = merge_copy(g, "SELECT unit_id, role, path, sha256, text, policy FROM input WHERE unit_id = ?1", from,
-                          "INSERT INTO input (unit_id, role, path, sha256, text, policy) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        code = merge_copy(g, "SELECT unit_id, role, path, sha256, text, policy FROM input WHERE unit_id = ?1",
+                          from,
+                          "INSERT INTO input (unit_id, role, path, sha256, text, policy) VALUES (?1, ?2, ?3,"
+                          " ?4, ?5, ?6)",
                           &own, 1, NULL, e);
     if (!code)
         code = merge_copy(g, "SELECT unit_id, name, text FROM fact WHERE unit_id = ?1", from,
@@ -129,7 +140,8 @@ static int copy_unit(merge *g, int64_t from, int64_t prompt, int64_t run, err *e
 
 static int differs(const merge *g, int64_t run, int64_t index, const char *what, err *e)
 {
-    err_set(e, ERR_INPUT, "run %lld of %s, prompt %lld: %s in %s", (long long)run, store_path(g->to), (long long)index, what,
+    err_set(e, ERR_INPUT, "run %lld of %s, prompt %lld: %s in %s", (long long)run, store_path(g->to),
+            (long long)index, what,
             store_path(g->from));
     return err_hint(e, "one run with two results: keep the store that is right; nothing was merged");
 }
@@ -139,8 +151,8 @@ static int other_value(merge *g, int64_t run, int64_t index, const moved *v, con
     const cell bind[] = {cell_int(v->metric), cell_int(v->site)};
     table *t = NULL;
     char what[160];
-    int code = store_query(g->to, &t, "SELECT m.name, coalesce(s.name, s.kind || '.L' || s.layer, s.kind) FROM metric m, site s"
-                           " WHERE m.id = ?1 AND s.id = ?2", bind, 2, e);
+    int code = store_query(g->to, &t, "SELECT m.name, coalesce(s.name, s.kind || '.L' || s.layer, s.kind)"
+                           " FROM metric m, site s WHERE m.id = ?1 AND s.id = ?2", bind, 2, e);
     if (code)
         return code;
     int n = snprintf(what, sizeof what, "%.60s of %s", t->n_row ? row_text(t, 0, 0) : "a value",
@@ -164,8 +176,8 @@ static int compare_values(merge *g, int64_t from, int64_t to, int64_t run, int64
     const cell own[] = {cell_int(to)};
     int code = read_values(g, &in, from, e);
     if (!code)
-        code = kept(g, &find, g->to, MERGE_FIND_VALUE, "SELECT value FROM value WHERE unit_id = ?1 AND metric_id = ?2 AND"
-                    " site_id = ?3 AND position = ?4", e);
+        code = kept(g, &find, g->to, MERGE_FIND_VALUE, "SELECT value FROM value WHERE unit_id = ?1 AND"
+                    " metric_id = ?2 AND site_id = ?3 AND position = ?4", e);
     while (!code) {
         code = next_value(g, in, &v, &row, e);
         if (code || !row)
@@ -181,20 +193,21 @@ static int compare_values(merge *g, int64_t from, int64_t to, int64_t run, int64
     if (g->kept[MERGE_READ_VALUES])
         sqlite3_reset(g->kept[MERGE_READ_VALUES]);
     if (!code)
-        code = store_one_int(g->to, &there, NULL, "SELECT count(*) FROM value WHERE unit_id = ?1", own, 1, doing, e);
+        code = store_one_int(g->to, &there, NULL, "SELECT count(*) FROM value WHERE unit_id = ?1", own, 1,
+                             doing, e);
     if (!code && n != there)
         code = differs(g, run, index, "it has values that are not", e);
     return code;
 }
 
-/* All facts, and the shapes of all maps, of a unit as one text.  Maps are then compared by their cells, which may be packed
- * in several ways. */
+/* All facts, and the shapes of all maps, of a unit as one text.  Maps are then compared by their cells, which
+ * may be packed in several ways. */
 static const char facts_sql[] = "SELECT group_concat(quote(name) || quote(hex(text)), ' ') FROM"
                                 " (SELECT name, text FROM fact WHERE unit_id = ?1 ORDER BY name)";
 static const char maps_sql[] =
     "SELECT group_concat(printf('%s %d %d %d %s', name, n_query, n_key, pool, pooling), ', ') FROM"
-    " (SELECT coalesce(s.name, s.kind) AS name, a.n_query, a.n_key, a.pool, a.pooling FROM map a JOIN site s ON s.id = a.site_id"
-    " WHERE a.unit_id = ?1 ORDER BY s.kind, s.layer, s.head)";
+    " (SELECT coalesce(s.name, s.kind) AS name, a.n_query, a.n_key, a.pool, a.pooling FROM map a JOIN site s"
+    " ON s.id = a.site_id WHERE a.unit_id = ?1 ORDER BY s.kind, s.layer, s.head)";
 
 static int same_text(merge *g, const char *sql, int64_t from, int64_t to, bool *same, err *e)
 {
@@ -242,10 +255,11 @@ static int compare_maps(merge *g, int64_t from, int64_t to, int64_t run, int64_t
     if (!code && !same)
         code = differs(g, run, index, "its maps are others", e);
     if (!code)
-        code = store_one_int(g->from, &from_run, NULL, "SELECT run_id FROM unit WHERE id = ?1", bind, 1, doing, e);
+        code = store_one_int(g->from, &from_run, NULL, "SELECT run_id FROM unit WHERE id = ?1", bind, 1,
+                             doing, e);
     if (!code)
-        code = store_query(g->from, &t, "SELECT s.kind, ifnull(s.layer, -1), ifnull(s.head, -1) FROM map a JOIN site s ON"
-                           " s.id = a.site_id WHERE a.unit_id = ?1", bind, 1, e);
+        code = store_query(g->from, &t, "SELECT s.kind, ifnull(s.layer, -1), ifnull(s.head, -1) FROM map a"
+                           " JOIN site s ON s.id = a.site_id WHERE a.unit_id = ?1", bind, 1, e);
     for (int64_t i = 0; !code && i < t->n_row; i++) {
         const head_id h = {attn_kind_named(row_text(t, i, 0), ATTN_SELF), (int)row_int(t, i, 1),
                            (int)row_int(t, i, 2)};
@@ -260,12 +274,14 @@ static int compare_maps(merge *g, int64_t from, int64_t to, int64_t run, int64_t
     return code;
 }
 
-static int compare_unit(merge *g, int64_t from, int64_t to, int64_t prompt, int64_t run, int64_t index, err *e)
+static int compare_unit(merge *g, int64_t from, int64_t to, int64_t prompt, int64_t run, int64_t index,
+                        err *e)
 {
     int64_t same_prompt;
     bool same = true;
     const cell bind[] = {cell_int(to), cell_int(prompt)};
-    int code = store_one_int(g->to, &same_prompt, NULL, "SELECT prompt_id = ?2 FROM unit WHERE id = ?1", bind, 2, doing, e);
+    int code = store_one_int(g->to, &same_prompt, NULL, "SELECT prompt_id = ?2 FROM unit WHERE id = ?1",
+                             bind, 2, doing, e);
     if (!code && !same_prompt)
         code = differs(g, run, index, "it is another text", e);
     if (!code)
@@ -288,7 +304,8 @@ int merge_unit(merge *g, int64_t from, int64_t run, int64_t index, err *e)
         code = merge_prompt(g, row_int(t, 0, 0), &prompt, e);
     table_free(t);
     if (!code)
-        code = store_one_int(g->to, &there, &found, "SELECT id FROM unit WHERE run_id = ?1 AND prompt_index = ?2", place, 2,
+        code = store_one_int(g->to, &there, &found, "SELECT id FROM unit WHERE run_id = ?1 AND prompt_index"
+                                                    " = ?2", place, 2,
                              doing, e);
     if (!code && found)
         code = store_unit_done(g->to, run, index, &done, e);
@@ -306,6 +323,7 @@ int merge_unit(merge *g, int64_t from, int64_t run, int64_t index, err *e)
         return code;
     /* The earlier of the two times, whichever store comes first. */
     return merge_copy(g, "SELECT id, started, finished FROM unit WHERE id = ?1", from,
-                      "UPDATE unit SET started = ?2, finished = ?3 WHERE id = ?1 AND (started, finished) > (?2, ?3)",
+                      "UPDATE unit SET started = ?2, finished = ?3 WHERE id = ?1 AND (started, finished) >"
+                      " (?2, ?3)",
                       &(replaced){0, there}, 1, NULL, e);
 }

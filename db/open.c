@@ -194,8 +194,9 @@ static bool wal_exists(const char *name)
     return size_beside(name, "-wal") > 0;
 }
 
-/* A connection that only reads makes the files of the WAL but may not remove them.  One that may write does so when it is the
- * last, under the lock that keeps others out; as the WAL is empty it changes nothing else. */
+/* A connection that only reads makes the files of the WAL but may not remove them.  One that may write does
+ * so when it is the last, under the lock that keeps others out; as the WAL is empty it changes nothing
+ * else. */
 static void remove_beside(const char *name)
 {
     sqlite3 *db = NULL;

@@ -180,8 +180,8 @@ static int insert_tokens(store *s, const store_sequence *in, int64_t prompt_id, 
     static const char doing[] = "writing tokens";
     const char *kind = attn_kind_name(in->kind);
     sqlite3_stmt *q;
-    int code = store_kept(s, &q, STMT_TOKEN, "INSERT INTO token (prompt_id, sequence, position, id, text, special) "
-                          "VALUES (?1, ?2, ?3, ?4, ?5, ?6)", e);
+    int code = store_kept(s, &q, STMT_TOKEN, "INSERT INTO token (prompt_id, sequence, position, id, text,"
+                          " special) VALUES (?1, ?2, ?3, ?4, ?5, ?6)", e);
     for (int64_t i = 0; !code && i < in->n; i++) {
         const store_token *t = &in->tokens[i];
         sqlite3_bind_int64(q, 1, prompt_id);
@@ -199,7 +199,8 @@ static int insert_tokens(store *s, const store_sequence *in, int64_t prompt_id, 
 }
 
 /* Texts may hold NUL, so cells do not do. */
-static int bind_bytes(store *s, sqlite3_stmt *q, int at, const char *text, size_t n, const char *doing, err *e)
+static int bind_bytes(store *s, sqlite3_stmt *q, int at, const char *text, size_t n, const char *doing,
+                      err *e)
 {
     int rc = text ? sqlite3_bind_text64(q, at, text, n, SQLITE_STATIC, SQLITE_UTF8) : SQLITE_OK;
     return rc ? store_fail(s, rc, doing, e) : 0;

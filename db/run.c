@@ -71,7 +71,8 @@ bool store_uid_good(const char *uid)
 
 static int check_uid(const char *uid, err *e)
 {
-    return store_uid_good(uid) ? 0 : err_set(e, ERR_FAILED, "\"%s\" is no uid: %d hexadecimal digits", uid, STORE_UID_DIGITS);
+    return store_uid_good(uid) ? 0
+        : err_set(e, ERR_FAILED, "\"%s\" is no uid: %d hexadecimal digits", uid, STORE_UID_DIGITS);
 }
 
 static cell units_of(const store_run *r)
@@ -104,16 +105,20 @@ static int same_run(store *s, int64_t run_id, const store_model *m, const store_
     static const struct { const char *sql, *what; } rows[] = {
         {"SELECT r.verb IS ?2 FROM run r WHERE r.id = ?1", "command"},
         {"SELECT m.sha256 IS ?2 FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", "model"},
-        {"SELECT m.tokenizer_sha256 IS ?2 FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", "tokenizer"},
-        {"SELECT m.dtype IS ?2 FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", "type of weights"},
-        {"SELECT m.plan IS ?2 FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", "configuration of the model"},
+        {"SELECT m.tokenizer_sha256 IS ?2 FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1",
+         "tokenizer"},
+        {"SELECT m.dtype IS ?2 FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1",
+         "type of weights"},
+        {"SELECT m.plan IS ?2 FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1",
+         "configuration of the model"},
         {"SELECT r.settings IS ?2 FROM run r WHERE r.id = ?1", "settings"},
         {"SELECT r.edits IS ?2 FROM run r WHERE r.id = ?1", "edits"},
         {"SELECT r.precision IS ?2 FROM run r WHERE r.id = ?1", "precision"},
         {"SELECT r.seed IS ?2 FROM run r WHERE r.id = ?1", "seed"},
         {"SELECT r.version IS ?2 FROM run r WHERE r.id = ?1", "version of the program"},
     };
-    const cell now[] = {cell_str(r->verb), cell_str(m->sha256), cell_str(m->tokenizer_sha256), cell_str(m->dtype),
+    const cell now[] = {cell_str(r->verb), cell_str(m->sha256), cell_str(m->tokenizer_sha256),
+                        cell_str(m->dtype),
                         cell_str(m->plan), cell_str(r->settings), cell_str(r->edits), cell_str(r->precision),
                         cell_index(r->seed), cell_str(r->version)};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -130,7 +135,8 @@ static int same_run(store *s, int64_t run_id, const store_model *m, const store_
         if (same)
             continue;
         err_set(e, ERR_USAGE, "run %lld cannot be resumed: not the same %s", (long long)run_id, rows[i].what);
-        return err_hint(e, "give the command of that run (`show %lld`), or leave out --resume", (long long)run_id);
+        return err_hint(e, "give the command of that run (`show %lld`), or leave out --resume",
+                        (long long)run_id);
     }
     return 0;
 }
@@ -156,7 +162,8 @@ int store_run_begin(store *s, const store_model *m, const store_run *r, int64_t 
         return code;
     if (r->uid) {
         const cell uid = cell_str(r->uid);
-        code = store_one_int(s, run_id, &found, "SELECT id FROM run WHERE uid = ?1", &uid, 1, "finding a run", e);
+        code = store_one_int(s, run_id, &found, "SELECT id FROM run WHERE uid = ?1", &uid, 1,
+                             "finding a run", e);
     }
     if (!code && found)
         code = take_up(s, *run_id, m, r, e);
@@ -179,7 +186,8 @@ int store_run_end(store *s, int64_t run_id, const char *status, const char *mess
     int code = store_idle(s, "ending a run", e);
     if (!code)
         code = store_do(s, "UPDATE run SET status = CASE WHEN " RUN_IS_WHOLE " THEN 'done' ELSE ?2 END,"
-                        " message = CASE WHEN NOT " RUN_IS_WHOLE " THEN ?3 END, finished = ?4 WHERE id = ?1", bind, 4,
+                        " message = CASE WHEN NOT " RUN_IS_WHOLE " THEN ?3 END, finished = ?4 WHERE id = ?1",
+                        bind, 4,
                         "ending a run", e);
     if (!code && sqlite3_changes(s->db) == 0)
         code = err_set(e, ERR_FAILED, "run %lld is not in store %s", (long long)run_id, s->path);
@@ -198,15 +206,17 @@ int store_sweep_begin(store *s, const store_sweep *w, int64_t *sweep_id, err *e)
 {
     utc_time now;
     utc_now(now);
-    const cell bind[] = {cell_str(w->uid), cell_str(w->name), cell_str(w->text), cell_str(w->command), cell_str(now)};
+    const cell bind[] = {cell_str(w->uid), cell_str(w->name), cell_str(w->text), cell_str(w->command),
+                         cell_str(now)};
     int code = store_idle(s, "beginning a sweep", e);
     if (!code)
         code = check_uid(w->uid, e);
     if (!code)
-        code = store_do(s, "INSERT INTO sweep (uid, name, text, command, created) VALUES (?1, ?2, ?3, ?4, ?5) "
-                        "ON CONFLICT (uid) DO NOTHING", bind, 5, "writing a sweep", e);
+        code = store_do(s, "INSERT INTO sweep (uid, name, text, command, created) VALUES (?1, ?2, ?3, ?4,"
+                        " ?5) ON CONFLICT (uid) DO NOTHING", bind, 5, "writing a sweep", e);
     if (!code)
-        code = store_one_int(s, sweep_id, NULL, "SELECT id FROM sweep WHERE uid = ?1", bind, 1, "finding a sweep", e);
+        code = store_one_int(s, sweep_id, NULL, "SELECT id FROM sweep WHERE uid = ?1", bind, 1,
+                             "finding a sweep", e);
     return code;
 }
 
@@ -214,7 +224,8 @@ int store_unit_done(store *s, int64_t run_id, int64_t index, bool *yes, err *e)
 {
     int64_t ignored;
     const cell bind[] = {cell_int(run_id), cell_int(index)};
-    return store_one_int(s, &ignored, yes, "SELECT 1 FROM unit WHERE run_id = ?1 AND prompt_index = ?2 AND status = 'done'",
+    return store_one_int(s, &ignored, yes, "SELECT 1 FROM unit WHERE run_id = ?1 AND prompt_index = ?2 AND"
+                                           " status = 'done'",
                          bind, 2, "finding a unit", e);
 }
 

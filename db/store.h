@@ -16,10 +16,12 @@
  *   value_list(the same columns)                       all values; layer, head, head_name may be NULL
  *   map_list(run, prompt, kind, layer, head, head_name, n_query, n_key, pool, pooling, bytes)
  *   fact_list(run, prompt, label, name, text)
- *   prompt_token(run, prompt, sequence, position, id, text, special)   sequence: 'self', 'enc' or 'vis', the kind of
+ *   prompt_token(run, prompt, sequence, position, id, text, special)   sequence: 'self', 'enc' or 'vis', the
+ *     kind of
  *     the stack that reads it; in cross attention queries are 'self', keys 'enc'
  *   prompt_list(run, prompt, label, tokens, text, status, started, seconds, sha256)
- *   value_summary, head_summary(run, metric, kind, layer, head, head_name, position, n, mean, sd, min, max)   over prompts
+ *   value_summary, head_summary(run, metric, kind, layer, head, head_name, position, n, mean, sd, min, max)
+ *     over prompts
  *   layer_summary(run, metric, kind, layer, position, heads, mean, sd, min, max)   over the heads of a layer
  *   sink_by_layer(run, kind, layer, heads, mean, max, sinks)
  *   metric_list(run, metric), metric_summary(run, metric, kind, layers, heads, positions, n, mean, min, max)
@@ -67,8 +69,9 @@ typedef struct store_run {
     const char *edits;         /* JSON list; "[]" */
     int threads;
     int64_t seed;              /* NO_INDEX when no random numbers were used */
-    const char *uid;           /* 32 hexadecimal digits, NULL: random.  Processes that make parts of one run in stores of
-                                * their own give it the same, so that store_merge joins the parts */
+    const char *uid;           /* 32 hexadecimal digits, NULL: random.  Processes that make parts of one run
+                                * in stores of their own give it the same, so that store_merge joins the
+                                * parts */
     int64_t sweep;             /* of store_sweep_begin; 0: none */
     const char *cell;          /* JSON object: which point of the sweep this is; NULL without one */
     int64_t n_unit;            /* units that it is to have; 0: not known */
@@ -103,7 +106,8 @@ typedef struct store_input {
 enum { STORE_MAX_SEQUENCES = 3, STORE_MAX_INPUTS = 8 };
 typedef struct store_prompt {
     const char *label;         /* the user's name for it, or NULL */
-    const char *text;          /* what was tokenised for the main stack, NULL for raw ids and for images alone */
+    const char *text;          /* what was tokenised for the main stack, NULL for raw ids and for images
+                                * alone */
     size_t text_len;
     const char *policy;        /* what the tokenizer added */
     const store_sequence *sequences; /* [n_sequence] the first: of the stack that gives the logits */
@@ -112,16 +116,17 @@ typedef struct store_prompt {
     int n_input;
 } store_prompt;
 
-/* A run starts with status 'running' and is on disk when this returns.  A uid that is in the store already: that run is
- * taken up, as by store_run_resume. */
+/* A run starts with status 'running' and is on disk when this returns.  A uid that is in the store already:
+ * that run is taken up, as by store_run_resume. */
 int store_run_begin(store *s, const store_model *m, const store_run *r, int64_t *run_id, err *e);
-/* status: "done", "failed" or "cancelled"; message may be NULL.  A run that has all its units (n_unit) is done, whatever
- * befell the process that made the last of them. */
+/* status: "done", "failed" or "cancelled"; message may be NULL.  A run that has all its units (n_unit) is
+ * done, whatever befell the process that made the last of them. */
 int store_run_end(store *s, int64_t run_id, const char *status, const char *message, err *e);
 
-/* Take a run up again that did not come to its end (`--resume`), or was done: its status is 'running' again.  Refused
- * (ERR_USAGE, with what differs) unless verb, settings, weights and tokenizer are the same; seed too.  A run that is
- * being worked on by another process cannot be told from one that was killed: that is for the user to know. */
+/* Take a run up again that did not come to its end (`--resume`), or was done: its status is 'running' again.
+ * Refused (ERR_USAGE, with what differs) unless verb, settings, weights and tokenizer are the same; seed too.
+ * A run that is being worked on by another process cannot be told from one that was killed: that is for the
+ * user to know. */
 int store_run_resume(store *s, int64_t run_id, const store_model *m, const store_run *r, err *e);
 /* Is the unit complete in the store? */
 int store_unit_done(store *s, int64_t run_id, int64_t index, bool *yes, err *e);
@@ -136,7 +141,8 @@ int store_unit_done(store *s, int64_t run_id, int64_t index, bool *yes, err *e);
 int store_unit_begin(store *s, int64_t run_id, int64_t index, const store_prompt *p, err *e);
 /* A value comes back bit for bit, except that -0.0 is 0. */
 int store_value(store *s, const result_value *v, err *e);
-/* A fact of the unit in words: "domain", "generated".  One text a name; view fact_list(run, prompt, name, text). */
+/* A fact of the unit in words: "domain", "generated".  One text a name; view fact_list(run, prompt, name,
+ * text). */
 int store_fact(store *s, const char *name, const char *text, size_t len, err *e);
 /* Cells are stored as compressed f32, bit for bit. */
 int store_map(store *s, const result_map *m, err *e);
@@ -148,10 +154,11 @@ void store_unit_rollback(store *s);
 /* Queries of the program, which only read.  sql may hold ?1..?9, bound from `bind` (n_bind cells).  A blob
  * reads as the text "<blob 123 bytes>".  Ctrl-C ends a query with ERR_CANCELLED. */
 int store_query(store *s, table **out, const char *sql, const cell *bind, int n_bind, err *e);
-/* The same row by row, for answers larger than memory: cells [n] and their texts live until `row` returns, which stops the
- * reading with an error of its own. */
+/* The same row by row, for answers larger than memory: cells [n] and their texts live until `row` returns,
+ * which stops the reading with an error of its own. */
 typedef int store_cells_fn(void *ud, const cell *cells, int n, err *e);
-int store_each(store *s, const char *sql, const cell *bind, int n_bind, store_cells_fn *row, void *ud, err *e);
+int store_each(store *s, const char *sql, const cell *bind, int n_bind, store_cells_fn *row, void *ud,
+               err *e);
 /* A statement typed by a user: exactly one.  Without `write` it can only read; with it, it may change rows
  * and tables of this store.  Other files (ATTACH), transactions and PRAGMAs that set something are refused
  * in any case (ERR_USAGE).  SQLite's own complaint is ERR_FAILED, with a hint that lists the tables, or the
@@ -172,34 +179,39 @@ typedef struct stored_map {
 /* ERR_FAILED with a hint when there is no such map, ERR_INPUT when its bytes do not fit its shape. */
 int store_get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *out, err *e);
 
-/* The same row by row, without a matrix of the whole: shape holds all but the cells, row counts from 0, cells [shape.cols]
- * live until `use` returns; it stops the reading with an error of its own. */
+/* The same row by row, without a matrix of the whole: shape holds all but the cells, row counts from 0, cells
+ * [shape.cols] live until `use` returns; it stops the reading with an error of its own. */
 typedef int store_row_fn(void *ud, const stored_map *shape, int64_t row, const float *cells, err *e);
-int store_map_rows(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *shape, store_row_fn *use, void *ud,
+int store_map_rows(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *shape,
+                   store_row_fn *use, void *ud,
                    err *e);
 
-/* All models, prompts, runs, units and sweeps of the store at path, which is only read, into s.  Runs are the same by their
- * uid, units by run and index; a run that has all its units then is done; a unit that both have must have the same values, else ERR_INPUT names the first that
- * differs, and s is as before.  One transaction; the caller draws progress (may be NULL).  The order of merges does not
- * matter for what views give. */
-typedef struct store_merge_report { int64_t models, prompts, runs, units, same_units, values, maps; } store_merge_report;
+/* All models, prompts, runs, units and sweeps of the store at path, which is only read, into s.  Runs are the
+ * same by their uid, units by run and index; a run that has all its units then is done; a unit that both have
+ * must have the same values, else ERR_INPUT names the first that differs, and s is as before.  One
+ * transaction; the caller draws progress (may be NULL).  The order of merges does not matter for what views
+ * give. */
+typedef struct store_merge_report { int64_t models, prompts, runs, units, same_units, values,
+                                   maps; } store_merge_report;
 struct progress;
 int store_merge(store *s, const char *path, store_merge_report *out, const struct progress *prog, err *e);
 
-/* SQLite's own check of the file, then what must hold between rows: rows check, found, detail; found 0 everywhere is a sound
- * store. */
+/* SQLite's own check of the file, then what must hold between rows: rows check, found, detail; found 0
+ * everywhere is a sound store. */
 int store_check(store *s, table **out, const struct progress *prog, err *e);
 
-/* Remove what nothing refers to (prompts, models, sites, metrics, units left 'running' of runs that ended) and give the
- * space back to the file system. */
-typedef struct store_gc_report { int64_t prompts, models, sites, metrics, units, bytes_before, bytes_after; } store_gc_report;
+/* Remove what nothing refers to (prompts, models, sites, metrics, units left 'running' of runs that ended)
+ * and give the space back to the file system. */
+typedef struct store_gc_report { int64_t prompts, models, sites, metrics, units, bytes_before,
+                                bytes_after; } store_gc_report;
 int store_gc(store *s, store_gc_report *out, err *e);
 
 /* A list of heads with a name, for use wherever heads are chosen.  score: NaN where the file gave none. */
 typedef struct store_head { head_id head; double score; } store_head;
-/* heads [n], each once; source: the file, digest: SHA-256 of its bytes.  A name that is there with the same heads and scores stays as
- * it is; with others it is ERR_USAGE unless `replace`. */
-int store_head_set(store *s, const char *name, const char *source, const char *digest, const store_head *heads, int64_t n,
+/* heads [n], each once; source: the file, digest: SHA-256 of its bytes.  A name that is there with the same
+ * heads and scores stays as it is; with others it is ERR_USAGE unless `replace`. */
+int store_head_set(store *s, const char *name, const char *source, const char *digest,
+                   const store_head *heads, int64_t n,
                    bool replace, err *e);
 
 /* Remember that a figure was drawn: recipe, file, command.  run_id NO_INDEX: of several runs. */

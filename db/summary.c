@@ -1,15 +1,15 @@
 /* The values of a run, added up over its prompts.
  *
- * Sums are taken in the order of the prompts, whatever the order in which they were computed or merged, in extended
- * precision: the same values give the same summary, bit for bit. */
+ * Sums are taken in the order of the prompts, whatever the order in which they were computed or merged, in
+ * extended precision: the same values give the same summary, bit for bit. */
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/cancel.h"
 #include "db/internal.h"
 
-/* One place: the mean and the sum of squared differences from it grow as in Welford (1962).  Long double also because the
- * sum of two finite values may not be one. */
+/* One place: the mean and the sum of squared differences from it grow as in Welford (1962).  Long double also
+ * because the sum of two finite values may not be one. */
 typedef struct place {
     int64_t site, position, n;
     long double mean, squares;
@@ -52,11 +52,14 @@ static int ids(store *s, int64_t **out, size_t *n, const char *sql, int64_t run_
 static int sums_open(sums *g, store *s, int64_t run_id, err *e)
 {
     *g = (sums){.s = s};
-    int code = ids(s, &g->unit, &g->n_unit, "SELECT id FROM unit WHERE run_id = ?1 ORDER BY prompt_index", run_id, e);
+    int code = ids(s, &g->unit, &g->n_unit, "SELECT id FROM unit WHERE run_id = ?1 ORDER BY prompt_index",
+                   run_id, e);
     if (!code)
-        code = ids(s, &g->metric, &g->n_metric, "SELECT id FROM metric m WHERE EXISTS (SELECT 1 FROM unit u JOIN value v ON"
+        code = ids(s, &g->metric, &g->n_metric, "SELECT id FROM metric m WHERE EXISTS (SELECT 1 FROM unit u"
+                   " JOIN value v ON"
                    " v.unit_id = u.id AND v.metric_id = m.id WHERE u.run_id = ?1)", run_id, e);
-    return code ? code : store_prepare(s, &g->values, "SELECT site_id, position, value FROM value WHERE unit_id = ?1"
+    return code ? code : store_prepare(s, &g->values, "SELECT site_id, position, value FROM value WHERE"
+                                       " unit_id = ?1"
                                        " AND metric_id = ?2 ORDER BY site_id, position", doing, e);
 }
 
@@ -167,10 +170,12 @@ static int write_metric(sums *g, int64_t run_id, int64_t metric, err *e)
         return code;
     code = add_metric(g, metric, e);
     if (!code)
-        code = store_prepare(g->s, &q, "INSERT OR REPLACE INTO summary (run_id, metric_id, position, site_id, n, mean, sd,"
+        code = store_prepare(g->s, &q, "INSERT OR REPLACE INTO summary (run_id, metric_id, position,"
+                             " site_id, n, mean, sd,"
                              " min, max) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)", doing, e);
     if (!code && g->now.n > 1)
-        qsort(g->now.at, g->now.n, sizeof *g->now.at, by_position); /* the order of the table: rows are appended */
+        qsort(g->now.at, g->now.n, sizeof *g->now.at, by_position); /* the order of the table: rows are
+                                                                     * appended */
     for (size_t i = 0; !code && i < g->now.n; i++) {
         const place *p = &g->now.at[i];
         sqlite3_bind_int64(q, 1, run_id);
@@ -191,8 +196,8 @@ static int write_metric(sums *g, int64_t run_id, int64_t metric, err *e)
     return code;
 }
 
-/* Claim the summary of the run with a number of our own, which is gone when somebody changes units or values, or begins the
- * same work. */
+/* Claim the summary of the run with a number of our own, which is gone when somebody changes units or values,
+ * or begins the same work. */
 static int claim(store *s, int64_t run_id, int64_t *mine, err *e)
 {
     int code = store_begin(s, e);
@@ -216,7 +221,8 @@ int summary_write(store *s, int64_t run_id, err *e)
     int64_t mine, ignored;
     bool worth;
     const cell run = cell_int(run_id), least[] = {run, cell_int(SUMMARY_PROMPTS)};
-    int code = store_one_int(s, &ignored, &worth, "SELECT 1 FROM run WHERE id = ?1 AND summed <> 1 AND status <> 'running'"
+    int code = store_one_int(s, &ignored, &worth, "SELECT 1 FROM run WHERE id = ?1 AND summed <> 1 AND"
+                             " status <> 'running'"
                              " AND (SELECT count(*) FROM unit WHERE run_id = ?1) >= ?2", least, 2, doing, e);
     if (code || !worth)
         return code;
@@ -229,7 +235,8 @@ int summary_write(store *s, int64_t run_id, err *e)
         code = write_metric(&g, run_id, g.metric[i], e);
     sums_close(&g);
     const cell bind[] = {run, cell_int(code ? 0 : mine)};
-    return code ? code : store_do(s, "UPDATE run SET summed = 1 WHERE id = ?1 AND summed = ?2", bind, 2, doing, e);
+    return code ? code : store_do(s, "UPDATE run SET summed = 1 WHERE id = ?1 AND summed = ?2", bind, 2,
+                                  doing, e);
 }
 
 /* ---- what check asks ---- */
@@ -239,14 +246,18 @@ static int compare_metric(sums *g, int64_t run_id, int64_t metric, int64_t *same
     sqlite3_stmt *q = NULL;
     int code = add_metric(g, metric, e);
     if (!code)
-        code = store_prepare(g->s, &q, "SELECT 1 FROM summary WHERE run_id = ?1 AND metric_id = ?2 AND position = ?3 AND"
-                             " site_id = ?4 AND n = ?5 AND mean = ?6 AND sd IS ?7 AND min = ?8 AND max = ?9", doing, e);
+        code = store_prepare(g->s, &q, "SELECT 1 FROM summary WHERE run_id = ?1 AND metric_id = ?2 AND"
+                             " position = ?3 AND"
+                             " site_id = ?4 AND n = ?5 AND mean = ?6 AND sd IS ?7 AND min = ?8 AND max = ?9",
+                             doing, e);
     for (size_t i = 0; !code && i < g->now.n; i++) {
         const place *p = &g->now.at[i];
         double sd = sd_of(p);
         bool row = false;
-        const cell bind[] = {cell_int(run_id), cell_int(metric), cell_int(p->position), cell_int(p->site), cell_int(p->n),
-                             cell_real((double)p->mean), isnan(sd) ? (cell){0} : cell_real(sd), cell_real(p->min),
+        const cell bind[] = {cell_int(run_id), cell_int(metric), cell_int(p->position), cell_int(p->site),
+                             cell_int(p->n),
+                             cell_real((double)p->mean), isnan(sd) ? (cell){0} : cell_real(sd),
+                             cell_real(p->min),
                              cell_real(p->max)};
         code = store_bind(g->s, q, bind, 9, doing, e);
         if (!code)
@@ -264,7 +275,8 @@ int summary_check(store *s, int64_t run_id, int64_t *wrong, err *e)
     int64_t same = 0, rows = 0;
     const cell run = cell_int(run_id);
     *wrong = 0;
-    int code = store_one_int(s, &rows, NULL, "SELECT count(*) FROM summary WHERE run_id = ?1", &run, 1, doing, e);
+    int code = store_one_int(s, &rows, NULL, "SELECT count(*) FROM summary WHERE run_id = ?1", &run, 1,
+                             doing, e);
     if (!code)
         code = sums_open(&g, s, run_id, e);
     for (size_t i = 0; !code && i < g.n_metric; i++)

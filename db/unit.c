@@ -152,7 +152,8 @@ static int insert_fact(store *s, const unit *u, const staged_fact *f, err *e)
     int code = store_prepare(s, &q, "INSERT INTO fact (unit_id, name, text) VALUES (?1, ?2, ?3)", doing, e);
     if (!code)
         code = store_bind(s, q, bind, 3, doing, e);
-    int rc = code ? SQLITE_OK : sqlite3_bind_text64(q, 3, f->text, f->len, SQLITE_STATIC, SQLITE_UTF8); /* may hold NUL */
+    /* may hold NUL */
+    int rc = code ? SQLITE_OK : sqlite3_bind_text64(q, 3, f->text, f->len, SQLITE_STATIC, SQLITE_UTF8);
     if (rc)
         code = store_fail(s, rc, doing, e);
     if (!code)

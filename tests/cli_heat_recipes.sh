@@ -31,6 +31,7 @@ svg_has grid '>L3</text>' "layers at the side"
 svg_has grid '>H7</text>' "heads below"
 svg_has grid 'log10, floor 1e-4' "the bar says which colours"
 svg_has grid 'not visible' "masked cells have a key"
+svg_has grid 'between groups of 2 heads that share keys and values' "groups of heads are marked"
 check "32 maps and a bar" test "$(grep -c '<image' "$tmp/grid.svg")" -eq 33
 run plot head_grid --run 1 --head L0-1H0-3,L2H5 --store "$db" -o "$tmp/some.svg"
 exits 0 "chosen heads"
@@ -68,10 +69,11 @@ svg_has jsd 'Jensen-Shannon divergence (nats)' "quantity and unit"
 svg_has jsd 'heads that share keys and values' "groups of heads are marked"
 svg_has jsd 'itself' "the diagonal has a key"
 draws one divergence_matrix --run 1 --metric jsd --layer 2
-svg_has one 'jsd, layer 2' "one layer"
+svg_has one 'every other head of the layer, layer 2' "one layer, in words"
 draws all divergence_matrix --run 1 --metric jsd_layers
 svg_has all 'between layers' "layers are marked"
 svg_has all '>L3H[0-9]</text>' "heads of all layers"
+check "titles are words" sh -c '! grep -q ">jsd_layers" "$1"' sh "$tmp/all.svg"
 draws clustered divergence_matrix --run 1 --metric jsd_layers --order clustered --linkage complete
 svg_has clustered 'clustered order (complete linkage)' "the order is stated"
 draws layers divergence_matrix --run 1 --metric layer_similarity
@@ -109,6 +111,8 @@ cell_of DESC @ "and the least alike"
 draws facet_heads head_map --run 1 --facet L0H0,L1H3
 svg_has facet_heads '>(b) L1H3</text>' "panels are named"
 check "two maps and one bar" test "$(grep -c '<image' "$tmp/facet_heads.svg")" -eq 3
+run plot head_map --run 1 --facet L0H0,L1H3 --caption --width double --store "$db" -o "$tmp/both.svg"
+svg_has both 'attention weights of L0H0, L1H3;' "the caption names all panels"
 draws facet_metrics score_grid --run 1 --facet sink,induction
 draws facet_runs score_grid --metric sink --facet 1,2
 svg_has facet_runs '>(b) run 2' "runs are named"
@@ -124,7 +128,7 @@ run plot score_grid --metric sink --facet 1,2 --labels night,book --store "$db" 
 exits 0 "facets with names"
 svg_has named '>(b) book</text>' "stand above the panels"
 run plot score_grid --metric sink --facet 1,2 --labels night --store "$db" -o "$tmp/x.png"
-refuses 2 "--labels names 1 runs, --facet 2" "a name too few"
+refuses 2 "--labels names 1 run, --facet 2" "a name too few"
 run plot head_map --run 1 --facet sink --store "$db" -o "$tmp/x.png"
 refuses 2 "has no facets by metric" "a facet that the recipe lacks"
 run plot head_grid --run 1 --facet L0H0 --store "$db" -o "$tmp/x.png"
@@ -136,7 +140,7 @@ check "a run that is not there" test "$status" -ne 0
 
 run plot score_grid --metric sink --run 1 --caption --width double --store "$db" -o "$tmp/caption.svg"
 exits 0 "a caption"
-svg_has caption '1 prompt; at position 0; softmax' "says what was measured"
+svg_has caption '1 prompt; at position 0; run 1' "says what was measured"
 svg_has caption 'between groups of 2 heads that share keys and values' "groups of heads in the score grid"
 printf 'cmap = magma\nwidth = 60\nink = #ff0000\n' > "$tmp/theme"
 run plot score_grid --metric sink --run 1 --theme "$tmp/theme" --store "$db" -o "$tmp/themed.svg"
@@ -161,6 +165,35 @@ run plot head_grid --run 1 --store "$db" -o "$tmp/b.png"
 mv "$tmp/a.png" "$tmp/one.png"
 run plot head_grid --run 1 --store "$db" -o "$tmp/a.png"
 check "the same bytes once more" cmp -s "$tmp/one.png" "$tmp/a.png"
+# a run of several prompts: scores are means, as in charts; what is of one prompt says which
+many=$tmp/many.db
+printf 'It was a dark night\nShe opened the old book and read it\nThe dog ran\n' > "$tmp/prompts"
+run run "$model" --prompts "$tmp/prompts" --metrics entropy,jsd,received --maps L1H3 --store "$many"
+exits 0 "a run of three prompts"
+run plot score_grid --metric entropy --store "$many" -o "$tmp/mean.svg"
+exits 0 "its scores"
+svg_has mean 'mean over 3 prompts, run 1' "are the mean over its prompts"
+run plot score_grid --metric entropy --prompt 1 --store "$many" -o "$tmp/second.svg"
+exits 0 "one prompt"
+svg_has second 'prompt 1 of 3, ' "says which"
+run view score_grid --metric entropy --store "$many"
+check "view says so, too" grep -q 'mean over 3 prompts' "$tmp/out"
+# two heads of a run read from the picture: the colour of the highest mean is the last of the map
+run sql --store "$many" --csv "SELECT layer, head FROM head_value WHERE metric = 'entropy' AND position IS NULL GROUP BY layer, head ORDER BY avg(value) DESC LIMIT 1"
+top=$(tail -n 1 "$tmp/out")
+run view score_grid --metric entropy --limits p0,p100 --store "$many"
+check "the brightest cell has the highest mean" test "$(grep "^ *${top%,*} " "$tmp/out" | head -n 1 | sed "s/^ *${top%,*} //" | cut -c$((${top#*,} * 2 + 1)))" = "@"
+run plot divergence_matrix --metric jsd --store "$many" -o "$tmp/mean.svg"
+svg_has mean 'mean over 3 prompts, run 1' "matrices are means, too"
+run plot score_grid --facet 1,1 --metric entropy --store "$many" -o "$tmp/mean.svg"
+svg_has mean 'run 1, mean over 3 prompts' "so are facets"
+for recipe in received_map head_map head_grid; do
+    run plot $recipe --store "$many" -o "$tmp/mean.svg"
+    svg_has mean 'prompt 0 of 3, ' "$recipe says which prompt"
+done
+run plot score_grid --metric entropy --prompt 7 --store "$many" -o "$tmp/x.svg"
+refuses 1 "no results of prompt 7" "a prompt that is not there"
+check "plain softmax is not said" sh -c '! grep -q softmax "$1"' sh "$tmp/second.svg"
 # rows that are missing: each recipe names the command that makes them, in a store without runs, of a run of another verb, and of
 # one that failed
 : > "$tmp/empty.db"

@@ -55,6 +55,11 @@ static void ticks_of_logarithms(void **state)
     a = (chart_axis){.log = true, .lo = 0.8, .hi = 60};
     chart_axis_ticks(&a, 8, false);
     TICKS(&a, "1", "2", "5", "10", "20", "50");
+    a = (chart_axis){.log = true, .lo = 0.0045, .hi = 0.6}; /* the last decade has its numbers, too */
+    chart_axis_ticks(&a, 7, false);
+    TICKS(&a, "0.005", "0.01", "0.02", "0.05", "0.1", "0.2", "0.5");
+    chart_axis_ticks(&a, 6, false);
+    TICKS(&a, "0.005", "0.01", "0.05", "0.1", "0.5");
     a = (chart_axis){.log = true, .lo = 1.1, .hi = 1.6};
     chart_axis_ticks(&a, 6, false);
     TICKS(&a, "1.1", "1.2", "1.3", "1.4", "1.5", "1.6");

@@ -56,6 +56,33 @@ static void thumbnails_stand_in_rows_and_columns(void **state)
     done(&s);
 }
 
+/* Lines between groups of heads stand in the gaps before their first columns, and have a key. */
+static void groups_part_thumbnails(void **state)
+{
+    (void)state;
+    static const int64_t starts[] = {2};
+    panel_sample s;
+    const scene_item *r[MOST];
+    int lines = 0;
+
+    init(&s, "head_grid", 8, 4, 8, 8, true, NULL);
+    s.panels.groups = (figure_groups){.col_starts = starts, .n_col = 1, .meaning = "between groups of 2 heads"};
+    scene *pic = built(s.f, &s.d, s.p);
+    check_page(pic);
+    rasters(r, MOST, pic);
+    for (int64_t i = 0; i < pic->n; i++) {
+        const box *at = &pic->items[i].at;
+        if (pic->items[i].kind == SCENE_FILL && at->h > 2 * r[0]->at.h && at->w < 2) {
+            assert_true(at->x > r[1]->at.x + r[1]->at.w - 1 && at->x + at->w < r[2]->at.x + 1);
+            lines++;
+        }
+    }
+    assert_int_equal(lines, 1);
+    assert_non_null(text_with(pic, "between groups of 2 heads"));
+    scene_free(pic);
+    done(&s);
+}
+
 /* Cells of thumbnails are means, or maxima, of the same blocks in all maps, and the bar says so. */
 static void thumbnails_are_pooled(void **state)
 {
@@ -325,6 +352,7 @@ int main(void)
         cmocka_unit_test(wide_panels),
         cmocka_unit_test(low_maps),
         cmocka_unit_test(thumbnails_stand_in_rows_and_columns),
+        cmocka_unit_test(groups_part_thumbnails),
         cmocka_unit_test(thumbnails_are_pooled),
         cmocka_unit_test(sides_are_known_before),
         cmocka_unit_test(no_map_at_all),

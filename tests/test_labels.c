@@ -119,6 +119,32 @@ static void families_are_one_glyph(void **state)
     }
 }
 
+/* Where labels are thinned, one that begins a character is taken rather than the rest of another, or a blank. */
+static void thinned_labels_tell(void **state)
+{
+    (void)state;
+    enum { N = 96 };
+    sample sm;
+    scene *s = NULL;
+    err e = {0};
+    int labels = 0;
+
+    sample_init(&sm, "head_map", N, N, true, true, OPTIONS("width", "60"));
+    sm.d.row_axis = sm.d.col_axis = NULL;
+    for (int i = 0; i < N; i++)
+        sm.labels[i] = i % 3 == 1 ? "\u5317" : i % 3 == 2 ? "\u2026" : "\u2423";
+    assert_int_equal(sm.f->build(&s, &sm.d, sm.p, &e), 0);
+    for (int64_t i = 0; i < s->n; i++) {
+        if (s->items[i].kind != SCENE_TEXT || !strstr(s->items[i].text, ": "))
+            continue;
+        labels++;
+        assert_non_null(strstr(s->items[i].text, "\u5317"));
+    }
+    assert_true(labels > 8);
+    scene_free(s);
+    sample_free(&sm);
+}
+
 /* Emoji are found again in a PDF and in an SVG, also where they are pictures. */
 static void emoji_stay_text(void **state)
 {
@@ -187,6 +213,7 @@ int main(void)
         cmocka_unit_test(labels_visible),
         cmocka_unit_test(labels_drawn),
         cmocka_unit_test(families_are_one_glyph),
+        cmocka_unit_test(thinned_labels_tell),
         cmocka_unit_test(emoji_stay_text),
         cmocka_unit_test(labels_columns),
     };

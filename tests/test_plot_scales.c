@@ -214,6 +214,20 @@ static void scale_percentiles(void **state)
     assert_true(sc.clips_low && sc.clips_high);
     scale_put_label(&label, &sc, &s.d, &g);
     assert_string_equal(strbuf_str(&label), "entropy (nats), limits 5 to 95 (percentiles 5 to 95)");
+    /* what the percentiles are stands at the ends, and arrows say that values lie outside */
+    scale_tick t[SCALE_MAX_TICKS];
+    int n = scale_ticks(t, &sc, 7, false);
+    assert_true(n >= 3);
+    assert_string_equal(t[0].text, "5");
+    assert_string_equal(t[n - 1].text, "95");
+    assert_true(t[0].at == 0 && t[n - 1].at == 1);
+    assert_string_equal(t[1].text, "20");
+    assert_int_equal(scale_ticks(t, &sc, 2, false), 2);
+    assert_true(scale_marks(&sc, false) && scale_marks(&sc, true));
+    sc.clips_low = false;
+    assert_true(!scale_marks(&sc, false) && scale_marks(&sc, true));
+    sc = (scale){.norm = NORM_LOG, .lo = 1e-4, .hi = 1, .clips_low = true, .p_lo = NAN, .p_hi = NAN};
+    assert_false(scale_marks(&sc, false)); /* below the floor */
     strbuf_free(&label);
     grid_free(&g);
     sample_free(&s);

@@ -10,7 +10,8 @@ static int put_values(session *s, const command_args *a, store *st, int64_t run,
 {
     const output_format format = command_format(s, a);
     const export_form form = {
-        .format = format == FORMAT_TABLE ? FORMAT_CSV : format, .array = array, .wide = params_bool(a->p, "wide"),
+        .format = format == FORMAT_TABLE ? FORMAT_CSV : format, .array = array,
+        .wide = params_bool(a->p, "wide"),
         .terminal = f == s->out && terminal_output(s),
     };
     int64_t n = 0;
@@ -23,7 +24,8 @@ static int put_values(session *s, const command_args *a, store *st, int64_t run,
 }
 
 /* The extension chooses the format of a file; an option wins. */
-static int choose_format(const session *s, const command_args *a, const char *path, bool *npz, bool *array, err *e)
+static int choose_format(const session *s, const command_args *a, const char *path, bool *npz, bool *array,
+                         err *e)
 {
     const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
     const char *ext = dot && (!slash || dot > slash) ? dot + 1 : "";
@@ -89,7 +91,8 @@ static const param own[] = {
     {.name = "run", .kind = PARAM_STR, .value = "RUN", .complete = "runs",
      .help = "which run; the last one when none is named"},
     {.name = "output", .kind = PARAM_PATH, .value = "FILE",
-     .help = "the file to write: .csv, .tsv, .json (an array), .jsonl (JSON Lines: an object a line) or .npz"},
+     .help = "the file to write: .csv, .tsv, .json (an array), .jsonl (JSON Lines: an object a line) or "
+             ".npz"},
     {.name = "wide", .kind = PARAM_BOOL, .help = "a line for each place with a column for each metric"},
     {.name = "prompt", .kind = PARAM_INT, .def = "0", .value = "N", .max = 1e15,
      .help = "which prompt of a run goes into a .npz file, from 0"},
@@ -98,7 +101,8 @@ static const param own[] = {
 static const char *const examples[] = {
     "export --store heads.db -o values.csv", "all values of the last run for a spreadsheet or pandas",
     "export 1 --store heads.db -o run1.npz", "arrays [layer, head] and maps for numpy",
-    "export --store heads.db --wide -o heads.csv", "a line for each head and prompt, a column for each metric",
+    "export --store heads.db --wide -o heads.csv", "a line for each head and prompt, a column for each"
+                                                   " metric",
     "export --store heads.db -o values.json", "an array of objects, for pandas.read_json or jsonlite in R",
     "export --store heads.db --json", "JSON Lines on standard output",
     NULL,
@@ -108,9 +112,12 @@ static const char *const complete[] = {"runs", NULL};
 const command command_export = {
     .name = "export", .group = "store", .usage = "[RUN]",
     .summary = "write the values of a run to a file",
-    .help = "CSV, TSV and JSON Lines (.jsonl, --json) hold one value a line: run, prompt, kind, metric, layer, head, "
-            "position, value. A .json holds the same objects in one array, as pandas.read_json, jsonlite and most other "
-            "readers expect; DuckDB reads both. A .npz holds `ids`, for each metric an array [L, H] (or [L, H, P] with "
+    .help = "CSV, TSV and JSON Lines (.jsonl, --json) hold one value a line: run, prompt, kind, metric,"
+            " layer, head, "
+            "position, value. A .json holds the same objects in one array, as pandas.read_json, jsonlite and"
+            " most other "
+            "readers expect; DuckDB reads both. A .npz holds `ids`, for each metric an array [L, H] (or [L,"
+            " H, P] with "
             "<metric>_positions; [P] for values without a head), NaN where there is no value, and each "
             "stored map as map_L1H3. Without -o the values go to standard output as CSV.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .run = run,

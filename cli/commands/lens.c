@@ -247,7 +247,8 @@ static int one_prompt(job *j, const prompt_request *q, bool several, table *rows
 
 static int run(session *s, const command_args *a, err *e)
 {
-    static const char *const columns[] = {"prompt", "layer", "position", "token", "rank", "predicted_id", "predicted",
+    static const char *const columns[] = {"prompt", "layer", "position", "token", "rank", "predicted_id",
+                                          "predicted",
                                           "probability"};
     job j = {.s = s, .a = a};
     prompt_request *request = NULL;
@@ -283,10 +284,12 @@ static const param own[] = {
     {.name = NULL},
 };
 static const char *const examples[] = {
-    "lens examples/models/lantern-3m --prompt \"It was a dark night\"", "the prediction after each layer, by position",
+    "lens examples/models/lantern-3m --prompt \"It was a dark night\"", "the prediction after each layer, by"
+                                                                        " position",
     "lens examples/models/lantern-3m --prompt \"It was a dark night\" --last 1 --top 5",
     "five candidates after each layer at the last position",
-    "lens examples/models/lantern-3m --prompts stories.txt --last 1 --csv", "the last position of every prompt of a file",
+    "lens examples/models/lantern-3m --prompts stories.txt --last 1 --csv", "the last position of every"
+                                                                            " prompt of a file",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};
@@ -294,11 +297,14 @@ static const char *const complete[] = {"models", NULL};
 const command command_lens = {
     .name = "lens", .group = "measure", .usage = "[MODEL] --prompt TEXT",
     .summary = "what the model would say between its layers (logit lens)",
-    .help = "The stream before each layer, and behind the last, through the final norm and the unembedding: the most "
-            "probable next token and its probability, as if the layers above were not there. Layer 0 is the embedding, the "
-            "last row the model's own prediction. Of the prompts of a file each has a table of its own; --csv, --json and --top "
-            "above 1 give rows, with the index of the prompt. Nothing is stored; the metrics logit_lens, logit_lens_rank, "
-            "logit_lens_entropy and logit_lens_kl of `run` are.",
+    .help = "The stream before each layer, and behind the last, through the final norm and the unembedding:"
+            " the most "
+            "probable next token and its probability, as if the layers above were not there. Layer 0 is the"
+            " embedding, the "
+            "last row the model's own prediction. Of the prompts of a file each has a table of its own;"
+            " --csv, --json and --top "
+            "above 1 give rows, with the index of the prompt. Nothing is stored; the metrics logit_lens,"
+            " logit_lens_rank, logit_lens_entropy and logit_lens_kl of `run` are.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1,
     .complete = complete, .extra_params = extra, .run = run,
 };

@@ -28,7 +28,8 @@ static void remove_new(const char *path)
 
 static int run(session *s, const command_args *a, err *e)
 {
-    static const char *const columns[] = {"store", "models", "prompts", "runs", "units", "same_units", "values", "maps"};
+    static const char *const columns[] = {"store", "models", "prompts", "runs", "units", "same_units",
+                                          "values", "maps"};
     const char *into = a->word[0];
     const bool there = access(into, F_OK) == 0;
     table *t = NULL;
@@ -70,9 +71,13 @@ static const char *const complete[] = {"files", NULL};
 const command command_merge = {
     .name = "merge", .group = "store", .usage = "INTO FROM [FROM...]",
     .summary = "put the runs of several stores into one",
-    .help = "All models, prompts, runs, units of work, maps, figures, sweeps and lists of heads of each FROM are added to INTO, "
-            "which is made when it is missing. Parts of one run (of a sweep over several machines) become that run: it is done "
-            "when all parts are. A unit that both stores have must hold the same values, else nothing of that FROM is taken. "
-            "Each FROM is one transaction and stays as it is; its runs get new numbers. same_units were there already.",
+    .help = "All models, prompts, runs, units of work, maps, figures, sweeps and lists of heads of each FROM"
+            " are added to INTO, "
+            "which is made when it is missing. Parts of one run (of a sweep over several machines) become"
+            " that run: it is done "
+            "when all parts are. A unit that both stores have must hold the same values, else nothing of"
+            " that FROM is taken. "
+            "Each FROM is one transaction and stays as it is; its runs get new numbers. same_units were"
+            " there already.",
     .examples = examples, .params = NULL, .min_args = 2, .max_args = -1, .complete = complete, .run = run,
 };

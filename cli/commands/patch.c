@@ -204,6 +204,21 @@ static int take_site(void *ud, const patch_site *at, err *e)
     return rc ? rc : experiment_value(j->x, raw, kind, at->layer, at->head, position, at->score, e);
 }
 
+/* What stands against the clean prompt, once for each pair. */
+static int keep_pair(const job *j, experiment *x, const pair_input *in, err *e)
+{
+    const token_list *other = &in->corrupted.main;
+    const tokenizer *tok = j->lm->tok;
+    int rc = other->text ? experiment_fact(x, "corrupted", other->text, other->text_len, e) : 0;
+    for (int k = 0; tok && k < 2 && !rc; k++) {
+        int32_t id = k == 0 ? in->p.answer : in->p.n_wrong ? in->p.wrong[0] : -1;
+        token_text t = id >= 0 ? tokenizer_text(tok, id) : (token_text){NULL, 0};
+        if (t.len)
+            rc = experiment_fact(x, k == 0 ? "answer" : "wrong", t.s, t.len, e);
+    }
+    return rc;
+}
+
 static int do_unit(void *ud, experiment *x, int64_t i, err *e)
 {
     job *j = ud;
@@ -212,6 +227,8 @@ static int do_unit(void *ud, experiment *x, int64_t i, err *e)
     attn_kind kind = j->lm->m->main->kind;
     j->x = x;
     int rc = experiment_prompt(x, &in->clean, in->label, e);
+    if (!rc && layer == 0)
+        rc = keep_pair(j, x, in, e);
     if (!rc)
         rc = j->path ? path_patch_layer(&j->route, &in->p, layer, &j->base, take_site, j, experiment_progress(x), e)
                      : patch_sweep_layer(&j->sweep, &in->p, layer, &j->base, take_site, j, experiment_progress(x), e);

@@ -89,7 +89,8 @@ static int read_requests(job *j, err *e)
 static analysis_request request_of(const job *j)
 {
     return (analysis_request){
-        .metrics = j->metrics.list, .n_metric = j->metrics.n, .p = j->a->p, .maps = j->maps, .n_map = j->n_map,
+        .metrics = j->metrics.list, .n_metric = j->metrics.n, .p = j->a->p, .maps = j->maps,
+        .n_map = j->n_map,
         .map_limit = params_int(j->a->p, "map-limit"), .tok = j->lm->tok,
     };
 }
@@ -201,7 +202,8 @@ static int same_prompt(const prompt_input *in, err *e)
 }
 
 /* The first rank says which prompt is next (-1: none), and all work on it; the others keep nothing. */
-static int measure_together(job *j, const prompt_input *in, const result_sink *out, const progress *p, int rc, err *e)
+static int measure_together(job *j, const prompt_input *in, const result_sink *out, const progress *p,
+                            int rc, err *e)
 {
     const analysis_request req = request_of(j);
     rc = ranks_agree(rc, e);
@@ -262,13 +264,16 @@ static int measure(job *j, err *e)
     const params *p = j->a->p;
     const char *file = params_str(p, "prompt-file");
     const given_tokens *g = &j->request[0].prompt;
-    bool text = file && strcmp(file, "-") == 0 && g->text && strlen(g->text) == g->text_len; /* no NUL in a word */
+    /* no NUL in a word */
+    bool text = file && strcmp(file, "-") == 0 && g->text && strlen(g->text) == g->text_len;
     bool lines = command_format(j->s, j->a) == FORMAT_JSON && !params_given(p, "resume");
     char *settings = settings_json(j, e);
     j->measured = request_of(j);
     const experiment_plan plan = {
-        .s = j->s, .a = j->a, .lm = j->lm, .verb = "run", .settings = settings, .edits = edit_choice_json(&j->edits),
-        .seed = NO_INDEX, .n_unit = j->n_request, .unit = measure_prompt, .input = input_of, .ud = j, .what = "prompt",
+        .s = j->s, .a = j->a, .lm = j->lm, .verb = "run", .settings = settings,
+        .edits = edit_choice_json(&j->edits),
+        .seed = NO_INDEX, .n_unit = j->n_request, .unit = measure_prompt, .input = input_of, .ud = j,
+        .what = "prompt",
         .lines = lines ? j->s->out : NULL, .stdin_text = text ? g->text : NULL,
     };
     int rc = settings ? experiment_run(&plan, &j->run, e) : e->code;
@@ -279,7 +284,8 @@ static int measure(job *j, err *e)
 /* Row by row: a run may have more values than memory. */
 static int print_values(const job *j, err *e)
 {
-    const export_form form = {.format = command_format(j->s, j->a), .terminal = terminal_output(j->s), .header = true};
+    const export_form form = {.format = command_format(j->s, j->a), .terminal = terminal_output(j->s),
+                              .header = true};
     int64_t n;
     return export_rows(j->s->out, j->st, j->run, form, &n, &j->s->prog, e);
 }
@@ -304,7 +310,8 @@ static int print_summary(const job *j, err *e)
     strbuf_put_visible(&b, j->lm->m->name, strlen(j->lm->m->name));
     strbuf_puts(&b, ", ");
     put_prompts(&b, j);
-    strbuf_printf(&b, ", %s, %s, %d thread%s, %.2f s\n", precision_name(j->lm->rt_precision), kernels_get()->isa,
+    strbuf_printf(&b, ", %s, %s, %d thread%s, %.2f s\n", precision_name(j->lm->rt_precision),
+                  kernels_get()->isa,
                   runtime_threads(j->lm->rt), runtime_threads(j->lm->rt) == 1 ? "" : "s",
                   j->begun > 0 ? clock_seconds() - j->begun : 0);
     int rc = output_flush(j->s->out, &b, e);
@@ -439,7 +446,8 @@ static const char *const examples[] = {
     "one JSON object a value",
     "run examples/models/lantern-3m --prompt \"Once more, once more.\" --maps L1H3",
     "also keep the attention map of a head",
-    "run models/t5-small --source \"translate English to German: A lamp.\" --target \"Eine Lampe.\" --maps cross.all",
+    "run models/t5-small --source \"translate English to German: A lamp.\" --target \"Eine Lampe.\" --maps"
+    " cross.all",
     "an encoder-decoder, with the maps of its cross attention",
     "run models/vit-base --image cat.jpg --metrics sink,entropy", "an image",
     "run models/gpt2 --prompts stories.jsonl --store stories.db", "many prompts, a JSON object a line",
@@ -456,13 +464,18 @@ const command command_run = {
             "tokens is kept unless --maps asks for it. Every value, the exact command, model and tokenizer "
             "hashes, precision and program version go to the store: in memory, or the file named with "
             "--store. --prompt follows the tokenizer's own policy (BOS and the like) and says which; --ids "
-            "adds nothing. Models with an encoder or an image tower take --source, --target, --audio or --image; "
-            "all their attention is measured: L1H3 in the decoder (in an encoder or image tower that stands alone, "
-            "there), enc.L1H3 in the encoder, cross.L1H3 from decoder to encoder, vis.L1H3 in the image tower. "
-            "--prompts runs every line of a file. Prints a line for each metric: the mean over heads and the heads "
-            "with the highest and lowest values. --json prints every value instead, one object a line, --csv a table "
-            "of all values. Under mpirun one prompt is split over the processes: metrics of weights and logits alone; the "
-            "prompts of a file are shared out, unless --split-sequence is given.",
+            "adds nothing. Models with an encoder or an image tower take --source, --target, --audio or"
+            " --image; "
+            "all their attention is measured: L1H3 in the decoder (in an encoder or image tower that stands"
+            " alone, "
+            "there), enc.L1H3 in the encoder, cross.L1H3 from decoder to encoder, vis.L1H3 in the image"
+            " tower. "
+            "--prompts runs every line of a file. Prints a line for each metric: the mean over heads and the"
+            " heads "
+            "with the highest and lowest values. --json prints every value instead, one object a line, --csv"
+            " a table "
+            "of all values. Under mpirun one prompt is split over the processes: metrics of weights and"
+            " logits alone; the prompts of a file are shared out, unless --split-sequence is given.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1,
     .complete = complete, .extra_params = extra, .run = run, .all_ranks = true,
 };

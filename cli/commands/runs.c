@@ -2,9 +2,10 @@
 #include <string.h>
 #include "cli/command_util.h"
 
-/* newest last, where the eye is when the prompt comes back; ?1 at most so many, ?2 for people: programs get the times as
- * they are stored */
-#define STARTED(column) " CASE WHEN ?2 THEN substr(" column ", 1, 10) || ' ' || substr(" column ", 12, 8) ELSE " column " END"
+/* newest last, where the eye is when the prompt comes back; ?1 at most so many, ?2 for people: programs get
+ * the times as they are stored */
+#define STARTED(column) \
+    " CASE WHEN ?2 THEN substr(" column ", 1, 10) || ' ' || substr(" column ", 12, 8) ELSE " column " END"
 static const char runs_sql[] =
     "SELECT * FROM (SELECT r.id AS run," STARTED("r.started") " AS started,"
     " r.verb, m.name AS model, r.status || CASE WHEN ?2 THEN " RUN_PROGRESS_SQL " ELSE '' END AS status,"
@@ -17,16 +18,18 @@ static const char runs_sql[] =
     "  JOIN prompt p ON p.id = u.prompt_id WHERE u.run_id = r.id"
     "  ORDER BY u.prompt_index LIMIT 1) AS prompt,"
     " (SELECT count(*) FROM unit u JOIN map a ON a.unit_id = u.id WHERE u.run_id = r.id) AS maps,"
-    " round((julianday(r.finished) - julianday(r.started)) * 86400, CASE WHEN ?2 THEN 2 ELSE 3 END) AS seconds,"
-    " w.name AS sweep, r.cell,"
-    " CASE WHEN NOT ?2 THEN " RUN_UNITS_SQL " END AS units, CASE WHEN NOT ?2 THEN r.n_unit END AS units_wanted"
-    " FROM run r JOIN model m ON m.id = r.model_id LEFT JOIN sweep w ON w.id = r.sweep_id"
+    " round((julianday(r.finished) - julianday(r.started)) * 86400, CASE WHEN ?2 THEN 2 ELSE 3 END) AS"
+    " seconds, w.name AS sweep, r.cell,"
+    " CASE WHEN NOT ?2 THEN " RUN_UNITS_SQL " END AS units, CASE WHEN NOT ?2 THEN r.n_unit END AS"
+    " units_wanted FROM run r JOIN model m ON m.id = r.model_id LEFT JOIN sweep w ON w.id = r.sweep_id"
     " ORDER BY r.id DESC LIMIT ?1) ORDER BY run";
 static const char sweeps_sql[] =
     "SELECT * FROM (SELECT w.id AS sweep, w.name," STARTED("w.created") " AS created,"
     " count(r.id) AS runs, count(r.id) FILTER (WHERE r.status = 'done') AS done,"
-    " (SELECT count(*) FROM unit u JOIN run x ON x.id = u.run_id WHERE x.sweep_id = w.id AND u.status = 'done') AS units,"
-    " w.command FROM sweep w LEFT JOIN run r ON r.sweep_id = w.id GROUP BY w.id ORDER BY w.id DESC LIMIT ?1) ORDER BY sweep";
+    " (SELECT count(*) FROM unit u JOIN run x ON x.id = u.run_id WHERE x.sweep_id = w.id AND u.status ="
+    " 'done') AS units,"
+    " w.command FROM sweep w LEFT JOIN run r ON r.sweep_id = w.id GROUP BY w.id ORDER BY w.id DESC LIMIT ?1)"
+    " ORDER BY sweep";
 
 /* People are spared columns that say nothing. */
 static void drop_empty_columns(table *t, int n)
@@ -36,7 +39,8 @@ static void drop_empty_columns(table *t, int n)
             if (table_cell(t, i, c)->kind != CELL_NULL)
                 return;
     for (int64_t i = 0; i < t->n_row; i++)
-        memmove(&t->cells[i * (t->n_col - n)], &t->cells[i * t->n_col], (size_t)(t->n_col - n) * sizeof *t->cells);
+        memmove(&t->cells[i * (t->n_col - n)], &t->cells[i * t->n_col],
+                (size_t)(t->n_col - n) * sizeof *t->cells);
     t->n_col -= n;
 }
 
@@ -81,7 +85,7 @@ const command command_runs = {
     .name = "runs", .group = "store", .usage = "",
     .summary = "list the runs in the store",
     .help = "One line a run, the newest last; times are UTC. `show RUN` tells everything about one. Of "
-            "the runs of a sweep it says which cell they are, of a run that is not done how many of its units "
-            "of work are there (--json and --csv: units and units_wanted).",
+            "the runs of a sweep it says which cell they are, of a run that is not done how many of its"
+            " units of work are there (--json and --csv: units and units_wanted).",
     .examples = examples, .params = own, .min_args = 0, .max_args = 0, .complete = NULL, .run = run,
 };

@@ -7,8 +7,8 @@
 
 static const char facts_sql[] =
     "SELECT r.id AS run, r.status || CASE WHEN ?2 THEN " RUN_PROGRESS_SQL " ELSE '' END AS status,"
-    " CASE WHEN NOT ?2 THEN " RUN_UNITS_SQL " END AS units, CASE WHEN NOT ?2 THEN r.n_unit END AS units_wanted,"
-    " r.message, r.command, r.verb, m.name AS model, m.path, m.family, m.format,"
+    " CASE WHEN NOT ?2 THEN " RUN_UNITS_SQL " END AS units, CASE WHEN NOT ?2 THEN r.n_unit END AS"
+    " units_wanted, r.message, r.command, r.verb, m.name AS model, m.path, m.family, m.format,"
     " m.dtype, m.sha256, m.tokenizer_sha256, r.settings, r.operator, r.edits, r.precision, r.isa, r.threads,"
     " r.seed, r.version, w.name AS sweep, r.cell,"
     " r.started, r.finished, round((julianday(r.finished) - julianday(r.started)) * 86400, 3) AS seconds"
@@ -20,16 +20,18 @@ static const char inputs_sql[] =
     "SELECT u.prompt_index AS prompt, i.role, i.path, i.policy, i.sha256, i.text"
     " FROM unit u JOIN input i ON i.unit_id = u.id WHERE u.run_id = ?1 ORDER BY u.prompt_index, i.role";
 static const char values_sql[] =
-    "SELECT metric, kind, n, mean, min AS lowest, max AS highest FROM metric_summary WHERE run = ?1 ORDER BY metric, kind";
+    "SELECT metric, kind, n, mean, min AS lowest, max AS highest FROM metric_summary WHERE run = ?1 ORDER BY"
+    " metric, kind";
 static const char maps_sql[] =
-    "SELECT prompt, head_name AS head, n_query AS queries, n_key AS keys, pool, bytes FROM map_list WHERE run = ?1"
-    " ORDER BY prompt, kind, layer, head";
+    "SELECT prompt, head_name AS head, n_query AS queries, n_key AS keys, pool, bytes FROM map_list WHERE"
+    " run = ?1 ORDER BY prompt, kind, layer, head";
 
 enum { MAX_MAPS = 24, MAX_PROMPTS = 24 }; /* more are counted, not listed */
 
 static void put_cell_json(strbuf *b, const char *name, const cell *c)
 {
-    bool object = strcmp(name, "settings") == 0 || strcmp(name, "edits") == 0 || strcmp(name, "cell") == 0; /* JSON already */
+    /* JSON already */
+    bool object = strcmp(name, "settings") == 0 || strcmp(name, "edits") == 0 || strcmp(name, "cell") == 0;
     if (object && c->kind == CELL_TEXT) {
         json_line_key(b, name);
         strbuf_puts(b, c->u.s);
