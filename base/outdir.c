@@ -199,6 +199,18 @@ int outdir_create(outfile **out, outdir *d, const char *name, err *e)
     return rc;
 }
 
+int outdir_explain(const outdir *d, err *e)
+{
+    char *at = strstr(e->msg, d->temp), *tail = at ? at + strlen(d->temp) : NULL;
+    size_t n = strlen(d->path);
+
+    if (at && n <= (size_t)(tail - at)) { /* a temporary name is the longer one */
+        memcpy(at, d->path, n);
+        memmove(at + n, tail, strlen(tail) + 1);
+    }
+    return e->code;
+}
+
 /* The old directory goes out of the way under the temporary name, in one step where the system can. */
 static int swap(const outdir *d)
 {

@@ -16,6 +16,8 @@ int outdir_open(outdir **out, const char *path, bool replace, err *e);
 int outdir_open_with(outdir **out, const char *path, bool replace, const char *inner, err *e);
 /* A file in it; close it with outfile_commit or outfile_abandon before the directory. */
 int outdir_create(outfile **out, outdir *d, const char *name, err *e);
+/* After an error of a file in it: the message names the directory as the user did, not its temporary name.  The code. */
+int outdir_explain(const outdir *d, err *e);
 /* Rename into place (a directory that is replaced is removed afterwards); free, also on failure. */
 int outdir_commit(outdir *d, err *e);
 /* Remove what was written, free.  d may be NULL. */

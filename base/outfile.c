@@ -47,6 +47,16 @@ static void unlock_files(const sigset_t *before)
 
 /* --- messages --- */
 
+static bool folder_exists(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+    struct stat st;
+    char *folder = slash ? strndup(path, slash > path ? (size_t)(slash - path) : 1) : NULL;
+    bool there = slash ? folder && stat(folder, &st) == 0 && S_ISDIR(st.st_mode) : true;
+    free(folder);
+    return there;
+}
+
 static int cannot_write(const char *path, int why, err *e)
 {
     switch (why) {
@@ -61,6 +71,10 @@ static int cannot_write(const char *path, int why, err *e)
         err_set(e, ERR_RESOURCE, "%s: cannot be written: %s", path, strerror(why));
         return err_hint(e, "close other programs or raise the limits (ulimit -n, ulimit -v)");
     case ENOENT:
+        if (folder_exists(path)) { /* as in /proc, where no file can be made */
+            err_set(e, ERR_FAILED, "%s: no file can be made in that folder", path);
+            return err_hint(e, "name a file in a folder that you may write to");
+        }
         err_set(e, ERR_FAILED, "%s: the folder does not exist", path);
         return err_hint(e, "make the folder first (mkdir -p), or name another one");
     case ENOTDIR:

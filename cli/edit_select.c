@@ -137,8 +137,7 @@ int edit_reference_make(head_reference **out, session *s, loaded_model *lm, cons
 }
 
 static int reference_of(edit_choice *c, const head_reference **out, session *s, loaded_model *lm,
-                        const edit *kind,
-                        const params *values, const head_id *heads, int n_head, err *e)
+                        const edit *kind, const params *values, const head_id *heads, int n_head, err *e)
 {
     const char *file = params_str(values, "prompts");
     prompt_request *requests;

@@ -286,8 +286,7 @@ int experiment_nothing(experiment *x, const char *label, err *e)
 }
 
 int experiment_value(experiment *x, const char *name, attn_kind kind, int layer, int head, int64_t position,
-                     double value,
-                     err *e)
+                     double value, err *e)
 {
     const result_value v = {kind, name, layer, head, position, value};
     return x->sink.value(x->sink.ud, &v, e);

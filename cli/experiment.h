@@ -59,8 +59,7 @@ int experiment_prompt(experiment *x, const prompt_input *in, const char *label, 
 int experiment_ids(experiment *x, const int32_t *ids, int64_t n, const char *label, err *e);
 int experiment_nothing(experiment *x, const char *label, err *e); /* no prompt: weights alone */
 int experiment_value(experiment *x, const char *name, attn_kind kind, int layer, int head, int64_t position,
-                     double value,
-                     err *e);
+                     double value, err *e);
 int experiment_fact(experiment *x, const char *name, const char *text, size_t len, err *e);
 const result_sink *experiment_sink(experiment *x);
 /* Progress within the unit, 0 .. 1, for analyse() and the like. */

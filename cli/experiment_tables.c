@@ -155,7 +155,7 @@ int experiment_conditions(strbuf *out, store *st, int64_t run, err *e)
             if (index_of_cell(&c[8]) == 0)
                 strbuf_puts(out, ", ids as given");
             else if (index_of_cell(&c[8]) == 1)
-                strbuf_printf(out, ", %s", cell_string(&c[9]));
+                strbuf_printf(out, "%s%s", *cell_string(&c[9]) ? ", " : "", cell_string(&c[9])); /* pixels have none */
             else
                 strbuf_puts(out, ", special tokens differ between prompts");
         }

@@ -166,12 +166,30 @@ bool figure_of_heads(const struct metric *m)
     return m->scope == METRIC_HEAD || (m->scope == METRIC_WEIGHTS && m->axis != AXIS_HEAD);
 }
 
-int figure_hint_metric(const char *path, const char *name, err *e)
+int figure_hint_command(const store *st, err *e, const char *fmt, ...)
+{
+    strbuf b = {0};
+    va_list ap;
+    char words[512];
+    va_start(ap, fmt);
+    vsnprintf(words, sizeof words, fmt, ap);
+    va_end(ap);
+    strbuf_puts(&b, words);
+    if (strcmp(store_path(st), ":memory:") != 0) {
+        strbuf_puts(&b, " --store ");
+        put_shell_word(&b, store_path(st));
+    }
+    int rc = err_hint(e, "make them with `%s`", strbuf_str(&b));
+    strbuf_free(&b);
+    return rc;
+}
+
+int figure_hint_metric(const store *st, const char *path, const char *name, err *e)
 {
     const struct metric *m = metric_find(name);
     if (m && m->scope == METRIC_WEIGHTS)
-        return err_hint(e, "make them with `weights %s --metrics %s`", path, name);
-    return err_hint(e, "make them with `run %s --prompt TEXT --metrics %s`", path, name);
+        return figure_hint_command(st, e, "weights %s --metrics %s", path, name);
+    return figure_hint_command(st, e, "run %s --prompt TEXT --metrics %s", path, name);
 }
 
 int figure_setting(const char **value, figure_source *src, store *st, int64_t run, const char *name, err *e)

@@ -71,7 +71,7 @@ static int choose_metric(const metric **out, figure_source *src, const command_a
     } else if (!rc && (name ? !there : n == 0)) {
         rc = err_set(e, ERR_FAILED, "run %" PRId64 " has no values of %s%s%s%s", src->run, name ? name : "jsd or its like",
                      n ? " (it has " : "", n ? strbuf_str(&have) : "", n ? ")" : "");
-        figure_hint_metric(f->path, name ? name : "jsd", e);
+        figure_hint_metric(st, f->path, name ? name : "jsd", e);
     }
     strbuf_free(&have);
     table_free(t);

@@ -49,7 +49,9 @@ const char *figure_words(figure_source *src, const char *name, err *e);
 struct metric;
 bool figure_of_heads(const struct metric *m);
 /* The hint for a run without values of a metric: the command that makes them. */
-int figure_hint_metric(const char *path, const char *name, err *e);
+int figure_hint_metric(const store *st, const char *path, const char *name, err *e);
+/* The hint "make them with `COMMAND --store FILE`". */
+int figure_hint_command(const store *st, err *e, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* A text of the settings that a run was made with, in the arena of src; NULL: they do not have it. */
 int figure_setting(const char **value, figure_source *src, store *st, int64_t run, const char *name, err *e);
 /* How the axis of layers is called: "layer", "encoder layer". */

@@ -41,7 +41,7 @@ static int choose_kind(received_rows *r, figure_source *src, const command_args 
     r->attention = attn_kind_named(r->kind, f->main);
     if (none) {
         err_set(e, ERR_FAILED, "run %" PRId64 " has no values of received", src->run);
-        return err_hint(e, "make them with `run %s --prompt TEXT --metrics received`", f->path);
+        return figure_hint_metric(st, f->path, "received", e);
     }
     if (!r->kind[0]) {
         err_set(e, ERR_USAGE, "run %" PRId64 " has no values of received of kind %s", src->run, want);

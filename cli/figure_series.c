@@ -172,7 +172,7 @@ int figure_load_series(figure_source *src, session *s, const command_args *a, st
 static int missing_any(const series_source *ss, bool layers, err *e)
 {
     err_set(e, ERR_FAILED, "run %" PRId64 " holds no values of heads%s", ss->run[0], layers ? " or layers" : "");
-    return err_hint(e, "make them with `run %s --prompt TEXT --metrics %s`", ss->facts[0].path, metric_defaults);
+    return figure_hint_metric(ss->st, ss->facts[0].path, metric_defaults, e);
 }
 
 static const char layer_metrics_sql[] =
@@ -230,7 +230,7 @@ static int missing(const series_source *ss, int run, const char *name, err *e)
         rc = err_hint(e, "it has kinds %s: --kind, --position and --prompt choose among them", cell_string(table_cell(t, 0, 0)));
     } else {
         err_set(e, ERR_FAILED, "run %" PRId64 " has no values of %s", ss->run[run], name);
-        rc = figure_hint_metric(ss->facts[run].path, name, e);
+        rc = figure_hint_metric(ss->st, ss->facts[run].path, name, e);
     }
     table_free(t);
     return rc;

@@ -21,7 +21,7 @@ static int not_ablated(const series_source *ss, int run, const char *name, err *
 {
     err_set(e, ERR_FAILED, "run %" PRId64 " holds no ablation%s%s", ss->run[run], name ? " measured by " : "",
             name ? name : "");
-    return err_hint(e, "make one with `ablate %s --heads L1H2,L1H3`", ss->facts[run].path);
+    return figure_hint_command(ss->st, e, "ablate %s --heads L1H2,L1H3", ss->facts[run].path);
 }
 
 /* Whether a run has a measure without heads, and then whether heads were taken out one at a time. */

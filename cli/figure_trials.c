@@ -113,7 +113,7 @@ static int read_trials(table **t, figure_source *src, const command_args *a, sto
     if (!rc && (*t)->n_row == 0) {
         rc = err_set(e, ERR_FAILED, "run %" PRId64 " holds no trials with %s%s", src->run,
                      head ? "a retrieval score of " : "", head ? head : q->text);
-        err_hint(e, "make them with `needle %s`", f->path);
+        figure_hint_command(st, e, "needle %s", f->path);
     }
     return rc;
 }

@@ -42,7 +42,7 @@ static int choose_metric(const metric **m, figure_source *src, const command_arg
         rc = t->n_row ? err_set(e, ERR_FAILED, "run %" PRId64 " has no values of %s (it has %s)", src->run,
                                 name, strbuf_str(&have))
                       : err_set(e, ERR_FAILED, "run %" PRId64 " holds no values of heads", src->run);
-        figure_hint_metric(f->path, name ? name : metric_defaults, e);
+        figure_hint_metric(st, f->path, name ? name : metric_defaults, e);
     }
     strbuf_free(&have);
     table_free(t);

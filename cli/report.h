@@ -40,7 +40,7 @@ typedef struct report_block {
     report_fact *fact;           /* FACTS [n] */
     int n;
     table *t;                    /* TABLE, owned; first column names the row */
-    const int *digits;           /* [t->n_col] behind the point */
+    const int *digits;           /* [t->n_col] behind the point; below 0: powers of ten */
     bool by_row;                 /* TABLE: a row is of one quantity, not a column */
     report_figure *figure;       /* FIGURE, owned */
 } report_block;

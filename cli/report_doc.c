@@ -204,23 +204,28 @@ void report_folded(report_doc *d, const char *fold, const char *text)
     b->fold = name;
 }
 
-static int digits_for(double most)
+enum { SCIENTIFIC = -1, MOST_DIGITS = 6 };
+
+/* Digits behind the point for all values of a column or row: three of the largest, and as many as show one of the smallest that
+ * is not next to nothing beside it. */
+static int digits_of(const table *t, int64_t row, int col, bool by_row)
 {
+    int64_t n = by_row ? t->n_col : t->n_row;
+    double most = 0, least = INFINITY;
+    for (int pass = 0; pass < 2; pass++)
+        for (int64_t i = 0; i < n; i++) {
+            const cell *c = by_row ? table_cell(t, row, (int)i) : table_cell(t, i, col);
+            double v = c->kind == CELL_REAL ? fabs(c->u.r) : 0;
+            most = v > most ? v : most;
+            least = pass == 1 && v > 0 && v >= 1e-3 * most && v < least ? v : least;
+        }
     if (most == 0)
         return 3;
-    int digits = 2 - (int)floor(log10(most * (1 - 1e-9)));
-    return digits < 0 ? 0 : digits > 6 ? 6 : digits;
-}
-
-static double largest(const table *t, int64_t row, int col, int64_t n, bool by_row)
-{
-    double most = 0;
-    for (int64_t i = 0; i < n; i++) {
-        const cell *c = by_row ? table_cell(t, row, (int)i) : table_cell(t, i, col);
-        if (c->kind == CELL_REAL && fabs(c->u.r) > most)
-            most = fabs(c->u.r);
-    }
-    return most;
+    if (most < 1e-4 || most >= 1e9)
+        return SCIENTIFIC;
+    int digits = 2 - (int)floor(log10(most * (1 - 1e-9))), more = -(int)floor(log10(least));
+    digits = digits > more ? digits : more;
+    return digits < 0 ? 0 : digits > MOST_DIGITS ? MOST_DIGITS : digits;
 }
 
 void report_table(report_doc *d, table *t, const char *fmt, ...)
@@ -240,7 +245,7 @@ void report_table(report_doc *d, table *t, const char *fmt, ...)
         }
     int *digits = arena_alloc(&d->mem, (size_t)t->n_col, sizeof *digits, NULL);
     for (int c = 0; digits && c < t->n_col; c++)
-        digits[c] = digits_for(largest(t, 0, c, t->n_row, false));
+        digits[c] = digits_of(t, 0, c, false);
     report_block *b = add(d, REPORT_TABLE);
     b->t = t;
     b->text = text ? text : "";
@@ -326,10 +331,11 @@ void report_cell(strbuf *b, const report_block *k, int64_t row, int col)
         strbuf_printf(b, "%" PRId64, c->u.i);
     if (c->kind != CELL_REAL)
         return;
-    double v = c->u.r + 0.0;
-    int digits = k->by_row ? digits_for(largest(k->t, row, 0, k->t->n_col, true)) : k->digits[col];
-    if (v != 0 && (fabs(v) < .5 * pow(10, -digits) || fabs(v) >= 1e9))
-        strbuf_printf(b, "%.1e", v);
+    int digits = k->by_row ? digits_of(k->t, row, 0, true) : k->digits[col];
+    bool none = digits != SCIENTIFIC && fabs(c->u.r) < .5 * pow(10, -digits);
+    double v = none || c->u.r == 0 ? 0 : c->u.r; /* no -0.000 */
+    if (digits == SCIENTIFIC)
+        strbuf_printf(b, "%.2e", v);
     else
-        strbuf_printf(b, "%.*f", digits, v == 0 ? 0.0 : v);
+        strbuf_printf(b, "%.*f", digits, v);
 }

@@ -86,7 +86,8 @@ static int change_rows(table *t, report_build *b, const report_run *r, const mea
         head_text name = "edited";
         if (h.head != NO_INDEX)
             head_format(name, h);
-        c.name = report_print(b->doc, "%s%s", name, position_words(b, settings, c.position));
+        const char *step = position_words(b, settings, c.position);
+        c.name = h.head == NO_INDEX && *step ? step + 1 : report_print(b->doc, "%s%s", name, step);
         rc = add_change(t, b, r, what, &c, &base, e);
         if (!rc)
             rc = cancel_check(e);
@@ -140,8 +141,6 @@ static const char *row_words(report_build *b, const table *t, int64_t row, const
     const char *interval = c[LOW].kind == CELL_NULL ? "" :
         report_print(b->doc, " (95 %% interval %+.3g to %+.3g, n %" PRId64 ")", cell_number(&c[LOW]), cell_number(&c[HIGH]), c[N].u.i);
     const char *what = strcmp(c[WHAT].u.s, "edited") == 0 ? "with the edit" : c[WHAT].u.s;
-    if (strncmp(what, "edited ", 7) == 0)
-        what += 7;
     return report_print(b->doc, "%s: %+.3g%s%s", what, cell_number(&c[CHANGE]), unit, interval);
 }
 
@@ -184,6 +183,10 @@ static int fill_steps(table *out, const table *t, int n_step, err *e)
         const char *what = cell_string(table_cell(t, i, WHAT)), *gap = strchr(what, ' ');
         if (strcmp(cell_string(table_cell(t, i, MEASURE)), "nll") != 0)
             break;
+        if (strncmp(what, "gamma ", 6) == 0) {
+            what = "together";
+            gap = NULL;
+        }
         cell *row = i % n_step == 0 ? table_row(out, e) : &out->cells[(out->n_row - 1) * out->n_col];
         if (!row || (i % n_step == 0 && table_text(out, &row[0], what, gap ? (size_t)(gap - what) : strlen(what), e)))
             return ERR_RESOURCE;

@@ -1,5 +1,6 @@
 /* figures: those that the rows of a run can draw, the most telling first. */
 #include <inttypes.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/metric.h"
@@ -98,6 +99,10 @@ int report_plot_grid(report_build *b, report_grid *g, err *e)
 int report_plot_means(report_build *b, report_run *r, int column, err *e)
 {
     report_grid *g;
+    const char *name = r->heads->column[column];
+    if (report_has(r, name) && metric_find(name) == report_column_metric(name)) /* `plot` draws it, too */
+        return report_plot(b, "score_grid", (const char *const[]){"run", report_print(b->doc, "%" PRId64, r->id), "metric",
+                                                                   report_print(b->doc, "%s", name), NULL}, e);
     int rc = report_grid_make(&g, b, r, column, e);
     return rc ? rc : report_plot_grid(b, g, e);
 }
@@ -139,6 +144,8 @@ static int grids(report_build *b, report_run *r, err *e)
     for (int i = 0; telling[i] && !rc && made < b->opt->grids; i++) {
         int col = table_column(r->heads, telling[i]);
         if (col < 1 || (b->opt->metrics && !listed(b->opt->metrics, telling[i])))
+            continue;
+        if (strcmp(r->verb, "patch") == 0 && strncmp(telling[i], "pat", 3) == 0) /* drawn by report_plot_patch */
             continue;
         if (strcmp(telling[i], "sink") == 0 && table_column(r->heads, "sink_rate") > 0)
             continue;
@@ -200,21 +207,76 @@ static int matrices(report_build *b, const report_run *r, err *e)
     return rc;
 }
 
-/* Stored maps of the first prompt that has some. */
-static int maps(report_build *b, const report_run *r, err *e)
+/* The head of maps that is highest in a column of r->heads and not chosen yet; -1: none. */
+static int64_t highest_map(const report_run *r, int col, const table *maps, const bool *chosen)
 {
-    const cell bind[] = {cell_int(r->id), cell_int(b->opt->maps + 1)};
+    int64_t best = -1;
+    double most = -INFINITY;
+    for (int64_t i = 0; i < maps->n_row; i++)
+        for (int64_t k = 0; !chosen[i] && k < r->heads->n_row; k++) {
+            const cell *c = table_cell(r->heads, k, col);
+            if (c->kind != CELL_REAL || strcmp(cell_string(table_cell(r->heads, k, 0)), cell_string(table_cell(maps, i, 0))) != 0)
+                continue;
+            best = c->u.r > most ? i : best;
+            most = c->u.r > most ? c->u.r : most;
+        }
+    return best;
+}
+
+/* Which maps are drawn: of what the overview names in turn, else the highest of the first score, else the first ones. */
+static int choose_maps(bool *chosen, report_build *b, report_run *r, const table *t, err *e)
+{
+    static const char *const of[] = {"induction", "diagonal_induction", "retrieval", "sink", "prev_token", "copy_source"};
+    int rc = report_heads(b, r, e);
+    int64_t n = 0, before = -1;
+    while (!rc && n < b->opt->maps && n < t->n_row && n != before) {
+        before = n;
+        for (size_t i = 0; i < sizeof of / sizeof *of && n < b->opt->maps; i++) {
+            int col = table_column(r->heads, of[i]);
+            int64_t at = col > 0 && report_numeric(r->heads, col) ? highest_map(r, col, t, chosen) : -1;
+            if (at >= 0) {
+                chosen[at] = true;
+                n++;
+            }
+        }
+        for (int c = 1; n == before && c < r->heads->n_col; c++) {
+            int64_t at = report_numeric(r->heads, c) ? highest_map(r, c, t, chosen) : -1;
+            if (at < 0)
+                continue;
+            chosen[at] = true;
+            n++;
+            break;
+        }
+    }
+    for (int64_t i = 0; !rc && i < t->n_row && n < b->opt->maps; i++)
+        if (!chosen[i]) {
+            chosen[i] = true;
+            n++;
+        }
+    return rc;
+}
+
+/* Stored maps of the first prompt that has some. */
+static int maps(report_build *b, report_run *r, err *e)
+{
+    const cell bind[] = {cell_int(r->id)};
     table *t = NULL;
     int rc = store_query(b->st, &t, "SELECT head_name, prompt FROM map_list WHERE run = ?1 AND prompt = (SELECT min(prompt) FROM"
-                         " map_list WHERE run = ?1) ORDER BY kind, layer, head LIMIT ?2", bind, 2, e);
+                         " map_list WHERE run = ?1) ORDER BY kind, layer, head", bind, 1, e);
+    if (rc)
+        return rc;
     const char *number = report_print(b->doc, "%" PRId64, r->id);
-    const char *prompt = rc || !t->n_row ? "0" : report_print(b->doc, "%" PRId64, table_cell(t, 0, 1)->u.i);
+    const char *prompt = t->n_row ? report_print(b->doc, "%" PRId64, table_cell(t, 0, 1)->u.i) : "0";
+    bool *chosen = mem_array((size_t)t->n_row + 1, sizeof *chosen, e);
+    rc = chosen ? choose_maps(chosen, b, r, t, e) : ERR_RESOURCE;
     if (!rc && t->n_row > b->opt->maps && b->opt->maps > 0)
         rc = report_plot(b, "head_grid", (const char *const[]){"run", number, "prompt", prompt, NULL}, e);
-    for (int64_t i = 0; !rc && i < t->n_row && i < b->opt->maps; i++)
-        rc = report_plot(b, "head_map", (const char *const[]){"run", number, "prompt", prompt, "head",
-                                                              report_visible(b->doc, cell_string(table_cell(t, i, 0)), false), NULL},
-                         e);
+    for (int64_t i = 0; !rc && i < t->n_row; i++)
+        if (chosen[i])
+            rc = report_plot(b, "head_map", (const char *const[]){"run", number, "prompt", prompt, "head",
+                                                                  report_visible(b->doc, cell_string(table_cell(t, i, 0)), false),
+                                                                  NULL}, e);
+    free(chosen);
     table_free(t);
     return rc;
 }

@@ -171,11 +171,11 @@ int report_grid_load(figure_source *src, report_build *b, const report_grid *g, 
     if (rc)
         return rc;
     d->m = (figure_matrix){g->layers, g->heads, g->cells, g->row_labels, g->col_labels};
-    const char **tokens;
-    if (g->tokens && (rc = figure_token_labels(&tokens, src, b->st, prompt, attn_kind_name(g->kind), 1, g->heads, e)))
+    const char **labels;
+    if (g->tokens && (rc = figure_token_labels(&labels, src, b->st, prompt, attn_kind_name(g->kind), 1, g->heads, e)))
         return rc;
     if (g->tokens)
-        d->m.col_labels = tokens;
+        d->m.col_labels = labels;
     d->title = figure_text(src, e, "%s \xc2\xb7 %s", g->column, f.model);
     d->subtitle = g->col_axis ? figure_text(src, e, "%s, %s, run %" PRId64, g->words, f.operator_name, g->run) : figure_text(src, e, "mean over %s, %s, run %" PRId64 "%s%s", g->words, f.operator_name, g->run,
                               *g->summary ? "; " : "", g->summary);

@@ -136,13 +136,12 @@ static int write_bytes(outdir *dir, const char *name, const strbuf *bytes, err *
 {
     outfile *f = NULL;
     int rc = outdir_create(&f, dir, name, e);
-    if (rc)
-        return rc;
-    rc = outfile_write(f, strbuf_str(bytes), bytes->len, e);
     if (!rc)
-        return outfile_commit(f, e);
+        rc = outfile_write(f, strbuf_str(bytes), bytes->len, e);
+    if (!rc)
+        return outfile_commit(f, e) ? outdir_explain(dir, e) : 0;
     outfile_abandon(f);
-    return rc;
+    return outdir_explain(dir, e);
 }
 
 static int put_file(outdir *dir, const report_figure *f, const figure_source *src, int number, const char *extension, err *e)

@@ -232,11 +232,14 @@ static int build_repeat(report_build *b, err *e)
 {
     strbuf lines = {0};
     report_heading(b->doc, 2, "Repeat this");
-    report_text(b->doc, "The commands that made the rows, and this report of them. Rows are the same on every machine for the same "
+    report_text(b->doc, "The commands that made the rows, this report of them, and its figures one by one. Rows are the same on every machine for the same "
                 "weights (SHA-256 above), program and arithmetic; the report needs the store alone.");
     for (int i = 0; i < b->n_run; i++)
         strbuf_printf(&lines, "%s\n", b->run[i].command);
     strbuf_puts(&lines, b->opt->command);
+    for (int i = 0; i < b->doc->n; i++)
+        if (b->doc->block[i].kind == REPORT_FIGURE && b->doc->block[i].figure->command)
+            strbuf_printf(&lines, "\n%s", b->doc->block[i].figure->command);
     if (!lines.failed)
         report_code(b->doc, strbuf_str(&lines));
     strbuf_free(&lines);

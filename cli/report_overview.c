@@ -149,8 +149,26 @@ static int heads_found(report_build *b, report_run *r, err *e)
     return rc;
 }
 
+/* From the first layer to the last. */
+static int lens_found(report_build *b, const report_run *r, const char *name, err *e)
+{
+    const cell bind[] = {cell_int(r->id), cell_text(name)};
+    table *t = NULL;
+    if (!report_has(r, name))
+        return 0;
+    int rc = store_query(b->st, &t, "SELECT layer, avg(value) FROM value_list WHERE run = ?1 AND metric = ?2 AND layer IS NOT NULL"
+                         " GROUP BY layer ORDER BY layer", bind, 2, e);
+    if (!rc && t->n_row > 1)
+        report_text(b->doc, "Run %" PRId64 ": mean %s over positions is %.3g at layer %" PRId64 " and %.3g at layer %" PRId64 ".", r->id,
+                    name, cell_number(table_cell(t, 0, 1)), table_cell(t, 0, 0)->u.i, cell_number(table_cell(t, t->n_row - 1, 1)),
+                    table_cell(t, t->n_row - 1, 0)->u.i);
+    table_free(t);
+    return rc;
+}
+
 static int build(report_build *b, err *e)
 {
+    static const char *const lens[] = {"logit_lens_kl", "logit_lens_rank", "logit_lens_entropy", NULL};
     report_heading(b->doc, 2, "Overview");
     int rc = run_table(b, e);
     for (int i = 0; i < b->n_run && !rc; i++) {
@@ -170,9 +188,13 @@ static int build(report_build *b, err *e)
         if (!rc)
             rc = model_found(b, r, "influence", "mean influence (relative change of loss)", e);
         if (!rc)
-            rc = model_found(b, r, "accuracy", "mean next-token accuracy", e);
+            rc = model_found(b, r, "accuracy", report_has(r, "accuracy_edited") ? "mean next-token accuracy without the edit"
+                                                                                : "mean next-token accuracy", e);
         if (!rc)
-            rc = model_found(b, r, "nll", "mean loss in nats a token", e);
+            rc = model_found(b, r, "nll", report_has(r, "nll_edited") ? "mean loss without the edit, in nats a token,"
+                                                                      : "mean loss in nats a token", e);
+        for (int k = 0; lens[k] && !rc; k++)
+            rc = lens_found(b, r, lens[k], e);
     }
     return rc;
 }

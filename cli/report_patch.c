@@ -178,7 +178,7 @@ int report_patch_found(report_build *b, const report_run *r, err *e)
         rc = strongest(&g, b, r, r->metric[i], e);
         const char *text = "";
         for (int64_t k = 0; k < g.n && k < 3 && !rc; k++)
-            text = report_print(b->doc, "%s%s%s %.3g", text, k ? "; " : "", place_words(b, &g.g[k], r->metric[i]), g.g[k].st.mean);
+            text = report_print(b->doc, "%s%s%s: %.3g", text, k ? "; " : "", place_words(b, &g.g[k], r->metric[i]), g.g[k].st.mean);
         if (*text)
             report_text(b->doc, "Run %" PRId64 ": strongest %s of %" PRId64 " places: %s.", r->id, r->metric[i], g.n, text);
         if (!rc)

@@ -2,10 +2,8 @@
  * may be done by any number of processes, in any order, and in stores of their own that are merged.
  *
  *     sweep w;
- *     sweep_make(&w, "precision.sweep", &e);          the cells; everything that is wrong with the words is
- *       found here
- *     sweep_look(&w, s, how, &e);                     units of each cell, what is there, what it costs; runs
- *       are begun
+ *     sweep_make(&w, "precision.sweep", &e);          the cells; what is wrong with the words is found here
+ *     sweep_look(&w, s, how, &e);                     their units, what is there, what it costs; runs begin
  *     sweep_work(&w, s, dealer, &e);                  units are done as they are dealt out
  *     sweep_free(&w);
  *

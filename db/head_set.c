@@ -40,8 +40,7 @@ static int insert_items(store *s, int64_t id, const store_head *heads, int64_t n
 }
 
 static int write_set(store *s, const char *name, const char *source, const char *digest,
-                     const store_head *heads, int64_t n,
-                     bool replace, err *e)
+                     const store_head *heads, int64_t n, bool replace, err *e)
 {
     int64_t id;
     bool found, same = false;
@@ -66,8 +65,7 @@ static int write_set(store *s, const char *name, const char *source, const char 
 }
 
 int store_head_set(store *s, const char *name, const char *source, const char *digest,
-                   const store_head *heads, int64_t n,
-                   bool replace, err *e)
+                   const store_head *heads, int64_t n, bool replace, err *e)
 {
     int code = store_idle(s, doing, e);
     if (!code)

@@ -262,8 +262,7 @@ static int read_map(stored_map *out, sqlite3_stmt *q, store_row_fn *use, void *u
 }
 
 static int get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *out,
-                   store_row_fn *use, void *ud,
-                   err *e)
+                   store_row_fn *use, void *ud, err *e)
 {
     static const char doing[] = "reading a map";
     static const char sql[] =
@@ -305,8 +304,7 @@ int store_get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, sto
 }
 
 int store_map_rows(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *shape,
-                   store_row_fn *use, void *ud,
-                   err *e)
+                   store_row_fn *use, void *ud, err *e)
 {
     return get_map(s, run_id, prompt_index, h, shape, use, ud, e);
 }

@@ -10,8 +10,7 @@ static const char doing[] = "merging";
 /* The row of `to` that find gives for what `key` selects from `from` (one cell, ?1), made by insert when
  * there is none: then *new. */
 static int merge_one(merge *g, int64_t from, int64_t *to, const char *key, const char *find,
-                     const char *select,
-                     const char *insert, int64_t *n, err *e)
+                     const char *select, const char *insert, int64_t *n, err *e)
 {
     table *t = NULL;
     bool found = false;
@@ -29,8 +28,8 @@ static int merge_one(merge *g, int64_t from, int64_t *to, const char *key, const
 
 static int merge_model(merge *g, int64_t from, int64_t *to, err *e)
 {
-    return merge_one(g, from, to, "SELECT identity FROM model WHERE id = ?1", "SELECT id FROM model WHERE"
-                                                                              " identity = ?1",
+    return merge_one(g, from, to, "SELECT identity FROM model WHERE id = ?1",
+        "SELECT id FROM model WHERE identity = ?1",
         "SELECT identity, sha256, path, tokenizer_sha256, name, family, format, dtype, n_layer, n_head,"
         " n_kv_head, width, vocab, context, n_param, plan FROM model WHERE id = ?1",
         "INSERT INTO model (identity, sha256, path, tokenizer_sha256, name, family, format, dtype, n_layer,"
@@ -42,8 +41,8 @@ static int merge_model(merge *g, int64_t from, int64_t *to, err *e)
 
 static int merge_sweep(merge *g, int64_t from, int64_t *to, err *e)
 {
-    return merge_one(g, from, to, "SELECT uid FROM sweep WHERE id = ?1", "SELECT id FROM sweep WHERE uid ="
-                                                                         " ?1",
+    return merge_one(g, from, to, "SELECT uid FROM sweep WHERE id = ?1",
+        "SELECT id FROM sweep WHERE uid = ?1",
         "SELECT uid, name, text, command, created FROM sweep WHERE id = ?1",
         "INSERT INTO sweep (uid, name, text, command, created) VALUES (?1, ?2, ?3, ?4, ?5)", NULL, e);
 }
@@ -88,7 +87,8 @@ static int same_run(merge *g, int64_t from, int64_t to, err *e)
 /* The parts of a run are as far as the one that is least far; times span all of them; of several commands (of
  * shards) the first in the order of letters stays, so that the order of merges does not matter. */
 #define STATUS "CASE WHEN 'failed' IN (status, ?2) THEN 'failed'" \
-    " WHEN 'cancelled' IN (status, ?2) THEN 'cancelled' WHEN 'running' IN (status, ?2) THEN 'running' ELSE 'done' END"
+    " WHEN 'cancelled' IN (status, ?2) THEN 'cancelled' WHEN 'running' IN (status, ?2)" \
+    " THEN 'running' ELSE 'done' END"
 static const char join_sql[] =
     "UPDATE run SET status = " STATUS ","
     " finished = CASE WHEN " STATUS " <> 'running' THEN max(coalesce(finished, ?5), coalesce(?5, finished))"

@@ -31,8 +31,7 @@ typedef struct replaced { int at; int64_t value; } replaced;
  * ?(i + 1). First those columns that `other` names [n_other] get a value of their own.  *n (may be NULL)
  * grows by the rows. */
 int merge_copy(merge *g, const char *select, int64_t id, const char *insert, const replaced *other,
-               int n_other, int64_t *n,
-               err *e);
+               int n_other, int64_t *n, err *e);
 /* The one row of a query on `in` as a table; ERR_INPUT when there is none. */
 int merge_row(store *in, table **out, const char *sql, const cell *bind, int n_bind, err *e);
 

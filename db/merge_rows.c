@@ -61,8 +61,8 @@ static int merge_table(merge *g, id_map *map, const char *rows, const char *find
 
 int merge_names(merge *g, err *e)
 {
-    int code = merge_table(g, &g->metric, "SELECT id, name FROM metric ORDER BY id", "SELECT id FROM metric"
-                                                                                     " WHERE name = ?1",
+    int code = merge_table(g, &g->metric, "SELECT id, name FROM metric ORDER BY id",
+                           "SELECT id FROM metric WHERE name = ?1",
                            "INSERT INTO metric (name) VALUES (?1)", e);
     return code ? code : merge_table(g, &g->site, "SELECT id, kind, layer, head, name FROM site ORDER BY id",
         "SELECT id FROM site WHERE kind = ?1 AND ifnull(layer, -1) = ifnull(?2, -1) AND ifnull(head, -1) ="
@@ -85,8 +85,7 @@ static int copy_row(merge *g, sqlite3_stmt *in, sqlite3_stmt *out, const replace
 }
 
 int merge_copy(merge *g, const char *select, int64_t id, const char *insert, const replaced *other,
-               int n_other, int64_t *n,
-               err *e)
+               int n_other, int64_t *n, err *e)
 {
     sqlite3_stmt *in = NULL, *out = NULL;
     const cell bind[] = {cell_int(id)};

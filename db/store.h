@@ -17,8 +17,7 @@
  *   map_list(run, prompt, kind, layer, head, head_name, n_query, n_key, pool, pooling, bytes)
  *   fact_list(run, prompt, label, name, text)
  *   prompt_token(run, prompt, sequence, position, id, text, special)   sequence: 'self', 'enc' or 'vis', the
- *     kind of
- *     the stack that reads it; in cross attention queries are 'self', keys 'enc'
+ *     kind of the stack that reads it; in cross attention queries are 'self', keys 'enc'
  *   prompt_list(run, prompt, label, tokens, text, status, started, seconds, sha256)
  *   value_summary, head_summary(run, metric, kind, layer, head, head_name, position, n, mean, sd, min, max)
  *     over prompts
@@ -183,8 +182,7 @@ int store_get_map(store *s, int64_t run_id, int64_t prompt_index, head_id h, sto
  * [shape.cols] live until `use` returns; it stops the reading with an error of its own. */
 typedef int store_row_fn(void *ud, const stored_map *shape, int64_t row, const float *cells, err *e);
 int store_map_rows(store *s, int64_t run_id, int64_t prompt_index, head_id h, stored_map *shape,
-                   store_row_fn *use, void *ud,
-                   err *e);
+                   store_row_fn *use, void *ud, err *e);
 
 /* All models, prompts, runs, units and sweeps of the store at path, which is only read, into s.  Runs are the
  * same by their uid, units by run and index; a run that has all its units then is done; a unit that both have
@@ -211,8 +209,7 @@ typedef struct store_head { head_id head; double score; } store_head;
 /* heads [n], each once; source: the file, digest: SHA-256 of its bytes.  A name that is there with the same
  * heads and scores stays as it is; with others it is ERR_USAGE unless `replace`. */
 int store_head_set(store *s, const char *name, const char *source, const char *digest,
-                   const store_head *heads, int64_t n,
-                   bool replace, err *e);
+                   const store_head *heads, int64_t n, bool replace, err *e);
 
 /* Remember that a figure was drawn: recipe, file, command.  run_id NO_INDEX: of several runs. */
 int store_figure(store *s, int64_t run_id, const char *recipe, const char *path, const char *command, err *e);

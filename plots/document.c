@@ -9,6 +9,7 @@
 #include "plots/writer.h"
 
 enum { FACT_NAME_WIDTH = 118 };
+static const double LEAST_FIGURE = .72; /* of its size, so that no page stays half empty */
 
 static const struct { double size; bool bold, mono; double grey, before, after; } faces[FACE_COUNT] = {
     [FACE_BODY] = {9, false, false, .1, 0, 5},
@@ -175,7 +176,7 @@ void document_fact(document *d, const char *name, const char *value, bool code)
     document_show(d, document_layout(d, FACE_QUIET, name, FACT_NAME_WIDTH - 8), d->left, d->y + 1);
     begin = d->y;
     first = d->page;
-    flow(d, code ? FACE_CODE : FACE_BODY, value, d->left + FACT_NAME_WIDTH, d->right - d->left - FACT_NAME_WIDTH);
+    flow(d, code ? FACE_CODE : FACE_CELL, value, d->left + FACT_NAME_WIDTH, d->right - d->left - FACT_NAME_WIDTH);
     if (first == d->page && d->y < begin + height)
         d->y = begin + height;
     d->y += 2.5;
@@ -205,6 +206,9 @@ int document_figure(document *d, const scene *s, const char *caption, err *e)
     if (s->height * scale > most)
         scale = most / s->height;
     double text = document_layout_height(document_layout(d, FACE_QUIET, caption, room));
+    double rest = d->bottom - d->y - 4 - (narrow || text < 50 ? text : 50); /* below what is there already */
+    if (s->height * scale > rest && s->height * scale * LEAST_FIGURE <= rest)
+        scale = rest / s->height;
     double x = place_figure(d, narrow, room, s->height * scale + 4 + (narrow || text < 50 ? text : 50));
     double before = x > d->left ? d->slot.bottom : 0;
     cairo_save(d->cr);

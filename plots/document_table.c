@@ -157,6 +157,7 @@ static int put_part(document *d, const layout_plan *p, bool first, err *e)
     const document_table *t = p->t;
     double head = row_height(d, p, FACE_CELL_BOLD, t->head);
 
+    d->y += d->y > d->top && first ? 5 : 0; /* away from what stands above */
     document_room(d, head + 46);
     if (t->caption && first)
         document_quiet(d, t->caption);

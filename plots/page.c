@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MIN_WIDTH_MM = 20, MAX_WIDTH_MM = 1000 };
+enum { MIN_WIDTH_MM = 40, MAX_WIDTH_MM = 1000 };
 
 static int read_width(double *mm, const char *text, err *e)
 {
@@ -18,6 +18,11 @@ static int read_width(double *mm, const char *text, err *e)
     else if (!parse_real(mm, text)) {
         err_set(e, ERR_USAGE, "option --width: '%s' is not a width", text);
         return err_hint(e, "give millimetres, or single (84), double (174) or slide (254)");
+    }
+    if (*mm >= 1 && *mm < MIN_WIDTH_MM) {
+        err_set(e, ERR_USAGE, "option --width: a page of %g mm has no room for a figure and its words: %d mm are the least",
+                *mm, MIN_WIDTH_MM);
+        return err_hint(e, "raise --width: millimetres, or single (84), double (174) or slide (254)");
     }
     if (*mm < MIN_WIDTH_MM || *mm > MAX_WIDTH_MM) {
         err_set(e, ERR_USAGE, "option --width: %g mm is out of range (%d to %d)", *mm, MIN_WIDTH_MM,

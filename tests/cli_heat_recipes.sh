@@ -61,7 +61,7 @@ exits 0 "linear colours"
 check "are not logarithmic" sh -c '! grep -q log10 "$1"' sh "$tmp/linear.svg"
 run plot received_map --run 3 --store "$db" -o "$tmp/x.png"
 refuses 1 "no values of received" "nothing received"
-check "names the metric" grep -q -- '--metrics received' "$tmp/err"
+check "names the metric and the store" grep -q -- "--metrics received --store $db" "$tmp/err"
 
 draws jsd divergence_matrix --run 1 --metric jsd
 svg_has jsd '>(d) layer 3</text>' "a panel for each layer"
@@ -160,6 +160,14 @@ run plot head_grid --run 1 --width 0 --store "$db" -o "$tmp/x.png"
 refuses 2 "0 mm is out of range" "a page of no width"
 run plot head_grid --run 1 --store "$db" -o "$tmp/no/folder/x.png"
 exits 1 "a path that cannot be written"
+check "says that the folder is missing" grep -q 'the folder does not exist' "$tmp/err"
+if [ -d /proc/self ]; then
+    run plot head_grid --run 1 --store "$db" -o /proc/x.png
+    refuses 1 "no file can be made in that folder" "a folder that takes no files"
+fi
+run plot score_grid --metric sink --run 1 --width 20 --store "$db" -o "$tmp/x.png"
+refuses 2 "20 mm has no room" "a page narrower than its words"
+check "names the option" grep -q -- '--width' "$tmp/err"
 run plot head_grid --run 1 --store "$db" -o "$tmp/a.png"
 run plot head_grid --run 1 --store "$db" -o "$tmp/b.png"
 mv "$tmp/a.png" "$tmp/one.png"
@@ -182,7 +190,7 @@ check "view says so, too" grep -q 'mean over 3 prompts' "$tmp/out"
 run sql --store "$many" --csv "SELECT layer, head FROM head_value WHERE metric = 'entropy' AND position IS NULL GROUP BY layer, head ORDER BY avg(value) DESC LIMIT 1"
 top=$(tail -n 1 "$tmp/out")
 run view score_grid --metric entropy --limits p0,p100 --store "$many"
-check "the brightest cell has the highest mean" test "$(grep "^ *${top%,*} " "$tmp/out" | head -n 1 | sed "s/^ *${top%,*} //" | cut -c$((${top#*,} * 2 + 1)))" = "@"
+check "the highest cell has the highest mean" test "$(grep "^ *${top%,*} " "$tmp/out" | head -n 1 | awk -v head="${top#*,}" '{ print substr($(head + 2), length($(head + 2))) }')" = "@"
 run plot divergence_matrix --metric jsd --store "$many" -o "$tmp/mean.svg"
 svg_has mean 'mean over 3 prompts, run 1' "matrices are means, too"
 run plot score_grid --facet 1,1 --metric entropy --store "$many" -o "$tmp/mean.svg"

@@ -190,6 +190,63 @@ else
     esac
 fi
 
+# ---- what experiments found ----
+printf 'The cat sat on the mat and looked at the dog.\nA storm came over the hills at night.\nShe was the king of the land.\n' > "$tmp/lines.txt"
+x=$tmp/x.db
+run patch "$model" --clean "It was a dark night, and the old man" --corrupted "It was a cold night, and the old man" --answer " was" \
+    --wrong " had" --what resid --store "$x"
+exits 0 "a patch"
+run drop "$model" --prompts "$tmp/lines.txt" --store "$x"
+exits 0 "a drop"
+run calibrate "$model" --heads L1H2,L1H3 --prompts "$tmp/lines.txt" --store "$x"
+exits 0 "a calibration"
+run scale "$model" --heads L1H2,L1H3 --gammas .5,2 --prompts "$tmp/lines.txt" --store "$x"
+exits 0 "a scale"
+run influence "$model" --heads L1H2 --prompts "$tmp/lines.txt" --store "$x"
+exits 0 "an influence"
+run run "$model" --prompt "It was a dark night, and the old man saw the dark night" --metrics logit_lens_kl,sink,induction --maps all --store "$x"
+exits 0 "a lens and maps"
+for id in 1 2 3 4 5 6; do
+    run report $id --store "$x" -o "$tmp/x$id.html"
+    exits 0 "a report on it ($id)"
+    parses "$tmp/x$id.html" "well formed ($id)"
+    check "all is drawn ($id)" sh -c '! grep -q "Not drawn" "$1"' sh "$tmp/x$id.html"
+    check "no escaped line feed ($id)" sh -c '! grep -qF "\n" "$1" || ! grep -F "\n" "$1" | grep -q "<p>"' sh "$tmp/x$id.html"
+    check "no backtick in prose ($id)" sh -c '! grep "^<p>" "$1" | grep -q "\`"' sh "$tmp/x$id.html"
+done
+check "options are code" grep -q '<code>--direction</code>' "$tmp/x1.html"
+check "patch: the strongest place" grep -q 'strongest patch_resid of 44 places: L' "$tmp/x1.html"
+check "patch: a heat figure" grep -q 'aria-label="score_grid' "$tmp/x1.html"
+check "patch: the corrupted prompt" grep -q 'It was a cold night, and the old man' "$tmp/x1.html"
+check "patch: its answer" grep -q '<td class="t s"> had</td>' "$tmp/x1.html"
+check "patch: one pair, one row" test "$(grep -c '<td class="t s">pair 0</td>' "$tmp/x1.html")" -eq 1
+check "drop: effect with interval" grep -q 'change of loss, the largest and the smallest of 2: .* nats a token (95 % interval' "$tmp/x2.html"
+check "calibrate: bars" grep -q 'aria-label="ablation_bars' "$tmp/x3.html"
+check "scale: a grid" grep -q 'change of loss \(.\|..\) lantern' "$tmp/x4.html"
+check "influence: its mean" grep -q 'mean influence (relative change of loss)' "$tmp/x5.html"
+check "lens: layer by position" grep -q 'mean logit_lens_kl over positions is' "$tmp/x6.html"
+check "maps of heads that are named" grep -q 'plot head_map --run 6 --prompt 0 --head L2H5' "$tmp/x6.html"
+check "figures to be repeated" sh -c 'sed "1,/id=\"repeat-this\"/d" "$1" | grep -q "^attnscope plot score_grid --run 6 --metric sink"' sh "$tmp/x6.html"
+run report 1 --store "$x" -o "$tmp/x1.pdf"
+exits 0 "patch as PDF"
+if command -v pdftotext > /dev/null 2>&1; then
+    pdftotext -layout "$tmp/x1.pdf" "$tmp/x1.txt"
+    check "PDF: prose without marks" sh -c '! grep -q "\`\|\\\\n" "$1"' sh "$tmp/x1.txt"
+else
+    skip "PDF: prose without marks" "no pdftotext"
+fi
+run report 1 --store "$x" -o "$tmp/x1-md/"
+check "Markdown: options are code" grep -q '`--direction`' "$tmp/x1-md/report.md"
+
+# ---- a full disk ----
+if (ulimit -f 64) 2> /dev/null; then
+    mkdir "$tmp/small"
+    (ulimit -f 64 && trap '' XFSZ && "$attnscope" report 6 --store "$x" --png --dpi 300 -o "$tmp/small/d/") > "$tmp/out" 2> "$tmp/err" < /dev/null
+    check "what cannot be written is named as it was given" grep -q 'small/d/' "$tmp/err"
+    check "and not by a temporary name" sh -c '! grep -q "[.]tmp/" "$1"' sh "$tmp/err"
+    check "nothing stays" test -z "$(ls -A "$tmp/small")"
+fi
+
 # ---- several checkpoints ----
 run convert "$model" -o "$tmp/second" --dtype f16
 exits 0 "another checkpoint"
@@ -212,6 +269,9 @@ exits 0 "batch-report --resume"
 same "$tmp/before.html" "$tmp/batch/compare.html" "changes nothing that is there"
 run sql --store "$tmp/batch/heads.db" --csv "SELECT count(*) AS n FROM run"
 check "and runs nothing again" test "$(tail -n 1 "$tmp/out")" -eq 4
+batch -o "$tmp/twice" "$model" "$tmp/second" "$model/"
+exits 2 "a checkpoint named twice"
+check "is said before the work" test ! -e "$tmp/twice"
 batch
 exits 2 "batch-report without a checkpoint"
 plan
