@@ -107,6 +107,7 @@ static int changes(table **out, report_build *b, const report_run *r, err *e)
     json *settings = NULL;
     err ignored = {0};
     bool any = false;
+    *out = NULL;
     for (int i = 0; i < r->n_metric; i++)
         any |= ends_with(r->metric[i], "_edited");
     int rc = table_new(out, COLS, names, e);
