@@ -73,7 +73,7 @@ same alone a "to the same rows"
 # shellcheck disable=SC2086
 run run "$model" --prompts long.jsonl $measured --store long.db
 refuses 2 "long.jsonl:13: " "a prompt that is too long is found before the others run"
-check "and nothing is stored" [ ! -e long.db ] || [ "$(count long.db 'SELECT count(*) FROM run')" = 0 ]
+check "and nothing is stored" [ ! -e long.db ]
 
 # ---- kill -9 ----
 for try in 1 2 3; do
