@@ -179,7 +179,8 @@ static int keep_inputs(void *ud, const model *m, const attn_args *a, err *e)
     if (index < d->from || index >= d->to)
         return 0;
     double bytes = 4 * ((double)a->n_query * (double)wq + (double)a->n_key * (double)wk +
-                        (a->key_bias ? (double)a->n_head * (double)a->n_key : 0) + (a->rel_bias ? (double)a->n_head * (double)far : 0));
+                        (a->key_bias ? (double)a->n_head * (double)a->n_key : 0) + (a->rel_bias ? (double)a->n_head * (double)far
+                                                                                    : 0));
     if (d->list && (double)d->used + bytes > (double)d->room) { /* the rest is for the next pass */
         d->to = index;
         return 0;
@@ -275,7 +276,8 @@ static int compare_logits(const drift *d, int64_t position, const float *a, cons
     }
     attn_kind kind = d->ma->main->kind;
     int rc = emit(d, "logit_kl", kind, NO_INDEX, NO_INDEX, position, kl < 0 ? 0 : kl, e);
-    return rc ? rc : emit(d, "top1_agree", kind, NO_INDEX, NO_INDEX, position, largest_logit(a, vocab) == largest_logit(b, vocab), e);
+    return rc ? rc : emit(d, "top1_agree", kind, NO_INDEX, NO_INDEX, position,
+                          largest_logit(a, vocab) == largest_logit(b, vocab), e);
 }
 
 static int compare_predictions(const drift *d, const progress *p, err *e)

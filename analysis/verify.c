@@ -392,7 +392,8 @@ int verify_run(runtime *r, const model *m, const char *reference, verify_row **r
     int rc = npz_open(&v.ref, reference, e);
     if (rc != 0)
         return rc;
-    if ((rc = reference_input_take(&in, m, v.ref, e)) || (rc = input_measure(&v.len, m, &in.in, e)) || (rc = check_reference(&v, e))) {
+    if ((rc = reference_input_take(&in, m, v.ref, e)) || (rc = input_measure(&v.len, m, &in.in, e)) ||
+        (rc = check_reference(&v, e))) {
         err_prefix(e, "%s", reference);
         goto out;
     }

@@ -14,8 +14,8 @@ void json_lines_place(json_lines_where out, const char *path, int64_t line);
 /* Fill one element, which is zeroed.  Errors get `where` in front by themselves. */
 typedef int json_lines_take(void *element, const json *object, const char *where, void *ud, err *e);
 /* All lines of text [size] but empty ones; a byte order mark in front is skipped.  ERR_INPUT, naming the line: no JSON
- * object, longer than 64 MiB, more than JSON_LINES_MOST.  Also after an error *out holds all elements so far, the last one perhaps half filled: they
- * are for the caller to free. */
+ * object, longer than 64 MiB, more than JSON_LINES_MOST.  Also after an error *out holds all elements so far, the last one
+ * perhaps half filled: they are for the caller to free. */
 int json_lines_read(json_lines *out, size_t element_size, const char *text, size_t size, const char *path,
                     json_lines_take *take, void *ud, err *e);
 

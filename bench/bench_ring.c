@@ -131,7 +131,8 @@ int main(int argc, char **argv)
         for (int64_t i = 0; i < n; i++)
             ids[i] = (int32_t)rng_below(&random, m->main->embed.tokens.n_out);
         if (ranks_rank() == 0)
-            printf("%s, %lld tokens, 1 thread a rank\nmetric    ranks  pieces   wall s  busiest cpu s  all cpu s  KiB sent/layer   MiB most\n",
+            printf("%s, %lld tokens, 1 thread a rank\nmetric    ranks  pieces   wall s  busiest cpu s  all cpu s  KiB sent/layer"
+                   "   MiB most\n",
                    m->name, (long long)n);
         for (int tiles = 0; tiles < 2 && !rc; tiles++)
             for (int pieces = ranks_size() > 1 ? 1 : 0; pieces <= (ranks_size() > 1 ? 2 : 0) && !rc; pieces++)

@@ -339,7 +339,8 @@ int compare_print(compare_report *r, err *e)
     if (!rc && one)
         rc = by_prompt(&v.agree, &v.predicts, r, "top1_agree", e);
     if (!rc && !one && v.pairs.n == 0) {
-        err_set(e, ERR_FAILED, "runs %" PRId64 " and %" PRId64 " have no values of the same metrics on the same prompts", r->first,
+        err_set(e, ERR_FAILED, "runs %" PRId64 " and %" PRId64 " have no values of the same metrics on the same prompts",
+                r->first,
                 r->second);
         rc = err_hint(e, "`runs` lists what they are; measure both with the same --prompts and --metrics");
     }

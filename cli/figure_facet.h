@@ -11,8 +11,8 @@ typedef struct facets {
     int n;
 } facets;
 
-/* The words of --facet, checked: of one sort, one that the recipe has facets of, not said by another option as well.  free(x->text),
- * also after an error. */
+/* The words of --facet, checked: of one sort, one that the recipe has facets of, not said by another option as well.
+ * free(x->text), also after an error. */
 int facets_read(facets *x, const figure *f, const command_args *a, err *e);
 /* The option that a facet stands for: "run", "head", "metric". */
 const char *facet_option(const facets *x);

@@ -391,7 +391,8 @@ static int put_quantity(figure_source *src, store *st, const between *b, err *e)
     if (rc)
         return rc;
     bool jsd = strncmp(b->m->name, "jsd", 3) == 0, rooted = jsd && root && strcmp(root, "none") != 0;
-    const char *name = jsd ? rooted ? "Jensen-Shannon distance, root" : "Jensen-Shannon divergence" : figure_words(src, b->m->name, e);
+    const char *name = jsd ? rooted ? "Jensen-Shannon distance, root" : "Jensen-Shannon divergence"
+        : figure_words(src, b->m->name, e);
     if (!name)
         return ERR_RESOURCE;
     src->d.quantity = rooted ? figure_text(src, e, "%s %s", name, root) : name;

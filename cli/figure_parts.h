@@ -26,8 +26,8 @@ int figure_load_values(figure_source *src, const command_args *a, store *st, con
 /* Labels of the n tokens of a sequence ("self", "enc", "vis"), or, pooled, the first position of each block. */
 int figure_token_labels(const char ***out, figure_source *src, store *st, int64_t prompt, const char *sequence,
                         int64_t block, int64_t n, err *e);
-/* A stored map pooled, while it is read, to no more than `side` cells a side (side < 1: than a page of head_map shows): free(*cells);
- * *pool and *pooling: what a cell is of, pooling NULL for single cells. */
+/* A stored map pooled, while it is read, to no more than `side` cells a side (side < 1: than a page of head_map shows):
+ * free(*cells); *pool and *pooling: what a cell is of, pooling NULL for single cells. */
 typedef struct figure_map { int64_t rows, cols, n_query, n_key, pool; const char *pooling; float *cells; } figure_map;
 int figure_read_map(figure_map *out, figure_source *src, const command_args *a, store *st, head_id h, int64_t side, err *e);
 /* Which prompts of a run are drawn (figure_units.c): that of --prompt, else all that count for the metric (cli/run_units.h)

@@ -249,7 +249,8 @@ static int units_of(const char **condition, series_source *ss, int run, const ch
     if (!rc && what.len && !strstr(strbuf_str(&ss->units), strbuf_str(&what)))
         strbuf_printf(&ss->units, "%s%s", ss->units.len ? "; " : "", strbuf_str(&what));
     if (!rc) {
-        *u = (series_units){ss->known, run, arena_strdup(&ss->src->mem, name, e), arena_strdup(&ss->src->mem, strbuf_str(&units), e)};
+        *u = (series_units){ss->known, run, arena_strdup(&ss->src->mem, name, e),
+                            arena_strdup(&ss->src->mem, strbuf_str(&units), e)};
         rc = u->name && u->condition ? 0 : ERR_RESOURCE;
     }
     strbuf_free(&units);

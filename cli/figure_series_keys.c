@@ -125,7 +125,8 @@ int figure_load_positions(series_source *ss, err *e)
     for (int i = 0; i < ss->n_run && !rc; i++) {
         rc = load_run(ss, i, "received", &h, &band, e);
         if (!rc && ss->n_run == 1)
-            ss->series[0].label = !h.given ? "mean over heads" : ss->facet == FACET_HEAD ? "the head" : params_str(ss->a->p, "head");
+            ss->series[0].label = !h.given ? "mean over heads" : ss->facet == FACET_HEAD ? "the head"
+                : params_str(ss->a->p, "head");
     }
     const char *kind = series_kind_name(ss, 0);
     if (!rc && strcmp(kind, "cross") != 0)
@@ -143,7 +144,8 @@ int figure_load_positions(series_source *ss, err *e)
     src->label = mem_strdup(h.given ? params_str(ss->a->p, "head") : "received", e);
     if (!src->label)
         return ERR_RESOURCE;
-    return series_titles(ss, h.given && ss->facet != FACET_HEAD ? figure_text(src, e, "attention received by position, %s", params_str(ss->a->p, "head"))
+    return series_titles(ss, h.given && ss->facet != FACET_HEAD
+                         ? figure_text(src, e, "attention received by position, %s", params_str(ss->a->p, "head"))
                                      : "attention received by position", e);
 }
 

@@ -34,7 +34,8 @@ static int count_units(figure_units *u, const figure_source *src, store *st, con
     const cell bind[] = {cell_int(src->run), cell_text(name)};
     strbuf sql = {0};
     table *t = NULL;
-    strbuf_printf(&sql, "SELECT count(DISTINCT prompt), coalesce(min(prompt), 0) FROM value_list WHERE run = ?1 AND metric = ?2%s",
+    strbuf_printf(&sql, "SELECT count(DISTINCT prompt), coalesce(min(prompt), 0) FROM value_list WHERE run = ?1 AND metric ="
+                        " ?2%s",
                   condition);
     int rc = sql.failed ? err_nomem(e, "query") : store_query(st, &t, strbuf_str(&sql), bind, 2, e);
     strbuf_free(&sql);

@@ -134,7 +134,8 @@ static int json_entry(head_list *l, const json *v, const char *where, err *e)
         return bad(where, "the score is not a number", e);
     if (!map && (json_count(v) < 2 || json_count(v) > 3))
         return bad(where, "not a layer and a head", e);
-    if (!json_int(&layer, map ? json_get(v, "layer") : json_at(v, 0)) || !json_int(&head, map ? json_get(v, "head") : json_at(v, 1)))
+    if (!json_int(&layer, map ? json_get(v, "layer") : json_at(v, 0)) ||
+        !json_int(&head, map ? json_get(v, "head") : json_at(v, 1)))
         return bad(where, "not a layer and a head", e);
     attn_kind k = kind ? attn_kind_named(kind, ATTN_SELF) : ATTN_SELF;
     if (kind && strcmp(attn_kind_name(k), kind) != 0)
@@ -357,7 +358,8 @@ static int put_list(strbuf *b, session *s, const char *name, err *e)
         table_free(t);
         t = NULL;
         err_set(e, ERR_USAGE, "no list of heads called %s in %s", name, store_path(st));
-        if (store_query(st, &t, "SELECT group_concat(name, ', ') FROM (SELECT name FROM head_set ORDER BY name LIMIT 8)", NULL, 0, NULL) == 0 &&
+        if (store_query(st, &t, "SELECT group_concat(name, ', ') FROM (SELECT name FROM head_set ORDER BY name LIMIT 8)", NULL,
+                        0, NULL) == 0 &&
             *cell_string(table_cell(t, 0, 0)))
             rc = err_hint(e, "there are: %s", cell_string(table_cell(t, 0, 0)));
         else

@@ -11,9 +11,11 @@
 #include "base/mem.h"
 
 const param head_choice_params[] = {
-    {.name = "heads", .kind = PARAM_STR, .value = "HEADS", .complete = "heads", .help = "by name: L1H3,L2H*, L0, all, or @NAME of a list (`import heads`)"},
+    {.name = "heads", .kind = PARAM_STR, .value = "HEADS", .complete = "heads", .help = "by name: L1H3,L2H*, L0, all, or @NAME"
+                                                                                        " of a list (`import heads`)"},
     {.name = "rule", .kind = PARAM_STR, .value = "RULE",
-     .help = "by what a run measured: \"top 20 by retrieval\", \"top 5% by retrieval\", \"where sink[0] > 0.3\"; or \"heads NAME\""},
+     .help = "by what a run measured: \"top 20 by retrieval\", \"top 5% by retrieval\", \"where sink[0] > 0.3\"; or \"heads"
+             " NAME\""},
     {.name = "run", .kind = PARAM_STR, .value = "RUN", .complete = "runs",
      .help = "the run that --rule reads (the last one unless given)"},
     {.name = NULL},

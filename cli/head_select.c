@@ -125,7 +125,8 @@ static int add_kind(selection *out, const head_word *w, const char *word, err *e
     if (any)
         return 0;
     if (n_layer)
-        err_set(e, ERR_USAGE, "'%s': %s attention weights", word, w->layers.lo == last ? "the layer has no" : "none of the layers has");
+        err_set(e, ERR_USAGE, "'%s': %s attention weights", word, w->layers.lo == last ? "the layer has no"
+                : "none of the layers has");
     else
         err_set(e, ERR_USAGE, "'%s': %s has no attention of that kind", word, out->m->name);
     return err_hint(e, "`info` prints the attention of each layer");

@@ -169,7 +169,8 @@ static int check_input(repeat_plan *r, store *st, const param *row, const char *
 static int without_digest(repeat_plan *r, const param *row, bool force, err *e)
 {
     const char *named = params_str(r->p, row->name);
-    err_set(e, ERR_INPUT, "run %" PRId64 " holds no digest of --%s %s, so it is not known whether that is the file it read", r->run,
+    err_set(e, ERR_INPUT, "run %" PRId64 " holds no digest of --%s %s, so it is not known whether that is the file it read",
+            r->run,
             row->name, named);
     err_hint(e, "look at it with --dry-run --force, then read it with --force");
     return repeat_refuse(r, force, e);

@@ -96,7 +96,8 @@ static int labelled_table(report_build *b, const report_run *r, err *e)
         char *units;
         rc = report_units(&units, NULL, b, r, score->metric, e);
         if (!rc)
-            rc = experiment_groups(&g, b->st, r->id, score->metric, units, score->rate ? &threshold : no_bound, report_seed(r), e);
+            rc = experiment_groups(&g, b->st, r->id, score->metric, units, score->rate ? &threshold : no_bound, report_seed(r),
+                                   e);
         for (int64_t row = 0; row < r->heads->n_row && !rc; row++) {
             const char *head = cell_string(table_cell(r->heads, row, 0));
             head_id h;
@@ -140,7 +141,8 @@ static int build(report_build *b, err *e)
         table_free(t);
         return rc;
     }
-    report_table(b->doc, t, "All %" PRId64 " heads of run %" PRId64 ": means over its prompts or trials%s.", r->heads->n_row, r->id,
+    report_table(b->doc, t, "All %" PRId64 " heads of run %" PRId64 ": means over its prompts or trials%s.", r->heads->n_row,
+                 r->id,
                  census                                     ? "; sink_rate is the share of the texts in which a head is a sink"
                  : table_column(r->heads, "sink") > 0 ? "; sink is of the first key that was asked for"
                                                             : "");

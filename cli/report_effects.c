@@ -140,7 +140,8 @@ static const char *row_words(report_build *b, const table *t, int64_t row, const
 {
     const cell *c = table_cell(t, row, 0);
     const char *interval = c[LOW].kind == CELL_NULL ? "" :
-        report_print(b->doc, " (95 %% interval %+.3g to %+.3g, n %" PRId64 ")", cell_number(&c[LOW]), cell_number(&c[HIGH]), c[N].u.i);
+        report_print(b->doc, " (95 %% interval %+.3g to %+.3g, n %" PRId64 ")", cell_number(&c[LOW]), cell_number(&c[HIGH]),
+                     c[N].u.i);
     const char *what = strcmp(c[WHAT].u.s, "edited") == 0 ? "with the edit" : c[WHAT].u.s;
     return report_print(b->doc, "%s: %+.3g%s%s", what, cell_number(&c[CHANGE]), unit, interval);
 }
@@ -166,7 +167,8 @@ int report_effects_found(report_build *b, const report_run *r, err *e)
         if (n < 2)
             report_text(b->doc, "Run %" PRId64 ": change of %s %s.", r->id, words, row_words(b, t, i, unit));
         else
-            report_text(b->doc, "Run %" PRId64 ": change of %s, the largest and the smallest of %" PRId64 ": %s; %s.", r->id, words, n,
+            report_text(b->doc, "Run %" PRId64 ": change of %s, the largest and the smallest of %" PRId64 ": %s; %s.", r->id,
+                        words, n,
                         row_words(b, t, high, unit), row_words(b, t, low, unit));
         if (n < end - i)
             report_text(b->doc, "Run %" PRId64 ": change of %s with %s.", r->id, words, row_words(b, t, end - 1, unit));
@@ -222,7 +224,8 @@ int report_plot_effects(report_build *b, const report_run *r, err *e)
             rc = fill_steps(wide, t, n, e);
         if (!rc)
             rc = report_grid_table(&g, b, r, wide, "change of loss", "nats a token",
-                                   "loss with the weight on the key scaled by gamma less that of the model as it is", "", "gamma", e);
+                                   "loss with the weight on the key scaled by gamma less that of the model as it is", "",
+                                   "gamma", e);
         if (!rc)
             rc = report_plot_grid(b, g, e);
     }

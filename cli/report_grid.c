@@ -86,7 +86,8 @@ int report_grid_places(report_grid **out, report_build *b, const report_run *r, 
     report_grid *g = arena_alloc(&b->doc->mem, 1, sizeof *g, e);
     if (!g)
         return ERR_RESOURCE;
-    *g = (report_grid){.run = r->id, .column = report_print(b->doc, "%s", name), .words = "", .unit = m ? m->unit : term ? term->unit : "",
+    *g = (report_grid){.run = r->id, .column = report_print(b->doc, "%s", name), .words = "", .unit = m ? m->unit : term
+                       ? term->unit : "",
                        .range = m ? m->range : term ? term->range : "", .summary = summary ? summary : m ? m->summary : ""};
     g->quantity = g->column;
     int rc = report_units(&units, &g->words, b, r, name, e);
@@ -140,7 +141,8 @@ int report_grid_table(report_grid **out, report_build *b, const report_run *r, c
     for (int64_t i = 0; i < t->n_row; i++) {
         g->row_labels[i] = report_print(b->doc, "%s", cell_string(table_cell(t, i, 0)));
         for (int c = 1; c < t->n_col; c++)
-            g->cells[i * g->heads + c - 1] = table_cell(t, i, c)->kind == CELL_NULL ? NAN : (float)cell_number(table_cell(t, i, c));
+            g->cells[i * g->heads + c - 1] = table_cell(t, i, c)->kind == CELL_NULL ? NAN
+                : (float)cell_number(table_cell(t, i, c));
     }
     for (int c = 1; c < t->n_col; c++)
         g->col_labels[c - 1] = report_print(b->doc, "%s", t->column[c]);
@@ -177,7 +179,8 @@ int report_grid_load(figure_source *src, report_build *b, const report_grid *g, 
     if (g->tokens)
         d->m.col_labels = labels;
     d->title = figure_text(src, e, "%s \xc2\xb7 %s", g->column, f.model);
-    d->subtitle = g->col_axis ? figure_text(src, e, "%s, %s, run %" PRId64, g->words, f.operator_name, g->run) : figure_text(src, e, "mean over %s, %s, run %" PRId64 "%s%s", g->words, f.operator_name, g->run,
+    d->subtitle = g->col_axis ? figure_text(src, e, "%s, %s, run %" PRId64, g->words, f.operator_name, g->run)
+        : figure_text(src, e, "mean over %s, %s, run %" PRId64 "%s%s", g->words, f.operator_name, g->run,
                               *g->summary ? "; " : "", g->summary);
     d->row_axis = g->row_axis ? g->row_axis : figure_layer_axis(g->kind);
     d->col_axis = g->col_axis ? g->col_axis : "head";

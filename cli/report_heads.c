@@ -40,7 +40,8 @@ int report_units(char **condition, const char **words, report_build *b, const re
         *words = what.len ? report_print(b->doc, "%s", strbuf_str(&what))
                  : r->n_unit == 1
                      ? strcmp(r->verb, "patch") == 0 ? "one pair" : "one prompt"
-                     : report_print(b->doc, "%" PRId64 " %s", r->n_unit, strcmp(r->verb, "needle") == 0 ? "trials" : strcmp(r->verb, "patch") == 0 ? "pairs" : "prompts");
+                     : report_print(b->doc, "%" PRId64 " %s", r->n_unit, strcmp(r->verb, "needle") == 0 ? "trials"
+                                    : strcmp(r->verb, "patch") == 0 ? "pairs" : "prompts");
     /* " AND prompt IN ..." */
     if (!rc && sql.len > 5 && !(*condition = mem_strdup(strbuf_str(&sql) + 5, e)))
         rc = ERR_RESOURCE;
@@ -104,8 +105,8 @@ static int other_heads(report_build *b, report_run *r, err *e)
     const char *names[MOST_COLUMNS + 1] = {"head"};
     int n = 1;
     table *have = NULL;
-    int rc = store_query(b->st, &have, "SELECT metric FROM head_value WHERE run = ?1 GROUP BY metric HAVING count(DISTINCT position) <= 1"
-                         " OR metric = 'sink' ORDER BY metric", bind, 1, e);
+    int rc = store_query(b->st, &have, "SELECT metric FROM head_value WHERE run = ?1 GROUP BY metric HAVING count(DISTINCT"
+                         " position) <= 1 OR metric = 'sink' ORDER BY metric", bind, 1, e);
     for (int64_t i = 0; !rc && i < have->n_row && n < MOST_COLUMNS; i++)
         if (is_score(cell_string(table_cell(have, i, 0))))
             names[n++] = cell_string(table_cell(have, i, 0));

@@ -172,7 +172,8 @@ static int put_table(strbuf *out, const report_block *k, int number, err *e)
         strbuf_puts(out, "</summary>\n");
     }
     strbuf_printf(out, "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-labelledby=\"table-%d\">\n<table%s>\n"
-                  "<caption id=\"table-%d\"><b>Table %d.</b> ", number, t->n_row > 1 ? " class=\"sortable\"" : "", number, number);
+                  "<caption id=\"table-%d\"><b>Table %d.</b> ", number, t->n_row > 1 ? " class=\"sortable\"" : "", number,
+                  number);
     put_text(out, k->text);
     strbuf_puts(out, "</caption>\n<thead>\n<tr>");
     for (int c = 0; c < t->n_col; c++) {
@@ -241,7 +242,8 @@ static int put_body(strbuf *out, report_build *b, err *e)
     int n_figure = 0, n_table = 0, rc = 0;
     for (int i = 0; i < d->n && !rc; i++) {
         const report_block *k = &d->block[i];
-        bool before = i > 0 && d->block[i - 1].kind == REPORT_FIGURE, after = i + 1 < d->n && d->block[i + 1].kind == REPORT_FIGURE;
+        bool before = i > 0 && d->block[i - 1].kind == REPORT_FIGURE, after = i + 1 < d->n &&
+            d->block[i + 1].kind == REPORT_FIGURE;
         progress_step(&b->s->prog, "writing the report", i, d->n);
         switch (k->kind) {
         case REPORT_HEADING:
@@ -321,7 +323,8 @@ static int put_policy(strbuf *out, err *e)
 /* One {{name}} of the page. */
 static int put_place(strbuf *out, report_build *b, const char *name, size_t n, int line, err *e)
 {
-    static const char *const names[] = {"title", "author", "generator", "csp", "style", "script", "header", "nav", "body", "footer",
+    static const char *const names[] = {"title", "author", "generator", "csp", "style", "script", "header", "nav", "body",
+                                        "footer",
                                         NULL};
     const report_doc *d = b->doc;
     int i = 0;

@@ -209,10 +209,12 @@ static int build(report_build *b, err *e)
         put_settings(b, &b->run[i]);
     report_heading(b->doc, 3, "Statistics");
     report_text(b->doc, "A mean is taken over the prompts or trials that its table names, with equal weight; sd is the standard "
-                "deviation over them (n - 1). An interval is a 95 %% percentile bootstrap interval of the mean (Efron): %d samples of "
+                "deviation over them (n - 1). An interval is a 95 %% percentile bootstrap interval of the mean (Efron): %d"
+                " samples of "
                 "n values drawn with replacement from a stream that depends on the seed of the run alone, the 2.5th and 97.5th "
                 "percentiles of their means, linearly interpolated. Changes are paired: of the same prompt with and without. No "
-                "correction is made for the number of heads that are looked at: the highest of many heads is high by chance, too.",
+                "correction is made for the number of heads that are looked at: the highest of many heads is high by chance,"
+                " too.",
                 STATS_DRAWS);
     report_text(b->doc, "Heads are counted from 0: L3H7 is head 7 of layer 3. Masked cells are left out everywhere, they do not "
                 "count as 0. Attention is exact, with float32 results that do not depend on the number of threads or the "
@@ -232,8 +234,8 @@ static int build_repeat(report_build *b, err *e)
 {
     strbuf lines = {0};
     report_heading(b->doc, 2, "Repeat this");
-    report_text(b->doc, "The commands that made the rows, this report of them, and its figures one by one. Rows are the same on every machine for the same "
-                "weights (SHA-256 above), program and arithmetic; the report needs the store alone.");
+    report_text(b->doc, "The commands that made the rows, this report of them, and its figures one by one. Rows are the same on"
+                " every machine for the same weights (SHA-256 above), program and arithmetic; the report needs the store alone.");
     for (int i = 0; i < b->n_run; i++)
         strbuf_printf(&lines, "%s\n", b->run[i].command);
     strbuf_puts(&lines, b->opt->command);

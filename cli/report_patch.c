@@ -94,7 +94,8 @@ static const char *token_at(report_build *b, const report_run *r, int64_t positi
     const char *text = "";
     if (position == NO_INDEX || !one)
         return text;
-    if (store_query(b->st, &t, "SELECT text FROM prompt_token WHERE run = ?1 AND prompt = 0 AND sequence = 'self' AND position = ?2",
+    if (store_query(b->st, &t, "SELECT text FROM prompt_token WHERE run = ?1 AND prompt = 0 AND sequence = 'self' AND position ="
+                               " ?2",
                     bind, 2, e) == 0 && t->n_row)
         text = report_visible(b->doc, cell_string(table_cell(t, 0, 0)), false);
     table_free(t);
@@ -154,7 +155,8 @@ static int ends(report_build *b, const report_run *r, err *e)
     if (json_parse(&root, r->settings, strlen(r->settings), "settings", &ignored) == 0)
         score = json_str(json_get(root, "metric"), NULL);
     report_text(b->doc, "Run %" PRId64 ": %s is %.4g on the clean prompt and %.4g on the corrupted one, mean of %" PRId64 " pair%s.", r->id,
-                score ? score : "the score", v[0], v[1], (int64_t)report_setting(r, "n", 1), report_setting(r, "n", 1) == 1 ? "" : "s");
+                score ? score : "the score", v[0], v[1], (int64_t)report_setting(r, "n", 1), report_setting(r, "n", 1) == 1 ? ""
+                    : "s");
     json_free(root);
     return 0;
 }
@@ -178,7 +180,8 @@ int report_patch_found(report_build *b, const report_run *r, err *e)
         rc = strongest(&g, b, r, r->metric[i], e);
         const char *text = "";
         for (int64_t k = 0; k < g.n && k < 3 && !rc; k++)
-            text = report_print(b->doc, "%s%s%s: %.3g", text, k ? "; " : "", place_words(b, &g.g[k], r->metric[i]), g.g[k].st.mean);
+            text = report_print(b->doc, "%s%s%s: %.3g", text, k ? "; " : "", place_words(b, &g.g[k], r->metric[i]),
+                                g.g[k].st.mean);
         if (*text)
             report_text(b->doc, "Run %" PRId64 ": strongest %s of %" PRId64 " places: %s.", r->id, r->metric[i], g.n, text);
         if (!rc)

@@ -8,13 +8,15 @@
 enum { FEW_TEXTS = 8, SOME_TEXTS = 3, LONG_TEXT = 600, MOST_FOLDED = 20000 };
 
 static const char table_sql[] =
-    "SELECT min(u.prompt_index) AS prompt, u.label, (SELECT text FROM fact f WHERE f.unit_id = u.id AND f.name = 'set') AS \"set\","
-    " p.n_token AS tokens, p.policy AS \"special tokens\", substr(p.text, 1, 80) AS beginning, p.sha256 AS \"SHA-256\""
-    " FROM unit u JOIN prompt p ON p.id = u.prompt_id WHERE u.run_id = ?1 GROUP BY p.id, u.label ORDER BY min(u.prompt_index) LIMIT ?2";
+    "SELECT min(u.prompt_index) AS prompt, u.label, (SELECT text FROM fact f WHERE f.unit_id = u.id AND f.name = 'set') AS"
+    " \"set\", p.n_token AS tokens, p.policy AS \"special tokens\", substr(p.text, 1, 80) AS beginning, p.sha256 AS \"SHA-256\""
+    " FROM unit u JOIN prompt p ON p.id = u.prompt_id WHERE u.run_id = ?1 GROUP BY p.id, u.label ORDER BY min(u.prompt_index)"
+    " LIMIT ?2";
 static const char pair_sql[] =
     "SELECT min(f.prompt) AS prompt, max(f.text) FILTER (WHERE f.name = 'corrupted') AS corrupted,"
     " max(f.text) FILTER (WHERE f.name = 'answer') AS answer, max(f.text) FILTER (WHERE f.name = 'wrong') AS \"wrong answer\""
-    " FROM fact_list f WHERE f.run = ?1 AND f.name IN ('corrupted', 'answer', 'wrong') GROUP BY f.prompt ORDER BY f.prompt LIMIT ?2";
+    " FROM fact_list f WHERE f.run = ?1 AND f.name IN ('corrupted', 'answer', 'wrong') GROUP BY f.prompt ORDER BY f.prompt LIMIT"
+    " ?2";
 static const char text_sql[] =
     "SELECT min(u.prompt_index), u.label, p.text, length(CAST(p.text AS BLOB)) FROM unit u JOIN prompt p ON p.id = u.prompt_id"
     " WHERE u.run_id = ?1 AND p.text IS NOT NULL AND p.text <> '' GROUP BY p.id ORDER BY min(u.prompt_index) LIMIT ?2";

@@ -24,7 +24,8 @@ static int values_table(report_build *b, const report_run *r, err *e)
         char *units;
         strbuf sql = {0};
         rc = report_units(&units, &words, b, r, name, e);
-        strbuf_printf(&sql, "SELECT count(*), avg(value), min(value), max(value) FROM value_list WHERE run = ?1 AND metric = ?2%s%s",
+        strbuf_printf(&sql, "SELECT count(*), avg(value), min(value), max(value) FROM value_list WHERE run = ?1 AND metric ="
+                            " ?2%s%s",
                       !rc && units ? " AND " : "", !rc && units ? units : "");
         if (!rc)
             rc = sql.failed ? err_nomem(e, "report") : store_query(b->st, &one, strbuf_str(&sql), bind, 2, e);

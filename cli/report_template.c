@@ -15,7 +15,8 @@ const param report_template_params[] = {
     {.name = "sections", .kind = PARAM_LIST, .value = "A,B",
      .help = "what it has, in this order: overview, compare, model, prompts, census, results, figures, methods, repeat"},
     {.name = "recipes", .kind = PARAM_LIST, .value = "A,B", .complete = "figures", .help = "figures of these kinds alone"},
-    {.name = "metrics", .kind = PARAM_LIST, .value = "A,B", .complete = "metrics", .help = "grids and curves of these scores alone"},
+    {.name = "metrics", .kind = PARAM_LIST, .value = "A,B", .complete = "metrics", .help = "grids and curves of these scores"
+                                                                                           " alone"},
     {.name = "grids", .kind = PARAM_INT, .def = "6", .value = "N", .max = 100, .help = "grids of scores in a run, at most"},
     {.name = "maps", .kind = PARAM_INT, .def = "4", .value = "N", .max = 100, .help = "maps of single heads in a run, at most"},
     {.name = "rows", .kind = PARAM_INT, .def = "200", .value = "N", .min = 1, .max = 100000,

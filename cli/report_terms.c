@@ -9,7 +9,8 @@ static const report_term terms[] = {
     {"length", "tokens", "1 ..", "size of the unit: tokens of the context, or of the segment that comes again"},
     {"pairs", "", "1 ..", "pairs of key and value in the prompt"},
     {"depth", "", "0 .. 1", "where in the context the needle lies: 0 at its beginning, 1 at its end"},
-    {"recall", "", "0 .. 1", "share of the answer that was generated, as the success rule of the run counts it (tokens or ROUGE-1)"},
+    {"recall", "", "0 .. 1", "share of the answer that was generated, as the success rule of the run counts it (tokens or"
+                             " ROUGE-1)"},
     {"token_recall", "", "0 .. 1", "share of the distinct tokens of the answer that were generated"},
     {"rouge1", "", "0 .. 1", "ROUGE-1 recall: share of the answer's words, counted, that were generated"},
     {"exact", "", "0 or 1", "1 where what was generated begins with the tokens of the answer"},
@@ -31,7 +32,8 @@ static const report_term terms[] = {
     {"mqar_key", "", "0 .. 1", "associative recall: mean weight from the second key to the first"},
     {"copy_source", "", "0 .. 1", "copying: mean weight from the second copy to the token of the first that comes next"},
     {"copy_duplicate", "", "0 .. 1", "copying: mean weight from the second copy to the same token of the first"},
-    {"vhd", "", "0 ..", "Euclidean distance between the outputs of a head, before the output projection, with the span and without"},
+    {"vhd", "", "0 ..", "Euclidean distance between the outputs of a head, before the output projection, with the span and"
+                        " without"},
     {"vhd_relative", "", "0 ..", "vhd over the length of the output with the span"},
     {"vhd_norm", "", "0 ..", "length of the output of a head with the span"},
     {"vhd_norm_without", "", "0 ..", "length of the output of a head without the span"},
@@ -40,8 +42,10 @@ static const report_term terms[] = {
     {"vhd_above_median", "", "0 .. 1", "share of positions at which a head is above the median of its layer, outliers as 0"},
     {"t_vhd", "", "0 ..", "sum of the largest vhd of each layer, outliers as 0"},
     {"influence", "", "any", "(loss without the heads - loss) / loss of a text"},
-    {"map_jsd", "nats", "0 .. ln 2", "Jensen-Shannon divergence between the rows of a head in two checkpoints, mean over queries"},
-    {"logit_kl", "nats", "0 ..", "Kullback-Leibler divergence of the second checkpoint's next-token distribution from the first's"},
+    {"map_jsd", "nats", "0 .. ln 2",
+     "Jensen-Shannon divergence between the rows of a head in two checkpoints, mean over queries"},
+    {"logit_kl", "nats", "0 ..", "Kullback-Leibler divergence of the second checkpoint's next-token distribution from the"
+                                 " first's"},
     {"top1_agree", "", "0 or 1", "1 where both checkpoints have the same most likely next token"},
     {"patch_clean", "", "any", "score of the clean prompt"},
     {"patch_corrupted", "", "any", "score of the corrupted prompt"},

@@ -81,8 +81,8 @@ typedef struct attn_tap {
 /* An intervention on attention weights.  weights() sees each block of queries of the heads that it wants once, all
  * visible keys in one tile, after the softmax and before the tap and the values; it writes new weights to probs, which
  * are the cells of t->probs.  Masked cells stay 0.  Row statistics but the lse (of the scores as they were) are then
- * taken from the new weights, as they are: renormalising is up to the edit; a learned sink has what they leave of 1.  Called from worker threads, each
- * (head, chunk) by one at a time. */
+ * taken from the new weights, as they are: renormalising is up to the edit; a learned sink has what they leave of 1.  Called from
+ * worker threads, each (head, chunk) by one at a time. */
 typedef struct attn_edit {
     const bool *heads;          /* [n_head] that are changed */
     void (*weights)(void *ud, const attn_tile *t, float *probs);

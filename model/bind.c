@@ -101,8 +101,8 @@ static bool is_matrix(const tensor *t, int64_t rows, int64_t cols)
     return (t->shape[0] == rows && tail == cols) || (head == rows && t->shape[t->n_dim - 1] == cols);
 }
 
-/* FP8 checkpoints keep a scale for each tile (128 x 128 unless the configuration says otherwise) in a second tensor.  Stacked experts have tiles of their
- * own each, which are those of the whole stack where their rows are whole tiles. */
+/* FP8 checkpoints keep a scale for each tile (128 x 128 unless the configuration says otherwise) in a second tensor.  Stacked
+ * experts have tiles of their own each, which are those of the whole stack where their rows are whole tiles. */
 static int bind_tile_scale(model *m, weight *out, const char *full, const tensor *t, int64_t rows, int64_t cols, err *e)
 {
     char name[192];

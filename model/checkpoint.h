@@ -63,8 +63,8 @@ struct checkpoint {
 
 /* Open a directory in the Hugging Face layout (config.json with model.safetensors, its index, pytorch_model.bin,
  * or its index, in this order; or with exactly one .gguf, .safetensors, .npz or PyTorch file; a directory without
- * config.json that holds exactly one .gguf, or else one llama2.c model, also opens), a .gguf, any other weight file whose directory has a
- * config.json, or an index.  A GGUF in several parts (NAME-00001-of-00003.gguf) opens whole, whichever part is
+ * config.json that holds exactly one .gguf, or else one llama2.c model, also opens), a .gguf, any other weight file whose
+ * directory has a config.json, or an index.  A GGUF in several parts (NAME-00001-of-00003.gguf) opens whole, whichever part is
  * named.  Formats are told by content, not by name.  A file without tensors opens.  A weight file or a shard may be
  * a symbolic link to anywhere, as it is in the Hugging Face cache; only its name must be a plain one. */
 int checkpoint_open(checkpoint **out, const char *path, err *e);

@@ -221,7 +221,8 @@ struct model {
     checkpoint *ckpt;            /* owned */
     const family *family;
     const json *config;          /* of the model: ckpt->config; NULL for GGUF */
-    json *completed;             /* owned: a configuration that the family filled up with defaults (LLaVA's text_config), or NULL */
+    json *completed;             /* owned: a configuration that the family filled up with defaults (LLaVA's text_config), or
+                                  * NULL */
     char *name;                  /* last part of the path, for titles */
     unsigned needs;              /* enum model_needs */
     stack *main;                 /* [T, C] the stack that logits come from; never NULL */

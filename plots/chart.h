@@ -54,8 +54,8 @@ typedef struct chart_axis {
     double minor[CHART_MAX_MINOR];    /* positions of unnumbered ticks, on a log axis */
 } chart_axis;
 
-/* Limits of both axes, of all charts together, from data, rules and options.  ERR_USAGE for limits that are none, ERR_FAILED where there is
- * nothing to draw. */
+/* Limits of both axes, of all charts together, from data, rules and options.  ERR_USAGE for limits that are none, ERR_FAILED
+ * where there is nothing to draw. */
 int chart_axes(chart_axis *x, chart_axis *y, const figure_data *d, const params *p, chart_style style, err *e);
 /* Limits of y of the i-th chart: those of all, unless it has a quantity of its own.  y: of all, as chart_axes sets it. */
 int chart_own_axis(chart_axis *y, const figure_data *d, int i, const params *p, chart_style style, err *e);

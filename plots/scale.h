@@ -39,7 +39,8 @@ typedef struct scale_tick {
     double at;                  /* 0 = low end, 1 = high end */
     number_text text;
 } scale_tick;
-/* At most `most` (2..SCALE_MAX_TICKS) ticks at round values, and at both ends where those are percentiles; ascending; returns how many. */
+/* At most `most` (2..SCALE_MAX_TICKS) ticks at round values, and at both ends where those are percentiles; ascending; returns how
+ * many. */
 int scale_ticks(scale_tick *out, const scale *s, int most, bool pretty);
 /* Whether the bar has a mark at its low or high end: values lie outside, and not merely below the floor of a log scale. */
 bool scale_marks(const scale *s, bool high);

@@ -1,6 +1,6 @@
 /* A scene: what is on the page, as a flat list of filled boxes, lines of text, rasters, stroked lines and
- * filled polygons.  Recipes build it; writers (PNG, SVG, PDF) draw it; tests look into it.  Lengths are points from the page's top left
- * corner, y downwards. */
+ * filled polygons.  Recipes build it; writers (PNG, SVG, PDF) draw it; tests look into it.  Lengths are points from the page's
+ * top left corner, y downwards. */
 #ifndef ATTNSCOPE_PLOTS_SCENE_H
 #define ATTNSCOPE_PLOTS_SCENE_H
 

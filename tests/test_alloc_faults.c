@@ -116,7 +116,8 @@ static void test_run(void **state)
 static void test_experiments(void **state)
 {
     (void)state;
-    LOOP(true, "census", model_path, "--prompts", prompts_file, "--length", "4", "--random", "1", "--random-length", "8", "--trials", "0",
+    LOOP(true, "census", model_path, "--prompts", prompts_file, "--length", "4", "--random", "1", "--random-length", "8",
+         "--trials", "0",
          "--store", store_file);
     LOOP(true, "needle", model_path, "--lengths", "100", "--depths", "0.5", "--wording", "fact", "--store", store_file);
     LOOP(true, "ablate", model_path, "--prompt", "A lamp in the dark.", "--heads", "L0H0", "--store", store_file);

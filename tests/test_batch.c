@@ -55,7 +55,8 @@ static void same_rows(const collected *a, const collected *b, const char *what, 
         const result_value *x = &a->value[i], *y = &b->value[i];
         if (strcmp(x->metric, y->metric) != 0 || x->layer != y->layer || x->head != y->head || x->position != y->position ||
             memcmp(&x->value, &y->value, sizeof x->value) != 0)
-            fail_msg("%s, prompt %d: %s L%dH%d at %lld is %.17g, alone %s L%dH%d at %lld %.17g", what, prompt, y->metric, y->layer,
+            fail_msg("%s, prompt %d: %s L%dH%d at %lld is %.17g, alone %s L%dH%d at %lld %.17g", what, prompt, y->metric,
+                     y->layer,
                      y->head, (long long)y->position, y->value, x->metric, x->layer, x->head, (long long)x->position, x->value);
     }
     for (int i = 0; i < a->n_map; i++)

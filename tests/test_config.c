@@ -56,14 +56,16 @@ static void check_all(const refusal *r)
 static void test_shapes(void **state)
 {
     static const refusal rows[] = {
-        {"llama", NULL, "\"num_attention_heads\":5,\"num_key_value_heads\":5,\"head_dim\":null", "width 32 is not a multiple of 5 heads"},
+        {"llama", NULL, "\"num_attention_heads\":5,\"num_key_value_heads\":5,\"head_dim\":null", "width 32 is not a multiple of"
+                                                                                                 " 5 heads"},
         {"llama", NULL, "\"num_attention_heads\":3", "3 attention heads cannot share 2 key/value heads evenly"},
         {"llama", NULL, "\"num_key_value_heads\":8", "num_key_value_heads is 8, out of range (1 to 4)"},
         {"llama", NULL, "\"num_key_value_heads\":0", "num_key_value_heads is 0, out of range"},
         {"llama", NULL, "\"num_key_value_heads\":1", "k_proj.weight has shape [16, 32], the configuration needs [8, 32]"},
         {"llama", " num_key_value_heads ", NULL, "k_proj.weight has shape [16, 32], the configuration needs [32, 32]"},
         {"llama", NULL, "\"head_dim\":7", "rotary embedding over 8 of 7 dimensions"},
-        {"gpt_neox", NULL, "\"rope_parameters\":{\"rope_type\":\"default\",\"partial_rotary_factor\":0.1}", "rotary embedding over 0 of 8"},
+        {"gpt_neox", NULL, "\"rope_parameters\":{\"rope_type\":\"default\",\"partial_rotary_factor\":0.1}", "rotary embedding"
+                                                                                                            " over 0 of 8"},
         {"llama", NULL, "\"vocab_size\":49", "embed_tokens.weight has shape [48, 32], the configuration needs [49, 32]"},
         {"llama", NULL, "\"hidden_size\":16", "embed_tokens.weight has shape [48, 32], the configuration needs [48, 16]"},
         {"llama", NULL, "\"intermediate_size\":64", "gate_proj.weight has shape [48, 32], the configuration needs [64, 32]"},
@@ -71,7 +73,8 @@ static void test_shapes(void **state)
         {"gpt2", NULL, "\"n_positions\":15", "wpe.weight has shape [16, 32], the configuration needs [15, 32]"},
         {"llama", NULL, "\"tie_word_embeddings\":false,\"attention_bias\":true", "q_proj.bias is missing"},
         {"bert", NULL, "\"type_vocab_size\":3", "token_type_embeddings.weight has shape [2, 32], the configuration needs [96]"},
-        {"t5", NULL, "\"relative_attention_num_buckets\":9", "relative_attention_bias.weight has shape [8, 4], the configuration needs [36]"},
+        {"t5", NULL, "\"relative_attention_num_buckets\":9", "relative_attention_bias.weight has shape [8, 4], the configuration"
+                                                             " needs [36]"},
         {NULL, NULL, NULL, NULL},
     };
     (void)state;
@@ -167,7 +170,8 @@ static void test_rope(void **state)
         {"llama", NULL, ROPE "[]", "rope_scaling is not an object"},
         {"llama", NULL, ROPE "{\"rope_type\":\"yarn\",\"factor\":2,\"swirl\":1}", "rope scaling key \"swirl\" is not supported"},
         {"llama", NULL, ROPE "{\"rope_type\":\"llama3\",\"factor\":2}", "original_max_position_embeddings is missing"},
-        {"llama", NULL, ROPE "{\"rope_type\":\"llama3\",\"factor\":2,\"original_max_position_embeddings\":8}", "low_freq_factor is missing"},
+        {"llama", NULL, ROPE "{\"rope_type\":\"llama3\",\"factor\":2,\"original_max_position_embeddings\":8}",
+         "low_freq_factor is missing"},
         {"llama", NULL, ROPE "{\"rope_type\":\"llama3\",\"factor\":2,\"original_max_position_embeddings\":8,\"low_freq_factor\":4,"
                              "\"high_freq_factor\":4}", "high_freq_factor must be above low_freq_factor"},
         {"llama", NULL, ROPE "{\"rope_type\":\"longrope\",\"factor\":2}", "longrope needs original_max_position_embeddings"},
@@ -175,7 +179,8 @@ static void test_rope(void **state)
          "short_factor must be a list of 4 numbers"},
         {"llama", NULL, ROPE "{\"rope_type\":\"longrope\",\"original_max_position_embeddings\":8,\"short_factor\":[1,1,1,1],"
                              "\"long_factor\":[1,1,0,1]}", "long_factor holds an element that is not a positive number"},
-        {"llama", NULL, "\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":2}", "both rope_parameters and rope_scaling are given"},
+        {"llama", NULL, "\"rope_scaling\":{\"rope_type\":\"linear\",\"factor\":2}", "both rope_parameters and rope_scaling are"
+                                                                                    " given"},
         {"llama", NULL, "\"rope_parameters\":null,\"rope_theta\":0", "rope_theta is 0, out of range"},
         {"llama", NULL, "\"rope_parameters\":null,\"rope_theta\":\"10000\"", "rope_theta is not a number"},
         {"llama", NULL, "\"rope_parameters\":{\"sliding_attention\":{\"rope_type\":\"default\"}}",
@@ -192,19 +197,23 @@ static void test_layer_lists(void **state)
     static const refusal rows[] = {
         {"gemma3", NULL, "\"sliding_window\":0", "sliding_window is 0, out of range"},
         {"gemma3", NULL, "\"sliding_window\":-4", "sliding_window is -4, out of range"},
-        {"gemma3", NULL, "\"layer_types\":[\"full_attention\"]", "layer_types must be a list with one entry for each of 3 layers"},
+        {"gemma3", NULL, "\"layer_types\":[\"full_attention\"]",
+         "layer_types must be a list with one entry for each of 3 layers"},
         {"gemma3", NULL, "\"layer_types\":\"full_attention\"", "layer_types must be a list with one entry for each of 3 layers"},
         {"gemma3", NULL, "\"layer_types\":[\"full_attention\",\"full_attention\",\"chunked_attention\"]",
          "layer_types holds \"chunked_attention\", which is not supported"},
-        {"gemma3", NULL, "\"layer_types\":[\"full_attention\",\"full_attention\",3]", "layer_types holds \"?\", which is not supported"},
+        {"gemma3", NULL, "\"layer_types\":[\"full_attention\",\"full_attention\",3]", "layer_types holds \"?\", which is not"
+                                                                                      " supported"},
         {"llama", NULL, "\"layer_types\":[\"full_attention\",\"sliding_attention\"]", "layer_types"},
         {"qwen2", NULL, "\"sliding_window\":null", "layer 1 slides but there is no sliding_window"},
         {"gemma3", NULL, "\"layer_types\":[\"linear_attention\",\"full_attention\",\"full_attention\"]", "linear_attention"},
-        {"gpt_neo", NULL, "\"attention_types\":[[[\"global\",\"local\"],2]]", "attention_types describes another number of layers than the 2"},
+        {"gpt_neo", NULL, "\"attention_types\":[[[\"global\",\"local\"],2]]", "attention_types describes another number of"
+                                                                              " layers than the 2"},
         {"gpt_neo", NULL, "\"attention_types\":[[[\"global\",\"far\"],1]]", "attention_types holds \"far\""},
         {"gpt_neo", NULL, "\"attention_types\":7", "attention_types"},
         {"gpt_neo", NULL, "\"attention_types\":[[[\"global\",\"local\"],1e18]]", "attention_types"},
-        {"gpt_neo", NULL, "\"attention_layers\":[\"global\"]", "attention_layers must be a list with one entry for each of 2 layers"},
+        {"gpt_neo", NULL, "\"attention_layers\":[\"global\"]", "attention_layers must be a list with one entry for each of 2"
+                                                               " layers"},
         {"gpt_neo", NULL, "\"attention_layers\":[\"global\",\"far\"]", "attention_layers holds \"far\""},
         {"gpt_neo", NULL, "\"window_size\":0", "window_size is 0, out of range"},
         {NULL, NULL, NULL, NULL},
@@ -219,7 +228,8 @@ static void test_experts(void **state)
         {"mixtral", NULL, "\"num_local_experts\":0", "num_local_experts is 0, out of range (1 to 1024)"},
         {"mixtral", NULL, "\"num_local_experts\":1025", "num_local_experts is 1025, out of range (1 to 1024)"},
         {"mixtral", " num_local_experts ", NULL, "num_experts is missing"},
-        {"mixtral", NULL, "\"num_local_experts\":5", "block_sparse_moe.gate.weight has shape [4, 32], the configuration needs [5, 32]"},
+        {"mixtral", NULL, "\"num_local_experts\":5", "block_sparse_moe.gate.weight has shape [4, 32], the configuration needs"
+                                                     " [5, 32]"},
         {"mixtral", NULL, "\"num_experts_per_tok\":5", "5 of 4 experts cannot be chosen for each token"},
         {"mixtral", NULL, "\"num_experts_per_tok\":0", "num_experts_per_tok is 0, out of range"},
         {"mixtral", NULL, "\"num_experts_per_tok\":2.5", "num_experts_per_tok is not an integer"},
@@ -249,13 +259,17 @@ static void test_unknown(void **state)
         {"llama", NULL, "\"attention_multiplier\":2", "key \"attention_multiplier\" may change attention"},
         {"llama", NULL, "\"num_local_experts\":4", "key \"num_local_experts\" may change attention"},
         {"gpt2", NULL, "\"add_cross_attention\":true", "add_cross_attention = true is not supported"},
-        {"bert", NULL, "\"position_embedding_type\":\"relative_key\"", "position_embedding_type \"relative_key\" is not supported"},
+        {"bert", NULL, "\"position_embedding_type\":\"relative_key\"", "position_embedding_type \"relative_key\" is not"
+                                                                       " supported"},
         {"bert", NULL, "\"is_decoder\":true", "is_decoder = true is not supported"},
         {"mpt", NULL, "\"attn_config\":{\"alibi\":false}", "alibi"},
         {"t5", NULL, "\"feed_forward_proj\":\"gated-mish\"", "feed_forward_proj \"mish\" is not supported"},
-        {"llama", NULL, "\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4}", "quant_method \"gptq\" is not supported"},
-        {"llama", NULL, "\"quantization_config\":{\"quant_method\":\"bitsandbytes\"}", "quant_method \"bitsandbytes\" is not supported"},
-        {"llama", NULL, "\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[64]}", "weight_block_size must be"},
+        {"llama", NULL, "\"quantization_config\":{\"quant_method\":\"gptq\",\"bits\":4}", "quant_method \"gptq\" is not"
+                                                                                          " supported"},
+        {"llama", NULL, "\"quantization_config\":{\"quant_method\":\"bitsandbytes\"}", "quant_method \"bitsandbytes\" is not"
+                                                                                       " supported"},
+        {"llama", NULL, "\"quantization_config\":{\"quant_method\":\"fp8\",\"weight_block_size\":[64]}", "weight_block_size must"
+                                                                                                         " be"},
         {"llama", NULL, "\"quantization_config\":\"int8\"", "quantization_config"},
         {NULL, NULL, NULL, NULL},
     };

@@ -37,7 +37,8 @@ static void check_arch(const char *arch)
         snprintf(message, sizeof message, "key %s.%s is missing", arch, meta_keys[i].suffix);
         if (meta_keys[i].needed)
             refused(arch, i, LEFT_OUT, NULL, 0, message);
-        snprintf(message, sizeof message, "%s.%s is not %s", arch, meta_keys[i].suffix, meta_keys[i].real ? "a number" : "an integer");
+        snprintf(message, sizeof message, "%s.%s is not %s", arch, meta_keys[i].suffix, meta_keys[i].real ? "a number"
+                 : "an integer");
         refused(arch, i, A_STRING, NULL, 0, message);
         snprintf(message, sizeof message, "%s.%s is -1, out of range", arch, meta_keys[i].suffix);
         refused(arch, i, NEGATIVE, NULL, 0, message);

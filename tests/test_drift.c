@@ -274,7 +274,8 @@ static void test_itself(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_cells), cmocka_unit_test(test_stacks), cmocka_unit_test(test_rounded), cmocka_unit_test(test_itself),
+        cmocka_unit_test(test_cells), cmocka_unit_test(test_stacks), cmocka_unit_test(test_rounded),
+        cmocka_unit_test(test_itself),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

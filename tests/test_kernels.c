@@ -234,7 +234,8 @@ static void check_softmax(const kernels *k)
                     s.p[lo[j] * k->nr + j] = 1; /* at least one finite score */
             }
             memcpy(before, s.p, (size_t)(n * k->nr) * sizeof(float));
-            softmax_block b = {.s = s.p, .scale = SCALE, .n_key = n, .n_total = n, .lo = lo, .hi = hi, .qpos = qpos, .lse = lse, .entropy = entropy,
+            softmax_block b = {.s = s.p, .scale = SCALE, .n_key = n, .n_total = n, .lo = lo, .hi = hi, .qpos = qpos, .lse = lse,
+                               .entropy = entropy,
                                .maximum = maximum, .distance = distance};
             k->softmax_columns(&b);
             for (int j = 0; j < k->nr; j++) {
@@ -444,9 +445,12 @@ static void test_select(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gemm), cmocka_unit_test(test_gemm_tails), cmocka_unit_test(test_gemm_bits), cmocka_unit_test(test_dot),
-        cmocka_unit_test(test_interleave), cmocka_unit_test(test_softmax), cmocka_unit_test(test_softmax_nan), cmocka_unit_test(test_activations),
-        cmocka_unit_test(test_elementwise), cmocka_unit_test(test_parametrised), cmocka_unit_test(test_published_values), cmocka_unit_test(test_select),
+        cmocka_unit_test(test_gemm), cmocka_unit_test(test_gemm_tails), cmocka_unit_test(test_gemm_bits),
+        cmocka_unit_test(test_dot),
+        cmocka_unit_test(test_interleave), cmocka_unit_test(test_softmax), cmocka_unit_test(test_softmax_nan),
+        cmocka_unit_test(test_activations),
+        cmocka_unit_test(test_elementwise), cmocka_unit_test(test_parametrised), cmocka_unit_test(test_published_values),
+        cmocka_unit_test(test_select),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("kernels", tests, NULL, NULL);

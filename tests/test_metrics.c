@@ -364,7 +364,8 @@ static void test_value_that_is_not_finite_is_refused(void **state)
     (void)state;
     emitted out = {0};
     result_sink sink = {emitted_add, NULL, &out};
-    metric_ctx c = {.m = metric_find("max"), .p = NULL, .ids = NULL, .n = 4, .key_ids = NULL, .n_key = 4, .placeholder = -1, .n_layer = 1};
+    metric_ctx c = {.m = metric_find("max"), .p = NULL, .ids = NULL, .n = 4, .key_ids = NULL, .n_key = 4, .placeholder = -1,
+                    .n_layer = 1};
     err e = {0};
     assert_int_equal(metric_emit(&c, &sink, 3, 7, NO_INDEX, NAN, &e), ERR_FAILED);
     assert_string_equal(e.msg, "max of L3H7 is not finite");

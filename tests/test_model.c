@@ -175,7 +175,8 @@ static void test_rope(void **state)
     model_free(m);
 
     /* yarn: the fastest dimension is kept, the slowest divided; magnitude 0.1 ln 4 + 1. */
-    m = accepted(NULL, ",\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\": 128}}");
+    m = accepted(NULL, ",\"rope_scaling\": {\"rope_type\": \"yarn\", \"factor\": 4.0, \"original_max_position_embeddings\":"
+                       " 128}}");
     assert_true(fabs(frequencies(m)[0] - (1)) <= 1e-6);
     assert_true(fabs(frequencies(m)[15] - (pow(10000, -30.0 / 32) / 4)) <= 1e-8);
     assert_true(fabs(m->ropes[0].magnitude - (0.1 * log(4) + 1)) <= 1e-12);

@@ -137,7 +137,8 @@ static void test_same_bits(void **state)
                     float *p = panels(n_key);
                     for (int kind = 0; kind < 2; kind++) {
                         got[n_y * columns] = 77;
-                        (kind ? kernels_c.mixture_sums : kernels_c.product_sums)(want, p + 1, p, PANEL, n_y, n_key, STRIDE, columns);
+                        (kind ? kernels_c.mixture_sums : kernels_c.product_sums)(want, p + 1, p, PANEL, n_y, n_key, STRIDE,
+                                                                                 columns);
                         (kind ? (*t)->mixture_sums : (*t)->product_sums)(got, p + 1, p, PANEL, n_y, n_key, STRIDE, columns);
                         assert_memory_equal(got, want, (size_t)(n_y * columns) * sizeof(float));
                         assert_true(got[n_y * columns] == 77);

@@ -484,7 +484,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_jsonl), cmocka_unit_test(test_bad_jsonl), cmocka_unit_test(test_options),
         cmocka_unit_test(test_translator), cmocka_unit_test(test_media), cmocka_unit_test(test_image_places),
-        cmocka_unit_test(test_bad_numbers), cmocka_unit_test(test_refusals), cmocka_unit_test(test_heads), cmocka_unit_test(test_store),
+        cmocka_unit_test(test_bad_numbers), cmocka_unit_test(test_refusals), cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_store),
     };
     return cmocka_run_group_tests_name("prompt input", tests, make_folder, remove_folder);
 }

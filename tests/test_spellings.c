@@ -114,7 +114,8 @@ static void rewrite_tensors(const model *m, const spelling *s, const char *folde
         rename_tensor(name, t->name, s->rename);
         assert_int_equal(t->t.type, DT_F32);
         add_bytes(&w[file], name, t->t.n_dim, t->t.shape, t->t.data, t->t.bytes);
-        strbuf_printf(&index, "%s\"%s\":\"model-0000%d-of-00002.safetensors\"", index.len ? "," : "{\"weight_map\":{", name, file + 1);
+        strbuf_printf(&index, "%s\"%s\":\"model-0000%d-of-00002.safetensors\"", index.len ? "," : "{\"weight_map\":{", name,
+                      file + 1);
     }
     for (const char *const *name = s->more; name && *name; name++)
         add_bytes(&w[0], *name, 2, (int64_t[]){2, 2}, zeros, sizeof zeros);
@@ -211,7 +212,8 @@ static const spelling spellings[] = {
             "\"slow_but_exact\":false,\"n_inner\":null", .rename = no_prefix_gpt2},
 
     {"falcon as RefinedWeb", "falcon",
-     .drop = " model_type new_decoder_architecture num_attention_heads num_hidden_layers num_kv_heads num_ln_in_parallel_attn multi_query"
+     .drop = " model_type new_decoder_architecture num_attention_heads num_hidden_layers num_kv_heads num_ln_in_parallel_attn"
+            " multi_query"
             " num_key_value_heads ffn_hidden_size intermediate_size activation rope_parameters max_position_embeddings ",
      .add = "\"model_type\":\"RefinedWeb\",\"n_head\":4,\"n_head_kv\":2,\"n_layer\":2,\"apply_residual_connection_post_layernorm\":false,"
             "\"torch_dtype\":\"bfloat16\""},

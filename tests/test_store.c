@@ -631,7 +631,8 @@ int main(void)
         cmocka_unit_test(test_resume), cmocka_unit_test(test_values_come_back),
         cmocka_unit_test(test_values_refused), cmocka_unit_test(test_large_unit),
         cmocka_unit_test(test_maps_come_back), cmocka_unit_test(test_damaged_maps),
-        cmocka_unit_test(test_prompts), cmocka_unit_test(test_sequences), cmocka_unit_test(test_models), cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_prompts), cmocka_unit_test(test_sequences), cmocka_unit_test(test_models),
+        cmocka_unit_test(test_runs),
         cmocka_unit_test(test_two_writers),
         cmocka_unit_test(test_in_memory),
     };

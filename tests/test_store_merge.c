@@ -289,7 +289,8 @@ static void test_other_runs(void **state)
     assert_string_equal(ask(a, "SELECT count(*) || ' ' || count(DISTINCT uid) FROM run"), "2 2");
     assert_string_equal(ask(a, "SELECT group_concat(ifnull(run, 0) || path) FROM (SELECT * FROM figure_list ORDER BY path, run)"),
                         "1a.png,2b.png,0both.png,0both.png");
-    assert_string_equal(ask(a, "SELECT group_concat(name || place || head_name) FROM (SELECT * FROM head_set_list ORDER BY name)"),
+    assert_string_equal(ask(a,
+                            "SELECT group_concat(name || place || head_name) FROM (SELECT * FROM head_set_list ORDER BY name)"),
                         "mine0L0H1,yours0L1H1");
     assert_string_equal(ask(a, "SELECT group_concat(value > 0) FROM (SELECT value FROM head_value WHERE metric = 'entropy' AND"
                                " head_name = 'L0H0' ORDER BY run)"), "0,1");
@@ -346,7 +347,8 @@ static void test_whole_runs(void **state)
     static const char *const endings[] = {NULL, "failed", "cancelled"};
     static const int orders[][3] = {{0, 1, 2}, {2, 1, 0}, {1, 2, 0}};
     static const char about[] = "SELECT status || ' ' || ifnull(message, '-') || ' ' || (SELECT count(*) FROM unit) || '/' ||"
-                                " ifnull(n_unit, '-') || ' ' || ifnull(finished = (SELECT max(finished) FROM unit), '-') FROM run";
+                                " ifnull(n_unit, '-') || ' ' || ifnull(finished = (SELECT max(finished) FROM unit), '-') FROM"
+                                " run";
     char part[3][640], all[640], wanted[64];
     store_merge_report n;
     (void)state;
@@ -406,8 +408,8 @@ static void test_whole_end(void **state)
 
 /* What a run's summary says is what its values say, computed by SQLite. */
 static const char *const by_values = "SELECT count(*) FROM (SELECT s.run_id, s.n, s.mean, s.sd, s.min, s.max, count(*) AS cn,"
-    " avg(v.value) AS cm, sqrt((sum(v.value * v.value) - sum(v.value) * avg(v.value)) / (count(*) - 1)) AS cs, min(v.value) AS lo,"
-    " max(v.value) AS hi FROM summary s JOIN unit u ON u.run_id = s.run_id JOIN value v ON v.unit_id = u.id AND v.metric_id ="
+    " avg(v.value) AS cm, sqrt((sum(v.value * v.value) - sum(v.value) * avg(v.value)) / (count(*) - 1)) AS cs, min(v.value) AS"
+    " lo, max(v.value) AS hi FROM summary s JOIN unit u ON u.run_id = s.run_id JOIN value v ON v.unit_id = u.id AND v.metric_id ="
     " s.metric_id AND v.site_id = s.site_id AND v.position = s.position GROUP BY s.run_id, s.metric_id, s.site_id, s.position)"
     " WHERE n = cn AND abs(mean - cm) < 1e-14 AND abs(sd - cs) < 1e-12 AND min = lo AND max = hi";
 
@@ -427,7 +429,8 @@ static void test_summary(void **state)
     char means[2][64];
     for (int i = 0; i < 2; i++) {
         tell(path, i ? "UPDATE run SET summed = 1" : "UPDATE run SET summed = 0");
-        snprintf(means[i], sizeof means[i], "%s", ask(path, "SELECT printf('%.12f %.12f', sum(mean), sum(sd)) FROM head_summary"));
+        snprintf(means[i], sizeof means[i], "%s",
+                 ask(path, "SELECT printf('%.12f %.12f', sum(mean), sum(sd)) FROM head_summary"));
     }
     assert_string_equal(means[0], means[1]);
     free(with);

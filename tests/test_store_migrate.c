@@ -36,9 +36,10 @@ static void assert_checked(store *s)
 /* What the program of that version would have said. */
 static void assert_content(const char *path, int version)
 {
-    assert_string_equal(ask(path, "SELECT group_concat(run || ' ' || model || ' ' || status || ' ' || prompts || ' ' || seconds, '; ')"
-                                  " FROM run_list"), "1 tiny done 10 2.5; 3 tiny failed 0 2.5");
-    assert_string_equal(ask(path, "SELECT group_concat(printf('%d %s %s %!.17g', prompt, metric, ifnull(head_name, '-'), value), '; ')"
+    assert_string_equal(ask(path, "SELECT group_concat(run || ' ' || model || ' ' || status || ' ' || prompts || ' ' || seconds,"
+                                  " '; ') FROM run_list"), "1 tiny done 10 2.5; 3 tiny failed 0 2.5");
+    assert_string_equal(ask(path, "SELECT group_concat(printf('%d %s %s %!.17g', prompt, metric, ifnull(head_name, '-'), value),"
+                                  " '; ')"
                                   " FROM (SELECT * FROM value_list WHERE prompt IN (0, 9) ORDER BY prompt, metric, layer, head)"),
                         "0 nll - 0.0; 0 sink L0H1 0.25; 0 sink cross.L0H2 -1.0e-300; 0 sink L1H3 0.33333333333333331;"
                         " 9 nll - 22.5; 9 sink L0H1 9.25; 9 sink cross.L0H2 -1.0e-300; 9 sink L1H3 0.33333333333333331");
@@ -46,7 +47,8 @@ static void assert_content(const char *path, int version)
                                   " sequence = 'self'"), "1<s>1,7a0,8 b0");
     assert_string_equal(ask(path, "SELECT label || (SELECT path FROM figure) FROM unit WHERE label IS NOT NULL"), "minea.png");
     assert_string_equal(ask(path, "SELECT message FROM run WHERE id = 3"), "disk full");
-    assert_string_equal(ask(path, "SELECT count(*) FROM prompt_token WHERE sequence = 'vis' AND id IS NULL"), version >= 2 ? "2" : "0");
+    assert_string_equal(ask(path, "SELECT count(*) FROM prompt_token WHERE sequence = 'vis' AND id IS NULL"), version >= 2 ? "2"
+                        : "0");
     assert_string_equal(ask(path, "SELECT count(*) || ifnull(max(path), '') FROM input"), version >= 2 ? "1a.png" : "0");
     assert_string_equal(ask(path, "SELECT group_concat(name || text) FROM fact_list"), version >= 3 ? "domaincode" : "(null)");
 }
@@ -67,7 +69,8 @@ static void test_every_version(void **state)
         assert_int_equal(number(s, "PRAGMA user_version"), store_n_migration);
         assert_content(path, v);
         MUST(store_get_map(s, 1, 0, (head_id){ATTN_SELF, 1, 3}, &m, &error));
-        assert_true(m.rows == 2 && m.cols == 2 && m.cells[0] == 1 && isnan(m.cells[1]) && m.cells[2] == .25f && m.cells[3] == .75f);
+        assert_true(m.rows == 2 && m.cols == 2 && m.cells[0] == 1 && isnan(m.cells[1]) && m.cells[2] == .25f &&
+                    m.cells[3] == .75f);
         free(m.cells);
         assert_checked(s);
         /* summaries come with gc, and answers stay the same */

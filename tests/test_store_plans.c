@@ -18,7 +18,8 @@ static int make_small(void **state)
             MUST(begin_unit(st, run, i, &error));
             for (int l = 0; l < 2; l++)
                 for (int h = 0; h < 4; h++) {
-                    MUST(store_value(st, &(result_value){ATTN_SELF, "entropy", l, h, NO_INDEX, sin((double)(i + l + h))}, &error));
+                    MUST(store_value(st, &(result_value){ATTN_SELF, "entropy", l, h, NO_INDEX, sin((double)(i + l + h))},
+                                     &error));
                     for (int q = 0; q < 3; q++)
                         MUST(store_value(st, &(result_value){ATTN_SELF, "sink", l, h, q, cos((double)(i + l + h + q))}, &error));
                 }
@@ -109,7 +110,8 @@ static void test_summaries(void **state)
     expect("SELECT head_name, mean FROM head_summary WHERE run = 2 AND metric = 'sink' AND position = 0", SUMS);
     expect("SELECT run, mean FROM head_summary WHERE metric = 'entropy' AND head_name = 'L1H3'",
            "SEARCH a USING PRIMARY KEY (ANY(run_id) AND ANY(metric_id) AND ANY(position) AND site_id=?)");
-    expect("SELECT metric, position, mean FROM head_summary WHERE run = 2 AND head_name = 'L1H3'", "SEARCH a USING PRIMARY KEY (run_id=?");
+    expect("SELECT metric, position, mean FROM head_summary WHERE run = 2 AND head_name = 'L1H3'", "SEARCH a USING PRIMARY KEY"
+                                                                                                   " (run_id=?");
     expect("SELECT * FROM layer_summary WHERE run = 2 AND metric = 'entropy'", SUMS);
     expect("SELECT * FROM sink_by_layer WHERE run = 2", SUMS);
     expect("SELECT * FROM metric_summary WHERE run = 2", "SEARCH a USING PRIMARY KEY (run_id=?");
@@ -143,7 +145,8 @@ static void test_same_answers(void **state)
     assert_int_equal(number(st, "SELECT summed FROM run WHERE id = 1"), 0);
     for (size_t i = 0; i < sizeof views / sizeof *views; i++) {
         char with[128];
-        snprintf(sql, sizeof sql, "SELECT printf('%%d %%.10f %%.10f %%.10f', count(*), sum(mean), sum(min), sum(max)) FROM %s", views[i]);
+        snprintf(sql, sizeof sql, "SELECT printf('%%d %%.10f %%.10f %%.10f', count(*), sum(mean), sum(min), sum(max)) FROM %s",
+                 views[i]);
         snprintf(with, sizeof with, "%s", ask(path, sql));
         tell(path, "UPDATE run SET summed = 0 WHERE id = 2");
         assert_string_equal(ask(path, sql), with);

@@ -68,7 +68,8 @@ static void test_two_writers(void **state)
     assert_string_equal(ask(path, "SELECT count(*) || ' ' || count(DISTINCT prompt_index) || ' ' || min(status) FROM unit"),
                         "400 400 done");
     assert_string_equal(ask(path, "SELECT count(*) FROM prompt"), "50");
-    assert_string_equal(ask(path, "SELECT count(*) || ' ' || sum(value = prompt * 100 + head AND layer = prompt % 3) FROM head_value"),
+    assert_string_equal(ask(path, "SELECT count(*) || ' ' || sum(value = prompt * 100 + head AND layer = prompt % 3) FROM"
+                                  " head_value"),
                         "4800 4800");
     store *s = NULL;
     table *t = NULL;

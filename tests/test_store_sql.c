@@ -245,7 +245,8 @@ static void test_hints(void **state)
     (void)state;
     MUST_FAIL(sql("SELECT * FROM head_vlue", false, &t, &error), ERR_FAILED, "no such table: head_vlue");
     HINTS("did you mean head_value?");
-    HINTS("views: fact_list, figure_list, head_set_list, head_summary, head_value, layer_summary, map_list, metric_list, metric_summary, "
+    HINTS("views: fact_list, figure_list, head_set_list, head_summary, head_value, layer_summary, map_list, metric_list,"
+          " metric_summary, "
           "model_list, prompt_list, prompt_token, run_list, sink_by_layer, sweep_list, value_list, value_summary");
     MUST_FAIL(sql("SELECT layr, v.valu FROM head_value v WHERE run = 1", false, &t, &error), ERR_FAILED,
               "no such column: layr");

@@ -358,7 +358,8 @@ static void test_bound_of_weights(void **state)
         err e = {0};
         wanted w = {0};
         static const float bias[TINY_WIDTH] = {0.3f, -0.8f, 0.5f, 0.1f, -0.2f, 0.9f, 0.4f, -0.6f};
-        rope_plan turn = {.kind = ROPE_HALF, .dim = 4, .period = 4, .base = 10000, .scaling = "none", .factor = 1, .magnitude = 1.25};
+        rope_plan turn = {.kind = ROPE_HALF, .dim = 4, .period = 4, .base = 10000, .scaling = "none", .factor = 1,
+                          .magnitude = 1.25};
         tiny_new(&t, TINY_DECODER);
         for (int l = 0; l < 2; l++) {
             attention_block *b = &t.layers[0][l].self;

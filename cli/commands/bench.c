@@ -191,7 +191,8 @@ static const param *const *extra(void)
 static const param own[] = {
     {.name = "metrics", .kind = PARAM_LIST, .value = "LIST", .complete = "metrics", .help = "which; default: all"},
     {.name = "length", .kind = PARAM_INT, .def = "1024", .value = "N", .min = 1, .max = 1e7, .help = "tokens of the prompt"},
-    {.name = "repeat", .kind = PARAM_INT, .def = "3", .value = "N", .min = 1, .max = 1000, .help = "runs of each, the best counts"},
+    {.name = "repeat", .kind = PARAM_INT, .def = "3", .value = "N", .min = 1, .max = 1000, .help = "runs of each, the best"
+                                                                                                   " counts"},
     {.name = NULL},
 };
 static const char *const examples[] = {

@@ -250,7 +250,8 @@ static const char *const complete[] = {"models", "models", NULL};
 const command command_compare = {
     .name = "compare", .group = "measure", .usage = "[MODEL_A] [MODEL_B] | RUN_1 RUN_2",
     .summary = "two checkpoints on the same prompts, head by head; or two stored runs",
-    .help = "Both checkpoints read the same prompts (--prompts, --prompt, or the first 64 tokens of the built-in ones), with the same metrics. For each "
+    .help = "Both checkpoints read the same prompts (--prompts, --prompt, or the first 64 tokens of the built-in ones), with the"
+            " same metrics. For each "
             "head: the Jensen-Shannon divergence of its two maps (map_jsd: mean over queries, nats, both maps formed side by "
             "side, exact, in memory that grows with n). For each metric and place: the second checkpoint's value less the "
             "first's, paired by prompt, with sd and a bootstrap 95 % interval. For predictions: the KL divergence of the second "
@@ -258,8 +259,8 @@ const command command_compare = {
             "With one checkpoint, --quantize makes the second out of it: what rounding its weights changes. With two, it "
             "rounds the second. They must have the same layers, heads, vocabulary and tokenizer.\n\n"
             "Two numbers are stored runs: values of the same metric on the same prompt are paired.\n\n"
-            "In --json, --csv and --tsv a row is a place: of map_jsd, logit_kl and top1_agree `mean` is the value, of a metric the "
-            "change, and `first` and `second` are the means of the two. The table for people shows the place where a metric "
+            "In --json, --csv and --tsv a row is a place: of map_jsd, logit_kl and top1_agree `mean` is the value, of a metric"
+            " the change, and `first` and `second` are the means of the two. The table for people shows the place where a metric "
             "changes most: that one was chosen, which its interval does not account for.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 2, .complete = complete, .extra_params = extra, .run = run,
 };

@@ -85,7 +85,8 @@ static const param own[] = {
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {prompt_params, chat_params, edit_option_params, precision_params, config_params, tokenizer_params,
+    static const param *const tables[] = {prompt_params, chat_params, edit_option_params, precision_params, config_params,
+                                          tokenizer_params,
                                           NULL};
     return tables;
 }

@@ -4,7 +4,8 @@
 
 static int run(session *s, const command_args *a, err *e)
 {
-    static const char *const columns[] = {"store", "units", "prompts", "models", "sites", "metrics", "bytes_before", "bytes_after"};
+    static const char *const columns[] = {"store", "units", "prompts", "models", "sites", "metrics", "bytes_before",
+                                          "bytes_after"};
     store_gc_report n;
     store *st;
     table *t = NULL;

@@ -14,8 +14,8 @@ static int show_lists(session *s, const command_args *a, err *e)
     table *t = NULL;
     int rc = store_to_read(s, &st, e);
     if (!rc)
-        rc = store_query(st, &t, "SELECT name, count(*) AS heads, count(score) AS scores, min(CASE place WHEN 0 THEN head_name END)"
-                         " AS first, source, sha256, created FROM head_set_list GROUP BY name ORDER BY name", NULL, 0, e);
+        rc = store_query(st, &t, "SELECT name, count(*) AS heads, count(score) AS scores, min(CASE place WHEN 0 THEN head_name"
+                         " END) AS first, source, sha256, created FROM head_set_list GROUP BY name ORDER BY name", NULL, 0, e);
     if (!rc && t->n_row == 0 && command_format(s, a) == FORMAT_TABLE)
         say(s, "no lists of heads; make one with `import heads FILE --name NAME`");
     else if (!rc)

@@ -130,7 +130,8 @@ static int print_words(const job *j, err *e)
     strbuf_put_visible(&b, store_path(j->target), strlen(store_path(j->target)));
     strbuf_printf(&b, " repeats run %" PRId64 ": %s\n", j->run, same ? "identical" : "different");
     if (same) {
-        strbuf_printf(&b, "  %" PRId64 " values, %" PRId64 " maps, %" PRId64 " facts of %" PRId64 " prompt%s compared\n", d->values,
+        strbuf_printf(&b, "  %" PRId64 " values, %" PRId64 " maps, %" PRId64 " facts of %" PRId64 " prompt%s compared\n",
+                      d->values,
                       d->maps, d->facts, d->prompts, d->prompts == 1 ? "" : "s");
     } else {
         put_share(&b, d->prompts_missing, d->prompts, "prompts are not there");
@@ -271,7 +272,8 @@ static int run(session *s, const command_args *a, err *e)
         return rc;
     rc = repeat_check(&j.plan, s, j.source, params_bool(a->p, "force"), e);
     if (!rc && strcmp(repeat_fact(&j.plan, "status"), "done") != 0)
-        strbuf_printf(&j.plan.notes, "run %" PRId64 " did not come to its end (%s): only the prompts that it holds are compared\n",
+        strbuf_printf(&j.plan.notes, "run %" PRId64 " did not come to its end (%s): only the prompts that it holds are"
+                                                    " compared\n",
                       j.run, repeat_fact(&j.plan, "status"));
     if (!rc && params_bool(a->p, "dry-run")) {
         say_notes(&j);

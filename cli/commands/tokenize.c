@@ -209,7 +209,7 @@ const command command_tokenize = {
             "with --json an object with `ids` and `decoded`. --check reads such lines with the expected `ids` (nothing "
             "added), `ids_special` (the tokenizer's own tokens added) and `decoded` (of `ids`), prints how many lines "
             "agree and the first that do not, and ends with 4 on a difference. A tokenizer.json, a SentencePiece "
-            ".model, a .tiktoken file or a GGUF without weights will do in place of a model. --chat shows the text as the model's chat template puts "
-            "it: the template's special tokens are in it, and none are added.",
+            ".model, a .tiktoken file or a GGUF without weights will do in place of a model. --chat shows the text as the"
+            " model's chat template puts it: the template's special tokens are in it, and none are added.",
     .examples = examples, .params = own, .extra_params = extra, .min_args = 0, .max_args = 1, .complete = complete, .run = run,
 };

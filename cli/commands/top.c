@@ -43,7 +43,8 @@ static int choose_subject(subject *out, store *st, int64_t run, const char *name
     table *t = NULL;
     if (m)
         *out = (subject){.name = m->name, .unit = m->unit, .summary = m->summary, .pairs = m->axis == AXIS_HEAD};
-    int rc = store_query(st, &t, "SELECT count(*), count(head), count(layer) FROM value_summary WHERE run = ?1 AND metric = ?2", bind, 2, e);
+    int rc = store_query(st, &t, "SELECT count(*), count(head), count(layer) FROM value_summary WHERE run = ?1 AND metric = ?2",
+                         bind, 2, e);
     bool known = !rc && (m || table_cell(t, 0, 0)->u.i > 0);
     if (known && !m)
         *out = (subject){.name = name, .unit = "", .summary = "a value of the experiment"};

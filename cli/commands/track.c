@@ -299,7 +299,8 @@ static int print(const job *j, err *e)
         strbuf_printf(&b, "run %" PRId64 ": %d checkpoints, %" PRId64 " prompt%s each; ", j->run, j->a->n, j->n_request,
                       j->n_request == 1 ? "" : "s");
         rc = experiment_conditions(&b, st, j->run, e);
-        strbuf_printf(&b, "\n%s\n", heads ? "values over the prompts" : "mean over heads and tokens of each prompt, then over the prompts");
+        strbuf_printf(&b, "\n%s\n", heads ? "values over the prompts" : "mean over heads and tokens of each prompt, then over"
+                                                                        " the prompts");
     }
     if (!rc && people)
         rc = output_flush(j->s->out, &b, e);
@@ -348,8 +349,8 @@ static const char *const complete[] = {"models", "models", "models", NULL};
 const command command_track = {
     .name = "track", .group = "measure", .usage = "MODEL MODEL ...",
     .summary = "the same prompts and metrics through many checkpoints",
-    .help = "All read the same prompts (--prompts, --prompt, or the first 64 tokens of the built-in ones). A row for each checkpoint "
-            "and metric: the mean over heads (and tokens, where a metric has a value for each) of a "
+    .help = "All read the same prompts (--prompts, --prompt, or the first 64 tokens of the built-in ones). A row for each"
+            " checkpoint and metric: the mean over heads (and tokens, where a metric has a value for each) of a "
             "prompt, then mean, sd and bootstrap 95 % interval over the prompts; --heads: a row for each head and position. "
             "All must have the same layers, heads, vocabulary and tokenizer. One run of the store holds them all: a unit is a "
             "prompt of a checkpoint, named by its fact `checkpoint`; the run's model is the first. --quantize rounds all of "

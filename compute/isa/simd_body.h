@@ -196,7 +196,8 @@ enum { STRETCH = 64 };
 typedef struct column_sums { V weighted, distance; } column_sums;
 
 /* e = exp(s - m) for keys k .. end - 1 of one vector of columns, and its sums. */
-static inline column_sums softmax_stretch(float *s, V part[SOFTMAX_WAYS], int64_t key0, int64_t k, int64_t end, V scale, V m, V qpos, const int64_t *lo,
+static inline column_sums softmax_stretch(float *s, V part[SOFTMAX_WAYS], int64_t key0, int64_t k, int64_t end, V scale, V m,
+                                          V qpos, const int64_t *lo,
                                           const int64_t *hi, bool all_visible, bool want_distance)
 {
     column_sums c = {v_set1(0), v_set1(0)};
@@ -270,7 +271,8 @@ static void softmax_vector(const softmax_block *b, int j0)
         v_store(s + k * SIMD_NR, v_set1(0));
     for (int64_t k = first / STRETCH * STRETCH; k < last; k += STRETCH) {
         int64_t from = k > first ? k : first, to = k + STRETCH < last ? k + STRETCH : last;
-        column_sums c = softmax_stretch(s, part, b->key0, from, to, scale, m, qpos, lo, hi, from >= all_lo && to <= all_hi, b->distance);
+        column_sums c = softmax_stretch(s, part, b->key0, from, to, scale, m, qpos, lo, hi, from >= all_lo && to <= all_hi,
+                                        b->distance);
         total.weighted = v_add(total.weighted, c.weighted);
         total.distance = v_add(total.distance, c.distance);
     }

@@ -189,7 +189,8 @@ static int put_unigram(strbuf *b, const hf_vocab *v, char summary[128], err *e)
     bool charsmap = hf_vocab_charsmap(b, v);
     if (trim)
         strbuf_printf(b, "%s{\"type\": \"Strip\", \"strip_left\": false, \"strip_right\": true}, "
-                         "{\"type\": \"Replace\", \"pattern\": {\"Regex\": \" {2,}\"}, \"content\": \"" SPACE_MARK "\"}", charsmap ? ", " : "");
+                         "{\"type\": \"Replace\", \"pattern\": {\"Regex\": \" {2,}\"}, \"content\": \"" SPACE_MARK "\"}",
+                         charsmap ? ", " : "");
     strbuf_printf(b, "]},\n  \"pre_tokenizer\": {\"type\": \"Metaspace\", \"replacement\": \"" SPACE_MARK
                      "\", \"prepend_scheme\": \"%s\", \"split\": true},\n  \"post_processor\": ",
                   prefix ? "always" : "never");

@@ -68,8 +68,10 @@ int decoder_read_config(model *m, decoder_shape *s, const char *const *more, err
         (rc = config_int(&s->head_width, c, "head_dim", false, 1, 4096, e)) ||
         (rc = config_int(&s->ffn, c, "intermediate_size|ffn_dim|n_inner|ffn_hidden_size|hidden_dim", false, 1, 1 << 24, e)) ||
         (rc = config_int(&s->context, c, "max_position_embeddings|n_positions|n_ctx|max_seq_len", false, 1, INT32_MAX, e)) ||
-        (rc = config_real(&s->eps, c, "rms_norm_eps|layer_norm_eps|layer_norm_epsilon|norm_eps|norm_epsilon", false, 1e-16, 1, e)) ||
-        (rc = config_enum(&s->act, c, "hidden_act|hidden_activation|activation_function|activation", config_activations, false, e)) ||
+        (rc = config_real(&s->eps, c, "rms_norm_eps|layer_norm_eps|layer_norm_epsilon|norm_eps|norm_epsilon", false, 1e-16, 1,
+                          e)) ||
+        (rc = config_enum(&s->act, c, "hidden_act|hidden_activation|activation_function|activation", config_activations, false,
+                          e)) ||
         (rc = config_bool(&s->tied, c, "tie_word_embeddings", e)) || (rc = check_layer_types(m, more, e)) ||
         (rc = config_check_keys(m, c, common_keys, more, e)))
         return rc;
@@ -146,7 +148,8 @@ void decoder_set_rope(model *m, int rope)
 int decoder_rope(model *m, const char *arch, rope_kind kind, double base, double fraction, err *e)
 {
     rope_want want = {.kind = kind, .head_width = m->main->layers[0].self.plan.d_qk, .base = base, .fraction = fraction};
-    int rope, rc = m->ckpt->gguf ? meta_rope(m, m->ckpt->gguf, arch, &want, &rope, e) : config_rope(m, m->config, &want, &rope, e);
+    int rope, rc = m->ckpt->gguf ? meta_rope(m, m->ckpt->gguf, arch, &want, &rope, e)
+        : config_rope(m, m->config, &want, &rope, e);
     if (rc)
         return rc;
     decoder_set_rope(m, rope);

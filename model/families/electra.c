@@ -25,8 +25,10 @@ static int bind_embeddings(model *m, int64_t inner, err *e)
     stack *s = m->main;
     int64_t types = 2;
     int rc = config_int(&types, m->config, "type_vocab_size", false, 0, 1 << 20, e);
-    if (rc || (rc = bind_weight(m, &s->embed.tokens, "embeddings.word_embeddings.weight", -1, m->vocab, 0, m->vocab, inner, 0, e)) ||
-        (rc = bind_weight(m, &s->embed.positions, "embeddings.position_embeddings.weight", -1, s->context, 0, s->context, inner, 0, e)) ||
+    if (rc || (rc = bind_weight(m, &s->embed.tokens, "embeddings.word_embeddings.weight", -1, m->vocab, 0, m->vocab, inner, 0,
+                                e)) ||
+        (rc = bind_weight(m, &s->embed.positions, "embeddings.position_embeddings.weight", -1, s->context, 0, s->context, inner,
+                          0, e)) ||
         (types > 0 && (rc = encoder_bind_type(m, "embeddings.token_type_embeddings.weight", types, inner, e))) ||
         (rc = bind_norm(m, &s->embed.norm, "embeddings.LayerNorm", -1, inner, 0, e)) || inner == s->width)
         return rc;

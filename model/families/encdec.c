@@ -83,7 +83,8 @@ int encdec_read_side(const model *m, encdec_shape *s, bool decoder, err *e)
 {
     int rc;
     if ((rc = config_int(&s->layers, m->config, decoder ? "decoder_layers" : "encoder_layers", true, 1, 4096, e)) ||
-        (rc = config_int(&s->heads, m->config, decoder ? "decoder_attention_heads" : "encoder_attention_heads", true, 1, 4096, e)) ||
+        (rc = config_int(&s->heads, m->config, decoder ? "decoder_attention_heads" : "encoder_attention_heads", true, 1, 4096,
+                         e)) ||
         (rc = config_int(&s->ffn, m->config, decoder ? "decoder_ffn_dim" : "encoder_ffn_dim", true, 1, 1 << 24, e)))
         return rc;
     if (s->width % s->heads)

@@ -35,7 +35,8 @@ static int configure(model *m, err *e)
 {
     decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-5 : 0, .act = ACT_SILU, .gated = true, .causal = true};
     int64_t window = 0;
-    int pattern = 0, rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "exaone4", more_meta, e);
+    int pattern = 0, rc = m->config ? decoder_read_config(m, &s, more_keys, e)
+        : decoder_read_meta(m, &s, "exaone4", more_meta, e);
     if (rc || (rc = decoder_build(m, &s, e)))
         return rc;
     if (m->config ? (rc = config_int(&window, m->config, "sliding_window", false, 1, INT32_MAX, e)) ||

@@ -5,7 +5,8 @@
 #include <math.h>
 
 static const char *const more_keys[] = {"multi_query", "new_decoder_architecture", "parallel_attn", "alibi", "bias",
-                                        "num_kv_heads", "num_ln_in_parallel_attn", "activation", "apply_residual_connection_post_layernorm",
+                                        "num_kv_heads", "num_ln_in_parallel_attn", "activation",
+                                        "apply_residual_connection_post_layernorm",
                                         "n_head_kv", NULL};
 static const char *const more_meta[] = {"tensor_data_layout", NULL};
 
@@ -15,7 +16,8 @@ static int read_traits(model *m, decoder_shape *s, traits *t, err *e)
 {
     const json *c = m->config;
     int rc;
-    if ((rc = config_bool(&t->multi_query, c, "multi_query", e)) || (rc = config_bool(&t->groups, c, "new_decoder_architecture", e)) ||
+    if ((rc = config_bool(&t->multi_query, c, "multi_query", e)) ||
+        (rc = config_bool(&t->groups, c, "new_decoder_architecture", e)) ||
         (rc = config_bool(&t->parallel, c, "parallel_attn", e)) || (rc = config_bool(&t->alibi, c, "alibi", e)) ||
         (rc = config_bool(&t->bias, c, "bias", e)) ||
         (rc = config_must_be_bool(c, "apply_residual_connection_post_layernorm", false, e)) ||

@@ -27,7 +27,8 @@ static int expand_types(model *m, const json *types, int64_t window, err *e)
             }
     }
     if (l != s->n_layer)
-        return err_set(e, ERR_INPUT, "config.json: attention_types describes another number of layers than the %d there are", s->n_layer);
+        return err_set(e, ERR_INPUT, "config.json: attention_types describes another number of layers than the %d there are",
+                       s->n_layer);
     return 0;
 }
 

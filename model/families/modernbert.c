@@ -2,8 +2,10 @@
  * themselves, each kind with a RoPE of its own.  Hugging Face ModernBertForMaskedLM. */
 #include "model/families/encoder.h"
 
-static const char *const more_keys[] = {"layer_types", "global_attn_every_n_layers", "local_attention", "attention_bias", "mlp_bias", "norm_bias",
-                                        "decoder_bias", "position_embedding_type", "global_rope_theta", "local_rope_theta", "classifier_activation",
+static const char *const more_keys[] = {"layer_types", "global_attn_every_n_layers", "local_attention", "attention_bias",
+                                        "mlp_bias", "norm_bias",
+                                        "decoder_bias", "position_embedding_type", "global_rope_theta", "local_rope_theta",
+                                        "classifier_activation",
                                         "classifier_bias", "classifier_dropout", "classifier_pooling", "embedding_dropout",
                                         "mlp_dropout", "deterministic_flash_attn", "initializer_cutoff_factor",
                                         "reference_compile", "repad_logits_with_grad", "sparse_pred_ignore_index",

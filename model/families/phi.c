@@ -7,7 +7,8 @@ static const char *const more_keys[] = {"qk_layernorm", NULL};
 /* A converter of the time wrote as many key/value heads as heads, and an MLP of 4 widths, whatever the weights are. */
 static void trust_tensors(model *m, decoder_shape *s)
 {
-    const checkpoint_tensor *k = checkpoint_find(m->ckpt, "blk.0.attn_k.weight"), *up = checkpoint_find(m->ckpt, "blk.0.ffn_up.weight");
+    const checkpoint_tensor *k = checkpoint_find(m->ckpt, "blk.0.attn_k.weight"),
+    *up = checkpoint_find(m->ckpt, "blk.0.ffn_up.weight");
     int64_t rows = k && k->t.n_dim == 2 ? k->t.shape[0] : 0, inner = up && up->t.n_dim == 2 ? up->t.shape[0] : 0;
     bool heads = rows > 0 && rows % s->head_width == 0 && rows / s->head_width < s->kv_heads;
     if (heads)

@@ -2,14 +2,16 @@
  * Hugging Face Qwen2ForCausalLM; GGUF architecture "qwen2". */
 #include "model/families/decoder.h"
 
-static const char *const more_keys[] = {"layer_types", "use_sliding_window", "sliding_window", "max_window_layers", "use_mrope", NULL};
+static const char *const more_keys[] = {"layer_types", "use_sliding_window", "sliding_window", "max_window_layers", "use_mrope",
+                                        NULL};
 
 static int configure(model *m, err *e)
 {
     decoder_shape s = {.norm = NORM_RMS, .eps = m->config ? 1e-6 : 0, .act = ACT_SILU, .gated = true,
                        .causal = true, .context = 32768};
     int rc = m->config ? decoder_read_config(m, &s, more_keys, e) : decoder_read_meta(m, &s, "qwen2", NULL, e);
-    if (rc || (rc = decoder_build(m, &s, e)) || (m->config && ((rc = config_must_be_bool(m->config, "use_mrope", false, e)) || (rc = decoder_late_windows(m, e)))))
+    if (rc || (rc = decoder_build(m, &s, e)) ||
+        (m->config && ((rc = config_must_be_bool(m->config, "use_mrope", false, e)) || (rc = decoder_late_windows(m, e)))))
         return rc;
     return decoder_rope(m, "qwen2", ROPE_HALF, 10000, 1, e);
 }

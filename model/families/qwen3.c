@@ -2,7 +2,8 @@
  * Hugging Face Qwen3ForCausalLM; GGUF architecture "qwen3". */
 #include "model/families/decoder.h"
 
-static const char *const more_keys[] = {"layer_types", "use_sliding_window", "sliding_window", "max_window_layers", "attention_bias", NULL};
+static const char *const more_keys[] = {"layer_types", "use_sliding_window", "sliding_window", "max_window_layers",
+                                        "attention_bias", NULL};
 
 static int configure(model *m, err *e)
 {

@@ -2,7 +2,8 @@
  * Hugging Face SmolLM3ForCausalLM; GGUF architecture "smollm3". */
 #include "model/families/decoder.h"
 
-static const char *const more_keys[] = {"layer_types", "no_rope_layers", "no_rope_layer_interval", "use_sliding_window", "sliding_window",
+static const char *const more_keys[] = {"layer_types", "no_rope_layers", "no_rope_layer_interval", "use_sliding_window",
+                                        "sliding_window",
                                         "max_window_layers", "attention_bias", "mlp_bias", NULL};
 
 /* no_rope_layers holds 1 for layers with positions; else every interval-th layer (the last of each group) has none. */

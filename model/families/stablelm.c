@@ -59,8 +59,10 @@ static int bind(model *m, err *e)
     for (int l = 0; l < m->main->n_layer && !rc; l++) {
         attention_block *b = &m->main->layers[l].self;
         b->plan.qk_norm = true;
-        if (!(rc = gather_norm(m, &b->q_norm, "layers.%d.self_attn.q_layernorm.norms.%e.weight", l, b->plan.n_head, b->plan.d_qk, e)))
-            rc = gather_norm(m, &b->k_norm, "layers.%d.self_attn.k_layernorm.norms.%e.weight", l, b->plan.n_kv_head, b->plan.d_qk, e);
+        if (!(rc = gather_norm(m, &b->q_norm, "layers.%d.self_attn.q_layernorm.norms.%e.weight", l, b->plan.n_head,
+                               b->plan.d_qk, e)))
+            rc = gather_norm(m, &b->k_norm, "layers.%d.self_attn.k_layernorm.norms.%e.weight", l, b->plan.n_kv_head,
+                             b->plan.d_qk, e);
     }
     return rc;
 }

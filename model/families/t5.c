@@ -97,7 +97,8 @@ static int read_meta(model *m, t5_shape *t, err *e)
 static int configure(model *m, err *e)
 {
     /* GGUF has no key for the largest distance: it is the 128 of all published models. */
-    t5_shape t = {.s = {.norm = {.kind = NORM_RMS}, .pre = true, .scale = 1, .context = INT32_MAX}, .buckets = 32, .distance = 128};
+    t5_shape t = {.s = {.norm = {.kind = NORM_RMS}, .pre = true, .scale = 1, .context = INT32_MAX}, .buckets = 32,
+                  .distance = 128};
     if (!m->config)
         model_assume(m, "GGUF has no key for the largest relative distance: 128 is assumed");
     int rc = m->config ? read_config(m, &t, e) : read_meta(m, &t, e);
@@ -163,7 +164,8 @@ static int bind_stack(model *m, stack *s, encdec_names n, const char *table, err
 
 static int bind(model *m, err *e)
 {
-    const char *tokens = m->config ? "shared.weight" : "token_embd.weight", *output = m->config ? "lm_head.weight" : "output.weight";
+    const char *tokens = m->config ? "shared.weight" : "token_embd.weight", *output = m->config ? "lm_head.weight"
+        : "output.weight";
     int rc;
     m->tied = !bind_has(m, output, -1);
     if ((rc = bind_vocabulary(m, tokens, output, e)))
@@ -176,7 +178,8 @@ static int bind(model *m, err *e)
     if (!m->config)
         return (rc = bind_stack(m, m->encoder, meta_encoder, "enc.blk.0.attn_rel_b.weight", e))
                    ? rc : bind_stack(m, m->main, meta_decoder, "dec.blk.0.attn_rel_b.weight", e);
-    if ((rc = bind_stack(m, m->encoder, encoder_names, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", e)))
+    if ((rc = bind_stack(m, m->encoder, encoder_names, "encoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight",
+                         e)))
         return rc;
     return bind_stack(m, m->main, decoder_names, "decoder.block.0.layer.0.SelfAttention.relative_attention_bias.weight", e);
 }

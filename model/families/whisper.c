@@ -47,13 +47,15 @@ static int configure(model *m, err *e)
 }
 
 static const encdec_names encoder_names = {
-    .q = "encoder.layers.%d.self_attn.q_proj", .k = "encoder.layers.%d.self_attn.k_proj", .v = "encoder.layers.%d.self_attn.v_proj",
+    .q = "encoder.layers.%d.self_attn.q_proj", .k = "encoder.layers.%d.self_attn.k_proj",
+    .v = "encoder.layers.%d.self_attn.v_proj",
     .out = "encoder.layers.%d.self_attn.out_proj", .norm_self = "encoder.layers.%d.self_attn_layer_norm",
     .up = "encoder.layers.%d.fc1", .down = "encoder.layers.%d.fc2", .norm_mlp = "encoder.layers.%d.final_layer_norm",
     .final_norm = "encoder.layer_norm", .bias = BIND_BIAS, .key_bias = BIND_NO_BIAS,
 };
 static const encdec_names decoder_names = {
-    .q = "decoder.layers.%d.self_attn.q_proj", .k = "decoder.layers.%d.self_attn.k_proj", .v = "decoder.layers.%d.self_attn.v_proj",
+    .q = "decoder.layers.%d.self_attn.q_proj", .k = "decoder.layers.%d.self_attn.k_proj",
+    .v = "decoder.layers.%d.self_attn.v_proj",
     .out = "decoder.layers.%d.self_attn.out_proj", .norm_self = "decoder.layers.%d.self_attn_layer_norm",
     .cross_q = "decoder.layers.%d.encoder_attn.q_proj", .cross_k = "decoder.layers.%d.encoder_attn.k_proj",
     .cross_v = "decoder.layers.%d.encoder_attn.v_proj", .cross_out = "decoder.layers.%d.encoder_attn.out_proj",
