@@ -302,3 +302,12 @@ char *strbuf_take(strbuf *b, err *e)
     *b = (strbuf){0};
     return s;
 }
+
+char *text_trim(char *s)
+{
+    static const char blanks[] = " \t\r\n";
+    s += strspn(s, blanks);
+    for (size_t n = strlen(s); n > 0 && strchr(blanks, s[n - 1]); n--)
+        s[n - 1] = '\0';
+    return s;
+}

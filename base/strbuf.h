@@ -35,6 +35,9 @@ void strbuf_free(strbuf *b);
 const char *strbuf_str(const strbuf *b); /* never NULL */
 char *strbuf_take(strbuf *b, err *e);    /* ownership to the caller (free()); NULL with e when failed */
 
+/* s without the blanks, tabs and line ends before and behind it; in place. */
+char *text_trim(char *s);
+
 /* Bytes of the UTF-8 sequence at s (1..4), 0 when s is not a valid sequence within n bytes.
  * codepoint may be NULL. */
 int utf8_next(uint32_t *codepoint, const char *s, size_t n);

@@ -85,6 +85,53 @@ int table_column(const table *t, const char *name)
     return -1;
 }
 
+int table_keep(table *t, const int *use, const char *const *name, int n, err *e)
+{
+    size_t n_cell;
+    assert(n > 0);
+    if (!size_mul(&n_cell, (size_t)t->cap, (size_t)n))
+        return err_nomem(e, "table");
+    char **column = arena_alloc(t->arena_, (size_t)n, sizeof *column, e);
+    char **unit = column ? arena_alloc(t->arena_, (size_t)n, sizeof *unit, e) : NULL;
+    if (!unit)
+        return ERR_RESOURCE;
+    for (int c = 0; c < n; c++) {
+        assert(use[c] >= 0 && use[c] < t->n_col);
+        column[c] = name && name[c] ? arena_strdup(t->arena_, name[c], e) : t->column[use[c]];
+        if (!column[c])
+            return ERR_RESOURCE;
+        unit[c] = t->unit[use[c]];
+    }
+    cell *cells = mem_array(n_cell + 1, sizeof *cells, e);
+    if (!cells)
+        return ERR_RESOURCE;
+    for (int64_t i = 0; i < t->n_row; i++)
+        for (int c = 0; c < n; c++)
+            cells[i * n + c] = *table_cell(t, i, use[c]);
+    free(t->cells);
+    t->cells = cells;
+    t->column = column;
+    t->unit = unit;
+    t->n_col = n;
+    return 0;
+}
+
+int table_rename(table *t, int col, const char *name, err *e)
+{
+    assert(col >= 0 && col < t->n_col);
+    char *copy = arena_strdup(t->arena_, name, e);
+    t->column[col] = copy ? copy : t->column[col];
+    return copy ? 0 : ERR_RESOURCE;
+}
+
+bool table_column_empty(const table *t, int col)
+{
+    for (int64_t i = 0; i < t->n_row; i++)
+        if (table_cell(t, i, col)->kind != CELL_NULL)
+            return false;
+    return true;
+}
+
 double cell_number(const cell *c)
 {
     switch (c->kind) {

@@ -37,6 +37,13 @@ static inline cell cell_real(double v) { return (cell){CELL_REAL, {.r = v}}; }
 int table_set_unit(table *t, int col, const char *unit, err *e);
 /* Column index by name, -1 when absent. */
 int table_column(const table *t, const char *name);
+/* Leave only the columns use [n], n > 0, in that order, each with its unit; name [n]: what they are called then, NULL
+ * (itself or an entry): as before.  A table that could not be changed is as it was. */
+int table_keep(table *t, const int *use, const char *const *name, int n, err *e);
+/* Another name for a column (copied into the table). */
+int table_rename(table *t, int col, const char *name, err *e);
+/* Is there nothing but NULL in a column? */
+bool table_column_empty(const table *t, int col);
 static inline const cell *table_cell(const table *t, int64_t row, int col)
 {
     return &t->cells[row * t->n_col + col];

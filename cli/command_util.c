@@ -188,17 +188,26 @@ int run_without_values(store *st, int64_t run, err *e)
     return rc;
 }
 
+int query_count(int64_t *out, store *st, const char *sql, const cell *bind, int n_bind, err *e)
+{
+    table *t = NULL;
+    int rc = store_query(st, &t, sql, bind, n_bind, e);
+    *out = !rc && t->n_row > 0 && table_cell(t, 0, 0)->kind == CELL_INT ? table_cell(t, 0, 0)->u.i : 0;
+    table_free(t);
+    return rc;
+}
+
+int run_units_done(int64_t *n, store *st, int64_t run, err *e)
+{
+    const cell bind[] = {cell_int(run)};
+    return query_count(n, st, "SELECT count(*) FROM unit WHERE run_id = ?1 AND status = 'done'", bind, 1, e);
+}
+
 /* The newest run that is done, else the newest of all: one that failed or was cancelled holds nothing. */
 static int newest_run(store *st, int64_t *run, err *e)
 {
-    table *t = NULL;
-    int rc = store_query(st, &t, "SELECT max(id) FROM run WHERE status = 'done'", NULL, 0, e);
-    if (rc)
-        return rc;
-    bool any = t->n_row > 0 && table_cell(t, 0, 0)->kind == CELL_INT;
-    *run = any ? table_cell(t, 0, 0)->u.i : 0;
-    table_free(t);
-    return any ? 0 : store_last_run(st, run, e);
+    int rc = query_count(run, st, "SELECT max(id) FROM run WHERE status = 'done'", NULL, 0, e);
+    return rc || *run ? rc : store_last_run(st, run, e);
 }
 
 int choose_run(session *s, const command_args *a, store *st, const char *word, int64_t *run, err *e)
@@ -319,6 +328,21 @@ char *repeatable_command(const command_args *a, const repeat_facts *facts, err *
     if (rc) {
         strbuf_free(&b);
         return NULL;
+    }
+    return strbuf_take(&b, e);
+}
+
+char *repeatable_on_store(const session *s, const command_args *a, err *e)
+{
+    strbuf b = {0};
+    char *words = repeatable_command(a, NULL, e);
+    if (!words)
+        return NULL;
+    strbuf_puts(&b, words);
+    free(words);
+    if (!params_given(a->p, "store") && strcmp(s->store_path, ":memory:") != 0) {
+        strbuf_puts(&b, " --store ");
+        put_shell_word(&b, s->store_path);
     }
     return strbuf_take(&b, e);
 }

@@ -45,6 +45,11 @@ int choose_run(session *s, const command_args *a, store *st, const char *word, i
 #define RUN_UNITS_SQL "(SELECT count(*) FROM unit u WHERE u.run_id = r.id AND u.status = 'done')"
 #define RUN_PROGRESS_SQL "CASE WHEN r.n_unit > 0 AND r.status <> 'done' THEN ', ' || " RUN_UNITS_SQL \
     " || ' of ' || r.n_unit || ' unit' || CASE r.n_unit WHEN 1 THEN '' ELSE 's' END ELSE '' END"
+/* The first cell of what a query gives, as an integer: a count, or one number that is asked for; 0 where it is NULL or no
+ * row came. */
+int query_count(int64_t *out, store *st, const char *sql, const cell *bind, int n_bind, err *e);
+/* Units of the run that are there. */
+int run_units_done(int64_t *n, store *st, int64_t run, err *e);
 /* Check that a run exists; the error says which there are. */
 int require_run(store *st, int64_t run, err *e);
 /* The error for a run that holds no values at all: says how it ended. */
@@ -64,6 +69,8 @@ typedef struct repeat_facts {
 /* "attnscope VERB WORDS": the command as it can be pasted into a POSIX shell, and from the verb on into
  * ours.  facts may be NULL.  free() the result. */
 char *repeatable_command(const command_args *a, const repeat_facts *facts, err *e);
+/* The same, with the store named even where only the session knows it: what a figure or a report says of itself. */
+char *repeatable_on_store(const session *s, const command_args *a, err *e);
 /* One word quoted so that both languages read it back. */
 void put_shell_word(strbuf *b, const char *word);
 

@@ -26,15 +26,6 @@ const param report_template_params[] = {
     {.name = NULL},
 };
 
-static char *trim(char *s)
-{
-    size_t n;
-    s += strspn(s, " \t");
-    for (n = strlen(s); n > 0 && strchr(" \t\r", s[n - 1]); n--)
-        s[n - 1] = '\0';
-    return s;
-}
-
 static int add_names(const char **names, int n, const param *rows)
 {
     for (; rows->name && n < MOST_NAMES; rows++)
@@ -65,7 +56,7 @@ static int beside(strbuf *out, const char *path, const char *name, err *e)
 
 static int read_line(params *p, params *own, const char *path, int number, char *line, err *e)
 {
-    char *key = trim(line), *value = strchr(key, '=');
+    char *key = text_trim(line), *value = strchr(key, '=');
     strbuf full = {0};
     if (!*key || *key == '#')
         return 0;
@@ -74,8 +65,8 @@ static int read_line(params *p, params *own, const char *path, int number, char 
         return err_hint(e, "for example: sections = overview,census,figures");
     }
     *value++ = '\0';
-    key = trim(key);
-    value = trim(value);
+    key = text_trim(key);
+    value = text_trim(value);
     if (!params_row(own, key))
         return unknown(path, number, key, e);
     if (params_given(own, key)) {

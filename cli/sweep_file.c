@@ -21,15 +21,6 @@ static int fail(const reader *r, err *e, const char *message, const char *what)
     return err_set(e, ERR_USAGE, "%s:%d: %s%.200s", r->f->path, r->line, message, what);
 }
 
-static char *trim(char *s)
-{
-    size_t n;
-    s += strspn(s, " \t\r\n");
-    for (n = strlen(s); n > 0 && strchr(" \t\r\n", s[n - 1]); n--)
-        s[n - 1] = '\0';
-    return s;
-}
-
 /* The next line in place, NULL at the end. */
 static char *next_line(reader *r)
 {
@@ -79,8 +70,8 @@ static int add_value(reader *r, sweep_entry *x, int *cap, char *item, err *e)
 {
     char *label = NULL, *text = split_label(item);
     if (text) {
-        label = trim(item);
-        item = trim(text);
+        label = text_trim(item);
+        item = text_trim(text);
     }
     int rc = unquote(r, &item, e);
     if (rc)
@@ -121,8 +112,8 @@ static int read_list(reader *r, sweep_entry *x, char *rest, err *e)
                 fail(r, e, "a quote has no end in: ", item);
                 return err_hint(e, "put \"...\" or '...' around the whole value");
             }
-            if (*trim(item)) /* the end of a line ends an item too */
-                rc = add_value(r, x, &cap, trim(item), e);
+            if (*text_trim(item)) /* the end of a line ends an item too */
+                rc = add_value(r, x, &cap, text_trim(item), e);
             item = s = rc ? NULL : next_line(r);
             if (rc)
                 return rc;
@@ -140,7 +131,7 @@ static int read_list(reader *r, sweep_entry *x, char *rest, err *e)
         } else if (*s == ',' || *s == ']') {
             bool last = *s == ']';
             *s = '\0';
-            item = trim(item);
+            item = text_trim(item);
             if (*item)
                 rc = add_value(r, x, &cap, item, e);
             item = s + 1;
@@ -148,8 +139,8 @@ static int read_list(reader *r, sweep_entry *x, char *rest, err *e)
                 break;
         }
     }
-    if (!rc && *trim(item) && *trim(item) != '#') {
-        fail(r, e, "behind the list stands: ", trim(item));
+    if (!rc && *text_trim(item) && *text_trim(item) != '#') {
+        fail(r, e, "behind the list stands: ", text_trim(item));
         rc = err_hint(e, "a line holds one value; put commas between items, within the brackets");
     }
     if (!rc && x->n == 0) {
@@ -234,7 +225,7 @@ static int read_zip(reader *r, char *value, err *e)
     if (!in)
         return ERR_RESOURCE;
     for (char *w = strtok_r(value, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
-        sweep_entry *x = require_axis(r, trim(w), e);
+        sweep_entry *x = require_axis(r, text_trim(w), e);
         if (!x)
             return ERR_USAGE;
         if (any && x->n != any->n) {
@@ -276,12 +267,12 @@ static int read_exclude(reader *r, char *value, err *e)
     for (char *w = strtok_r(value, ",", &save); w; w = strtok_r(NULL, ",", &save)) {
         char *equals = strchr(w, '=');
         if (!equals) {
-            fail(r, e, "exclude: no KEY=VALUE: ", trim(w));
+            fail(r, e, "exclude: no KEY=VALUE: ", text_trim(w));
             return err_hint(e, "for example: exclude = precision=bf16, quantize=q4_0");
         }
         *equals = '\0';
-        char *wanted = trim(equals + 1);
-        const sweep_entry *axis = require_axis(r, trim(w), e);
+        char *wanted = text_trim(equals + 1);
+        const sweep_entry *axis = require_axis(r, text_trim(w), e);
         int rc = axis ? unquote(r, &wanted, e) : ERR_USAGE;
         bool found = false;
         for (int i = 0; axis && i < axis->n; i++)
@@ -306,7 +297,7 @@ typedef struct waiting { char *value; int line; bool zip; struct waiting *next; 
 
 static int read_entry(reader *r, char *line, waiting ***last, err *e)
 {
-    char *key = trim(line), *value = strchr(key, '=');
+    char *key = text_trim(line), *value = strchr(key, '=');
     if (*key == '\0' || *key == '#')
         return 0;
     if (!value || value == key) {
@@ -314,8 +305,8 @@ static int read_entry(reader *r, char *line, waiting ***last, err *e)
         return err_hint(e, "for example: precision = [f32, bf16]");
     }
     *value++ = '\0';
-    key = arena_strdup(&r->f->mem, trim(key), e);
-    value = trim(value);
+    key = arena_strdup(&r->f->mem, text_trim(key), e);
+    value = text_trim(value);
     if (!key)
         return ERR_RESOURCE;
     bool zip = strcmp(key, "zip") == 0;

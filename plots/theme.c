@@ -15,16 +15,6 @@ typedef struct theme {
     params *own;                       /* to check values against, and for what stands twice */
 } theme;
 
-static char *trim(char *s)
-{
-    size_t n;
-
-    s += strspn(s, " \t");
-    for (n = strlen(s); n > 0 && strchr(" \t\r", s[n - 1]); n--)
-        s[n - 1] = '\0';
-    return s;
-}
-
 /* The value without quotes around it. */
 static char *unquote(char *s)
 {
@@ -63,7 +53,7 @@ static int wrong(const theme *t, err *e)
 
 static int read_line(theme *t, params *into, char *line, err *e)
 {
-    char *key = trim(line), *value = strchr(key, '=');
+    char *key = text_trim(line), *value = strchr(key, '=');
 
     if (*key == '\0' || *key == '#')
         return 0;
@@ -72,8 +62,8 @@ static int read_line(theme *t, params *into, char *line, err *e)
         return err_hint(e, "for example: cmap = magma");
     }
     *value++ = '\0';
-    key = trim(key);
-    value = unquote(trim(value));
+    key = text_trim(key);
+    value = unquote(text_trim(value));
     if (strcmp(key, "theme") == 0 || !params_row(t->own, key))
         return unknown_key(t, key, e);
     if (params_given(t->own, key)) {

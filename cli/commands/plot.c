@@ -21,22 +21,6 @@ static char *default_name(const figure *f, const figure_source *src, err *e)
     return strbuf_take(&b, e);
 }
 
-/* The command that draws this figure again, with the store named even where the session knew it. */
-static char *figure_command(const session *s, const command_args *a, err *e)
-{
-    strbuf b = {0};
-    char *words = repeatable_command(a, NULL, e);
-    if (!words)
-        return NULL;
-    strbuf_puts(&b, words);
-    free(words);
-    if (!params_given(a->p, "store") && strcmp(s->store_path, ":memory:") != 0) {
-        strbuf_puts(&b, " --store ");
-        put_shell_word(&b, s->store_path);
-    }
-    return strbuf_take(&b, e);
-}
-
 static void say_lines(const session *s, const char *lines)
 {
     for (size_t n; *lines; lines += n + (lines[n] == '\n')) {
@@ -56,7 +40,7 @@ static int run(session *s, const command_args *a, err *e)
     int rc = figure_require(&f, a->word[0], e);
     if (!rc)
         rc = store_to_read(s, &st, e);
-    if (!rc && !(again = figure_command(s, a, e)))
+    if (!rc && !(again = repeatable_on_store(s, a, e)))
         rc = e->code;
     if (!rc)
         rc = figure_source_load(&src, s, a, st, f, again, e);

@@ -86,22 +86,6 @@ static int choose_format(report_format *out, const command_args *a, const char *
     return 0;
 }
 
-/* The command that makes this report again, with the store named even where the session knew it. */
-static char *command_again(const session *s, const command_args *a, err *e)
-{
-    strbuf b = {0};
-    char *words = repeatable_command(a, NULL, e);
-    if (!words)
-        return NULL;
-    strbuf_puts(&b, words);
-    free(words);
-    if (!params_given(a->p, "store") && strcmp(s->store_path, ":memory:") != 0) {
-        strbuf_puts(&b, " --store ");
-        put_shell_word(&b, s->store_path);
-    }
-    return strbuf_take(&b, e);
-}
-
 static int read_page(char **page, const command_args *a, err *e)
 {
     const char *path = params_str(a->p, "page");
@@ -189,7 +173,7 @@ static int run(session *s, const command_args *a, err *e)
         rc = figure_theme(a->p, e);
     if (!rc)
         rc = store_to_read(s, &st, e);
-    if (!rc && !(again = command_again(s, a, e)))
+    if (!rc && !(again = repeatable_on_store(s, a, e)))
         rc = e->code;
     if (!rc)
         rc = make(s, a, st, path ? path : "report.html", again, e);
