@@ -34,6 +34,9 @@ struct edit {
     const char *summary;         /* one line */
     const char *definition;      /* the formula in plain text */
     const char *source;          /* paper or reference code */
+    const char *reading;         /* what its effect tells */
+    const char *traps;           /* where that misleads */
+    const char *cite;            /* keys of analysis/bibliography.h, comma-separated; at least one */
     const char *decoding;        /* how it goes on behind a prompt */
     edit_target target;
     bool needs_reference;        /* outputs of heads over other prompts */

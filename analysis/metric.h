@@ -74,10 +74,14 @@ head_id head_of_index(const model *m, attn_kind kind, int64_t index);
 struct metric {
     const char *name;           /* as users write it, snake_case */
     const char *summary;        /* one line */
-    const char *definition;     /* the formula in plain text */
+    const char *formula;        /* in one line of plain text, A[i][j] the weight of query i on key j, Z its logit */
+    const char *definition;     /* the formula with all that it leaves open: which rows, edges, variants */
     const char *unit;           /* "", "nats", "tokens" */
     const char *range;          /* "0 .. 1" */
     const char *source;         /* paper or reference code */
+    const char *reading;        /* how to read the value: what is high, what to compare it with */
+    const char *traps;          /* where it misleads */
+    const char *cite;           /* keys of analysis/bibliography.h, comma-separated; at least one */
     const char *missing_mass;   /* how rows that do not sum to 1 are treated */
     const char *cost;           /* "free (row statistics)", "tiles" */
     metric_scope scope;

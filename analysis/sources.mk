@@ -124,6 +124,7 @@ libattnscope_a_SOURCES += $(edit_sources) analysis/edit.c analysis/edit.h analys
 libattnscope_a_SOURCES += $(metric_sources) \
 	analysis/analyse.c \
 	analysis/analyse_batch.c \
+	analysis/bibliography.c \
 	analysis/column_sums.c \
 	analysis/dump.c \
 	analysis/key_set.c \
@@ -140,7 +141,7 @@ libattnscope_a_SOURCES += $(metric_sources) \
 libattnscope_a_SOURCES += analysis/key_set.h analysis/matrix_file.h analysis/span.h analysis/span_parts.h \
 	analysis/token_class.h
 libattnscope_a_SOURCES += analysis/analyse.h analysis/column_sums.h analysis/tile_lanes.h analysis/map.h analysis/metric.h analysis/query_mean.h \
-	analysis/reference.h analysis/repeats.h
+	analysis/bibliography.h analysis/reference.h analysis/repeats.h
 
 libattnscope_a_SOURCES += analysis/kept_attention.c analysis/kept_attention.h analysis/max_flow.c analysis/max_flow.h \
 	analysis/ring.c analysis/ring.h \

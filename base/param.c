@@ -398,6 +398,17 @@ int params_set(params *p, const char *name, const char *value, err *e)
     return 0;
 }
 
+void params_unset(params *p, const char *name)
+{
+    const struct given *g = find_given(p, exact_row(p, name));
+    size_t i = g ? (size_t)(g - p->given) : 0;
+
+    if (!g)
+        return;
+    free(p->given[i].value);
+    memmove(&p->given[i], &p->given[i + 1], (--p->n_given - i) * sizeof *p->given);
+}
+
 /* --- reading --- */
 
 const char *params_str(const params *p, const char *name)

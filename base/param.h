@@ -40,6 +40,8 @@ int params_use(params *p, const param *table, err *e);
 /* Set by name; the value is checked against its row.  Unknown name: ERR_USAGE with a near-miss hint.
  * value NULL is allowed for BOOL only (means true). */
 int params_set(params *p, const char *name, const char *value, err *e);
+/* Forget what the user gave, if anything: the default holds again. */
+void params_unset(params *p, const char *name);
 /* The row that describes name, NULL when there is none. */
 const param *params_row(const params *p, const char *name);
 /* True when the user gave it (a default does not count). */

@@ -207,7 +207,7 @@ void strbuf_put_quoted(strbuf *b, const char *s)
         uint32_t c = 0;
         int len = utf8_next(&c, s + i, n - i);
         step = len > 0 ? (size_t)len : 1;
-        if (c == '"' || c == '\\') {
+        if (c == '"' || c == '\\' || c == '$') {
             strbuf_putc(b, '\\');
             strbuf_putc(b, (char)c);
         } else if (c == '\n') {

@@ -78,7 +78,7 @@ static int list_heads(head_id **out, int *n, store *st, int64_t run, err *e)
     table *t = NULL;
     *out = NULL;
     *n = 0;
-    int rc = store_query(st, &t, "SELECT DISTINCT head_name, kind, layer, head FROM head_value WHERE run = ?1 ORDER BY"
+    int rc = store_query(st, &t, "SELECT DISTINCT head_name, kind, layer, head FROM head_summary WHERE run = ?1 ORDER BY"
                          " CASE kind WHEN 'vis' THEN 0 WHEN 'enc' THEN 1 WHEN 'self' THEN 2 ELSE 3 END, layer, head",
                          bind, 1, e);
     if (rc)

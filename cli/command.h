@@ -31,7 +31,9 @@ typedef struct command {
     /* Extra tables (metrics' parameters for `run`), NULL when none: NULL-terminated list. */
     const param *const *(*extra_params)(void);
     int (*run)(session *s, const command_args *a, err *e);
+    int literal_after;        /* behind so many arguments words are taken as they are, options too; 0: never */
     bool no_table;            /* writes no results: takes none of output_params */
+    bool live;                /* prints while it works, asks for keys or runs commands: never held for a pager */
     bool all_ranks;           /* under mpirun (base/ranks.h) all ranks run it; else the first does alone */
 } command;
 

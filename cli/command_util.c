@@ -6,8 +6,11 @@
 #include <string.h>
 #include <unistd.h>
 #include "analysis/metric.h"
+#include "cli/model_search.h"
+#include "cli/pager.h"
 #include "cli/parse.h"
 #include "cli/progress_bar.h"
+#include "cli/run_name.h"
 #include "model/quantize.h"
 
 static const char *const precision_names[] = {"f32", "f32-strict", "bf16", NULL};
@@ -88,6 +91,7 @@ void say(const session *s, const char *fmt, ...)
     va_end(ap);
     if (n >= 0)
         strbuf_put_visible(&line, text, (size_t)n); /* names that a user or a file gave */
+    pager_end(s);
     progress_bar_clear(s->bar);
     fprintf(stderr, "%s\n", strbuf_str(&line));
     free(n >= 0 ? text : NULL);
@@ -131,7 +135,13 @@ int choose_checkpoint(session *s, const command_args *a, bool weights_only, cons
     int rc;
     *opened = NULL;
     if (a->n > 0) {
-        rc = checkpoint_open_with(opened, a->word[0], &o, e);
+        char *path = NULL;
+        rc = model_search(&path, a->word[0], e);
+        if (!rc)
+            rc = checkpoint_open_with(opened, path, &o, e);
+        if (rc == ERR_INPUT)
+            model_search_near(a->word[0], e);
+        free(path);
         *out = *opened;
     } else {
         rc = session_model_with(s, NULL, &(load_options){.config = o.config}, &lm, e);
@@ -169,9 +179,8 @@ int require_run(store *st, int64_t run, err *e)
     if (last == 0)
         err_set(e, ERR_FAILED, "no run %" PRId64 ": %s holds no runs yet", run, store_path(st));
     else
-        err_set(e, ERR_USAGE, "no run %" PRId64 " in %s (the newest is %" PRId64 ")", run, store_path(st),
-                last);
-    return err_hint(e, last ? "`runs` lists them" : "make one with `run MODEL --prompt TEXT`");
+        err_set(e, ERR_USAGE, "no run %" PRId64 " in %s", run, store_path(st));
+    return run_name_hint(st, e);
 }
 
 int run_without_values(store *st, int64_t run, err *e)
@@ -203,35 +212,19 @@ int run_units_done(int64_t *n, store *st, int64_t run, err *e)
     return query_count(n, st, "SELECT count(*) FROM unit WHERE run_id = ?1 AND status = 'done'", bind, 1, e);
 }
 
-/* The newest run that is done, else the newest of all: one that failed or was cancelled holds nothing. */
-static int newest_run(store *st, int64_t *run, err *e)
+int session_latest_run(const session *s, store *st, int64_t *run, err *e)
 {
-    int rc = query_count(run, st, "SELECT max(id) FROM run WHERE status = 'done'", NULL, 0, e);
-    return rc || *run ? rc : store_last_run(st, run, e);
+    bool yes = false;
+    *run = s->last_run;
+    int rc = *run > 0 ? store_run_exists(st, *run, &yes, e) : 0;
+    return rc || yes ? rc : run_name_read(run, st, "last", e);
 }
 
 int choose_run(session *s, const command_args *a, store *st, const char *word, int64_t *run, err *e)
 {
-    bool memory = strcmp(store_path(st), ":memory:") == 0, yes = false;
     if (params_row(a->p, "run") && params_given(a->p, "run"))
         word = params_str(a->p, "run");
-    if (word && strcmp(word, "last") != 0) {
-        if (!parse_int(run, word) || *run < 1) {
-            err_set(e, ERR_USAGE, "'%s' is no run number", word);
-            return err_hint(e, "`runs` lists them; `last` is the newest that is done");
-        }
-        return require_run(st, *run, e);
-    }
-    *run = word ? 0 : s->last_run;
-    int rc = *run > 0 ? store_run_exists(st, *run, &yes, e) : 0;
-    if (!rc && !yes)
-        rc = newest_run(st, run, e);
-    if (rc || *run > 0)
-        return rc;
-    err_set(e, ERR_FAILED, "no run yet in %s", memory ? "this session" : store_path(st));
-    if (memory)
-        return err_hint(e, "run a model first, or name the store of earlier runs with --store FILE");
-    return err_hint(e, "make one with `run MODEL --prompt TEXT --store %s`", store_path(st));
+    return word ? run_name_read(run, st, word, e) : session_latest_run(s, st, run, e);
 }
 
 void put_shell_word(strbuf *b, const char *word)

@@ -35,9 +35,10 @@ int choose_checkpoint(session *s, const command_args *a, bool weights_only, cons
 
 /* The store for a command that only reads: a file that is not there is an error and is not created. */
 int store_to_read(session *s, store **out, err *e);
-/* Option --run, else word (may be NULL), else the session's last run, else the newest of the store that
- * is done (the newest when none is). */
+/* Option --run, else word (may be NULL), both read by cli/run_name.h; else the session's last run, else `last`. */
 int choose_run(session *s, const command_args *a, store *st, const char *word, int64_t *run, err *e);
+/* The session's last run where the store has it, else the newest that is done (the newest when none is). */
+int session_latest_run(const session *s, store *st, int64_t *run, err *e);
 /* Metrics of run ?1 that have values of heads, found without reading the values. */
 #define HEAD_METRICS_SQL "SELECT metric FROM metric_list l WHERE run = ?1 AND EXISTS (SELECT 1 FROM head_value v" \
     " WHERE v.run = l.run AND v.metric = l.metric) ORDER BY metric"
@@ -50,7 +51,7 @@ int choose_run(session *s, const command_args *a, store *st, const char *word, i
 int query_count(int64_t *out, store *st, const char *sql, const cell *bind, int n_bind, err *e);
 /* Units of the run that are there. */
 int run_units_done(int64_t *n, store *st, int64_t run, err *e);
-/* Check that a run exists; the error says which there are. */
+/* Check that a run exists; the hint says which there are. */
 int require_run(store *st, int64_t run, err *e);
 /* The error for a run that holds no values at all: says how it ended. */
 int run_without_values(store *st, int64_t run, err *e);

@@ -1,39 +1,51 @@
 /* What may stand at a place of a command line. */
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
+#include "base/strbuf.h"
 #include "cli/complete.h"
 #include "cli/help.h"
+#include "cli/model_search.h"
 #include "cli/settings.h"
 #include "compute/kernels.h"
 
-#define MAX_RUNS 200
-
-void word_list_add(word_list *l, const char *word)
+void word_list_describe(word_list *l, const char *word, const char *about)
 {
     if (l->n == l->cap) {
         int cap = l->cap ? 2 * l->cap : 32;
         char **grown = mem_grow(l->word, (size_t)cap, sizeof *grown, NULL);
-        if (!grown) {
+        if (grown)
+            l->word = grown;
+        char **more = grown ? mem_grow(l->about, (size_t)cap, sizeof *more, NULL) : NULL;
+        if (!more) {
             l->failed = true;
             return;
         }
-        l->word = grown;
+        l->about = more;
         l->cap = cap;
     }
     char *copy = mem_strdup(word, NULL);
-    if (copy)
-        l->word[l->n++] = copy;
-    else
+    if (!copy) {
         l->failed = true;
+        return;
+    }
+    l->about[l->n] = about && *about ? mem_strdup(about, NULL) : NULL;
+    l->word[l->n++] = copy;
+}
+
+void word_list_add(word_list *l, const char *word)
+{
+    word_list_describe(l, word, NULL);
 }
 
 void word_list_free(word_list *l)
 {
-    for (int i = 0; i < l->n; i++)
+    for (int i = 0; i < l->n; i++) {
         free(l->word[i]);
+        free(l->about[i]);
+    }
     free(l->word);
+    free(l->about);
     *l = (word_list){0};
 }
 
@@ -46,88 +58,47 @@ static void add_all(word_list *out, const char *const *words)
 static void add_commands(word_list *out)
 {
     for (int i = 0; commands[i]; i++)
-        word_list_add(out, commands[i]->name);
+        word_list_describe(out, commands[i]->name, commands[i]->summary);
 }
 
-static void add_metrics(word_list *out)
+static void add_names(word_list *out, const name_list *l)
+{
+    for (int i = 0; i < l->n; i++)
+        word_list_describe(out, l->entry[i].name, l->entry[i].text);
+}
+
+void complete_metrics(word_list *out)
 {
     for (int i = 0; metrics[i]; i++)
-        word_list_add(out, metrics[i]->name);
+        word_list_describe(out, metrics[i]->name, metrics[i]->summary);
 }
 
 static void add_figures(word_list *out)
 {
     for (int i = 0; figures[i]; i++)
-        word_list_add(out, figures[i]->name);
+        word_list_describe(out, figures[i]->name, figures[i]->summary);
+}
+
+static void add_edits(word_list *out)
+{
+    for (int i = 0; edits[i]; i++)
+        word_list_describe(out, edits[i]->name, edits[i]->summary);
 }
 
 static void add_topics(word_list *out)
 {
     add_commands(out);
-    add_metrics(out);
-    for (int i = 0; edits[i]; i++)
-        word_list_add(out, edits[i]->name);
+    complete_metrics(out);
+    add_edits(out);
     add_figures(out);
     for (const help_topic *t = help_topics; t->name; t++)
-        word_list_add(out, t->name);
-}
-
-static void add_heads_of(word_list *out, const model *m, attn_kind kind)
-{
-    char text[32];
-    const stack *s = model_stack(m, kind);
-    for (int l = 0; s && l < s->n_run; l++) {
-        const attention_block *b = model_attention(m, kind, l);
-        for (int h = 0; b && h < b->plan.n_head; h++) {
-            head_format(text, (head_id){kind, l, h});
-            word_list_add(out, text);
-        }
-    }
-}
-
-static void add_heads(word_list *out, const session *s, bool layers)
-{
-    const model *m = s->current ? s->current->m : NULL;
-    for (int l = 0; m && layers && l < m->main->n_run; l++) {
-        char text[32];
-        snprintf(text, sizeof text, "%d", l);
-        word_list_add(out, text);
-    }
-    for (int k = ATTN_SELF; m && !layers && k <= ATTN_VISION; k++)
-        add_heads_of(out, m, (attn_kind)k);
-}
-
-static void add_query(word_list *out, const session *s, const char *sql)
-{
-    table *t = NULL;
-    if (!s->st || store_query(s->st, &t, sql, NULL, 0, NULL) != 0)
-        return;
-    for (int64_t i = 0; i < t->n_row; i++) {
-        const cell *c = table_cell(t, i, 0);
-        char number[24];
-        snprintf(number, sizeof number, "%" PRId64, c->kind == CELL_INT ? c->u.i : 0);
-        word_list_add(out, c->kind == CELL_TEXT ? c->u.s : number);
-    }
-    table_free(t);
-}
-
-static void add_sql(word_list *out, const session *s)
-{
-    static const char *const keywords[] = {
-        "SELECT", "FROM", "WHERE", "GROUP", "ORDER", "BY", "LIMIT", "JOIN", "LEFT", "USING", "ON", "AS",
-        "AND", "OR", "NOT", "NULL", "IN", "LIKE", "BETWEEN", "DISTINCT", "HAVING", "DESC", "ASC", "COUNT",
-        "AVG", "MIN", "MAX", "SUM", NULL};
-    add_all(out, keywords);
-    add_query(out, s, "SELECT name FROM sqlite_schema WHERE type IN ('table', 'view') "
-                      "AND name NOT LIKE 'sqlite_%'");
-    add_query(out, s, "SELECT DISTINCT c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c "
-                      "WHERE t.type IN ('table', 'view')");
+        word_list_describe(out, t->name, t->title);
 }
 
 static void add_settings(word_list *out)
 {
     for (const param *r = settings_params; r->name; r++)
-        word_list_add(out, r->name);
+        word_list_describe(out, r->name, r->help);
 }
 
 static void add_isas(word_list *out)
@@ -139,53 +110,74 @@ static void add_isas(word_list *out)
     word_list_add(out, "best");
 }
 
-/* False: file names. */
-static bool add_source(word_list *out, const session *s, const char *source)
+static void add_models(word_list *out)
 {
-    static const char *const lists[] = {"metrics", "edits", "figures", "commands", "readers", "families", "isas",
+    model_entries found;
+    model_entries_find(&found);
+    for (int i = 0; i < found.n; i++)
+        word_list_describe(out, found.v[i].name, strcmp(found.v[i].name, found.v[i].path) != 0 ? found.v[i].path : NULL);
+    model_entries_free(&found);
+    out->files = out->models = true;
+}
+
+static void add_places(word_list *out, const session *s, const line_context *at, const char *text, bool layers)
+{
+    strbuf before = {0};
+    strbuf_add(&before, text + at->command, at->begin - at->command);
+    complete_heads(out, s, at, strbuf_str(&before), layers);
+    strbuf_free(&before);
+}
+
+static void add_source(word_list *out, const session *s, const char *source, const line_context *at, const char *text)
+{
+    static const char *const lists[] = {"metrics", "edits", "figures", "commands", "readers", "families", "models", "isas",
                                         "settings", NULL};
-    if (!strcmp(source, "models") || !strcmp(source, "files"))
-        return false;
-    if (!strcmp(source, "commands"))
+    static const char *const pagers[] = {"auto", "off", "less", NULL};
+    if (!strcmp(source, "models"))
+        add_models(out);
+    else if (!strcmp(source, "commands"))
         add_commands(out);
     else if (!strcmp(source, "metrics"))
-        add_metrics(out);
+        complete_metrics(out);
     else if (!strcmp(source, "figures"))
         add_figures(out);
+    else if (!strcmp(source, "edits"))
+        add_edits(out);
     else if (!strcmp(source, "topics"))
         add_topics(out);
+    else if (!strcmp(source, "aliases"))
+        add_names(out, &s->aliases);
+    else if (!strcmp(source, "variables"))
+        add_names(out, &s->variables);
     else if (!strcmp(source, "lists"))
         add_all(out, lists);
+    else if (!strcmp(source, "pagers"))
+        add_all(out, pagers);
     else if (!strcmp(source, "settings"))
         add_settings(out);
     else if (!strcmp(source, "isas"))
         add_isas(out);
     else if (!strcmp(source, "heads") || !strcmp(source, "layers"))
-        add_heads(out, s, *source == 'l');
+        add_places(out, s, at, text, *source == 'l');
     else if (!strcmp(source, "sql"))
-        add_sql(out, s);
-    else if (!strcmp(source, "runs")) {
-        char sql[80];
-        snprintf(sql, sizeof sql, "SELECT id FROM run ORDER BY id DESC LIMIT %d", MAX_RUNS);
-        word_list_add(out, "last");
-        add_query(out, s, sql);
-    }
-    return true;
+        complete_sql(out, s, text + at->command, at->begin - at->command);
+    else if (!strcmp(source, "runs"))
+        complete_runs(out, s);
+    else
+        out->files = true;
 }
 
-static bool add_values(word_list *out, const session *s, const param *row)
+static void add_values(word_list *out, const session *s, const param *row, const line_context *at, const char *text)
 {
-    if (row->choices) {
+    static const char *const yes_no[] = {"on", "off", NULL};
+    if (row->choices)
         add_all(out, row->choices);
-        return true;
-    }
-    if (row->complete)
-        return add_source(out, s, row->complete);
-    if (row->kind == PARAM_BOOL) {
-        word_list_add(out, "true");
-        word_list_add(out, "false");
-    }
-    return row->kind != PARAM_PATH;
+    else if (row->complete)
+        add_source(out, s, row->complete, at, text);
+    else if (row->kind == PARAM_BOOL)
+        add_all(out, yes_no);
+    else
+        out->files = row->kind == PARAM_PATH;
 }
 
 static void add_options(word_list *out, const command *c)
@@ -198,38 +190,77 @@ static void add_options(word_list *out, const command *c)
             bool on = r->kind == PARAM_BOOL && r->def && !strcmp(r->def, "true");
             snprintf(name, sizeof name, "--%s%s", on ? "no-" : "", r->name);
             if (!help_shadowed(tables, t, r))
-                word_list_add(out, name);
+                word_list_describe(out, name, r->help);
         }
     }
 }
 
-static bool add_argument(word_list *out, const session *s, const line_context *at)
+/* What completes positional argument i, NULL: nothing does. */
+static const char *argument_source(const command *c, int argument)
 {
-    const char *const *sources = at->c->complete;
     int i = 0;
-    if (!sources || !sources[0])
-        return true;
-    while (i < at->argument && sources[i + 1])
+    if (!c->complete || !c->complete[0] || (c->max_args >= 0 && argument >= c->max_args))
+        return NULL;
+    while (i < argument && c->complete[i + 1])
         i++; /* the last source serves all places that follow */
-    if (at->c->max_args >= 0 && at->argument >= at->c->max_args)
-        return true;
-    if (!strcmp(sources[i], "setting-values")) {
-        const param *row = params_row(s->settings, at->first);
-        return row ? add_values(out, s, row) : true;
-    }
-    return add_source(out, s, sources[i]);
+    return c->complete[i];
 }
 
-bool complete_words(word_list *out, const session *s, const line_context *at)
+static void add_argument(word_list *out, const session *s, const line_context *at, const char *text)
+{
+    const char *source = argument_source(at->c, at->argument);
+    if (!source)
+        return;
+    if (!strcmp(source, "setting-values")) {
+        const param *row = params_row(s->settings, at->first);
+        if (row)
+            add_values(out, s, row, at, text);
+    } else {
+        add_source(out, s, source, at, text);
+    }
+}
+
+void complete_words(word_list *out, const session *s, const line_context *at, const char *text)
 {
     *out = (word_list){0};
     switch (at->want) {
-    case LINE_NOTHING: return true;
-    case LINE_VERB: add_commands(out); return true;
-    case LINE_OPTION: add_options(out, at->c); return true;
-    case LINE_VALUE: return add_values(out, s, at->row);
-    case LINE_ARGUMENT: return add_argument(out, s, at);
-    case LINE_FILE: return false;
+    case LINE_NOTHING: break;
+    case LINE_VERB:
+        add_names(out, &s->aliases);
+        add_commands(out);
+        break;
+    case LINE_OPTION: add_options(out, at->c); break;
+    case LINE_VALUE: add_values(out, s, at->row, at, text); break;
+    case LINE_ARGUMENT: add_argument(out, s, at, text); break;
+    case LINE_FILE: out->files = true; break;
     }
-    return true;
+}
+
+const char *complete_inner(const line_context *at)
+{
+    const char *source = at->want == LINE_VALUE ? at->row->complete : at->want == LINE_ARGUMENT
+                                                                          ? argument_source(at->c, at->argument)
+                                                                          : NULL;
+    if (source && !strcmp(source, "sql"))
+        return " \t\n\"'();,.=<>+-*/";
+    return source && !strcmp(source, "heads") && at->quoted ? " \t\n\"'(),@<>=" : NULL;
+}
+
+void complete_place(line_context *out, const session *s, const char *line, size_t point)
+{
+    line_context_get(out, line, point, true);
+    const name_entry *alias = out->c || !out->verb[0] ? NULL : name_list_find(&s->aliases, out->verb);
+    if (!alias)
+        return;
+    strbuf b = {0};
+    size_t verb = strlen(out->verb), more = strlen(alias->text), start = out->command;
+    if (strncmp(line + start, out->verb, verb) != 0)
+        return;
+    strbuf_add(&b, line, start);
+    strbuf_puts(&b, alias->text);
+    strbuf_add(&b, line + start + verb, point - start - verb);
+    line_context_get(out, strbuf_str(&b), b.len, true);
+    out->begin = out->begin >= start + more ? out->begin - more + verb : point;
+    out->command = start;
+    strbuf_free(&b);
 }

@@ -4,17 +4,15 @@
 #include <string.h>
 #include <unistd.h>
 #include "base/cancel.h"
-#include "base/mapfile.h"
 #include "base/outfile.h"
 #include "base/ranks.h"
 #include "base/strbuf.h"
 #include "cli/help.h"
 #include "cli/output.h"
+#include "cli/pager.h"
 #include "cli/progress_bar.h"
 #include "cli/rank_units.h"
 #include "cli/standard_out.h"
-
-#define MAX_FILE_WORD ((size_t)64 << 20) /* bytes of an @file */
 
 /* --- options --- */
 
@@ -46,6 +44,7 @@ int command_read_words(const command *c, params *p, const char **positional, int
     *n_positional = 0;
     for (int i = 0; i < n && !rc; i++) {
         const char *w = words[i];
+        options = options && !(c->literal_after && *n_positional >= c->literal_after);
         if (options && !strcmp(w, "--")) {
             options = false;
         } else if (!options || !is_option(w)) {
@@ -83,14 +82,18 @@ static int check_count(const command *c, int n, const char *const *positional, e
 
 static int unknown_verb(const session *s, const char *word, err *e)
 {
-    const char **names = mem_array(512, sizeof *names, e);
     int n = 0, starts = 0;
+    while (commands[n])
+        n++;
+    const char **names = mem_array((size_t)(n + s->aliases.n) + 1, sizeof *names, e);
     if (!names)
         return ERR_RESOURCE;
-    for (; commands[n] && n < 511; n++) {
-        names[n] = commands[n]->name;
-        starts += !strncmp(names[n], word, strlen(word));
+    for (int i = 0; i < n; i++) {
+        names[i] = commands[i]->name;
+        starts += !strncmp(names[i], word, strlen(word));
     }
+    for (int i = 0; i < s->aliases.n; i++)
+        names[n + i] = s->aliases.entry[i].name;
     const char *near = nearest_word(word, names);
     if (s->interactive && starts > 1) {
         strbuf list = {0};
@@ -171,6 +174,7 @@ static int finish_output(session *s, outfile *file, int rc, err *e)
         return rc;
     }
     fflush(s->out);
+    pager_end(s);
     if (standard_out_closed()) { /* as with `| head`: the reader has enough, which is no error */
         s->quit = true;
         e->msg[0] = '\0';
@@ -260,8 +264,11 @@ int session_words(session *s, int n, const char *const *words, const char *where
     const command *c = command_find(words[0], s->interactive);
     long reported = session_reported();
     int rc = c ? cancel_check(&e) : unknown_verb(s, words[0], &e);
-    if (!rc && (ranks_rank() == 0 || c->all_ranks || rank_units_of(c)))
+    if (!rc && (ranks_rank() == 0 || c->all_ranks || rank_units_of(c))) {
+        pager_begin(s, c);
         rc = run_words(s, c, n, words, &e);
+        pager_end(s);
+    }
     if (rc == ERR_RESOURCE && !e.msg[0] && session_reported() == reported) /* a string that could not grow says nothing */
         err_nomem(&e, words[0]);
     rc = ranks_agree(rc, &e);
@@ -269,95 +276,4 @@ int session_words(session *s, int n, const char *const *words, const char *where
     if (rc)
         session_report(s, where, c ? c->name : NULL, &e);
     return rc;
-}
-
-/* --- the command language --- */
-
-/* The words of a command, @files read.  owned[i] is what has to be freed. */
-static int read_file_words(const parsed_command *c, const char **words, char **owned, err *e)
-{
-    for (int i = 0; i < c->n; i++) {
-        size_t size;
-        words[i] = c->word[i].text;
-        if (!c->word[i].file)
-            continue;
-        int rc = read_file(&owned[i], &size, c->word[i].text, MAX_FILE_WORD, e);
-        if (rc) {
-            owned[i] = NULL;
-            if (e->hint[0] == '\0')
-                err_hint(e, "@NAME is the content of a file; write @@NAME for a word that begins with @");
-            return rc;
-        }
-        if (strlen(owned[i]) != size)
-            return err_set(e, ERR_INPUT, "%s: holds a NUL byte and cannot be a word", c->word[i].text);
-        words[i] = owned[i];
-    }
-    return 0;
-}
-
-static int run_parsed_command(session *s, const parsed_command *c, const char *where)
-{
-    err e = {0};
-    const char **words = mem_array((size_t)c->n, sizeof *words, &e);
-    char **owned = mem_array((size_t)c->n, sizeof *owned, &e);
-    int rc = words && owned ? read_file_words(c, words, owned, &e) : ERR_RESOURCE;
-    if (rc)
-        session_report(s, where, c->word[0].text, &e);
-    else
-        rc = session_words(s, c->n, words, where);
-    for (int i = 0; owned && i < c->n; i++)
-        free(owned[i]);
-    free(owned);
-    free(words);
-    return rc;
-}
-
-static bool must_stop(const session *s, int rc)
-{
-    return s->quit || rc == ERR_CANCELLED || (rc && !s->keep_going);
-}
-
-int session_parsed(session *s, const parsed_line *line, const char *name, int first_line)
-{
-    int first = 0;
-    for (int i = 0; i < line->n; i++) {
-        strbuf where = {0};
-        if (name)
-            strbuf_puts(&where, name);
-        if (name && first_line)
-            strbuf_printf(&where, ":%d", first_line + line->command[i].line);
-        int rc = run_parsed_command(s, &line->command[i], name ? strbuf_str(&where) : NULL);
-        strbuf_free(&where);
-        first = first ? first : rc;
-        if (must_stop(s, rc))
-            break;
-    }
-    return first;
-}
-
-/* Run the logical lines of a text that is complete. */
-int session_line(session *s, const char *line, const char *where)
-{
-    size_t n = strlen(line);
-    int first = 0;
-    for (size_t at = 0; at < n;) {
-        parsed_line p;
-        parse_wait wait;
-        err e = {0};
-        int rc = parse_line(&p, &wait, line + at, n - at, &e);
-        if (!rc && wait.missing) {
-            rc = parse_unfinished(&wait, &e);
-            p.used = n - at;
-        }
-        if (rc)
-            session_report(s, where, NULL, &e);
-        else
-            rc = session_parsed(s, &p, where, 0);
-        at += p.used;
-        parsed_free(&p);
-        first = first ? first : rc;
-        if (must_stop(s, rc))
-            break;
-    }
-    return first;
 }

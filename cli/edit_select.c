@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "base/mem.h"
 #include "base/rng.h"
 #include "cli/head_rule.h"
@@ -10,8 +11,8 @@
 
 const param edit_option_params[] = {
     {.name = "edit", .kind = PARAM_STR, .value = "EDITS",
-     .help = "change the run: \"zero L1H3; scale 2 @NAME\" (heads, or a list of `import heads`); `list"
-             " edits` explains each"},
+     .help = "change the run: \"zero L1H3; scale 2 top 5 by retrieval\"; `list edits` explains each, `help heads` how heads"
+             " are chosen"},
     {.name = NULL},
 };
 
@@ -26,78 +27,6 @@ int require_edit(const edit **out, const char *name, err *e)
     const char *near = nearest_word(name, names);
     err_set(e, ERR_USAGE, "no edit is called \"%s\"", name);
     return near ? err_hint(e, "did you mean \"%s\"?", near) : err_hint(e, "`list edits` names them all");
-}
-
-/* ---- layers ---- */
-
-/* "L2", "2", "L2-5", "all"; false when the word is none of these. */
-static bool read_layers(int64_t *lo, int64_t *hi, const char *word, int n_layer)
-{
-    if (!strcmp(word, "all") || !strcmp(word, "*")) {
-        *lo = 0;
-        *hi = n_layer - 1;
-        return true;
-    }
-    return edit_read_span(lo, hi, *word == 'L' || *word == 'l' ? word + 1 : word);
-}
-
-static int add_layers(head_id **list, int *n, const model *m, const char *word, err *e)
-{
-    attn_kind kind = m->main->kind;
-    const char *rest = word;
-    for (int k = ATTN_SELF; k <= ATTN_VISION; k++) {
-        size_t len = strlen(attn_kind_name((attn_kind)k));
-        if (!strncmp(word, attn_kind_name((attn_kind)k), len) && word[len] == '.') {
-            kind = (attn_kind)k;
-            rest = word + len + 1;
-        }
-    }
-    const stack *s = kind == ATTN_CROSS ? NULL : model_stack(m, kind);
-    int64_t lo, hi;
-    if (!s) {
-        err_set(e, ERR_USAGE, "'%s': %s has no such layers", word, m->name);
-        return err_hint(e, "`info` prints the layers of each stack");
-    }
-    if (!read_layers(&lo, &hi, rest, s->n_run)) {
-        err_set(e, ERR_USAGE, "'%s' names no layer", word);
-        return err_hint(e, "write L2, L2-5 or all; separate several with commas");
-    }
-    if (hi >= s->n_run) {
-        err_set(e, ERR_USAGE, "layer %lld out of range (model has %d layers)", (long long)hi, s->n_run);
-        return err_hint(e, "layers count from 0");
-    }
-    head_id *more = mem_grow(*list, (size_t)(*n + hi - lo + 1), sizeof *more, e);
-    if (!more)
-        return ERR_RESOURCE;
-    *list = more;
-    for (int64_t l = lo; l <= hi; l++) {
-        bool again = false;
-        for (int i = 0; i < *n; i++)
-            again |= more[i].kind == kind && more[i].layer == l;
-        if (!again)
-            more[(*n)++] = (head_id){kind, (int)l, NO_INDEX};
-    }
-    return 0;
-}
-
-int layer_select(head_id **out, int *n, const model *m, const char *text, err *e)
-{
-    char *copy = mem_strdup(text, e), *save = NULL;
-    int rc = copy ? 0 : ERR_RESOURCE;
-    *out = NULL;
-    *n = 0;
-    for (char *w = rc ? NULL : strtok_r(copy, ", \t", &save); w && !rc; w = strtok_r(NULL, ", \t", &save))
-        rc = add_layers(out, n, m, w, e);
-    if (!rc && *n == 0) {
-        err_set(e, ERR_USAGE, "no layer is named");
-        rc = err_hint(e, "write L2, L2-5 or all");
-    }
-    free(copy);
-    if (rc) {
-        free(*out);
-        *out = NULL;
-    }
-    return rc;
 }
 
 /* ---- references ---- */
@@ -202,10 +131,23 @@ static bool is_value(const edit *kind, const char *word)
 enum { MAX_VALUES = 16 };
 typedef struct spoken { const edit *kind; const char *value[MAX_VALUES + 1]; int n; strbuf heads; } spoken;
 
+/* Is a comparison awaited ("where sink=0.3"), so that a '=' is no value's? */
+static bool in_condition(const strbuf *heads)
+{
+    static const char *const openers[] = {"where", "and", "or", "not", "in", NULL};
+    const char *text = strbuf_str(heads), *last = strrchr(text, ' ');
+    for (int i = 0; openers[i]; i++)
+        if (!strcasecmp(last ? last + 1 : text, openers[i]))
+            return true;
+    return heads->len && strchr("<>=!(,", text[heads->len - 1]);
+}
+
 static int read_word(spoken *x, char *word, bool first, err *e)
 {
-    if (!strchr(word, '=') && !(first && is_value(x->kind, word))) {
-        strbuf_puts(&x->heads, x->heads.len ? "," : "");
+    const char *equals = strchr(word, '=');
+    bool value = equals && equals > word && !strchr("<>!", equals[-1]) && !in_condition(&x->heads);
+    if (!value && !(first && is_value(x->kind, word))) {
+        strbuf_puts(&x->heads, x->heads.len ? " " : "");
         strbuf_puts(&x->heads, word);
         return 0;
     }

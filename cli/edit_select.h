@@ -3,8 +3,9 @@
  *     --edit "zero L1H3,L2H5; scale 2 L0H1; scale_first gamma=0.5 L3"
  *
  * An edit is its name, values (name=value; a number or a range right behind the name is for the first
- * parameter), and heads as in head_select.h or lists of the session's store (@NAME); for edits of layers,
- * layers: L2, L2-5, enc.L0, all.  Edits are separated by ';'.  Values with blanks stand in "..." or '...'. */
+ * parameter), and heads as cli/head_grammar.h has them ("zero top 5 by retrieval in L2-"); for edits of
+ * layers, layers: L2, L2-5, L-1, enc.L0, all except L0.  Edits are separated by ';'.  Values with blanks
+ * stand in "..." or '...'. */
 #ifndef ATTNSCOPE_CLI_EDIT_SELECT_H
 #define ATTNSCOPE_CLI_EDIT_SELECT_H
 
@@ -34,9 +35,6 @@ static inline const char *edit_choice_json(const edit_choice *c)
 {
     return c->json ? c->json : "[]";
 }
-
-/* Layers by words; head of each is NO_INDEX.  free() the result. */
-int layer_select(head_id **out, int *n, const model *m, const char *text, err *e);
 
 /* Reference outputs of heads over requests [n] (one of them, drawn by seed, with `one`). */
 int edit_reference_make(head_reference **out, session *s, loaded_model *lm, const head_id *heads, int n_head,

@@ -144,7 +144,7 @@ int effect_heading(session *s, const effect_view *v, err *e)
 {
     strbuf b = {0};
     const cell bind[] = {cell_int(v->run)};
-    table *t = NULL;
+    int64_t n = 0;
     strbuf_printf(&b, "run %" PRId64 ": ", v->run);
     int rc = experiment_conditions(&b, v->st, v->run, e);
     strbuf_putc(&b, '\n');
@@ -152,9 +152,8 @@ int effect_heading(session *s, const effect_view *v, err *e)
         rc = output_flush(s->out, &b, e);
     strbuf_free(&b);
     if (!rc)
-        rc = store_query(v->st, &t, "SELECT count(*) FROM unit WHERE run_id = ?1", bind, 1, e);
-    if (!rc && table_cell(t, 0, 0)->u.i == 1)
+        rc = query_count(&n, v->st, "SELECT count(*) FROM unit WHERE run_id = ?1", bind, 1, e);
+    if (!rc && n == 1)
         say(s, "one text or trial: there is no interval; give more for that");
-    table_free(t);
     return rc;
 }

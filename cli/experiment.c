@@ -93,20 +93,30 @@ int experiment_do_unit(experiment *x, int64_t i, err *e)
     return rc;
 }
 
-/* In a sweep the error says which unit failed; with keep_going it waits in *first while the others are done,
- * unless they could not be done either. */
-static int unit_failed(experiment *x, int64_t i, int rc, err *first, err *e)
+/* In a sweep the error says which unit failed; with keep_going it waits while the others are done, unless they could not be
+ * done either. */
+static int unit_failed(experiment *x, int64_t i, int rc, err *e)
 {
     run_part *part = x->plan->s->part;
     if (!part || rc == ERR_CANCELLED)
         return rc;
     err_prefix(e, "unit %" PRId64, i);
-    if (part->n_failed++ == 0)
-        *first = *e;
+    if (part->n_failed++ == 0 || i < part->failed_unit) {
+        part->failed_unit = i;
+        part->failure = *e;
+    }
     if (!part->keep_going || rc == ERR_RESOURCE)
         return rc;
     *e = (err){0};
     return 0;
+}
+
+int run_part_failure(const run_part *part, err *e)
+{
+    *e = part->failure;
+    if (part->n_failed > 1)
+        err_prefix(e, "%" PRId64 " units failed", part->n_failed);
+    return e->code;
 }
 
 /* Units in the order in which this process is to do them; each is written by itself. */
@@ -114,35 +124,18 @@ static int do_units(experiment *x, err *e)
 {
     int64_t unit[UNIT_BATCH];
     const run_part *part = x->plan->s->part;
-    err first = {0};
     int n = 1, rc = 0;
     while (!rc && n > 0) {
         rc = experiment_next_units(x, unit, &n, e);
         for (int i = 0; i < n && !rc; i++) {
             rc = experiment_do_unit(x, unit[i], e);
             if (rc)
-                rc = unit_failed(x, unit[i], rc, &first, e);
+                rc = unit_failed(x, unit[i], rc, e);
         }
     }
     unit_batch_free(x->batch);
     x->batch = NULL;
-    if (rc || !first.code)
-        return rc;
-    *e = first;
-    if (part->n_failed > 1)
-        err_prefix(e, "%" PRId64 " units failed", part->n_failed);
-    return e->code;
-}
-
-static int count_units(int64_t *n, store *st, int64_t run, err *e)
-{
-    const cell bind[] = {cell_int(run)};
-    table *t = NULL;
-    int rc = store_query(st, &t, "SELECT count(*) FROM unit WHERE run_id = ?1 AND status = 'done'", bind, 1,
-                         e);
-    *n = rc ? 0 : table_cell(t, 0, 0)->u.i;
-    table_free(t);
-    return rc;
+    return rc || !part || !part->n_failed ? rc : run_part_failure(part, e);
 }
 
 /* How the run ended.  Of one that several processes share it is done when the last unit is there, whoever did
@@ -152,7 +145,7 @@ static int end(experiment *x, int rc, err *e)
     run_part *part = x->plan->s->part;
     const char *status = rc == 0 ? "done" : rc == ERR_CANCELLED ? "cancelled" : "failed";
     int64_t n = x->plan->n_unit;
-    int end_rc = part && !rc ? count_units(&n, x->st, x->run, e) : 0;
+    int end_rc = part && !rc ? run_units_done(&n, x->st, x->run, e) : 0;
     if (part)
         part->whole = !rc && !end_rc && n == x->plan->n_unit;
     if (!end_rc && n == x->plan->n_unit)
@@ -220,7 +213,7 @@ int experiment_run(const experiment_plan *plan, int64_t *run, err *e)
     tell(&x, plan->n_unit, 0);
     run_sink_free(&x.rows);
     rc = end(&x, rc, e);
-    if (x.n_done)
+    if (x.n_done && !plan->s->alone) /* ranks made them just now */
         say(plan->s, "run %" PRId64 " resumed: %" PRId64 " of %" PRId64 " units were there", x.run,
             x.n_done, plan->n_unit);
     if (rc && x.n_done + x.n_now > 0 && x.n_done + x.n_now < plan->n_unit &&

@@ -10,7 +10,9 @@
 #include "cli/command_util.h"
 #include "cli/experiment.h"
 #include "cli/figure_parts.h"
-#include "cli/head_list.h"
+#include "cli/head_grammar.h"
+#include "cli/head_rule.h"
+#include "cli/run_name.h"
 
 static const char *const kind_choices[] = {"self", "enc", "cross", "vis", NULL};
 
@@ -310,16 +312,52 @@ static int check_any_run(store *st, const figure *f, err *e)
     return err_hint(e, "make one with `%s --store %s`", words, path);
 }
 
-int figure_named_heads(session *s, const command_args *a, err *e)
+/* The run that heads are chosen in: of --run the first, else of panels that are runs the first, else the last. */
+static int run_of_heads(int64_t *run, session *s, const command_args *a, store *st, err *e)
 {
-    const char *text = params_row(a->p, "head") ? params_str(a->p, "head") : NULL;
-    char *names = NULL;
-    if (!text || !strchr(text, '@'))
-        return 0;
-    int rc = head_list_expand(&names, s, text, e);
+    const char *runs = params_str(a->p, "run"), *facet = params_row(a->p, "facet") ? params_str(a->p, "facet") : NULL;
+    char word[64];
+    if (runs || facet)
+        snprintf(word, sizeof word, "%.*s", (int)strcspn(runs ? runs : facet, ","), runs ? runs : facet);
+    if (!runs && (!facet || !run_name_like(word)))
+        return session_latest_run(s, st, run, e);
+    return run_name_read(run, st, word, e);
+}
+
+static int put_named(session *s, const command_args *a, store *st, const char *option, const char *text, err *e)
+{
+    const char *kind = params_row(a->p, "kind") ? params_str(a->p, "kind") : NULL;
+    head_id *head = NULL;
+    strbuf names = {0};
+    int n = 0;
+    int64_t run = 0;
+    int rc = run_of_heads(&run, s, a, st, e);
     if (!rc)
-        rc = params_set(a->p, "head", names, e);
-    free(names);
+        rc = head_select_stored(&head, &n, s, st, run, kind ? (int)attn_kind_named(kind, ATTN_SELF) : -1, text, e);
+    if (!rc)
+        put_heads(&names, head, n);
+    if (!rc)
+        rc = names.failed ? err_nomem(e, "heads") : params_set(a->p, option, strbuf_str(&names), e);
+    strbuf_free(&names);
+    free(head);
+    return rc;
+}
+
+int figure_named_heads(session *s, const command_args *a, store *st, err *e)
+{
+    static const char *const options[] = {"head", "facet"};
+    int rc = 0;
+    for (int i = 0; i < 2 && !rc; i++) {
+        const char *text = params_row(a->p, options[i]) ? params_str(a->p, options[i]) : NULL;
+        arena mem = {0};
+        head_expr *x;
+        /* what is no selection of heads is a facet of runs or metrics, or the recipe says what is wrong with it */
+        if (text && head_expr_parse(&x, &mem, text, "", i == 0 ? e : NULL) == 0)
+            rc = head_expr_plain(x) && !head_expr_from_end(x) ? 0 : put_named(s, a, st, options[i], text, e);
+        else if (text && i == 0)
+            rc = ERR_USAGE;
+        arena_free(&mem);
+    }
     return rc;
 }
 
@@ -332,7 +370,7 @@ int figure_source_load(figure_source *out, session *s, const command_args *a, st
     if (!wrong)
         wrong = figure_theme(a->p, e);
     if (!wrong)
-        wrong = figure_named_heads(s, a, e);
+        wrong = figure_named_heads(s, a, st, e);
     if (wrong)
         return wrong;
     if (figure_has_series(f)) {

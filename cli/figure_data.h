@@ -29,8 +29,9 @@ const param *figure_all_params(void);
 /* The recipe called name (ERR_USAGE with a near miss). */
 int figure_require(const figure **out, const char *name, err *e);
 
-/* Names @NAME in --head become the heads of that list in the store. */
-int figure_named_heads(session *s, const command_args *a, err *e);
+/* What --head and --facet choose by lists, metrics and the like (cli/head_grammar.h) become names of heads, among those of
+ * the run's model. */
+int figure_named_heads(session *s, const command_args *a, store *st, err *e);
 
 /* Read what recipe f needs.  Without --head the only stored map is taken, without --metric the only metric
  * of the run; what is missing is an error that says which command makes it.  figure_command: what draws this

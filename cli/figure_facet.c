@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "cli/command_util.h"
 #include "cli/head_select.h"
+#include "cli/run_name.h"
 
 static const char *const options[] = {"", "run", "head", "metric"};
 enum { BY_RUN = 1 << FACET_RUN, BY_HEAD = 1 << FACET_HEAD, BY_METRIC = 1 << FACET_METRIC };
@@ -30,16 +31,12 @@ const char *facet_option(const facets *x)
     return options[x->kind];
 }
 
-/* Runs are numbers, heads look like heads (L1H3, L1H*, 1.3), all else is a metric. */
+/* Runs are numbers or `last-1`, heads look like heads (L1H3, L1H*, 1.3), all else is a metric. */
 static facet_kind kind_of(const char *word)
 {
-    int64_t number;
-    head_id h;
     bool any;
-    if (parse_int(&number, word))
+    if (run_name_like(word))
         return FACET_RUN;
-    if (head_parse(&h, word))
-        return FACET_HEAD;
     return head_matches(&any, (head_id){ATTN_SELF, 0, 0}, ATTN_SELF, word, NULL) == 0 ? FACET_HEAD : FACET_METRIC;
 }
 

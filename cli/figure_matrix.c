@@ -18,6 +18,8 @@ typedef struct between {
     const metric *m;
     attn_kind kind;
     bool layers;                 /* entries are layers */
+    int64_t group_size;          /* of heads that share keys and values, in clustered order, where they stand apart: no line can
+                                  * tell them, their names do; else 0 */
     bool within;                 /* values exist within a layer alone: a matrix a layer */
     figure_units units;
     int64_t n_layer, n;          /* n: entries in all */
@@ -264,13 +266,15 @@ static int64_t layer_of(const between *b, int64_t entry)
     return b->layers ? entry : l;
 }
 
-/* "L1H3", in one layer or between layers "3". */
+/* "L1H3", in one layer or between layers "3"; with group_size behind it the group that shares keys and values: "L1H3 kv1". */
 static const char *entry_name(const between *b, figure_source *src, int64_t entry, bool one_layer, err *e)
 {
     int64_t l = layer_of(b, entry);
-    if (b->layers || one_layer)
-        return figure_text(src, e, "%" PRId64, b->layers ? entry : entry - b->first[l]);
-    return figure_text(src, e, "L%" PRId64 "H%" PRId64, l, entry - b->first[l]);
+    if (b->layers)
+        return figure_text(src, e, "%" PRId64, entry);
+    int64_t h = entry - b->first[l];
+    const char *name = one_layer ? figure_text(src, e, "%" PRId64, h) : figure_text(src, e, "L%" PRId64 "H%" PRId64, l, h);
+    return name && b->group_size ? figure_text(src, e, "%s kv%" PRId64, name, h / b->group_size) : name;
 }
 
 static int layer_lines(figure_groups *g, figure_source *src, const between *b, err *e)
@@ -405,7 +409,8 @@ static int put_words(figure_source *src, const between *b, const command_args *a
     figure_data *d = &src->d;
     bool weights = b->m->scope == METRIC_WEIGHTS, one = params_given(a->p, "layer") || d->panels;
     bool clustered = strcmp(params_str(a->p, "order"), "clustered") == 0;
-    const char *order = clustered ? figure_text(src, e, "clustered order (%s linkage)", params_str(a->p, "linkage"))
+    const char *order = clustered ? figure_text(src, e, "clustered order (%s linkage)%s", params_str(a->p, "linkage"),
+                                              b->group_size ? "; kv: heads that share keys and values" : "")
                                   : "natural order";
     if (!order)
         return ERR_RESOURCE;
@@ -459,6 +464,8 @@ int figure_load_matrix(figure_source *src, const command_args *a, store *st, con
     rc = find_entries(&b, src, st, bind, f, e);
     if (!rc)
         rc = read_cells(&b, src, st, bind, e);
+    if (!rc && !b.layers && strcmp(params_str(a->p, "order"), "clustered") == 0)
+        rc = figure_group_size(&b.group_size, st, src->run, f, b.kind, e);
     if (!rc)
         rc = make_matrix(src, &b, a, st, f, e);
     return rc ? rc : put_words(src, &b, a, st, f, e);

@@ -58,6 +58,9 @@ int figure_setting(const char **value, figure_source *src, store *st, int64_t ru
 const char *figure_layer_axis(attn_kind kind);
 /* Logarithmic colours where the user asks for neither norm nor limits. */
 int figure_log_colours(const command_args *a, err *e);
+/* *size: query heads that share keys and values, from the stored model; 0 where each has its own, and for other kinds of
+ * attention than the model's main one. */
+int figure_group_size(int64_t *size, store *st, int64_t run, const figure_facts *f, attn_kind kind, err *e);
 /* Lines between the query heads that share keys and values, from the stored model; none for other kinds of attention. */
 int figure_head_groups(figure_groups *out, figure_source *src, store *st, const figure_facts *f, attn_kind kind,
                        bool rows, err *e);

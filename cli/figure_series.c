@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/stats.h"
 #include "cli/command_util.h"
+#include "cli/run_name.h"
 #include "cli/run_units.h"
 
 typedef int load_fn(series_source *ss, err *e);
@@ -64,11 +65,7 @@ static int choose_runs(series_source *ss, session *s, err *e)
     }
     int rc = split(word, &ss->n_run, ss->src, text, e);
     for (int i = 0; i < ss->n_run && !rc; i++) {
-        if (!parse_int(&ss->run[i], word[i]) || ss->run[i] < 1) {
-            err_set(e, ERR_USAGE, "'%s' is no run number", word[i]);
-            return err_hint(e, "give numbers separated by commas, for example --run 3,5; `runs` lists them");
-        }
-        rc = require_run(ss->st, ss->run[i], e);
+        rc = run_name_read(&ss->run[i], ss->st, word[i], e);
         for (int k = 0; k < i && !rc; k++)
             if (ss->run[k] == ss->run[i])
                 rc = err_set(e, ERR_USAGE, "run %" PRId64 " is named twice", ss->run[i]);
@@ -78,14 +75,8 @@ static int choose_runs(series_source *ss, session *s, err *e)
 
 static int count_prompts(series_source *ss, int i, err *e)
 {
-    const cell bind[] = {cell_int(ss->run[i])};
-    table *t = NULL;
-    int rc = store_query(ss->st, &t, "SELECT count(*) FROM unit WHERE run_id = ?1 AND status = 'done'", bind, 1, e);
-    if (rc)
-        return rc;
-    ss->n_prompt[i] = ss->one_prompt ? 1 : table_cell(t, 0, 0)->u.i;
-    table_free(t);
-    return 0;
+    ss->n_prompt[i] = 1;
+    return ss->one_prompt ? 0 : run_units_done(&ss->n_prompt[i], ss->st, ss->run[i], e);
 }
 
 /* What tells the runs apart: the names that were given, the models, the labels of their prompts, or their numbers. */
@@ -222,7 +213,7 @@ static int missing(const series_source *ss, int run, const char *name, err *e)
     const cell bind[] = {cell_int(ss->run[run]), cell_text(name)};
     table *t = NULL;
     int rc = store_query(ss->st, &t,
-                         "SELECT group_concat(DISTINCT kind) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
+                         "SELECT group_concat(DISTINCT kind) FROM value_summary WHERE run = ?1 AND metric = ?2", bind, 2, e);
     if (rc)
         return rc;
     if (table_cell(t, 0, 0)->kind == CELL_TEXT) {

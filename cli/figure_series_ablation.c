@@ -30,15 +30,12 @@ static int look_at(bool *there, bool *each, const series_source *ss, int run, co
     char edited[64];
     snprintf(edited, sizeof edited, "%s_edited", m->metric);
     const cell bind[] = {cell_int(ss->run[run]), cell_text(edited)};
-    table *t = NULL;
-    int rc = store_query(ss->st, &t, "SELECT max(layer IS NOT NULL) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2,
-                         e);
-    if (rc)
-        return rc;
-    *there = table_cell(t, 0, 0)->kind == CELL_INT;
-    *each = *there && table_cell(t, 0, 0)->u.i;
-    table_free(t);
-    return 0;
+    int64_t n; /* 1: a set, 2: each */
+    int rc = query_count(&n, ss->st, "SELECT 1 + max(layer IS NOT NULL) FROM value_summary WHERE run = ?1 AND metric = ?2", bind,
+                         2, e);
+    *there = n > 0;
+    *each = n > 1;
+    return rc;
 }
 
 static int drawn_alone(const series_source *ss, int run, err *e)
@@ -151,13 +148,8 @@ static int count_random(int64_t *out, const job *j, int run, err *e)
     char name[64];
     snprintf(name, sizeof name, "%s_random", j->what->metric);
     const cell bind[] = {cell_int(j->ss->run[run]), cell_text(name)};
-    table *t = NULL;
-    int rc = store_query(j->ss->st, &t,
-                         "SELECT count(DISTINCT position) FROM value_list WHERE run = ?1 AND metric = ?2", bind, 2, e);
-    if (!rc)
-        *out = table_cell(t, 0, 0)->u.i;
-    table_free(t);
-    return rc;
+    return query_count(out, j->ss->st, "SELECT count(DISTINCT position) FROM value_summary WHERE run = ?1 AND metric = ?2", bind,
+                       2, e);
 }
 
 /* The mean change of each random set as a marker over the bar of their mean. */
@@ -245,7 +237,7 @@ static int load_each(job *j, err *e)
     snprintf(name, sizeof name, "%s_edited", j->what->metric);
     const cell bind[] = {cell_int(ss->run[0]), cell_text(name)};
     int rc = store_query(ss->st, &t,
-                         "SELECT DISTINCT layer, head FROM value_list WHERE run = ?1 AND metric = ?2 AND head IS NOT NULL"
+                         "SELECT DISTINCT layer, head FROM value_summary WHERE run = ?1 AND metric = ?2 AND head IS NOT NULL"
                          " ORDER BY layer, head", bind, 2, e);
     if (rc)
         return rc;

@@ -28,10 +28,9 @@ static const char at_position[] = "AND layer IS NOT NULL AND head IS NULL AND po
 static int has_values(bool *yes, const series_source *ss, const char *name, err *e)
 {
     const cell bind[] = {cell_int(ss->run[0]), cell_text(name)};
-    table *t = NULL;
-    int rc = store_query(ss->st, &t, "SELECT 1 FROM value_list WHERE run = ?1 AND metric = ?2 LIMIT 1", bind, 2, e);
-    *yes = !rc && t->n_row > 0;
-    table_free(t);
+    int64_t any;
+    int rc = query_count(&any, ss->st, "SELECT 1 FROM value_list WHERE run = ?1 AND metric = ?2 LIMIT 1", bind, 2, e);
+    *yes = any;
     return rc;
 }
 

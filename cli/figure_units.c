@@ -6,22 +6,11 @@
 #include "cli/figure_parts.h"
 #include "cli/run_units.h"
 
-/* Prompts of the run that were measured. */
-static int prompts_of(int64_t *n, const figure_source *src, store *st, err *e)
-{
-    const cell bind[] = {cell_int(src->run)};
-    table *t = NULL;
-    int rc = store_query(st, &t, "SELECT count(*) FROM unit WHERE run_id = ?1 AND status = 'done'", bind, 1, e);
-    *n = rc ? 0 : table_cell(t, 0, 0)->u.i;
-    table_free(t);
-    return rc;
-}
-
 const char *figure_prompt_words(figure_source *src, store *st, int64_t prompt, const figure_facts *f, err *e)
 {
     const char *label = f->label, *comma = *label ? ", " : "";
     int64_t n;
-    if (prompts_of(&n, src, st, e))
+    if (run_units_done(&n, st, src->run, e))
         return NULL;
     if (n < 2 || f->n_token == 0) /* the units of weights are metrics */
         return figure_text(src, e, "%s%s", label, comma);

@@ -166,32 +166,41 @@ static const char *quantity_of(const metric *m, const char *words)
     return strcmp(m->name, "sink") == 0 ? "alpha (mean attention weight)" : words;
 }
 
+int figure_group_size(int64_t *size, store *st, int64_t run, const figure_facts *f, attn_kind kind, err *e)
+{
+    const cell bind[] = {cell_int(run)};
+    int64_t shared = 0;
+    *size = 0;
+    if (kind != f->main)
+        return 0;
+    int rc = query_count(&shared, st, "SELECT m.n_kv_head FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", bind, 1,
+                         e);
+    if (!rc && shared > 0 && shared < f->n_head && f->n_head % shared == 0)
+        *size = f->n_head / shared;
+    return rc;
+}
+
 int figure_head_groups(figure_groups *out, figure_source *src, store *st, const figure_facts *f, attn_kind kind,
                        bool rows, err *e)
 {
-    const cell bind[] = {cell_int(src->run)};
-    table *t = NULL;
+    int64_t size;
     *out = (figure_groups){0};
-    if (kind != f->main)
-        return 0;
-    int rc = store_query(st, &t, "SELECT m.n_kv_head FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", bind, 1,
-                         e);
-    int64_t shared = rc || t->n_row == 0 ? 0 : table_cell(t, 0, 0)->u.i;
-    table_free(t);
-    if (rc || shared < 2 || shared >= f->n_head || f->n_head % shared)
+    int rc = figure_group_size(&size, st, src->run, f, kind, e);
+    int64_t shared = size ? f->n_head / size : 0;
+    if (rc || shared < 2) /* one group for all: there is no line between groups */
         return rc;
     int64_t *starts = arena_alloc(&src->mem, (size_t)shared, sizeof *starts, e);
     if (!starts)
         return ERR_RESOURCE;
     for (int64_t i = 1; i < shared; i++)
-        starts[i - 1] = i * (f->n_head / shared);
+        starts[i - 1] = i * size;
     out->col_starts = starts;
     out->n_col = shared - 1;
     if (rows) {
         out->row_starts = starts;
         out->n_row = shared - 1;
     }
-    out->meaning = figure_text(src, e, "between groups of %" PRId64 " heads that share keys and values", f->n_head / shared);
+    out->meaning = figure_text(src, e, "between groups of %" PRId64 " heads that share keys and values", size);
     return out->meaning ? 0 : ERR_RESOURCE;
 }
 

@@ -1,4 +1,5 @@
 #include "cli/head_list.h"
+#include "cli/hook_name.h"
 
 #include <ctype.h>
 #include <inttypes.h>
@@ -54,37 +55,22 @@ static bool number(int64_t *out, const char **s)
     return true;
 }
 
-/* TransformerLens' names of activations: "blocks.10.attn.hook_z", "encoder.3.attn...", "decoder.3.cross_attn...", then the
- * head as the only number of an index ("[:, :, 7]") or behind it.  *s ends after it. */
-static bool hook_name(head_id *h, const char **s)
+/* A name of TransformerLens, with the head as the only number of its index ("[:, :, 7]") or behind it.  *s ends after it. */
+static bool hook_head(head_id *h, const char **s)
 {
-    static const struct { const char *name; attn_kind attn, cross; } stacks[] = {
-        {"blocks.", ATTN_SELF, ATTN_CROSS}, {"decoder.", ATTN_SELF, ATTN_CROSS}, {"encoder.", ATTN_ENCODER, ATTN_ENCODER},
-    };
-    for (size_t i = 0; i < sizeof stacks / sizeof *stacks; i++) {
-        const char *p = *s + strlen(stacks[i].name);
-        int64_t layer, head;
-        if (strncmp(*s, stacks[i].name, strlen(stacks[i].name)) != 0)
-            continue;
-        if (!number(&layer, &p) || (strncmp(p, ".attn", 5) != 0 && strncmp(p, ".cross_attn", 11) != 0))
+    hook_name x;
+    const char *p = *s;
+    if (!hook_name_read(&x, &p) || !x.attention || x.layer == NO_INDEX)
+        return false;
+    p += *p == '"';
+    if (x.head == NO_INDEX) {
+        p += strspn(p, " \t,");
+        if (!number(&x.head, &p))
             return false;
-        const bool cross = p[1] == 'c';
-        p += strcspn(p, "[ \t,\"");
-        if (*p == '"')
-            p++;
-        const bool index = *p == '[';
-        p += index ? 1 + strspn(p + 1, ":, \t") : strspn(p, " \t,");
-        if (!number(&head, &p))
-            return false;
-        if (index)
-            p += strspn(p, ":, \t");
-        if (index && *p++ != ']')
-            return false;
-        *h = (head_id){cross ? stacks[i].cross : stacks[i].attn, (int)layer, (int)head};
-        *s = p;
-        return true;
     }
-    return false;
+    *h = (head_id){x.kind, (int)x.layer, (int)x.head};
+    *s = p;
+    return true;
 }
 
 /* "a10.h7" */
@@ -108,7 +94,7 @@ static bool letters(head_id *h, const char *word)
 static bool word_head(head_id *h, const char *word)
 {
     const char *s = word;
-    return head_parse(h, word) || letters(h, word) || (hook_name(h, &s) && !*s);
+    return head_parse(h, word) || letters(h, word) || (hook_head(h, &s) && !*s);
 }
 
 static int add_word(head_list *l, const char *word, double score, const char *where, err *e)
@@ -273,7 +259,7 @@ static int read_words(head_list *l, char *line, const char *where, err *e)
     head_id h;
     double score = NAN;
     const char *s = line + strspn(line, "\""), *rest;
-    if (hook_name(&h, &s)) {
+    if (hook_head(&h, &s)) {
         rest = s;
     } else {
         char *end = line + strcspn(line, " \t,;=");
@@ -344,50 +330,37 @@ int head_list_read(head_list *out, const char *text, size_t size, const char *pa
 
 /* ---- lists in the store ---- */
 
-static int put_list(strbuf *b, session *s, const char *name, err *e)
+static int no_list(store *st, const char *name, err *e)
+{
+    table *t = NULL;
+    err_set(e, ERR_USAGE, "no list of heads called %s in %s", name, store_path(st));
+    if (store_query(st, &t, "SELECT group_concat(name, ', ') FROM (SELECT name FROM head_set ORDER BY name LIMIT 8)", NULL, 0,
+                    NULL) == 0 &&
+        *cell_string(table_cell(t, 0, 0)))
+        err_hint(e, "there are: %s", cell_string(table_cell(t, 0, 0)));
+    else
+        err_hint(e, "make one with `import heads FILE --name %s`", name);
+    table_free(t);
+    return ERR_USAGE;
+}
+
+int head_list_stored(head_id **out, int *n, session *s, const char *name, err *e)
 {
     store *st;
     table *t = NULL;
     const cell bind[] = {cell_text(name)};
+    *out = NULL;
+    *n = 0;
     int rc = session_store(s, &st, e);
     if (!rc)
         rc = store_query(st, &t, "SELECT head_name FROM head_set_list WHERE name = ?1 ORDER BY place", bind, 1, e);
+    if (!rc && t->n_row == 0)
+        rc = no_list(st, name, e);
+    if (!rc && !(*out = mem_array((size_t)t->n_row, sizeof **out, e)))
+        rc = ERR_RESOURCE;
     for (int64_t i = 0; !rc && i < t->n_row; i++)
-        strbuf_printf(b, "%s%s", i ? "," : "", cell_string(table_cell(t, i, 0)));
-    if (!rc && t->n_row == 0) {
-        table_free(t);
-        t = NULL;
-        err_set(e, ERR_USAGE, "no list of heads called %s in %s", name, store_path(st));
-        if (store_query(st, &t, "SELECT group_concat(name, ', ') FROM (SELECT name FROM head_set ORDER BY name LIMIT 8)", NULL,
-                        0, NULL) == 0 &&
-            *cell_string(table_cell(t, 0, 0)))
-            rc = err_hint(e, "there are: %s", cell_string(table_cell(t, 0, 0)));
-        else
-            rc = err_hint(e, "make one with `import heads FILE --name %s`", name);
-        rc = ERR_USAGE;
-    }
+        if (head_parse(&(*out)[*n], cell_string(table_cell(t, i, 0))))
+            ++*n;
     table_free(t);
     return rc;
-}
-
-int head_list_expand(char **out, session *s, const char *text, err *e)
-{
-    strbuf b = {0};
-    int rc = 0;
-    for (const char *p = text; *p && !rc;) {
-        const size_t gap = strspn(p, ", \t"), len = strcspn(p + gap, ", \t");
-        strbuf_add(&b, p, gap);
-        if (p[gap] == '@') {
-            char *name = mem_strndup(p + gap + 1, len - 1, e);
-            rc = name ? put_list(&b, s, name, e) : ERR_RESOURCE;
-            free(name);
-        } else {
-            strbuf_add(&b, p + gap, len);
-        }
-        p += gap + len;
-    }
-    *out = rc ? NULL : strbuf_take(&b, e);
-    if (rc)
-        strbuf_free(&b);
-    return rc ? rc : *out ? 0 : ERR_RESOURCE;
 }

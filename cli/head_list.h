@@ -18,7 +18,7 @@ typedef struct head_list {
  * Empty lines and those that begin with # are passed over.  ERR_INPUT names the line or element.  free(out->heads). */
 int head_list_read(head_list *out, const char *text, size_t size, const char *path, err *e);
 
-/* Words @NAME of a list of heads become the names of the heads of that list in the session's store. free(*out). */
-int head_list_expand(char **out, session *s, const char *text, err *e);
+/* The heads of the list called name in the session's store, in its order: free(*out).  ERR_USAGE: there is no such list. */
+int head_list_stored(head_id **out, int *n, session *s, const char *name, err *e);
 
 #endif

@@ -6,7 +6,7 @@
 #include "cli/terminal.h"
 
 /* Help is read: never wider than a page, narrower where the terminal is. */
-static int page_width(void)
+int help_width(void)
 {
     int width = isatty(STDOUT_FILENO) ? terminal_size(STDOUT_FILENO).columns : 80;
     return width > 80 ? 80 : width < 24 ? 24 : width;
@@ -21,7 +21,7 @@ static int finish(FILE *f, strbuf *b, err *e)
 
 int help_overview(FILE *f, err *e)
 {
-    int width = page_width();
+    int width = help_width();
     strbuf b = {0};
     strbuf_printf(&b, "attnscope %s: see what a transformer's attention heads do\n\n", program_version);
     strbuf_puts(&b, "usage: attnscope VERB ...\n"
@@ -42,9 +42,12 @@ int help_overview(FILE *f, err *e)
     strbuf_puts(&b, "\n");
     help_wrap(&b, "`help VERB` or `VERB --help` explains a command; `help METRIC`, `help FIGURE`, and `help` "
                   "with one of", 0, width);
+    strbuf topics = {0};
     for (const help_topic *t = help_topics; t->name; t++)
-        strbuf_printf(&b, "%s%s", t == help_topics ? "  " : ", ", t->name);
-    strbuf_puts(&b, "\n");
+        strbuf_printf(&topics, "%s%s", t == help_topics ? "" : ", ", t->name);
+    help_wrap(&b, strbuf_str(&topics), 2, width);
+    b.failed = b.failed || topics.failed;
+    strbuf_free(&topics);
     help_wrap(&b, "explain the rest. `list metrics`, `list figures`, `list settings` show what there is.", 0,
               width);
     return finish(f, &b, e);
@@ -84,7 +87,7 @@ static void put_options(strbuf *b, const command *c, int width)
 
 int help_command(FILE *f, const command *c, err *e)
 {
-    int width = page_width();
+    int width = help_width();
     strbuf b = {0}, usage = {0};
     help_entry(&b, c->name, c->summary, 0, (int)strlen(c->name) + 2, width);
     strbuf_printf(&usage, "%s [options]", c->usage);
@@ -125,10 +128,11 @@ static void put_params(strbuf *b, const param *rows, int width)
 
 int help_metric(FILE *f, const metric *m, err *e)
 {
-    int width = page_width();
+    int width = help_width();
     strbuf b = {0};
     put_field(&b, "metric", m->name, width);
     put_field(&b, "what", m->summary, width);
+    put_field(&b, "formula", m->formula, width);
     put_field(&b, "definition", m->definition, width);
     put_field(&b, "unit", *m->unit ? m->unit : "none", width);
     put_field(&b, "range", m->range, width);
@@ -141,13 +145,14 @@ int help_metric(FILE *f, const metric *m, err *e)
     if (m->axis != AXIS_NONE)
         put_field(&b, "position", metric_axis_names[m->axis], width);
     put_field(&b, "held against", m->validated, width);
+    strbuf_printf(&b, "\n`explain %s` says how to read it, where it misleads, and whom to cite.\n", m->name);
     put_params(&b, m->params, width);
     return finish(f, &b, e);
 }
 
 int help_edit(FILE *f, const edit *x, err *e)
 {
-    int width = page_width();
+    int width = help_width();
     strbuf b = {0};
     put_field(&b, "edit", x->name, width);
     put_field(&b, "of", x->target == EDIT_HEADS ? "heads" : "layers", width);
@@ -171,7 +176,7 @@ int help_edit(FILE *f, const edit *x, err *e)
 
 int help_figure(FILE *f, const figure *fig, err *e)
 {
-    int width = page_width();
+    int width = help_width();
     strbuf b = {0};
     put_field(&b, "figure", fig->name, width);
     put_field(&b, "what", fig->summary, width);
@@ -185,6 +190,6 @@ int help_topic_text(FILE *f, const char *title, const char *text, err *e)
 {
     strbuf b = {0};
     strbuf_printf(&b, "%s\n\n", title);
-    help_wrap(&b, text, 0, page_width());
+    help_wrap(&b, text, 0, help_width());
     return finish(f, &b, e);
 }

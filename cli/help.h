@@ -22,6 +22,9 @@ int help_bash_completion(FILE *f, err *e);
 
 /* --- shared by the writers --- */
 
+/* Columns of a page of help: those of the terminal, 24 to 80. */
+int help_width(void);
+
 /* What is said about the program as a whole: `help language`, and sections of the man page. */
 typedef struct help_topic {
     const char *name;   /* NULL ends the list */

@@ -12,6 +12,7 @@ const program_option program_options[] = {
     {"--SETTING VALUE", "give any other setting a value: --precision, --isa, --format, --color"},
     {"--no-color", "the same as --color never"},
     {"--no-hash-cache", "read every weight file for its digest (see the setting hash-cache)"},
+    {"--no-config", "leave the configuration file out (`help configuration`)"},
     {"-q, --quiet", "no progress and no notes on standard error"},
     {"-h, --help", "the commands at a glance"},
     {"--version", "print the version"},
@@ -25,15 +26,39 @@ const help_topic help_topics[] = {
      "`;` ends a command. `#` at the start of a word opens a comment.\n"
      "\n"
      "  'text'      everything as it is\n"
-     "  \"text\"      with \\n \\t \\r \\\" \\\\ \\xHH \\u{HEX}\n"
+     "  \"text\"      with \\n \\t \\r \\\" \\\\ \\$ \\xHH \\u{HEX}\n"
+     "  $NAME       the value of a variable, also within double quotes: ${NAME};\n"
+     "              ${NAME:-TEXT} with another where there is none, ${env:NAME}\n"
+     "              of the environment, $1 to $9 of a script's arguments\n"
      "  \\c          the character c itself; before a newline: the line goes on\n"
      "  @FILE       one word: the content of FILE, byte for byte\n"
      "  @@text      the word @text\n"
      "  <<END       one word: the lines that follow, up to a line END\n"
      "\n"
+     "`let` makes variables; the session gives $last, $model and $store. A $ before anything that is no name stays as it is, "
+     "and so does one in single quotes and here-documents. `alias` gives a name to the beginning of a command.\n"
+     "\n"
      "A script, `-c` and the shell speak this language. The words of `attnscope VERB ...` have been split by "
-     "the system's shell and are taken as they are: no @FILE, no here-documents. At the prompt, and only "
-     "there, a verb may be shortened as long as it stays unique."},
+     "the system's shell and are taken as they are: no @FILE, no variables, no aliases, no here-documents. At the prompt, and only "
+     "there, a verb may be shortened as long as it stays unique, and a line may begin with !! (the line before), !12 (that "
+     "of this number in `history`) or !run (the newest that begins so); what follows is put behind it."},
+    {"configuration", "Configuration",
+     "The shell begins with the lines of $XDG_CONFIG_HOME/attnscope/config (~/.config without it), or of the file that "
+     "ATTNSCOPE_CONFIG names. They are those that can be typed:\n"
+     "\n"
+     "  # colours hurt\n"
+     "  set color never\n"
+     "  set store /data/heads.db\n"
+     "  alias t = top sink --n 5\n"
+     "  let m = /models/lantern-3m\n"
+     "\n"
+     "`set`, `alias` and `let` write there with --save and leave what else is there as it is; `set --unset NAME --save`, "
+     "`unalias --save` and `unlet --save` take lines away. `list settings` says where each value comes from. A line that "
+     "cannot be read is told with its number and left out.\n"
+     "\n"
+     "So that a script gives the same everywhere, commands and scripts (anything but the shell) take from it only the "
+     "settings that change no results: threads, color, graphics, quiet, hash-cache, and, in a terminal, plain. The options "
+     "before the verb go before the file; `--no-config` leaves it out."},
     {"output", "Output",
      "Results go to standard output, everything else to standard error. Tables are aligned for reading, with "
      "units in the header and four significant digits; in a terminal, long text is cut to the width. "
@@ -108,9 +133,13 @@ const help_topic help_topics[] = {
      "  TERM, COLORTERM   dumb: no colours; truecolor or 24bit: all of them\n"
      "  COLUMNS, LINES    size, where the terminal does not tell\n"
      "  ATTNSCOPE_ISA     the best instruction set to use: c, avx2, avx512\n"
+     "  ATTNSCOPE_CONFIG  the configuration file\n"
+     "  XDG_CONFIG_HOME   where it is looked for otherwise\n"
      "  XDG_STATE_HOME    where the shell keeps its history\n"
      "  XDG_CACHE_HOME    where digests of weight files are kept\n"},
     {"files", "Files",
+     "  $XDG_CONFIG_HOME/attnscope/config   settings, aliases and variables\n"
+     "                                      (default ~/.config)\n"
      "  $XDG_STATE_HOME/attnscope/history   lines typed in the shell\n"
      "                                      (default ~/.local/state)\n"
      "  $XDG_CACHE_HOME/attnscope/          digests of weight files\n"

@@ -1,5 +1,6 @@
 #include "cli/line_context.h"
 
+#include <ctype.h>
 #include <string.h>
 #include "base/strbuf.h"
 
@@ -9,6 +10,7 @@ typedef struct reader {
     int n_positional;
     bool options;      /* no "--" yet */
     bool prefix;
+    bool begun;        /* the command has a word, or the cursor's */
     const param *pending; /* option whose value is the next word */
 } reader;
 
@@ -34,6 +36,8 @@ static const param *option_row(const command *c, const char *word, size_t *value
     if (!strcmp(word, "-o"))
         return find_row(c, "output");
     size_t n = equals ? (size_t)(equals - word) : strlen(word);
+    if (word[0] == '-' && isalpha((unsigned char)word[1]) && !word[2])
+        return find_row(c, word + 1);
     if (strncmp(word, "--", 2) != 0 || n < 3 || n - 2 >= sizeof name)
         return NULL;
     memcpy(name, word + 2, n - 2);
@@ -54,6 +58,7 @@ static void take_word(reader *r, const char *word)
     line_context *out = r->out;
     size_t value;
     if (r->n++ == 0) {
+        snprintf(out->verb, sizeof out->verb, "%s", word);
         out->c = command_find(word, r->prefix);
     } else if (!out->c) {
         return;
@@ -77,6 +82,9 @@ static void take_last(reader *r, const char *text, size_t begin, const char *raw
     size_t value = 0;
     const param *row;
     out->begin = begin;
+    if (!r->begun)
+        out->command = begin;
+    snprintf(out->word, sizeof out->word, "%s", text);
     if (raw[0] == '"' || raw[0] == '\'')
         out->begin++;
     if (r->n == 0) {
@@ -141,6 +149,9 @@ void line_context_get(line_context *out, const char *line, size_t point, bool pr
                 comment = true;
                 continue;
             }
+            if (!r.begun)
+                out->command = i;
+            r.begun = true;
             in_word = true;
             begin = i;
             strbuf_clear(&word);
@@ -160,6 +171,7 @@ void line_context_get(line_context *out, const char *line, size_t point, bool pr
             strbuf_putc(&word, c);
         }
     }
+    out->quoted = quote != '\0';
     if (!comment && in_word)
         take_last(&r, strbuf_str(&word), begin, strbuf_str(&raw));
     else if (!comment)

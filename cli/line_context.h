@@ -18,6 +18,10 @@ typedef struct line_context {
     const command *c;     /* NULL while the verb is typed or unknown */
     const param *row;
     int argument;
+    size_t command;       /* where the command begins */
+    char verb[64];        /* its first word, once it is finished; maybe an alias */
+    char word[64];        /* what is typed of the word at the cursor, without quotes */
+    bool quoted;          /* it stands in an open quote */
     char first[64];       /* the first positional argument, when it is behind the cursor's word */
     size_t begin;         /* where the piece to be completed begins: behind a quote, '=', ',' or '@' */
     bool list;            /* the value may go on with a comma */

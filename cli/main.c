@@ -6,12 +6,15 @@
 #include <unistd.h>
 #include "base/cancel.h"
 #include "base/ranks.h"
+#include "cli/build_version.h"
 #include "cli/help.h"
 #include "cli/output.h"
 #include "cli/settings.h"
 #include "cli/shell.h"
 #include "cli/signals.h"
 #include "cli/standard_out.h"
+#include "cli/version_text.h"
+#include "cli/user_config.h"
 
 /* -c and -f, in the order given. */
 typedef struct source { bool file; const char *text; } source;
@@ -75,6 +78,8 @@ static int one_option(session *s, arguments *a, int argc, char **argv, int *at, 
         a->version = true;
     } else if (!strcmp(arg, "--keep-going")) {
         s->keep_going = true;
+    } else if (!strcmp(arg, "--no-config")) {
+        s->no_config = true;
     } else if (!strcmp(arg, "--no-color")) {
         return session_set(s, "color", "never", e);
     } else if (!strcmp(arg, "-q")) {
@@ -150,13 +155,20 @@ static int start(session *s, int argc, char **argv)
     arguments a = {.sources = calloc((size_t)argc + 1, sizeof *a.sources)};
     int rc = a.sources ? read_arguments(s, &a, argc, argv, &e) : err_nomem(&e, "arguments");
     if (!rc && a.version) {
-        fprintf(s->out, "attnscope %s\n", program_version);
+        strbuf text = {0};
+        version_text(&text);
+        if (text.failed)
+            rc = err_nomem(&e, "the version");
+        else
+            fputs(strbuf_str(&text), s->out);
+        strbuf_free(&text);
     } else if (!rc && a.help) {
         static const char *const words[] = {"help"};
         rc = session_words(s, 1, words, NULL);
     } else if (!rc) {
         bool shell = !a.n_source && a.verb >= argc && isatty(STDIN_FILENO);
         signals_install(shell);
+        user_config_read(s, shell && ranks_size() == 1);
         rc = run(s, &a, argc, argv);
     }
     session_report(s, NULL, NULL, &e);
@@ -180,6 +192,7 @@ int main(int argc, char **argv)
 {
     err e = {0};
     session *s;
+    program_version = build_version;
     setlocale(LC_CTYPE, ""); /* encoding of the terminal; numbers stay in the C locale */
     setenv("FC_LANG", "en", 1); /* figures are the same for every user: fontconfig would prefer fonts of their language */
     signals_install(false);

@@ -161,6 +161,7 @@ int print_table(session *s, const command_args *a, const table *t, const char *s
         .width = terminal ? terminal_size(STDOUT_FILENO).columns : 0,
         .colour = terminal_colour(s) != TERM_ASCII,
         .terminal = terminal,
+        .plain = params_bool(s->settings, "plain"),
         .utf8 = terminal_utf8(),
     };
     progress_bar_clear(s->bar);

@@ -12,6 +12,7 @@ typedef struct output_style {
     int width;      /* columns of the terminal; 0: no limit */
     bool colour;    /* header in bold, underlined */
     bool terminal;  /* control characters are made visible in CSV and TSV, too */
+    bool plain;     /* the aligned table as lines of "name: value" for a screen reader */
     bool utf8;      /* elided text ends in one character, else in two dots */
 } output_style;
 
@@ -23,8 +24,9 @@ typedef struct output_style {
 int output_table(FILE *f, const table *t, output_format format, const char *schema, const output_style *style,
                  err *e);
 
-/* Numbers to the right with their points in line and four significant digits, units in the header, text
- * elided where the terminal is narrow; a block of lines a row where even that does not fit. */
+/* Numbers to the right with their points in line and four significant digits, units in the header.  Where the
+ * terminal is narrow: units below the names, then three digits, then text elided (and two digits); a block of lines a
+ * row, with all digits again, where even that does not fit. */
 int output_aligned(FILE *f, const table *t, const output_style *style, err *e);
 
 /* The error of output that could not be written, for errno why: ERR_RESOURCE. */

@@ -13,30 +13,32 @@
 
 typedef struct layout {
     bool number;        /* nothing but numbers and NULL */
+    int digits;         /* significant ones of its reals */
     int decimals;       /* of its reals */
     int left, right;    /* columns before the point, and from the point on (numbers) */
     int width;          /* columns of the cells and the header */
-    strbuf header;
+    strbuf header;      /* the name, with the unit */
+    strbuf below;       /* the unit, where it has a line of its own */
 } layout;
 
 /* --- numbers --- */
 
-/* floor(log10(x)) of the number rounded to four digits. */
-static int magnitude(double x)
+/* floor(log10(x)) of the number rounded to so many digits. */
+static int magnitude(double x, int digits)
 {
     int exponent = (int)floor(log10(x));
-    return x / pow(10, exponent) >= 9.9995 ? exponent + 1 : exponent;
+    return x / pow(10, exponent) >= 10 - 5 * pow(10, -digits) ? exponent + 1 : exponent;
 }
 
-/* As many decimals for the whole column as give its largest number four digits, when that leaves the
+/* As many decimals for the whole column as give its largest number so many digits, when that leaves the
  * smallest at least two. */
-static int common_decimals(double smallest, double largest, bool integral)
+static int common_decimals(double smallest, double largest, bool integral, int digits)
 {
     if (integral && largest < 1e15)
         return 0;
     if (largest < 1e-3 || largest >= 1e7)
         return EACH;
-    int decimals = 3 - magnitude(largest);
+    int decimals = digits - 1 - magnitude(largest, digits);
     if (decimals < 0)
         decimals = 0;
     return smallest * pow(10, decimals) < 9.5 ? EACH : decimals;
@@ -56,7 +58,7 @@ static int needed_decimals(const table *t, int col, int decimals)
     return decimals;
 }
 
-static void put_real(strbuf *b, double v, int decimals)
+static void put_real(strbuf *b, double v, int decimals, int digits)
 {
     double size = fabs(v);
     if (isnan(v) || isinf(v)) {
@@ -66,10 +68,10 @@ static void put_real(strbuf *b, double v, int decimals)
     } else if (decimals != EACH) {
         strbuf_printf(b, "%.*f", decimals, v);
     } else if (size < 1e-4 || size >= 1e7) {
-        strbuf_printf(b, "%.3e", v);
+        strbuf_printf(b, "%.*e", digits - 1, v);
     } else {
-        int digits = 3 - magnitude(size);
-        strbuf_printf(b, "%.*f", digits > 0 ? digits : 0, v);
+        decimals = digits - 1 - magnitude(size, digits);
+        strbuf_printf(b, "%.*f", decimals > 0 ? decimals : 0, v);
     }
 }
 
@@ -80,7 +82,7 @@ static void put_cell(strbuf *b, const cell *c, const layout *l)
     switch (c->kind) {
     case CELL_NULL: strbuf_putc(b, '-'); break;
     case CELL_INT: strbuf_printf(b, "%" PRId64, c->u.i); break;
-    case CELL_REAL: put_real(b, c->u.r, l->decimals); break;
+    case CELL_REAL: put_real(b, c->u.r, l->decimals, l->digits); break;
     case CELL_TEXT: strbuf_put_visible(b, c->u.s, strlen(c->u.s)); break;
     }
 }
@@ -103,7 +105,7 @@ static void scan_numbers(const table *t, int col, layout *l)
         largest = size > largest ? size : largest;
         integral = integral && c->u.r == trunc(c->u.r);
     }
-    l->decimals = largest > 0 ? common_decimals(smallest, largest, integral) : 0;
+    l->decimals = largest > 0 ? common_decimals(smallest, largest, integral, l->digits) : 0;
     if (l->decimals > 0)
         l->decimals = needed_decimals(t, col, l->decimals);
 }
@@ -113,16 +115,27 @@ static int larger(int a, int b)
     return a > b ? a : b;
 }
 
-static void measure(const table *t, int col, layout *l)
+/* The header on one line, or with its unit on a line below it. */
+static void make_header(const table *t, int col, bool two_lines, layout *l)
+{
+    const char *name = t->column[col], *unit = t->unit[col];
+    strbuf_clear(&l->header);
+    strbuf_clear(&l->below);
+    strbuf_put_visible(&l->header, name, strlen(name));
+    if (unit && *unit) {
+        strbuf *b = two_lines ? &l->below : &l->header;
+        strbuf_puts(b, two_lines ? "[" : " [");
+        strbuf_put_visible(b, unit, strlen(unit));
+        strbuf_putc(b, ']');
+    }
+}
+
+static void measure(const table *t, int col, int digits, bool two_lines, layout *l)
 {
     strbuf text = {0};
+    *l = (layout){.digits = digits, .header = l->header, .below = l->below};
     scan_numbers(t, col, l);
-    strbuf_put_visible(&l->header, t->column[col], strlen(t->column[col]));
-    if (t->unit[col] && *t->unit[col]) {
-        strbuf_puts(&l->header, " [");
-        strbuf_put_visible(&l->header, t->unit[col], strlen(t->unit[col]));
-        strbuf_putc(&l->header, ']');
-    }
+    make_header(t, col, two_lines, l);
     for (int64_t row = 0; row < t->n_row; row++) {
         const cell *c = table_cell(t, row, col);
         put_cell(&text, c, l);
@@ -137,7 +150,8 @@ static void measure(const table *t, int col, layout *l)
     }
     l->width = larger(l->width, l->left + l->right);
     l->width = larger(l->width, text_columns(strbuf_str(&l->header), l->header.len));
-    l->header.failed = l->header.failed || text.failed;
+    l->width = larger(l->width, text_columns(strbuf_str(&l->below), l->below.len));
+    l->header.failed = l->header.failed || l->below.failed || text.failed;
     strbuf_free(&text);
 }
 
@@ -165,6 +179,31 @@ static bool shrink(layout *l, int n, int width)
     return true;
 }
 
+static bool any_below(const layout *l, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (l[i].below.len)
+            return true;
+    }
+    return false;
+}
+
+/* The first of the ways that fits.  False: none does, and l is as on a page without limits. */
+static bool arrange(const table *t, layout *l, int width)
+{
+    static const struct { int digits; bool two_lines, cut; } ways[] = {
+        {4, false, false}, {4, true, false}, {3, true, false}, {4, false, true}, {4, true, true}, {3, true, true},
+        {2, true, true}, {4, false, false},
+    };
+    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
+        for (int i = 0; i < t->n_col; i++)
+            measure(t, i, ways[way].digits, ways[way].two_lines, &l[i]);
+        if (width <= 0 || (ways[way].cut ? shrink(l, t->n_col, width) : total_width(l, t->n_col) <= width))
+            return true;
+    }
+    return t->n_row == 0;
+}
+
 /* --- writing --- */
 
 static void put_blanks(strbuf *b, int n)
@@ -189,19 +228,20 @@ static int put_elided(strbuf *b, const char *s, size_t n, int columns, const out
     return text_columns(s, fit) + dots_width;
 }
 
-static void put_header(strbuf *b, const layout *l, int n, const output_style *style)
+static void put_header_line(strbuf *b, const layout *l, int n, bool below, const output_style *style)
 {
     for (int i = 0; i < n; i++) {
-        const char *s = strbuf_str(&l[i].header);
-        int pad = l[i].width - text_columns(s, l[i].header.len);
+        const strbuf *text = below ? &l[i].below : &l[i].header;
+        const char *s = strbuf_str(text);
+        int pad = l[i].width - text_columns(s, text->len);
         if (i)
             put_blanks(b, GAP);
         if (l[i].number)
             put_blanks(b, pad);
-        if (style->colour)
+        if (style->colour && text->len)
             strbuf_puts(b, "\033[1;4m");
-        int took = put_elided(b, s, l[i].header.len, l[i].width, style);
-        if (style->colour)
+        int took = put_elided(b, s, text->len, l[i].width, style);
+        if (style->colour && text->len)
             strbuf_puts(b, "\033[0m");
         if (!l[i].number && i + 1 < n)
             put_blanks(b, l[i].width - took);
@@ -253,6 +293,25 @@ static void put_record(strbuf *b, strbuf *text, const table *t, int64_t row, con
     }
 }
 
+/* A line a column for a screen reader: no columns to line up, nothing for what is not there. */
+static void put_plain(strbuf *b, strbuf *text, const table *t, int64_t row, const layout *l)
+{
+    if (row)
+        strbuf_putc(b, '\n');
+    for (int i = 0; i < t->n_col; i++) {
+        const cell *c = table_cell(t, row, i);
+        if (c->kind == CELL_NULL)
+            continue;
+        put_cell(text, c, &l[i]);
+        strbuf_puts(b, strbuf_str(&l[i].header));
+        if (l[i].below.len)
+            strbuf_printf(b, " %s", strbuf_str(&l[i].below));
+        strbuf_puts(b, ": ");
+        strbuf_add(b, strbuf_str(text), text->len);
+        strbuf_putc(b, '\n');
+    }
+}
+
 int output_aligned(FILE *f, const table *t, const output_style *style, err *e)
 {
     strbuf b = {0}, text = {0};
@@ -260,17 +319,23 @@ int output_aligned(FILE *f, const table *t, const output_style *style, err *e)
     layout *l = mem_array((size_t)t->n_col, sizeof *l, e);
     if (!l)
         return ERR_RESOURCE;
+    bool records = !arrange(t, l, style->plain ? 0 : style->width);
     for (int i = 0; i < t->n_col; i++) {
-        measure(t, i, &l[i]);
         names = larger(names, text_columns(strbuf_str(&l[i].header), l[i].header.len));
+        if (l[i].header.failed && !rc)
+            rc = err_nomem(e, "output");
     }
-    bool records = style->width > 0 && !shrink(l, t->n_col, style->width) && t->n_row > 0;
     if (style->width > 0 && names > style->width / 2)
         names = larger(style->width / 2, NARROWEST);
-    if (!records)
-        put_header(&b, l, t->n_col, style);
+    if (!rc && !records && !(style->plain && t->n_row)) {
+        put_header_line(&b, l, t->n_col, false, style);
+        if (any_below(l, t->n_col))
+            put_header_line(&b, l, t->n_col, true, style);
+    }
     for (int64_t row = 0; row < t->n_row && !rc; row++) {
-        if (records)
+        if (style->plain)
+            put_plain(&b, &text, t, row, l);
+        else if (records)
             put_record(&b, &text, t, row, l, names, style);
         else
             put_row(&b, &text, t, row, l, style);
@@ -281,8 +346,10 @@ int output_aligned(FILE *f, const table *t, const output_style *style, err *e)
     }
     if (!rc)
         rc = output_flush(f, &b, e);
-    for (int i = 0; i < t->n_col; i++)
+    for (int i = 0; i < t->n_col; i++) {
         strbuf_free(&l[i].header);
+        strbuf_free(&l[i].below);
+    }
     free(l);
     strbuf_free(&text);
     strbuf_free(&b);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/strbuf.h"
+#include "cli/word_ref.h"
 
 typedef struct heredoc {
     int command, word;     /* which word its text becomes */
@@ -17,6 +18,9 @@ typedef struct scanner {
     int line;
     size_t continued;      /* position behind the last backslash and newline */
     strbuf word;           /* the word being put together */
+    bool quoted;           /* as in parsed_word */
+    word_ref *refs;        /* of the word */
+    int n_ref;
     heredoc *docs;
     int n_doc;
     parsed_line *out;
@@ -92,6 +96,7 @@ static int escape(scanner *s, err *e)
     case 't': strbuf_putc(&s->word, '\t'); return 0;
     case 'r': strbuf_putc(&s->word, '\r'); return 0;
     case '"':
+    case '$':
     case '\\': strbuf_putc(&s->word, c); return 0;
     case '\n': s->line++; return 0;
     case 'x': return escape_byte(s, e);
@@ -102,19 +107,45 @@ static int escape(scanner *s, err *e)
     }
 }
 
+/* At a dollar sign: note what it names, or take it as it is. */
+static int scan_dollar(scanner *s, err *e)
+{
+    word_ref ref;
+    int rc = word_ref_read(&ref, s->text + s->at, s->n - s->at, &s->out->mem, e);
+    if (rc)
+        return rc;
+    size_t len = ref.len ? ref.len : 1;
+    if (ref.len) {
+        word_ref *grown = mem_grow(s->refs, (size_t)s->n_ref + 1, sizeof *grown, e);
+        if (!grown)
+            return ERR_RESOURCE;
+        s->refs = grown;
+        ref.at = s->word.len;
+        s->refs[s->n_ref++] = ref;
+    }
+    strbuf_add(&s->word, s->text + s->at, len);
+    s->at += len;
+    return 0;
+}
+
 /* Behind an opening quote; stops behind the closing one. */
 static int scan_quoted(scanner *s, char quote, err *e)
 {
-    int opened = s->line;
+    int opened = s->line, rc;
+    s->quoted = true;
     while (s->at < s->n) {
+        if (s->text[s->at] == '$' && quote == '"') {
+            if ((rc = scan_dollar(s, e)))
+                return rc;
+            continue;
+        }
         char c = s->text[s->at++];
         if (c == quote)
             return 0;
         if (c == '\\' && quote == '"') {
             if (s->at == s->n)
                 break;
-            int rc = escape(s, e);
-            if (rc)
+            if ((rc = escape(s, e)))
                 return rc;
             continue;
         }
@@ -141,12 +172,19 @@ static bool continued(scanner *s)
 /* One word from s->at on into s->word. */
 static int scan_word(scanner *s, err *e)
 {
+    int rc;
     strbuf_clear(&s->word);
+    s->quoted = false;
+    s->n_ref = 0;
     while (s->at < s->n && !ends_word(s->text[s->at])) {
+        if (s->text[s->at] == '$') {
+            if ((rc = scan_dollar(s, e)))
+                return rc;
+            continue;
+        }
         char c = s->text[s->at++];
         if (c == '\'' || c == '"') {
-            int rc = scan_quoted(s, c, e);
-            if (rc || s->wait->missing)
+            if ((rc = scan_quoted(s, c, e)) || s->wait->missing)
                 return rc;
         } else if (c == '\\') {
             if (continued(s))
@@ -155,6 +193,7 @@ static int scan_word(scanner *s, err *e)
                 want(s, PARSE_CONTINUED, s->line);
                 return 0;
             }
+            s->quoted = true;
             strbuf_putc(&s->word, s->text[s->at++]);
         } else {
             strbuf_putc(&s->word, c);
@@ -183,9 +222,14 @@ static int add_word(scanner *s, parsed_command *c, bool file, size_t skip, err *
     c->word = grown;
     size_t len = s->word.len - skip;
     char *text = arena_strndup(&s->out->mem, strbuf_str(&s->word) + skip, len, e);
-    if (!text)
+    word_ref *refs = s->n_ref ? arena_alloc(&s->out->mem, (size_t)s->n_ref, sizeof *refs, e) : NULL;
+    if (!text || (s->n_ref && !refs))
         return ERR_RESOURCE;
-    c->word[c->n++] = (parsed_word){.text = text, .file = file};
+    for (int i = 0; i < s->n_ref; i++) {
+        refs[i] = s->refs[i];
+        refs[i].at -= skip;
+    }
+    c->word[c->n++] = (parsed_word){.text = text, .file = file, .quoted = s->quoted, .n_ref = s->n_ref, .ref = refs};
     return 0;
 }
 
@@ -203,6 +247,7 @@ static int add_heredoc(scanner *s, parsed_command *c, err *e)
     *d = (heredoc){.command = (int)(c - s->out->command), .word = c->n, .line = s->line};
     memcpy(d->end, strbuf_str(&s->word), len + 1);
     strbuf_clear(&s->word);
+    s->n_ref = 0;
     return add_word(s, c, false, 0, e); /* filled when the text has been read */
 }
 
@@ -327,6 +372,7 @@ out:
     out->used = wait->missing ? 0 : s.at;
     out->lines = s.line;
     strbuf_free(&s.word);
+    free(s.refs);
     free(s.docs);
     return rc;
 }

@@ -5,11 +5,14 @@
  *   run lantern-3m --prompt <<END --json
  *   any text, taken as it is
  *   END
+ *   let dir = models ; load $dir/tiny ; run ${model} --prompt "${env:USER}, ${2:-hello}"
  *
  * A newline or `;` ends a command; `#` at the start of a word opens a comment.  'single quotes' take
- * everything as it is; "double quotes" know \n \t \r \" \\ \xHH \u{HEX}; outside of quotes a backslash
+ * everything as it is; "double quotes" know \n \t \r \" \\ \$ \xHH \u{HEX}; outside of quotes a backslash
  * makes the next character literal; a backslash before a newline continues the line.  `@@x` is the word
- * "@x".  The newline before the closing word of a here-document is not part of its text. */
+ * "@x".  The newline before the closing word of a here-document is not part of its text.  $NAME and ${NAME}
+ * are noted but in single quotes and here-documents; whoever runs the command puts values in their places
+ * (cli/variables.h), whoever reads a command that ran already leaves them as they stand. */
 #ifndef ATTNSCOPE_CLI_PARSE_H
 #define ATTNSCOPE_CLI_PARSE_H
 
@@ -18,9 +21,20 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+/* A place in a word that stands for a value: $NAME, ${NAME}, ${NAME:-OTHERWISE}. */
+typedef struct word_ref {
+    size_t at, len;        /* bytes of the word's text that the value replaces */
+    const char *name;      /* "model", "1", "env:HOME" */
+    const char *otherwise; /* the value where there is none; NULL: that is an error */
+    bool braces;           /* $1 without them stays as it is where scripts have no arguments */
+} word_ref;
+
 typedef struct parsed_word {
     const char *text;  /* NUL-terminated, never NULL; views into the line's arena */
     bool file;         /* @NAME: text is the name of a file whose content is the word */
+    bool quoted;       /* some of it stood in quotes or behind a backslash */
+    int n_ref;
+    const word_ref *ref; /* [n_ref] in the order of the text, which has them as they were written */
 } parsed_word;
 
 typedef struct parsed_command {

@@ -123,41 +123,22 @@ static int put_row(table *t, const patch_report *r, const place *p, err *e)
 }
 
 /* Without the columns that say the same in each row, for people. */
-static int narrow(table **t, const patch_report *r, bool positions, err *e)
+static int narrow(table *t, const patch_report *r, bool positions, err *e)
 {
     static const int all[] = {COL_WHAT, COL_PLACE, COL_POSITION, COL_TOKEN, COL_N, COL_MEAN, COL_SD, COL_LOW, COL_HIGH,
                               COL_POOLED, COL_SCORE};
     const char *name[COLS];
     int use[COLS], n = 0;
-    table *out = NULL, *in = *t;
     for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
         int c = all[i];
         bool one = r->pairs->n == 1;
         if ((c == COL_WHAT && r->n_metric == 1) || (c == COL_POSITION && !positions) || (c == COL_TOKEN && !(positions && one)) ||
             (one && (c == COL_N || (c >= COL_SD && c <= COL_POOLED))))
             continue;
-        name[n] = c == COL_MEAN && one ? (r->path ? "effect" : "recovery") : in->column[c];
+        name[n] = c == COL_MEAN && one ? (r->path ? "effect" : "recovery") : NULL;
         use[n++] = c;
     }
-    int rc = table_new(&out, n, name, e);
-    for (int64_t i = 0; i < in->n_row && !rc; i++) {
-        cell *row = table_row(out, e);
-        rc = row ? 0 : ERR_RESOURCE;
-        for (int c = 0; c < n && !rc; c++) {
-            const cell *from = table_cell(in, i, use[c]);
-            if (from->kind == CELL_TEXT)
-                rc = table_text(out, &row[c], from->u.s, strlen(from->u.s), e);
-            else
-                row[c] = *from;
-        }
-    }
-    if (rc) {
-        table_free(out);
-        return rc;
-    }
-    table_free(in);
-    *t = out;
-    return 0;
+    return table_keep(t, use, name, n, e);
 }
 
 static int print_head(const patch_report *r, const bases *b, int64_t shown, int64_t n, err *e)
@@ -206,7 +187,7 @@ int patch_print(const patch_report *r, err *e)
         rc = put_row(t, r, &list[i], e);
     }
     if (!rc && people)
-        rc = narrow(&t, r, positions, e);
+        rc = narrow(t, r, positions, e);
     if (!rc && people)
         rc = print_head(r, &b, shown, n, e);
     if (!rc)

@@ -11,9 +11,11 @@
 
 #define SHOW_AFTER 0.5  /* seconds */
 #define DRAW_EVERY 0.1
+#define SAY_EVERY 5.0   /* seconds between lines in words */
 
 struct progress_bar {
     bool terminal, active;
+    bool plain;           /* lines in words, nothing redrawn */
     bool drawn;           /* something is on the screen */
     char what[64];
     double begun, last_drawn, last_done;
@@ -34,10 +36,16 @@ void progress_bar_free(progress_bar *b)
     free(b);
 }
 
+void progress_bar_set_plain(progress_bar *b, bool on)
+{
+    progress_bar_clear(b);
+    b->plain = on;
+}
+
 void progress_bar_begin(progress_bar *b, bool quiet)
 {
     progress_bar_clear(b);
-    b->active = b->terminal && !quiet;
+    b->active = !quiet && (b->plain ? isatty(STDERR_FILENO) : b->terminal);
     b->what[0] = '\0';
 }
 
@@ -46,6 +54,8 @@ void progress_bar_clear(progress_bar *b)
     if (!b || !b->drawn)
         return;
     b->drawn = false;
+    if (b->plain)
+        return;
     fputs("\r\033[K", stderr);
 }
 
@@ -96,6 +106,31 @@ void progress_bar_text(char *out, int size, const char *what, double done, doubl
     snprintf(out, (size_t)(limit > 0 ? limit : 1), "%s%s%s", what, bar, tail);
 }
 
+/* "1 hour 5 minutes", "3 minutes", "12 seconds": no more than is worth listening to. */
+static void put_duration(char out[48], double seconds)
+{
+    int s = !(seconds >= 0) ? 0 : seconds > 359999 ? 359999 : (int)ceil(seconds), h = s / 3600, m = s / 60 % 60;
+    if (h)
+        snprintf(out, 48, "%d hour%s %d minute%s", h, h == 1 ? "" : "s", m, m == 1 ? "" : "s");
+    else if (m)
+        snprintf(out, 48, "%d minute%s", m, m == 1 ? "" : "s");
+    else
+        snprintf(out, 48, "%d second%s", s, s == 1 ? "" : "s");
+}
+
+void progress_words(char *out, int size, const char *what, double done, double total, double seconds)
+{
+    char time[48];
+    double part = !(total > 0) || done < 0 ? 0 : done > total ? 1 : done / total;
+    put_duration(time, part > 0 ? seconds / part - seconds : seconds);
+    if (part > 0)
+        snprintf(out, (size_t)size, "%s: %d percent, %s left", what, (int)(100 * part), time);
+    else if (total > 0)
+        snprintf(out, (size_t)size, "%s: 0 percent after %s", what, time);
+    else
+        snprintf(out, (size_t)size, "%s: %.0f after %s", what, done, time);
+}
+
 void progress_bar_step(void *ud, const char *what, double done, double total)
 {
     progress_bar *b = ud;
@@ -115,6 +150,15 @@ void progress_bar_step(void *ud, const char *what, double done, double total)
     if (t - b->begun < SHOW_AFTER || (b->drawn && t - b->last_drawn < DRAW_EVERY))
         return;
     char line[256];
+    if (b->plain) {
+        if (t - b->begun < SAY_EVERY || (b->drawn && t - b->last_drawn < SAY_EVERY))
+            return;
+        progress_words(line, sizeof line, b->what, done, total, t - b->begun);
+        fprintf(stderr, "%s\n", line);
+        b->drawn = true;
+        b->last_drawn = t;
+        return;
+    }
     /* the last column stays free: writing there makes some terminals go to the next line */
     progress_bar_text(line, sizeof line, b->what, done, total, t - b->begun,
                       terminal_size(STDERR_FILENO).columns - 1);

@@ -242,8 +242,9 @@ static int random_uid(char uid[33], err *e)
     return 0;
 }
 
-/* The run that --resume names keeps its identity, a new one gets a random one; the same on all ranks. */
-static int choose_uid(char uid[33], session *s, const command_args *a, err *e)
+/* The run that --resume names keeps its identity, a new one gets a random one; the same on all ranks.  *there: units that
+ * the store of rank 0 holds. */
+static int choose_uid(char uid[33], int64_t *there, session *s, const command_args *a, err *e)
 {
     int64_t resume = params_row(a->p, "resume") ? params_int(a->p, "resume") : 0;
     int rc = 0;
@@ -259,6 +260,8 @@ static int choose_uid(char uid[33], session *s, const command_args *a, err *e)
         if (!rc)
             snprintf(uid, 33, "%s", cell_string(table_cell(t, 0, 0)));
         table_free(t);
+        if (!rc)
+            rc = run_units_done(there, st, resume, e);
     } else if (ranks_rank() == 0) {
         rc = random_uid(uid, e);
     }
@@ -292,12 +295,13 @@ bool rank_units_of(const command *c)
 int rank_units_run(session *s, const command *c, const command_args *a, err *e)
 {
     char uid[33] = "";
+    int64_t there = 0;
     work w = {.s = s, .shown = s->prog, .n_unit = 1};
     const bool quiet = s->quiet;
     int rc = rank_stores_begin(s, e);
     if (rc)
         return rc;
-    rc = choose_uid(uid, s, a, e);
+    rc = choose_uid(uid, &there, s, a, e);
     if (!rc)
         rc = ranks_agree(rank_deal_new(&w.deal, s, &w.part.run, 1, e), e);
     if (!rc) {
@@ -320,6 +324,8 @@ int rank_units_run(session *s, const command *c, const command_args *a, err *e)
     }
     rank_deal_free(w.deal);
     rc = rank_stores_end(s, rc, e);
+    if (there && w.part.run > 0)
+        say(s, "run %" PRId64 " resumed: %" PRId64 " of %" PRId64 " units were there", w.part.run, there, w.part.n_unit);
     if (rc && w.part.run > 0 && ranks_rank() == 0)
         err_hint(e, "what is done is kept; go on with the same command and --resume %" PRId64, w.part.run);
     return rc || ranks_rank() > 0 ? rc : run_on_what_is_stored(s, c, a, w.part.run, e);

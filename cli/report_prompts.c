@@ -39,10 +39,8 @@ static int name_rows(table *t, err *e)
 }
 
 /* A column that says the same nothing in all rows is left out. */
-static int without_empty(table **t, err *e)
+static int without_empty(table *in, err *e)
 {
-    table *in = *t, *out = NULL;
-    const char *name[16];
     int use[16], n = 0;
     for (int c = 0; c < in->n_col && n < 16; c++) {
         bool any = c == 0, policy = strcmp(in->column[c], "special tokens") == 0, one = policy && in->n_row > 1;
@@ -51,27 +49,10 @@ static int without_empty(table **t, err *e)
             any |= at->kind != CELL_NULL && !(at->kind == CELL_TEXT && !*at->u.s);
             one = one && strcmp(cell_string(at), cell_string(table_cell(in, 0, c))) == 0;
         }
-        if (any && !one) { /* one policy for all stands above the table */
-            name[n] = in->column[c];
+        if (any && !one) /* one policy for all stands above the table */
             use[n++] = c;
-        }
     }
-    int rc = table_new(&out, n, name, e);
-    for (int64_t i = 0; i < in->n_row && !rc; i++) {
-        cell *row = table_row(out, e);
-        rc = row ? 0 : ERR_RESOURCE;
-        for (int c = 0; c < n && !rc; c++) {
-            const cell *from = table_cell(in, i, use[c]);
-            row[c] = *from;
-            if (from->kind == CELL_TEXT)
-                rc = table_text(out, &row[c], from->u.s, strlen(from->u.s), e);
-        }
-    }
-    table_free(in);
-    *t = rc ? NULL : out;
-    if (rc)
-        table_free(out);
-    return rc;
+    return table_keep(in, use, NULL, n, e);
 }
 
 static int put_table(report_build *b, const report_run *r, const char *sql, const char *what, err *e)
@@ -82,7 +63,7 @@ static int put_table(report_build *b, const report_run *r, const char *sql, cons
     if (!rc)
         rc = name_rows(t, e);
     if (!rc)
-        rc = without_empty(&t, e);
+        rc = without_empty(t, e);
     if (rc) {
         table_free(t);
         return rc;
@@ -98,12 +79,9 @@ static int put_table(report_build *b, const report_run *r, const char *sql, cons
 int64_t report_prompts_read(report_build *b, int64_t run)
 {
     const cell bind[] = {cell_int(run)};
-    table *t = NULL;
+    int64_t n;
     err ignored = {0};
-    if (store_query(b->st, &t, "SELECT count(DISTINCT prompt_id) FROM unit WHERE run_id = ?1", bind, 1, &ignored))
-        return 0;
-    int64_t n = t->n_row ? table_cell(t, 0, 0)->u.i : 0;
-    table_free(t);
+    query_count(&n, b->st, "SELECT count(DISTINCT prompt_id) FROM unit WHERE run_id = ?1", bind, 1, &ignored);
     return n;
 }
 

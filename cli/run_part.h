@@ -43,9 +43,14 @@ typedef struct run_part {
     int64_t run;              /* in the store; 0: not there */
     int64_t n_there;          /* units that were there before */
     int64_t n_done;           /* that this call made */
-    int64_t n_failed;         /* that this call tried in vain; the error names the first */
+    int64_t n_failed;         /* that this call tried in vain */
+    int64_t failed_unit;      /* the lowest of them, and why: "unit 11: ..." */
+    err failure;
     bool whole;               /* all units are there now */
     unit_cost cost;
 } run_part;
+
+/* The error for a part whose units failed, n_failed > 0: "2 units failed: unit 11: ..."; its code. */
+int run_part_failure(const run_part *part, err *e);
 
 #endif

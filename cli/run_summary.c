@@ -302,7 +302,7 @@ static int add_metric(table *t, store *st, int64_t run, const metric *m, const s
     table *q = NULL;
     int rc = store_query(st, &q,
         "SELECT CASE WHEN head IS NULL OR ?3 THEN NULL ELSE position END AS p, avg(value), count(head), kind,"
-        " (SELECT count(DISTINCT kind) FROM head_value WHERE run = ?1) > 1, count(layer) > count(head) "
+        " (SELECT count(DISTINCT kind) FROM head_summary WHERE run = ?1) > 1, count(layer) > count(head) "
         "FROM value_list WHERE run = ?1 AND metric = ?2 GROUP BY kind, p ORDER BY kind = 'self' DESC, kind, p", bind, 3, e);
     if (rc)
         return rc;
@@ -336,14 +336,12 @@ static int make_table(table **out, store *st, int64_t run, const metric *const *
     static const char *const columns[] = {"metric", "unit", "mean", "highest", "lowest"};
     static const char *const more[] = {"metric", "unit", "mean", "n", "sd", "low", "high", "highest", "lowest"};
     const cell bind[] = {cell_int(run)};
-    table *q = NULL;
     table_free(*out);
     *out = NULL;
     strbuf_clear(&r->more);
     strbuf_clear(&r->none);
-    int rc = store_query(st, &q, "SELECT count(*) > 1 FROM unit WHERE run_id = ?1", bind, 1, e);
-    bool several = !rc && table_cell(q, 0, 0)->u.i;
-    table_free(q);
+    int64_t several;
+    int rc = query_count(&several, st, "SELECT count(*) > 1 FROM unit WHERE run_id = ?1", bind, 1, e);
     if (!rc)
         rc = several ? table_new(out, 9, more, e) : table_new(out, 5, columns, e);
     for (int i = 0; i < n && !rc; i++)

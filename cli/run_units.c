@@ -18,23 +18,14 @@ static const char *own_set(const char *name)
 static int count_set(int64_t *n, store *st, int64_t run, const char *set, err *e)
 {
     const cell bind[] = {cell_int(run), cell_text(set)};
-    table *t = NULL;
-    int rc = store_query(st, &t, "SELECT count(*) FROM fact_list WHERE run = ?1 AND name = 'set' AND (?2 IS NULL OR text = ?2)",
-                         bind, 2, e);
-    *n = rc ? 0 : table_cell(t, 0, 0)->u.i;
-    table_free(t);
-    return rc;
+    return query_count(n, st, "SELECT count(*) FROM fact_list WHERE run = ?1 AND name = 'set' AND (?2 IS NULL OR text = ?2)",
+                       bind, 2, e);
 }
 
 static int failed_trials(int64_t *n, store *st, int64_t run, err *e)
 {
     const cell bind[] = {cell_int(run)};
-    table *t = NULL;
-    int rc = store_query(st, &t, "SELECT count(*) FROM value_list WHERE run = ?1 AND metric = 'success' AND value = 0", bind, 1,
-                         e);
-    *n = rc ? 0 : table_cell(t, 0, 0)->u.i;
-    table_free(t);
-    return rc;
+    return query_count(n, st, "SELECT count(*) FROM value_list WHERE run = ?1 AND metric = 'success' AND value = 0", bind, 1, e);
 }
 
 int run_units(strbuf *condition, strbuf *what, store *st, int64_t run, const char *name, const char *set, err *e)
@@ -70,13 +61,11 @@ int run_units(strbuf *condition, strbuf *what, store *st, int64_t run, const cha
 int run_metric(const metric **out, arena *mem, store *st, int64_t run, const char *name, err *e)
 {
     const cell bind[] = {cell_int(run), cell_text(name)};
-    table *t = NULL;
+    int64_t known;
     *out = metric_find(name);
     if (*out)
         return 0;
-    int rc = store_query(st, &t, "SELECT 1 FROM head_value WHERE run = ?1 AND metric = ?2 LIMIT 1", bind, 2, e);
-    bool known = !rc && t->n_row > 0;
-    table_free(t);
+    int rc = query_count(&known, st, "SELECT 1 FROM head_value WHERE run = ?1 AND metric = ?2 LIMIT 1", bind, 2, e);
     if (rc || !known)
         return rc ? rc : require_metric(out, name, e);
     metric *made = arena_alloc(mem, 1, sizeof *made, e);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "base/mem.h"
+#include "cli/model_search.h"
 #include "cli/progress_bar.h"
 #include "cli/settings.h"
 #include "cli/standard_out.h"
@@ -15,7 +16,7 @@
 #define PACKAGE_VERSION "0.0"
 #endif
 
-const char program_version[] = PACKAGE_VERSION;
+const char *program_version = PACKAGE_VERSION;
 
 void loaded_model_free(loaded_model *lm)
 {
@@ -66,6 +67,8 @@ void session_free(session *s)
     store_close(s->st);
     free(s->store_path);
     params_free(s->settings);
+    name_list_free(&s->variables);
+    name_list_free(&s->aliases);
     progress_bar_free(s->bar);
     if (s->standard_out)
         fclose(s->standard_out);
@@ -169,7 +172,8 @@ static bool same_text(const char *a, const char *b)
     return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
-int session_model_with(session *s, const char *path, const load_options *options, loaded_model **out, err *e)
+/* path: as model_search found it. */
+static int use_model(session *s, const char *path, const load_options *options, loaded_model **out, err *e)
 {
     load_options o = *options;
     if (!path && o.config) {
@@ -209,12 +213,31 @@ int session_model_with(session *s, const char *path, const load_options *options
     return 0;
 }
 
+int session_model_with(session *s, const char *path, const load_options *options, loaded_model **out, err *e)
+{
+    char *found = NULL;
+    int rc = path ? model_search(&found, path, e) : 0;
+    if (!rc)
+        rc = use_model(s, found, options, out, e);
+    if (rc == ERR_INPUT && path)
+        model_search_near(path, e);
+    free(found);
+    return rc;
+}
+
 int session_model_beside(session *s, const char *path, const load_options *options, loaded_model **out, err *e)
 {
     load_options o = *options;
     if (o.quantize && strcmp(o.quantize, quantize_names[0]) == 0)
         o.quantize = NULL;
-    return load(out, path, &o, &s->prog, e);
+    char *found = NULL;
+    int rc = model_search(&found, path, e);
+    if (!rc)
+        rc = load(out, found, &o, &s->prog, e);
+    if (rc == ERR_INPUT)
+        model_search_near(path, e);
+    free(found);
+    return rc;
 }
 
 int session_model(session *s, const char *path, loaded_model **out, err *e)

@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include "base/param.h"
 #include "base/progress.h"
+#include "cli/name_list.h"
 #include "db/store.h"
 #include "model/forward.h"
 #include "model/tokenizer/tokenizer.h"
 
-extern const char program_version[]; /* "0.1.0" */
+extern const char *program_version; /* "0.1.0"; the program sets it to what it was built from (cli/build_version.h) */
 
 typedef struct session session;
 
@@ -37,6 +38,14 @@ struct session {
     char *store_path;         /* ":memory:" unless named */
     loaded_model *current;    /* the model loaded last; NULL when none */
     params *settings;         /* `set`: threads, precision, store, isa, colour, format */
+    uint64_t config_settings; /* bit i: settings_params[i] has its value from the configuration file */
+    bool reading_config;      /* lines of the configuration file are read (cli/user_config.h) */
+    bool no_config;           /* --no-config */
+    name_list variables;      /* `let` */
+    name_list aliases;        /* `alias`; texts of the command language */
+    const struct alias_frame *alias; /* those that are running (cli/dispatch.c) */
+    int n_script_arg;         /* $1 ... of the script that runs */
+    const char *const *script_arg; /* [n_script_arg] */
     int64_t last_run;
     struct progress_bar *bar;
     progress prog;            /* handed to library calls */

@@ -2,6 +2,7 @@
 #include <string.h>
 #include "base/ranks.h"
 #include "base/strbuf.h"
+#include "cli/pager.h"
 #include "cli/progress_bar.h"
 #include "cli/session.h"
 
@@ -33,6 +34,7 @@ void session_report(const session *s, const char *where, const char *verb, const
         progress_bar_clear(s->bar);
         if (s->standard_out)
             fflush(s->standard_out); /* in a terminal: results first, then what went wrong */
+        pager_end(s);
     }
     if (text.failed) { /* not even memory for this */
         strbuf_clear(&text);

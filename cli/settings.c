@@ -1,7 +1,9 @@
 #include "cli/settings.h"
 
 #include <string.h>
+#include <unistd.h>
 #include "base/hash_cache.h"
+#include "cli/progress_bar.h"
 #include "cli/view_graphics.h"
 #include "compute/kernels.h"
 
@@ -24,6 +26,11 @@ const param settings_params[] = {
      .help = "figures in a terminal as pixels: auto, none, sixel or kitty"},
     {.name = "format", .kind = PARAM_ENUM, .def = "table", .value = "FORMAT", .choices = formats,
      .help = "how tables are written"},
+    {.name = "hints", .kind = PARAM_BOOL, .def = "true", .help = "in the shell: what comes next, dimmed behind the cursor"},
+    {.name = "pager", .kind = PARAM_STR, .def = "auto", .value = "COMMAND", .complete = "pagers",
+     .help = "in the shell: program for results longer than the screen; auto takes $PAGER or less -FRX, off none"},
+    {.name = "plain", .kind = PARAM_BOOL, .def = "false",
+     .help = "for screen readers: tables as lines of `name: value`, progress in words, no colours, hints or pager"},
     {.name = "quiet", .kind = PARAM_BOOL, .def = "false",
      .help = "no progress and no notes on standard error"},
     {.name = "hash-cache", .kind = PARAM_BOOL, .def = "true",
@@ -42,6 +49,33 @@ const char *settings_value(const session *s, const char *name)
     return params_str(s->settings, name);
 }
 
+static int row_of(const char *name)
+{
+    int i = 0;
+    while (settings_params[i].name && strcmp(settings_params[i].name, name) != 0)
+        i++;
+    return i;
+}
+
+const char *settings_origin(const session *s, const char *name)
+{
+    _Static_assert(sizeof settings_params / sizeof *settings_params <= 64, "a bit for each in config_settings");
+    if (!params_given(s->settings, name))
+        return "default";
+    return s->config_settings >> row_of(name) & 1 ? "config" : "session";
+}
+
+bool settings_for_batch(const char *name)
+{
+    static const char *const names[] = {"threads", "color", "graphics", "hints", "pager", "quiet", "hash-cache"};
+    if (!strcmp(name, "plain")) /* programs that read the results get what they know */
+        return isatty(STDOUT_FILENO);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!strcmp(names[i], name))
+            return true;
+    return false;
+}
+
 static int set_isa(session *s, const char *value, err *e)
 {
     const char *note = NULL;
@@ -57,6 +91,17 @@ static int set_isa(session *s, const char *value, err *e)
         s->current->rt = NULL;
     }
     return 0;
+}
+
+/* Settings that are more than a value to look up. */
+static void take_effect(session *s, const char *name)
+{
+    if (!strcmp(name, "plain"))
+        progress_bar_set_plain(s->bar, params_bool(s->settings, "plain"));
+    if (!strcmp(name, "quiet"))
+        s->quiet = params_bool(s->settings, "quiet");
+    if (!strcmp(name, "hash-cache"))
+        hash_cache_use(params_bool(s->settings, "hash-cache"));
 }
 
 static int set_store(session *s, const char *path, err *e)
@@ -92,32 +137,34 @@ int session_set(session *s, const char *name, const char *value, err *e)
         rc = params_set(s->settings, name, value, e);
     if (!rc && !strcmp(row->name, "store"))
         rc = set_store(s, value, e);
-    if (!rc && !strcmp(row->name, "quiet"))
-        s->quiet = params_bool(s->settings, "quiet");
-    if (!rc && !strcmp(row->name, "hash-cache"))
-        hash_cache_use(params_bool(s->settings, "hash-cache"));
-    return rc;
+    if (rc)
+        return rc;
+    take_effect(s, row->name);
+    uint64_t bit = (uint64_t)1 << row_of(row->name);
+    s->config_settings = s->reading_config ? s->config_settings | bit : s->config_settings & ~bit;
+    return 0;
+}
+
+int session_unset(session *s, const char *name, err *e)
+{
+    const param *row = params_row(s->settings, name);
+    const char *def = row && !strcmp(row->name, "isa") ? "best" : row ? row->def : NULL;
+    if (!row)
+        return unknown_setting(name, e);
+    int rc = def && params_given(s->settings, row->name) ? session_set(s, row->name, def, e) : 0;
+    if (rc)
+        return rc;
+    params_unset(s->settings, row->name);
+    take_effect(s, row->name);
+    return 0;
 }
 
 int settings_table(table **out, const session *s, err *e)
 {
-    static const char *const columns[] = {"setting", "value", "set", "meaning"};
+    static const char *const columns[] = {"setting", "value", "from", "meaning"};
     int rc = table_new(out, 4, columns, e);
-    for (const param *r = settings_params; !rc && r->name; r++) {
-        cell *c = table_row(*out, e);
-        const char *value = settings_value(s, r->name);
-        const char *set = params_given(s->settings, r->name) ? "yes" : "no";
-        if (!c)
-            rc = ERR_RESOURCE;
-        if (!rc)
-            rc = table_text(*out, &c[0], r->name, strlen(r->name), e);
-        if (!rc)
-            rc = table_text(*out, &c[1], value, strlen(value), e);
-        if (!rc)
-            rc = table_text(*out, &c[2], set, strlen(set), e);
-        if (!rc)
-            rc = table_text(*out, &c[3], r->help, strlen(r->help), e);
-    }
+    for (const param *r = settings_params; !rc && r->name; r++)
+        rc = name_table_row(*out, (const char *[]){r->name, settings_value(s, r->name), settings_origin(s, r->name), r->help}, e);
     if (rc) {
         table_free(*out);
         *out = NULL;

@@ -10,7 +10,10 @@
 #include "base/cancel.h"
 #include "cli/complete.h"
 #include "cli/dispatch.h"
+#include "cli/help.h"
+#include "cli/shell_keys.h"
 #include "cli/signals.h"
+#include "cli/terminal.h"
 #include "base/text_width.h"
 
 #define NAME_COLUMNS 24 /* of the prompt that a model's name may take */
@@ -83,6 +86,7 @@ static bool read_line(shell *sh)
          * the terminal drops older input at Ctrl-C */
         sigprocmask(SIG_SETMASK, &before, NULL);
         sigprocmask(SIG_BLOCK, &block, NULL);
+        shell_hint_clear();
         if (typed && !cancel_requested())
             rl_callback_read_char();
         else if (!cancel_requested())
@@ -154,6 +158,31 @@ static void end_of_input(shell *sh)
     sh->done = true;
 }
 
+/* A line of the history in the place of its number or beginning, shown before it runs.  False: there is none. */
+static bool recall(shell *sh)
+{
+    err e = {0};
+    bool expanded;
+    int rc = sh->text.len ? 0 : shell_history_expand(&sh->line, &expanded, &e);
+    if (rc) {
+        session_report(sh->s, NULL, NULL, &e);
+        free(sh->line);
+    } else if (!sh->text.len && expanded) {
+        fprintf(rl_outstream, "%s\n", sh->line);
+    }
+    return rc == 0;
+}
+
+static void greet(void)
+{
+    strbuf text = {0}, lines = {0};
+    strbuf_printf(&text, "attnscope %s: `help` lists the commands, Tab completes, `?` helps, Ctrl-D leaves", program_version);
+    help_wrap(&lines, strbuf_str(&text), 0, terminal_size(fileno(rl_outstream)).columns);
+    fputs(strbuf_str(&lines), rl_outstream);
+    strbuf_free(&text);
+    strbuf_free(&lines);
+}
+
 int session_shell(session *s)
 {
     shell sh = {.s = s};
@@ -161,11 +190,11 @@ int session_shell(session *s)
     s->interactive = true;
     rl_catch_signals = 0;  /* ours: cli/signals.c */
     rl_outstream = isatty(STDOUT_FILENO) ? stdout : stderr;
-    complete_install(s, &sh.text);
+    complete_install(s, &sh.text, &sh.wait);
+    shell_keys_install(s);
     shell_history_load();
     if (!s->quiet)
-        fprintf(rl_outstream, "attnscope %s: `help` lists the commands, Tab completes, Ctrl-D leaves\n",
-                program_version);
+        greet();
     while (!s->quit && !sh.done) {
         if (!read_line(&sh))
             continue;
@@ -173,6 +202,8 @@ int session_shell(session *s)
             end_of_input(&sh);
             break;
         }
+        if (!recall(&sh))
+            continue;
         strbuf_puts(&sh.text, sh.line);
         strbuf_putc(&sh.text, '\n');
         free(sh.line);

@@ -67,6 +67,36 @@ void shell_history_add(const char *line)
     strbuf_free(&path);
 }
 
+static int no_such_line(const char *event, size_t n, err *e)
+{
+    err_set(e, ERR_USAGE, "%.*s: no such line in the history", (int)(n > 60 ? 60 : n), event);
+    return err_hint(e, "`history 20` shows the last ones; a word that begins with ! goes into quotes");
+}
+
+int shell_history_expand(char **line, bool *expanded, err *e)
+{
+    strbuf b = {0};
+    const char *text = *line;
+    int end = 0;
+    *expanded = text[0] == '!' && text[1] && !strchr(" \t=(\"'", text[1]);
+    if (!*expanded)
+        return 0;
+    char *event = get_history_event(text, &end, 0);
+    size_t n = strcspn(text, " \t;");
+    if (!event) {
+        *expanded = false;
+        return no_such_line(text, n, e);
+    }
+    strbuf_puts(&b, event);
+    strbuf_puts(&b, text + end);
+    char *whole = strbuf_take(&b, e);
+    if (!whole)
+        return ERR_RESOURCE;
+    free(*line);
+    *line = whole;
+    return 0;
+}
+
 int shell_history_print(FILE *f, int64_t n, err *e)
 {
     strbuf b = {0};

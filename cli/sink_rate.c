@@ -10,7 +10,7 @@
  * of all prompts, which is the mean of the prompts' rates.  Text of the key where all prompts have the same. */
 static const char sink_sql[] =
     "SELECT v.position, sum(v.value > ?2), count(*), count(DISTINCT v.prompt), v.kind,"
-    " (SELECT count(DISTINCT kind) FROM head_value WHERE run = ?1 AND metric = 'sink') > 1,"
+    " (SELECT count(DISTINCT kind) FROM head_summary WHERE run = ?1 AND metric = 'sink') > 1,"
     " (SELECT count(*) FROM prompt_token k WHERE k.run = ?1 AND k.prompt = min(v.prompt)"
     "  AND k.sequence = CASE v.kind WHEN 'cross' THEN 'enc' ELSE v.kind END),"
     " (SELECT CASE WHEN count(DISTINCT k.text) = 1 THEN min(k.text) END FROM prompt_token k WHERE k.run = ?1"

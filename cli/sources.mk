@@ -1,6 +1,7 @@
 # Commands: one file and one line each.
 command_sources = \
 	cli/commands/ablate.c \
+	cli/commands/alias.c \
 	cli/commands/bench.c \
 	cli/commands/calibrate.c \
 	cli/commands/census.c \
@@ -11,6 +12,7 @@ command_sources = \
 	cli/commands/divergence.c \
 	cli/commands/drop.c \
 	cli/commands/dump.c \
+	cli/commands/explain.c \
 	cli/commands/export.c \
 	cli/commands/gc.c \
 	cli/commands/generate.c \
@@ -21,6 +23,7 @@ command_sources = \
 	cli/commands/influence.c \
 	cli/commands/info.c \
 	cli/commands/lens.c \
+	cli/commands/let.c \
 	cli/commands/list.c \
 	cli/commands/load.c \
 	cli/commands/merge.c \
@@ -44,11 +47,15 @@ command_sources = \
 	cli/commands/tokenize.c \
 	cli/commands/top.c \
 	cli/commands/track.c \
+	cli/commands/unalias.c \
+	cli/commands/unlet.c \
 	cli/commands/verify.c \
 	cli/commands/vhd.c \
 	cli/commands/view.c \
+	cli/commands/watch.c \
 	cli/commands/weights.c
 libattnscope_a_SOURCES += $(command_sources) \
+	cli/aliases.c \
 	cli/census_set.c \
 	cli/census_table.c \
 	cli/chat_input.c \
@@ -56,7 +63,9 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/command_util.c \
 	cli/compare_table.c \
 	cli/complete.c \
+	cli/complete_heads.c \
 	cli/complete_sources.c \
+	cli/complete_sql.c \
 	cli/counted_heads.c \
 	cli/dispatch.c \
 	cli/divergence_table.c \
@@ -69,6 +78,8 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/experiment_look.c \
 	cli/experiment_record.c \
 	cli/experiment_tables.c \
+	cli/explain.c \
+	cli/explain_terms.c \
 	cli/export_npz.c \
 	cli/export_rows.c \
 	cli/figure_data.c \
@@ -88,22 +99,32 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/figure_units.c \
 	cli/figure_values.c \
 	cli/head_changes.c \
+	cli/head_eval.c \
+	cli/head_grammar.c \
 	cli/head_list.c \
+	cli/head_place.c \
 	cli/head_rule.c \
 	cli/head_select.c \
+	cli/head_space.c \
+	cli/head_values.c \
 	cli/help.c \
 	cli/help_bash.c \
 	cli/help_man.c \
 	cli/help_text.c \
+	cli/hook_name.c \
 	cli/info_lines.c \
 	cli/json_line.c \
 	cli/key_list.c \
 	cli/line_context.c \
+	cli/line_hint.c \
 	cli/metric_select.c \
 	cli/model_card.c \
+	cli/model_search.c \
+	cli/name_list.c \
 	cli/needle_plan.c \
 	cli/needle_tables.c \
 	cli/number_list.c \
+	cli/pager.c \
 	cli/output.c \
 	cli/output_aligned.c \
 	cli/parse.c \
@@ -141,8 +162,10 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/repeat_inputs.c \
 	cli/repeat_plan.c \
 	cli/run_compare.c \
+	cli/run_name.c \
 	cli/run_sink.c \
 	cli/run_summary.c \
+	cli/run_text.c \
 	cli/run_units.c \
 	cli/sampler.c \
 	cli/script.c \
@@ -152,6 +175,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/settings.c \
 	cli/shell.c \
 	cli/shell_history.c \
+	cli/shell_keys.c \
 	cli/signals.c \
 	cli/sink_rate.c \
 	cli/standard_out.c \
@@ -165,6 +189,9 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/terminal.c \
 	cli/token_ids.c \
 	cli/tokenize_cases.c \
+	cli/user_config.c \
+	cli/variables.c \
+	cli/version_text.c \
 	cli/view_browse.c \
 	cli/view_frame.c \
 	cli/view_graphics.c \
@@ -174,10 +201,11 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/view_query.c \
 	cli/view_save.c \
 	cli/view_status.c \
-	cli/view_terminal.c
+	cli/view_terminal.c \
+	cli/word_ref.c
 libattnscope_a_SOURCES += cli/counted_heads.h
 libattnscope_a_SOURCES += cli/head_changes.h
-libattnscope_a_SOURCES += cli/head_list.h cli/head_rule.h
+libattnscope_a_SOURCES += cli/head_grammar.h cli/head_list.h cli/head_rule.h cli/head_space.h cli/hook_name.h cli/run_name.h
 libattnscope_a_SOURCES += cli/effect_table.h
 libattnscope_a_SOURCES += cli/effect_input.h
 libattnscope_a_SOURCES += cli/edit_select.h
@@ -187,7 +215,9 @@ libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/end_tokens.h cli/ne
 	cli/line_context.h cli/metric_select.h cli/model_card.h cli/output.h cli/parse.h cli/progress_bar.h \
 	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/rank_units.h cli/run_part.h cli/repeat_plan.h cli/run_compare.h cli/run_sink.h cli/run_summary.h cli/run_units.h cli/sampler.h cli/session.h cli/sweep.h cli/sweep_file.h cli/tokenize_cases.h \
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \
-	cli/token_ids.h
+	cli/token_ids.h cli/version_text.h
+libattnscope_a_SOURCES += cli/aliases.h cli/name_list.h cli/user_config.h cli/variables.h cli/word_ref.h
+libattnscope_a_SOURCES += cli/explain.h cli/explain_terms.h
 libattnscope_a_SOURCES += cli/report.h
 libattnscope_a_SOURCES += cli/compare_table.h cli/patch_pairs.h cli/patch_table.h cli/second_model.h
 libattnscope_a_SOURCES += cli/view_browse.h cli/view_graphics.h cli/view_map.h cli/view_page.h cli/view_query.h cli/view_terminal.h cli/view_window.h

@@ -3,13 +3,49 @@
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/strbuf.h"
 
 static int first_errno;
+
+static strbuf held;
+static bool holding;
+
+/* False: it was not kept. */
+static bool hold(const char *bytes, size_t n)
+{
+    if (!holding)
+        return false;
+    size_t before = held.len;
+    strbuf_add(&held, bytes, n);
+    if (!held.failed)
+        return true;
+    holding = false;
+    standard_out_write(held.s, before);
+    strbuf_free(&held);
+    held = (strbuf){0};
+    return false;
+}
+
+void standard_out_hold(void)
+{
+    holding = true;
+}
+
+char *standard_out_release(size_t *n)
+{
+    char *text = held.s;
+    *n = held.len;
+    held = (strbuf){0};
+    holding = false;
+    return text;
+}
 
 static ssize_t write_all(void *cookie, const char *bytes, size_t n)
 {
     size_t done = 0;
     (void)cookie;
+    if (hold(bytes, n))
+        return (ssize_t)n;
     while (done < n) {
         ssize_t w = write(STDOUT_FILENO, bytes + done, n - done);
         if (w < 0 && errno == EINTR)
@@ -22,6 +58,14 @@ static ssize_t write_all(void *cookie, const char *bytes, size_t n)
         done += (size_t)w;
     }
     return (ssize_t)n;
+}
+
+void standard_out_write(const char *bytes, size_t n)
+{
+    bool was = holding;
+    holding = false;
+    write_all(NULL, bytes, n);
+    holding = was;
 }
 
 int standard_out_open(FILE **out, err *e)

@@ -98,6 +98,9 @@ int sweep_on_ranks(sweep *w, session *s, const char *line, bool keep_going, err 
 
 /* ---- estimates and tables ---- */
 
+/* Say that the cell failed, if it did and that was not said yet. */
+void sweep_report_cell(const sweep *w, session *s, sweep_cell *c);
+
 /* Of the units that are missing: seconds, or their number where the cost of some cell is not known. */
 double sweep_cell_weight(const sweep *w, const sweep_cell *c);
 /* "12 cells, 720 units, 120 of them there; about 3:05, 45 MiB in the store, 350 MiB of memory (by units

@@ -48,11 +48,9 @@ static run_part part_of(const sweep *w, const sweep_cell *c)
 static int find_sweep(sweep *w, store *st, err *e)
 {
     const cell bind[] = {cell_text(w->uid)};
-    table *t = NULL;
-    int rc = store_query(st, &t, "SELECT id FROM sweep WHERE uid = ?1", bind, 1, e);
-    if (!rc && t->n_row > 0)
-        w->id = table_cell(t, 0, 0)->u.i;
-    table_free(t);
+    int64_t id;
+    int rc = query_count(&id, st, "SELECT id FROM sweep WHERE uid = ?1", bind, 1, e);
+    w->id = id ? id : w->id;
     return rc;
 }
 
@@ -203,7 +201,7 @@ int sweep_work_cell(sweep *w, session *s, int64_t number, const sweep_dealer *de
     return 0;
 }
 
-static void report(const sweep *w, session *s, sweep_cell *c)
+void sweep_report_cell(const sweep *w, session *s, sweep_cell *c)
 {
     char where[160];
     if (!c->rc || c->reported)
@@ -226,7 +224,7 @@ int sweep_work(sweep *w, session *s, const sweep_dealer *deal, err *e)
             rc = sweep_work_cell(w, s, i, deal, before, total, e);
         before += part;
         if (!rc) {
-            report(w, s, c);
+            sweep_report_cell(w, s, c);
             first = first ? first : c->rc;
         }
         if (c->part.run > 0)

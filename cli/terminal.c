@@ -21,7 +21,7 @@ term_colour terminal_colour(const session *s)
 {
     const char *wish = params_str(s->settings, "color");
     const char *no_color = getenv("NO_COLOR"), *depth = getenv("COLORTERM");
-    if (!strcmp(wish, "never"))
+    if (!strcmp(wish, "never") || params_bool(s->settings, "plain"))
         return TERM_ASCII;
     if (strcmp(wish, "always") != 0 && (!terminal_output(s) || dumb() || (no_color && *no_color)))
         return TERM_ASCII;

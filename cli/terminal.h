@@ -9,7 +9,7 @@
 /* Results of this session go to a terminal (not to a file, a pipe or --output). */
 bool terminal_output(const session *s);
 /* Colours for results: TERM_ASCII when there is no terminal, TERM is dumb or unset, NO_COLOR is set and not
- * empty, or the setting color is never; color always gives 256 colours to a pipe.  TERM_TRUE when COLORTERM
+ * empty, the setting color is never, or plain is set; color always gives 256 colours to a pipe.  TERM_TRUE when COLORTERM
  * says truecolor or 24bit. */
 term_colour terminal_colour(const session *s);
 /* Of the terminal behind file descriptor fd; else COLUMNS and LINES; else 80 x 24. */

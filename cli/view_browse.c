@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "base/cancel.h"
 #include "cli/command_util.h"
+#include "cli/progress_bar.h"
 #include "cli/view_terminal.h"
 #include "cli/view_window.h"
 #include "plots/colormap.h"
@@ -338,6 +339,7 @@ int view_browse(session *s, const command_args *a, store *st, const figure *f, e
     err ignored = {0};
     s->quiet = true; /* notes would be written over the picture */
     int rc = view_book_open(&w->book, s, a, st, f, e);
+    progress_bar_clear(s->bar);
     if (rc) {
         s->quiet = quiet;
         return rc;

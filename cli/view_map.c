@@ -14,6 +14,7 @@
 typedef struct builder {
     view_map m;
     int64_t n_coarse;     /* blocks of a row of blocks */
+    const progress *prog; /* may be NULL */
     int fd;               /* of the temporary file, -1: cells go to m.owned */
 } builder;
 
@@ -133,6 +134,8 @@ static int take_row(void *ud, const stored_map *shape, int64_t row, const float 
     builder *b = ud;
     size_t bytes, line = (size_t)shape->cols * sizeof *cells;
     int rc = row % 64 == 0 ? cancel_check(e) : 0;
+    if (row % 64 == 0)
+        progress_step(b->prog, "row of the map", (double)row, (double)shape->rows);
     if (!rc && row == 0) {
         if (!size_mul(&bytes, (size_t)shape->rows, line))
             return err_nomem(e, "map");
@@ -151,9 +154,10 @@ static int take_row(void *ud, const stored_map *shape, int64_t row, const float 
     return 0;
 }
 
-int view_map_read(view_map *out, stored_map *shape, store *st, int64_t run, int64_t prompt, head_id h, err *e)
+int view_map_read(view_map *out, stored_map *shape, store *st, int64_t run, int64_t prompt, head_id h,
+                  const progress *prog, err *e)
 {
-    builder b = {.fd = -1};
+    builder b = {.fd = -1, .prog = prog};
     stored_map ignored;
     *out = (view_map){.rows = 0};
     int rc = store_map_rows(st, run, prompt, h, shape ? shape : &ignored, take_row, &b, e);

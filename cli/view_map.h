@@ -2,6 +2,7 @@
 #ifndef ATTNSCOPE_CLI_VIEW_MAP_H
 #define ATTNSCOPE_CLI_VIEW_MAP_H
 
+#include "base/progress.h"
 #include "db/store.h"
 #include "plots/grid.h"
 
@@ -25,9 +26,10 @@ typedef struct view_map {
     size_t mapped_bytes;
 } view_map;
 
-/* A stored map, read row by row; shape may be NULL.  ERR_RESOURCE where neither memory nor disk holds it; else as
+/* A stored map, read row by row; shape and prog may be NULL.  ERR_RESOURCE where neither memory nor disk holds it; else as
  * store_map_rows. */
-int view_map_read(view_map *out, stored_map *shape, store *st, int64_t run, int64_t prompt, head_id h, err *e);
+int view_map_read(view_map *out, stored_map *shape, store *st, int64_t run, int64_t prompt, head_id h,
+                  const progress *prog, err *e);
 /* The cells of m, which are borrowed. */
 int view_map_of(view_map *out, const figure_matrix *m, err *e);
 void view_map_free(view_map *m);

@@ -54,7 +54,7 @@ static int load_map(view_page *out, const view_book *b, int at, err *e)
     if (!rc)
         rc = figure_read_facts(&facts, &p.src, b->st, prompt, e);
     if (!rc)
-        rc = view_map_read(&p.map, &p.stored, b->st, p.src.run, prompt, p.head, e);
+        rc = view_map_read(&p.map, &p.stored, b->st, p.src.run, prompt, p.head, b->prog, e);
     if (!rc)
         rc = put_words(&p, &facts, prompt, b->st, e);
     if (!rc && (p.stored.n_query > LONG_PROMPT || p.stored.n_key > LONG_PROMPT))
@@ -165,8 +165,7 @@ static int find_metrics(view_book *b, int64_t run, err *e)
     const cell bind[] = {cell_int(run)};
     table_free(b->metrics);
     b->metrics = NULL;
-    return store_query(b->st, &b->metrics, "SELECT DISTINCT metric FROM value_list WHERE run = ?1 ORDER BY metric", bind, 1,
-                       e);
+    return store_query(b->st, &b->metrics, "SELECT metric FROM metric_list WHERE run = ?1 ORDER BY metric", bind, 1, e);
 }
 
 static const char *metric_at(const view_book *b, int64_t i)
@@ -208,11 +207,11 @@ static bool browses_heads(const view_book *b)
 
 int view_book_open(view_book *out, session *s, const command_args *a, store *st, const figure *f, err *e)
 {
-    view_book b = {.s = s, .a = a, .st = st, .f = f, .at_metric = NO_INDEX};
+    view_book b = {.s = s, .a = a, .st = st, .f = f, .at_metric = NO_INDEX, .prog = &s->prog};
     err why = {0};
     int rc = figure_theme(a->p, &why);
     if (!rc)
-        rc = figure_named_heads(s, a, &why);
+        rc = figure_named_heads(s, a, st, &why);
     if (!rc && browses_heads(&b))
         rc = find_heads(&b, &why);
     if (!rc && b.n_head) {
@@ -233,6 +232,7 @@ int view_book_open(view_book *out, session *s, const command_args *a, store *st,
         view_book_close(&b);
     else
         *out = b;
+    out->prog = NULL;
     return rc;
 }
 

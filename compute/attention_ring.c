@@ -88,12 +88,18 @@ static double processor_seconds(void)
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-void ring_wait(attn_ring *r)
+void ring_turn(attn_ring *r)
 {
     double wall = clock_seconds(), busy = processor_seconds();
     ranks_wait(r->transfer);
     r->waited += clock_seconds() - wall;
     r->busy += processor_seconds() - busy;
+    float *swap = r->here;
+    size_t room = r->here_room;
+    r->here = r->next;
+    r->here_room = r->next_room;
+    r->next = swap;
+    r->next_room = room;
 }
 
 int ring_agree(attn_ring *r, int rc, err *e)
@@ -391,13 +397,7 @@ int attention_passed(attn_ring *r, attn_scratch *s, const attn_args *a, const at
             r->bytes += bytes;
         }
         rc = rc ? rc : attend_rank(&j, from, e);
-        ring_wait(r);
-        float *swap = r->here;
-        size_t room = r->here_room;
-        r->here = r->next;
-        r->here_room = r->next_room;
-        r->next = swap;
-        r->next_room = room;
+        ring_turn(r);
     }
     if (a->sinks && !rc)
         pool_run(s->pool, (j.rows + SLICE - 1) / SLICE, merge_sinks, &j);

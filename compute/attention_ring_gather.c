@@ -103,13 +103,7 @@ int attention_gathered(attn_ring *r, attn_scratch *s, const attn_args *a, const 
         return rc;
     bring(r, a, 0);
     for (int kv = 0; kv < a->n_kv_head; kv++) {
-        ring_wait(r);
-        float *swap = r->here;
-        size_t room = r->here_room;
-        r->here = r->next;
-        r->here_room = r->next_room;
-        r->next = swap;
-        r->next_room = room;
+        ring_turn(r);
         if (kv + 1 < a->n_kv_head)
             bring(r, a, kv + 1);
         rc = rc ? rc : attend_head(r, s, a, tap, kv, e);

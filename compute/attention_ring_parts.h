@@ -27,8 +27,8 @@ struct attn_ring {
     double waited, busy;     /* seconds; of the processor */
 };
 
-/* ranks_wait and ranks_agree, their time counted. */
-void ring_wait(attn_ring *r);
+/* Wait for what is coming into `next`, which then is `here`.  This and ranks_agree with their time counted. */
+void ring_turn(attn_ring *r);
 int ring_agree(attn_ring *r, int rc, err *e);
 
 int attention_passed(attn_ring *r, attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e);

@@ -41,6 +41,10 @@ int store_open_with(store **out, const char *path, bool read_only, const store_o
 #define RUN_IS_WHOLE "(ifnull(n_unit, 0) > 0 AND" \
     " (SELECT count(*) FROM unit u WHERE u.run_id = run.id AND u.status = 'done') >= n_unit)"
 
+/* ---- functions.c ---- */
+/* Register last_run() and last_run(n) for statements on this connection. */
+int store_functions(store *s, err *e);
+
 /* ---- migrate.c ---- */
 /* Bring an open database to version n; refuses what is not ours and what is newer. */
 int store_migrate(store *s, const char *const *migrations, int n, err *e);

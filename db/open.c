@@ -17,6 +17,11 @@
  * schema with its type and number of entries. */
 enum { HEADER_BYTES = 105, HEADER_APPLICATION_ID = 68, SCHEMA_TYPE = 100, SCHEMA_ENTRIES = 103, LEAF = 13 };
 
+const char *store_library_version(void)
+{
+    return sqlite3_libversion();
+}
+
 static uint32_t be32(const unsigned char *p)
 {
     return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
@@ -154,7 +159,7 @@ static int connect_to(store *s, const char *name, int flags, err *e)
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_DQS_DDL, 0, NULL);
     /* Until it is known to be ours, closing must not write either. */
     sqlite3_db_config(s->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    return 0;
+    return store_functions(s, e);
 }
 
 /* The first look inside: here SQLite finds out what it can do with the file. */

@@ -1,6 +1,7 @@
 libattnscope_a_SOURCES += \
 	db/check.c \
 	db/check_rows.c \
+	db/functions.c \
 	db/gc.c \
 	db/head_set.c \
 	db/map.c \

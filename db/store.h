@@ -48,6 +48,8 @@ typedef struct store store;
  * store, damaged, newer than this program; ERR_FAILED in use (after a wait of 5 s), read-only, cannot be
  * made; ERR_RESOURCE full disk. */
 int store_open(store **out, const char *path, bool read_only, err *e);
+/* SQLite's: "3.40.1". */
+const char *store_library_version(void);
 void store_close(store *s); /* rolls back an open unit; s may be NULL */
 const char *store_path(const store *s);
 

@@ -16,7 +16,8 @@ dist_exampleprompt_DATA = \
 
 examplescriptdir = $(pkgdatadir)/examples/scripts
 dist_examplescript_DATA = \
-	examples/scripts/first-look.attn
+	examples/scripts/first-look.attn \
+	examples/scripts/one-model.attn
 dist_examplescript_SCRIPTS = examples/scripts/batch-report
 
 examplesweepdir = $(pkgdatadir)/examples/sweeps

@@ -74,6 +74,8 @@ struct strbuf;
 typedef struct figure {
     const char *name;                 /* "head_map" */
     const char *summary;
+    const char *reading;              /* how to read it */
+    const char *traps;                /* where it misleads */
     const char *needs;                /* what must be stored: "map", "values" or "trials" */
     const param *params;              /* own options, NULL when none; shared ones come from figure_params */
     /* The page as a scene (plots/scene.h), scene_free() it. */

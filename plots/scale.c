@@ -29,6 +29,8 @@ static bool read_limit(double *value, double *percentile, const char *text)
     return parse_real(value, text);
 }
 
+#define PERCENTILES "p1,p99" /* the limits of --norm percentile where none are given */
+
 static int read_limits(scale *s, const char *text, err *e)
 {
     char lo[64], hi[64];
@@ -149,11 +151,18 @@ int scale_init(scale *out, const figure_data *d, const grid *g, const params *p,
     scale s = {.p_lo = NAN, .p_hi = NAN};
     const char *limits = params_str(p, "limits");
 
+    bool percentile = strcmp(params_str(p, "norm"), "percentile") == 0;
     s.norm = strcmp(params_str(p, "norm"), "log") == 0 ? NORM_LOG : NORM_LINEAR;
     if (palette_find(&s.palette, choose_map(d, g, p, s.norm), e))
         return ERR_USAGE;
+    if (percentile && !limits)
+        limits = PERCENTILES;
     if (limits && read_limits(&s, limits, e))
         return ERR_USAGE;
+    if (percentile && isnan(s.p_lo)) {
+        err_set(e, ERR_USAGE, "option --limits: --norm percentile needs percentiles, got '%s'", limits);
+        return err_hint(e, "give --limits p5,p95, or leave --norm out");
+    }
     if (s.limits_given && !isnan(s.p_lo)) {
         if (limits_from_percentiles(&s, g, e))
             return ERR_RESOURCE;

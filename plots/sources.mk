@@ -39,6 +39,7 @@ libattnscope_a_SOURCES += $(figure_sources) $(writer_sources) \
 	plots/heatmap_shade.c \
 	plots/heatmap_view.c \
 	plots/label.c \
+	plots/libraries.c \
 	plots/page.c \
 	plots/panels.c \
 	plots/panels_view.c \
@@ -53,7 +54,7 @@ libattnscope_a_SOURCES += $(figure_sources) $(writer_sources) \
 	plots/writer.c
 libattnscope_a_SOURCES += plots/document.h plots/document_parts.h
 libattnscope_a_SOURCES += plots/chart.h plots/chart_data.h plots/chart_page.h plots/chart_view.h plots/colormap.h plots/figure.h plots/frame.h plots/grid.h plots/heatmap.h \
-	plots/label.h plots/page.h plots/panels.h plots/scale.h plots/scene.h plots/writer.h
+	plots/label.h plots/libraries.h plots/page.h plots/panels.h plots/scale.h plots/scene.h plots/writer.h
 
 libattnscope_a_SOURCES += plots/heatmap_view.h plots/sixel.h
 

@@ -52,7 +52,9 @@ narrow() { ! awk '/^Examples/ { exit } { if (length($0) > 80) { print "# too wid
 
 # --- help ---
 try 0 --version
-check "--version prints the version" same out "attnscope $version"
+check "--version prints the version" grep -qxE "attnscope $(cat "$root/VERSION")(-[0-9]+-g[0-9a-f]+)?(-dirty)?" out
+check "and what it was built with" grep -qE "^features: readline [0-9.]+, sqlite [0-9.]+, cairo [0-9.]+, pango [0-9.]+, (no )?mpi$" out
+check "and for which processors" grep -qE "^isa: c.* \(this machine: c.*\)$" out
 check "help works" try 0 help
 check "help fits 80 columns" narrow out
 cp out help.txt

@@ -78,6 +78,8 @@ draws clustered divergence_matrix --run 1 --metric jsd_layers --order clustered 
 svg_has clustered 'clustered order (complete linkage)' "the order is stated"
 draws layers divergence_matrix --run 1 --metric layer_similarity
 draws cosine divergence_matrix --run 1 --metric row_cosine --order clustered
+svg_has cosine '>[L1H]*5 kv2</text>' "a head out of its place says with whom it shares keys and values"
+svg_has cosine 'kv: heads that share keys and values' "and the page what that means"
 draws composition divergence_matrix --run 3
 svg_has composition 'head that writes' "who writes"
 svg_has composition 'not an earlier head' "what has no value"

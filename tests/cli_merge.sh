@@ -180,4 +180,20 @@ for f in sys.argv[2:]:
 else
     skip "DuckDB reads it" "no duckdb"
 fi
+if command -v Rscript > /dev/null; then
+    run sql --store "$db" --csv "SELECT layer, head, value FROM head_value WHERE metric = 'entropy' AND run =
+        (SELECT max(run) FROM run_list) ORDER BY layer, head"
+    cp "$tmp/out" "$tmp/asked.csv"
+    check "R reads it" Rscript --vanilla -e 'f <- commandArgs(TRUE)
+d <- read.csv(f[1]); w <- read.csv(f[3]); q <- read.csv(f[4])
+stopifnot(identical(names(d), c("run", "prompt", "kind", "metric", "layer", "head", "position", "value")),
+          is.numeric(d$value), is.integer(d$layer), sum(is.na(d$layer)) == sum(d$metric == "nll"), !anyNA(d$value),
+          isTRUE(all.equal(d, read.delim(f[2]), tolerance = 0)))
+e <- d[d$metric == "entropy", ]; e <- e[order(e$layer, e$head), ]
+stopifnot(nrow(e) == 32, all(e$layer == q$layer), all(e$head == q$head), all(abs(e$value - q$value) <= 1e-15 * abs(q$value)))
+stopifnot(sum(!is.na(w$sink)) == sum(d$metric == "sink"), isTRUE(all.equal(sum(w$nll, na.rm = TRUE), sum(d$value[d$metric == "nll"]))))
+' "$tmp/long.csv" "$tmp/long.tsv" "$tmp/wide.csv" "$tmp/asked.csv"
+else
+    skip "R reads it" "no Rscript (Debian package r-base-core)"
+fi
 plan

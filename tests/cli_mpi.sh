@@ -111,6 +111,7 @@ run run "$model" --prompts "$tmp/prompts" --store "$tmp/one.db" --csv
 cp "$tmp/out" "$tmp/one"
 on 3 run "$model" --prompts "$tmp/prompts" --store "$tmp/three.db" --csv
 exits 0 "prompts shared out over three ranks"
+check "what ranks have just made is not taken up again" test "$(grep -c resumed "$tmp/err")" -eq 0
 same "$tmp/one" "$tmp/out" "give the table of one process"
 check "in one store" test "$(ls "$tmp" | grep -c 'three.db.rank')" -eq 0
 on 3 run "$model" --prompts "$tmp/prompts" --csv
@@ -139,6 +140,7 @@ wait "$job" 2> /dev/null
 sleep 1 # the ranks notice that mpirun is gone
 on 3 run "$model" --prompts "$tmp/many" --store "$tmp/killed.db" --csv --resume 1
 exits 0 "after mpirun was killed the same command goes on"
+check "and says once how many units were there" test "$(grep -c '^run 1 resumed: [0-9]* of 300 units were there' "$tmp/err")" -eq 1
 same "$tmp/whole" "$tmp/out" "to the table of an undisturbed run"
 run sql --store "$tmp/killed.db" --csv "SELECT count(*), count(DISTINCT prompt_index) FROM unit WHERE status = 'done'"
 check "nothing is there twice or half" grep -q "^300,300" "$tmp/out"
@@ -166,4 +168,87 @@ run sql --store "$tmp/sweep2.db" --csv "SELECT count(*) FROM run WHERE status = 
 out_has 8 "of eight runs that are done"
 on 2 sweep "$tmp/a.sweep" --store "$tmp/sweep2.db" --shard 1/2
 refuses 2 "exclude each other" "--shard is for processes without MPI"
+
+# rows STORE FILE: all values of a store by the identity of their runs
+rows()
+{
+    run sql --store "$1" --csv "SELECT r.uid, v.prompt, v.metric, v.kind, v.layer, v.head, v.position, v.value FROM value_list v
+        JOIN run r ON r.id = v.run ORDER BY 1, 2, 3, 4, 5, 6, 7"
+    cp "$tmp/out" "$2"
+}
+
+# --- a sweep some of whose units fail ---
+mkdir "$tmp/holes"
+cp "$model/config.json" "$model/tokenizer.json" "$model/tokenizer_config.json" "$tmp/holes"
+if command -v python3 > /dev/null && python3 - "$model/model.safetensors" "$tmp/holes/model.safetensors" <<'PY'
+import json, struct, sys
+b = bytearray(open(sys.argv[1], "rb").read())
+n = struct.unpack("<Q", b[:8])[0]
+t = json.loads(b[8:8 + n])["model.embed_tokens.weight"]
+row = t["shape"][1] * 2
+at = 8 + n + t["data_offsets"][0] + 77 * row
+assert t["dtype"] == "BF16"
+b[at:at + row] = b"\xc0\x7f" * (row // 2)  # token 77 is not a number
+open(sys.argv[2], "wb").write(b)
+PY
+then
+    awk 'BEGIN { for (i = 0; i < 40; i++) printf "{\"ids\":[0,%d,%d,7,8]}\n", i == 11 || i == 30 ? 77 : 5, i + 100 }' > "$tmp/bad"
+    printf 'command = run\nmodel = %s\nprompts = %s\nmetrics = [entropy, sink]\nprecision = [f32, bf16]\n' "$tmp/holes" \
+        "$tmp/bad" > "$tmp/bad.sweep"
+    run sweep "$tmp/bad.sweep" --store "$tmp/bad1.db" --keep-going --try 0 --csv
+    cut -d, -f1-8,10 "$tmp/out" > "$tmp/bad1.table"
+    check "a sweep in one process goes on behind units that fail" test "$status" -eq 1
+    check "and says of each cell how many" test "$(grep -c 'cell [0-3]: run: 2 units failed: unit 11: ' "$tmp/err")" -eq 4
+    run sql --store "$tmp/bad1.db" --csv "SELECT uid, status, message FROM run ORDER BY 1"
+    cp "$tmp/out" "$tmp/bad1.runs"
+    rows "$tmp/bad1.db" "$tmp/bad1"
+    for ranks in 2 4; do
+        on "$ranks" sweep "$tmp/bad.sweep" --store "$tmp/bad$ranks.db" --keep-going --csv
+        check "so does one over $ranks ranks" test "$status" -eq 1
+        check "each cell is reported once" test "$(grep -c '^attnscope: .*bad.sweep: cell [0-3]: run: .*not finite' "$tmp/err")" -eq 4
+        cut -d, -f1-8,10 "$tmp/out" > "$tmp/bad.table"
+        same "$tmp/bad1.table" "$tmp/bad.table" "the table counts the units of all ranks"
+        run sql --store "$tmp/bad$ranks.db" --csv "SELECT uid, status, message FROM run ORDER BY 1"
+        same "$tmp/bad1.runs" "$tmp/out" "runs have failed in the same words"
+        rows "$tmp/bad$ranks.db" "$tmp/bad"
+        same "$tmp/bad1" "$tmp/bad" "the other units are the same"
+    done
+else
+    skip "units that fail" "no python3"
+fi
+
+# --- Ctrl-C ---
+printf 'command = run\nmodel = %s\nprompts = %s\nmetrics = [entropy, sink]\n' "$model" "$tmp/many" > "$tmp/long.sweep"
+run sweep "$tmp/long.sweep" --store "$tmp/calm.db" --try 0
+rows "$tmp/calm.db" "$tmp/calm"
+for ranks in 2 4; do
+    db=$tmp/stopped$ranks.db
+    mpirun --allow-run-as-root --oversubscribe -q -n "$ranks" "$attnscope" sweep "$tmp/long.sweep" --store "$db" --csv \
+        > "$tmp/out" 2> "$tmp/err.int" < /dev/null &
+    job=$!
+    n=0
+    for wait in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30; do
+        sleep 0.2
+        run sql --store "$db" "SELECT count(*) FROM unit" --csv
+        n=$(sed -n 2p "$tmp/out")
+        [ "${n:-0}" -gt 2 ] && break
+    done
+    kill -INT "$job" 2> /dev/null
+    wait "$job" 2> /dev/null
+    check "Ctrl-C ends a sweep over $ranks ranks" test $? -ne 0
+    check "with one line at most" test "$(grep -c '^attnscope: ' "$tmp/err.int")" -le 1
+    sleep 1
+    run check --store "$db"
+    exits 0 "its store is sound"
+    on "$ranks" sweep "$tmp/long.sweep" --store "$db" --resume --csv
+    exits 0 "the same command goes on"
+    check "no line of it is about units that were there" test ! -s "$tmp/err"
+    check "each unit is counted once" test "$(awk -F, 'NR > 1 { n += $(NF - 3) + $(NF - 2) } END { print n }' "$tmp/out")" -eq 600
+    rows "$db" "$tmp/stopped"
+    same "$tmp/calm" "$tmp/stopped" "to the rows of an undisturbed sweep"
+    run sql --store "$db" --csv "SELECT count(*), count(DISTINCT run_id || ' ' || prompt_index), (SELECT count(*) FROM run WHERE
+        status = 'done') FROM unit WHERE status = 'done'"
+    out_has 600,600,2 "nothing is there twice or half"
+    check "and no store is left over" test "$(ls "$tmp" | grep -c "stopped$ranks.db.rank")" -eq 0
+done
 plan

@@ -17,4 +17,37 @@ for named in $(grep -oE '`tests/[a-z0-9_.]+`' "$srcdir/THREATS.md" | tr -d '`' |
     *) check "$named is run" grep -qE "^.$named( |\$|\\\\)" "$srcdir/tests/sources.mk" ;;
     esac
 done
+
+# Every file that ARCHITECTURE.md, CONTRIBUTING.md, README.md or the README.md of a folder names is there: from the top, from the
+# page's folder, or, a name without folder, somewhere.  Words that stand for others (NAME) and what a build makes are left out.
+(cd "$srcdir" && find . \( -name .git -o -name build -o -name autom4te.cache \) -prune -o \( -type f -o -type d \) -print |
+    sed 's|^\./||') > "$tmp/all"
+there()
+{
+    pattern=$(echo "$1" | sed 's|/$||; s|\.|[.]|g; s|\*|[^/]*|g')
+    case $1 in
+    */?*) grep -qxE "$pattern|$2/$pattern|${2%/*}/$pattern" "$tmp/all" ;;
+    *) grep -qE "(^|/)$pattern\$" "$tmp/all" ;;
+    esac
+}
+named_in()
+{
+    grep -oE '`[A-Za-z0-9_./*-]+(\.(c|h|py|sh|md|mk|am|ac|jsonl|json|txt|awk)|/)`|\]\([A-Za-z0-9_./-]+\)' "$srcdir/$1" | tr -d '`' |
+        sed 's/^\](\(.*\))$/\1/; s|^\(\.\./\)*||' | grep -vE 'NAME|_N\.|^(config|tokenizer)\.json$|^demo-out/' | sort -u
+}
+for page in ARCHITECTURE.md CONTRIBUTING.md README.md $(cd "$srcdir" && find base compute model analysis db plots cli tests bench build-aux \
+    man examples -name README.md | grep -v '^examples/models/' | sort); do
+    folder=$(dirname "$page")
+    missing=
+    n=0
+    set -f
+    for name in $(named_in "$page"); do
+        n=$((n + 1))
+        there "$name" "$folder" || missing="$missing $name"
+    done
+    set +f
+    [ -z "$missing" ] || echo "# not there:$missing"
+    check "$page: the $n files that it names are there" test -z "$missing"
+done
+check "a name of no file is seen" eval '! there base/no_such_file.c base && ! there no_such_file.c base && ! there "no_such_*.c" base'
 plan

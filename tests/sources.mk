@@ -165,6 +165,7 @@ shell_tests = \
 	tests/cli_generate.sh \
 	tests/cli_heat_recipes.sh \
 	tests/cli_inputs.sh \
+	tests/cli_install.sh \
 	tests/cli_kill.sh \
 	tests/cli_memory.sh \
 	tests/cli_merge.sh \

@@ -680,6 +680,70 @@ static void tables(void **state)
     table_free(NULL);
 }
 
+static void tables_keep(void **state)
+{
+    (void)state;
+    table *t;
+    err e = {0};
+    const char *names[] = {"head", "value", "note", "empty"}, *new_names[] = {NULL, "mean", NULL};
+    const int use[] = {2, 1, 0}, none[] = {1};
+
+    assert_int_equal(table_new(&t, 4, names, &e), 0);
+    assert_int_equal(table_set_unit(t, 1, "nat", &e), 0);
+    for (int i = 0; i < 40; i++) {
+        cell *row = table_row(t, &e);
+        row[0] = cell_int(i);
+        row[1] = cell_real(i / 4.0);
+        assert_int_equal(table_text(t, &row[2], "note", (size_t)i % 5, &e), 0);
+    }
+    assert_true(table_column_empty(t, 3) && !table_column_empty(t, 2));
+    for (long nth = 1, rc = 1; rc; nth++) { /* what cannot be done leaves the table alone */
+        mem_fail_at(nth);
+        rc = table_keep(t, use, new_names, 3, &e);
+        mem_fail_at(0);
+        if (rc) {
+            assert_int_equal(e.code, ERR_RESOURCE);
+            assert_int_equal(t->n_col, 4);
+            assert_string_equal(t->column[0], "head");
+        }
+        assert_true(nth < 20);
+    }
+    assert_int_equal(t->n_col, 3);
+    assert_int_equal(t->n_row, 40);
+    assert_string_equal(t->column[0], "note");
+    assert_string_equal(t->column[1], "mean");
+    assert_string_equal(t->column[2], "head");
+    assert_string_equal(t->unit[1], "nat");
+    assert_null(t->unit[0]);
+    assert_int_equal(table_column(t, "value"), -1);
+    for (int i = 0; i < 40; i++) {
+        assert_memory_equal(table_cell(t, i, 0)->u.s, "note", i % 5);
+        assert_int_equal(strlen(table_cell(t, i, 0)->u.s), i % 5);
+        assert_true(cell_number(table_cell(t, i, 1)) == i / 4.0);
+        assert_int_equal(table_cell(t, i, 2)->u.i, i);
+    }
+    for (int i = 0; i < 100; i++) { /* it grows as before */
+        cell *row = table_row(t, &e);
+        assert_non_null(row);
+        row[2] = cell_int(-i);
+    }
+    assert_int_equal(table_cell(t, 139, 2)->u.i, -99);
+    assert_int_equal(table_rename(t, 2, "place", &e), 0);
+    assert_int_equal(table_column(t, "place"), 2);
+    assert_int_equal(table_keep(t, none, NULL, 1, &e), 0);
+    assert_string_equal(t->column[0], "mean");
+    assert_true(cell_number(table_cell(t, 39, 0)) == 39 / 4.0);
+    table_free(t);
+
+    assert_int_equal(table_new(&t, 4, names, &e), 0); /* without rows */
+    assert_true(table_column_empty(t, 0));
+    assert_int_equal(table_keep(t, use, NULL, 2, &e), 0);
+    assert_string_equal(t->column[1], "value");
+    assert_non_null(table_row(t, &e));
+    assert_int_equal(table_cell(t, 0, 1)->kind, CELL_NULL);
+    table_free(t);
+}
+
 static void heads(void **state)
 {
     (void)state;
@@ -752,7 +816,7 @@ int main(void)
         cmocka_unit_test(params_tables),
         cmocka_unit_test(near_words),
         cmocka_unit_test(numbers),
-        cmocka_unit_test(tables),
+        cmocka_unit_test(tables), cmocka_unit_test(tables_keep),
         cmocka_unit_test(heads),
         cmocka_unit_test(cancelling),
     };

@@ -1,4 +1,5 @@
-/* A folder of its own for each test, removed with all that is in it.  For one test program. */
+/* A folder of its own for each test (FILE_TEST) or for all of a program (folder_setup and folder_teardown of the group),
+ * removed with all that is in it.  For one test program. */
 #ifndef ATTNSCOPE_TESTS_TEST_BASE_FOLDER_H
 #define ATTNSCOPE_TESTS_TEST_BASE_FOLDER_H
 
@@ -10,12 +11,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static char folder[] = "/tmp/attnscope-test-XXXXXX";
+static char folder[448];
 
 /* A path in the folder; eight of them may be in use at a time. */
 static inline const char *in_folder(const char *name)
 {
-    static char paths[8][512];
+    static char paths[8][1024];
     static int next;
     char *p = paths[next++ % 8];
     snprintf(p, sizeof paths[0], "%s/%s", folder, name);
@@ -28,6 +29,14 @@ static inline void write_bytes(const char *path, const void *bytes, size_t n)
     assert_non_null(f);
     assert_int_equal(fwrite(bytes, 1, n, f), n);
     assert_int_equal(fclose(f), 0);
+}
+
+/* A file of the folder; its path. */
+static inline const char *write_in_folder(const char *name, const void *bytes, size_t n)
+{
+    const char *path = in_folder(name);
+    write_bytes(path, bytes, n);
+    return path;
 }
 
 /* How many files and folders lie in path. */
@@ -58,8 +67,9 @@ static inline void remove_tree(const char *path)
 
 static inline int folder_setup(void **state)
 {
+    const char *tmp = getenv("TMPDIR");
     (void)state;
-    strcpy(folder + sizeof folder - 7, "XXXXXX");
+    snprintf(folder, sizeof folder, "%.400s/attnscope-test-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     umask(022);
     return mkdtemp(folder) && chmod(folder, 0755) == 0 ? 0 : -1;
 }

@@ -85,6 +85,54 @@ static void files(void **state)
     assert_string_equal(shown("a @\"x y\" @@x @ '@x' x@y --p=@z"), "<a><@x y><@x><@><@x><x@y><--p=@z>");
 }
 
+/* The references of the first word: "at+len=name" or "at+len={name}" with braces, ":-otherwise" behind it. */
+static const char *refs(const char *text)
+{
+    static strbuf b;
+    parsed_line p;
+    parse_wait w;
+    err e = {0};
+    strbuf_clear(&b);
+    strbuf_puts(&b, "");
+    if (parse_line(&p, &w, text, strlen(text), &e) != 0)
+        strbuf_puts(&b, e.msg);
+    else if (p.n == 1)
+        for (int i = 0; i < p.command[0].word[0].n_ref; i++) {
+            const word_ref *r = &p.command[0].word[0].ref[i];
+            strbuf_printf(&b, "%s%zu+%zu=%s%s%s", i ? " " : "", r->at, r->len, r->braces ? "{" : "", r->name, r->braces ? "}" : "");
+            if (r->otherwise)
+                strbuf_printf(&b, ":-%s", r->otherwise);
+        }
+    parsed_free(&p);
+    return strbuf_str(&b);
+}
+
+static void references(void **state)
+{
+    (void)state;
+    assert_string_equal(shown("a $b ${c}d \"$e f\" '$g' \\$h \"\\$i\""), "<a><$b><${c}d><$e f><$g><$h><$i>");
+    assert_string_equal(refs("$ab_1"), "0+5=ab_1");
+    assert_string_equal(refs("x$a.y${b}$c-"), "1+2=a 5+4={b} 9+2=c");
+    assert_string_equal(refs("\"\\n $a\"'$b'$c"), "2+2=a 6+2=c");
+    assert_string_equal(refs("\\$a"), "");
+    assert_string_equal(refs("\"\\$a\""), "");
+    assert_string_equal(refs("@$a/b"), "0+2=a"); /* of the name behind the @ */
+    assert_string_equal(refs("@@$a"), "1+2=a");
+    assert_string_equal(refs("$1$23$0$9x"), "0+2=1 7+2=9");
+    assert_string_equal(refs("$ $. $$a"), "");
+    assert_string_equal(refs("$$a"), "1+2=a");
+    assert_string_equal(refs("${a:-b c;#'}d"), "0+12={a}:-b c;#'");
+    assert_string_equal(refs("${1}${env:HOME}${a:-}"), "0+4={1} 4+11={env:HOME} 15+6={a}:-");
+    assert_string_equal(refs("$\xc3\xa9"), "");
+    assert_string_equal(shown("a <<X\n$b ${\nX\n"), "<a><$b ${>");
+    assert_string_equal(shown("a ${\nb"), "ERROR 0: ${ names no variable / <b>");
+    assert_string_equal(shown("a \"${b c}\""), "ERROR 0: ${b c} names no variable");
+    assert_string_equal(shown("a ${0}"), "ERROR 0: ${0} names no variable");
+    assert_string_equal(shown("a ${env:}"), "ERROR 0: ${env:} names no variable");
+    assert_string_equal(shown("a ${b:c}"), "ERROR 0: ${b:c} names no variable");
+    assert_string_equal(shown("a \"${b"), "ERROR 0: ${b names no variable");
+}
+
 static void heredocs(void **state)
 {
     (void)state;
@@ -169,6 +217,7 @@ static void quoted_words_round_trip(void **state)
         assert_int_equal(p.n, 1);
         assert_int_equal(p.command[0].n, 2);
         assert_false(p.command[0].word[1].file);
+        assert_int_equal(p.command[0].word[1].n_ref, 0);
         assert_string_equal(p.command[0].word[1].text, word);
         parsed_free(&p);
         strbuf_free(&b);
@@ -208,7 +257,7 @@ static void any_bytes(void **state)
 static void out_of_memory(void **state)
 {
     (void)state;
-    static const char text[] = "run 'a b' <<END; top @file\nsome text\nEND\n";
+    static const char text[] = "run 'a b' <<END; top @file $a${b:-c}\nsome text\nEND\n";
     int failures = 0;
     for (long nth = 1;; nth++) {
         parsed_line p;
@@ -220,6 +269,7 @@ static void out_of_memory(void **state)
         if (!rc) {
             assert_int_equal(p.n, 2);
             assert_string_equal(p.command[0].word[2].text, "some text");
+            assert_int_equal(p.command[1].word[2].n_ref, 2);
             parsed_free(&p);
             break;
         }
@@ -393,6 +443,7 @@ int main(void)
         cmocka_unit_test(words_and_quotes),
         cmocka_unit_test(ends_and_comments),
         cmocka_unit_test(files),
+        cmocka_unit_test(references),
         cmocka_unit_test(heredocs),
         cmocka_unit_test(unfinished),
         cmocka_unit_test(bad_text),

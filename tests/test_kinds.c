@@ -1,36 +1,12 @@
 /* Every kind of attention measured: values and maps of analyse() against the arrays of the same run, or of a
  * reference, from which they are computed here again. */
 #include "tests/model_run.h"
-#include <ftw.h>
 #include <glob.h>
 #include "analysis/reference.h"
 #include "base/npz.h"
 #include "cli/head_select.h"
+#include "tests/test_base_folder.h"
 #include "tests/tiny_model.h"
-
-static char folder[512];
-
-static int make_folder(void **state)
-{
-    const char *tmp = getenv("TMPDIR");
-    (void)state;
-    snprintf(folder, sizeof folder, "%s/attnscope-kinds-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
-{
-    (void)st;
-    (void)flag;
-    (void)f;
-    return remove(path);
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
 
 static const char all_heads[] = "sink,entropy,max,self,prev_token,distance,induction,duplicate_token,nll";
 
@@ -349,5 +325,5 @@ int main(void)
         cmocka_unit_test(test_refusals), cmocka_unit_test(test_applies), cmocka_unit_test(test_image_places),
         cmocka_unit_test(test_references),
     };
-    return cmocka_run_group_tests_name("kinds of attention", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("kinds of attention", tests, folder_setup, folder_teardown);
 }

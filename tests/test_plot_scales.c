@@ -228,6 +228,18 @@ static void scale_percentiles(void **state)
     assert_true(!scale_marks(&sc, false) && scale_marks(&sc, true));
     sc = (scale){.norm = NORM_LOG, .lo = 1e-4, .hi = 1, .clips_low = true, .p_lo = NAN, .p_hi = NAN};
     assert_false(scale_marks(&sc, false)); /* below the floor */
+    /* --norm percentile says the same in a word; its limits are p1,p99 where none are given */
+    assert_int_equal(params_set(s.p, "norm", "percentile", NULL), 0);
+    assert_int_equal(scale_init(&sc, &s.d, &g, s.p, NULL), 0);
+    assert_true(fabs(sc.lo - 5) < 1e-9 && fabs(sc.hi - 95) < 1e-9 && sc.norm == NORM_LINEAR);
+    grid_free(&g);
+    sample_free(&s);
+    sample_init(&s, "score_grid", 1, 101, false, false, OPTIONS("norm", "percentile"));
+    for (int i = 0; i < 101; i++)
+        s.cells[i] = (float)(i * 37 % 101);
+    assert_int_equal(grid_pool(&g, &s.d.m, 1, 1, POOL_MEAN, NULL), 0);
+    assert_int_equal(scale_init(&sc, &s.d, &g, s.p, NULL), 0);
+    assert_true(fabs(sc.lo - 1) < 1e-9 && fabs(sc.hi - 99) < 1e-9 && sc.clips_low && sc.clips_high);
     strbuf_free(&label);
     grid_free(&g);
     sample_free(&s);
@@ -248,6 +260,7 @@ static void scale_bad(void **state)
         {"log", "0,1", NULL, "needs positive limits", ERR_USAGE},
         {"log", "-1,1", NULL, "needs positive limits", ERR_USAGE},
         {"log", NULL, "0", "must be above 0", ERR_USAGE},
+        {"percentile", "0,1", NULL, "needs percentiles", ERR_USAGE},
         {"log", NULL, "2", "no value is above the floor", ERR_FAILED},
     };
 

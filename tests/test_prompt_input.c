@@ -1,5 +1,4 @@
 /* Prompts as they are asked for, and what models make of them: options, JSONL files, encoder-decoders, images. */
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -12,50 +11,8 @@
 #include "base/npz.h"
 #include "cli/head_select.h"
 #include "cli/prompt_input.h"
+#include "tests/test_base_folder.h"
 #include "tests/tiny_model.h"
-
-static char folder[512];
-
-static int make_folder(void **state)
-{
-    const char *tmp = getenv("TMPDIR");
-    (void)state;
-    snprintf(folder, sizeof folder, "%s/attnscope-prompt-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
-{
-    (void)st;
-    (void)flag;
-    (void)f;
-    return remove(path);
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static const char *in_folder(const char *name)
-{
-    static char path[4][640];
-    static int next;
-    char *p = path[next++ % 4];
-    snprintf(p, sizeof path[0], "%s/%s", folder, name);
-    return p;
-}
-
-static const char *write_file(const char *name, const char *bytes, size_t n)
-{
-    const char *path = in_folder(name);
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes, 1, n, f), n);
-    assert_int_equal(fclose(f), 0);
-    return path;
-}
 
 /* ---- JSONL ---- */
 
@@ -70,7 +27,7 @@ static void test_jsonl(void **state)
     prompt_request *q;
     int64_t n;
     err e = {0};
-    assert_int_equal(prompt_requests_load(&q, &n, write_file("p.jsonl", text, sizeof text - 1), PROMPT_USUAL, &e), 0);
+    assert_int_equal(prompt_requests_load(&q, &n, write_in_folder("p.jsonl", text, sizeof text - 1), PROMPT_USUAL, &e), 0);
     assert_int_equal(n, 3);
     assert_int_equal(q[0].prompt.text_len, 8);
     assert_memory_equal(q[0].prompt.text, "one \xc3\xa9\0x", 8);
@@ -111,7 +68,7 @@ static void test_bad_jsonl(void **state)
         prompt_request *q = NULL;
         int64_t n = 0;
         err e = {0};
-        int rc = prompt_requests_load(&q, &n, write_file("bad.jsonl", cases[i][0], strlen(cases[i][0])), PROMPT_USUAL, &e);
+        int rc = prompt_requests_load(&q, &n, write_in_folder("bad.jsonl", cases[i][0], strlen(cases[i][0])), PROMPT_USUAL, &e);
         if (rc != ERR_INPUT || !strstr(e.msg, cases[i][1]))
             fail_msg("%s: code %d, \"%s\"", cases[i][0], rc, e.msg);
         assert_null(q);
@@ -138,7 +95,7 @@ static void test_options(void **state)
     (void)state;
     prompt_request q;
     err e = {0};
-    const char *file = write_file("text.txt", "from a\0file", 11);
+    const char *file = write_in_folder("text.txt", "from a\0file", 11);
     assert_int_equal(read_options(&q, (const char *const[]){"prompt-file", file, "source-ids", "3,4", "target", "x", NULL},
                                   &e), 0);
     assert_int_equal(q.prompt.text_len, 11);
@@ -291,7 +248,7 @@ static void test_bad_numbers(void **state)
 {
     const char *last = write_numbers("hwc.npy", 3, (const int64_t[]){6, 4, 3}),
                *flat = write_numbers("flat.npy", 1, (const int64_t[]){72}),
-               *cut = write_file("cut.npy", "\x93NUMPY\1\0", 8), *lost = in_folder("lost.npy");
+               *cut = write_in_folder("cut.npy", "\x93NUMPY\1\0", 8), *lost = in_folder("lost.npy");
     const struct { tiny_kind kind; const char *option, *path, *msg; } cases[] = {
         {TINY_TOWER, "pixels", last, "6 channels; wanted is [3, height, width]"},
         {TINY_LLAVA, "pixels", last, "6 channels; wanted is [3, height, width]"},
@@ -487,5 +444,5 @@ int main(void)
         cmocka_unit_test(test_bad_numbers), cmocka_unit_test(test_refusals), cmocka_unit_test(test_heads),
         cmocka_unit_test(test_store),
     };
-    return cmocka_run_group_tests_name("prompt input", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("prompt input", tests, folder_setup, folder_teardown);
 }

@@ -1,5 +1,4 @@
 /* Many prompts from files: JSON Lines with metadata, plain text by line and document, folders, gzip, hostile bytes. */
-#include <ftw.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -15,53 +14,11 @@
 #include "base/json_lines.h"
 #include "base/mem.h"
 #include "cli/prompt_request.h"
-
-static char folder[512];
-
-static int make_folder(void **state)
-{
-    const char *tmp = getenv("TMPDIR");
-    (void)state;
-    snprintf(folder, sizeof folder, "%s/attnscope-set-XXXXXX", tmp && *tmp ? tmp : "/tmp");
-    return mkdtemp(folder) ? 0 : -1;
-}
-
-static int remove_one(const char *path, const struct stat *st, int flag, struct FTW *f)
-{
-    (void)st;
-    (void)flag;
-    (void)f;
-    return remove(path);
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    return nftw(folder, remove_one, 8, FTW_DEPTH | FTW_PHYS);
-}
-
-static const char *in_folder(const char *name)
-{
-    static char path[4][640];
-    static int next;
-    char *p = path[next++ % 4];
-    snprintf(p, sizeof path[0], "%s/%s", folder, name);
-    return p;
-}
-
-static const char *write_bytes(const char *name, const char *bytes, size_t n)
-{
-    const char *path = in_folder(name);
-    FILE *f = fopen(path, "wb");
-    assert_non_null(f);
-    assert_int_equal(fwrite(bytes, 1, n, f), n);
-    assert_int_equal(fclose(f), 0);
-    return path;
-}
+#include "tests/test_base_folder.h"
 
 static const char *write_text(const char *name, const char *text)
 {
-    return write_bytes(name, text, strlen(text));
+    return write_in_folder(name, text, strlen(text));
 }
 
 /* The prompts of path are these texts at these places. */
@@ -127,7 +84,7 @@ static void test_bad_text(void **state)
     refuse(write_text("a.txt", " \n\t\r\n"), PROMPT_USUAL, ERR_INPUT, "holds no prompts");
     refuse(write_text("a.txt", " \n"), PROMPT_FILE, ERR_INPUT, "holds no prompts");
     refuse(write_text("a.txt", "\f\n\f"), PROMPT_DOCUMENT, ERR_INPUT, "holds no prompts");
-    refuse(write_bytes("a.txt", "one\ntw\0o\n", 9), PROMPT_USUAL, ERR_INPUT, "a.txt:2: holds a NUL byte");
+    refuse(write_in_folder("a.txt", "one\ntw\0o\n", 9), PROMPT_USUAL, ERR_INPUT, "a.txt:2: holds a NUL byte");
     refuse(write_text("a.txt", "one\n\ntw\xffo"), PROMPT_USUAL, ERR_INPUT, "a.txt:3: byte 0xff is no UTF-8");
     refuse(write_text("a.txt", "cut \xe2\x82"), PROMPT_USUAL, ERR_INPUT, "a.txt:1: byte 0xe2 is no UTF-8");
     refuse(in_folder("nowhere.txt"), PROMPT_USUAL, ERR_INPUT, "nowhere.txt");
@@ -142,10 +99,10 @@ static void test_long(void **state)
     char *text = malloc(n);
     assert_non_null(text);
     memset(text, 'a', n);
-    refuse(write_bytes("long.txt", text, n), PROMPT_USUAL, ERR_INPUT, "long.txt:1: a prompt of 100 MiB, more than 64 MiB");
+    refuse(write_in_folder("long.txt", text, n), PROMPT_USUAL, ERR_INPUT, "long.txt:1: a prompt of 100 MiB, more than 64 MiB");
     memcpy(text, "{\"text\": \"", 10);
     memcpy(text + n - 2, "\"}", 2);
-    refuse(write_bytes("long.jsonl", text, n), PROMPT_USUAL, ERR_INPUT, "long.jsonl:1: a line of 100 MiB, more than 64 MiB");
+    refuse(write_in_folder("long.jsonl", text, n), PROMPT_USUAL, ERR_INPUT, "long.jsonl:1: a line of 100 MiB, more than 64 MiB");
     free(text);
     assert_int_equal(remove(in_folder("long.txt")), 0);
     assert_int_equal(remove(in_folder("long.jsonl")), 0);
@@ -289,7 +246,7 @@ static void test_gzip(void **state)
         }
         packed[i] ^= 0x5a;
     }
-    refuse(write_bytes("bad.txt.gz", (const char *)packed, n / 2), PROMPT_USUAL, ERR_INPUT, "bad.txt.gz: is cut off");
+    refuse(write_in_folder("bad.txt.gz", (const char *)packed, n / 2), PROMPT_USUAL, ERR_INPUT, "bad.txt.gz: is cut off");
 }
 
 /* Small files that unpack to more prompts than memory has room for. */
@@ -342,5 +299,5 @@ int main(void)
         cmocka_unit_test(test_folder), cmocka_unit_test(test_gzip), cmocka_unit_test(test_bombs),
         cmocka_unit_test(test_allocations),
     };
-    return cmocka_run_group_tests_name("prompt sets", tests, make_folder, remove_folder);
+    return cmocka_run_group_tests_name("prompt sets", tests, folder_setup, folder_teardown);
 }

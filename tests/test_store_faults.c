@@ -107,7 +107,21 @@ static int make_and_add(const char *path, err *e)
 
 /* ---- failing writes ---- */
 
-static void fail_each_write(int write_error, bool stays, int expected, const char *text)
+typedef int act_fn(const char *path, err *e);
+
+/* The nth operation fails while `act` is at work; *went_through: it was never reached. */
+static int act_with(faults *f, long nth, bool stays, int write_error, act_fn *act, const char *path, err *e, bool *went_through)
+{
+    assert_true(nth < 500);
+    *f = (faults){.count_down = nth, .stays = stays, .write_error = write_error};
+    int code = act(path, e);
+    f->count_down = 0;
+    *went_through = f->failed == 0;
+    return code;
+}
+
+/* Each operation in turn while unit 1 is added: the unit is whole or not there. */
+static void fail_each(faults *f, int write_error, bool stays, int expected, const char *text)
 {
     bool went_through = false;
     int n_failed = 0;
@@ -115,24 +129,19 @@ static void fail_each_write(int write_error, bool stays, int expected, const cha
         char path[640];
         err e = {0};
         prepare(path);
-        fault.count_down = nth;
-        fault.stays = stays;
-        fault.write_error = write_error;
-        fault.failed = 0;
-        int code = add_unit(path, &e);
-        fault.count_down = 0;
-        went_through = fault.failed == 0;
+        int code = act_with(f, nth, stays, write_error, add_unit, path, &e, &went_through);
         int64_t n = whole_units(path);
-        if (code == 0) {
-            assert_int_equal(n, 2);
-        } else {
+        assert_true(code == 0 ? n == 2 : n == 1 || n == 2);
+        if (code) {
             n_failed++;
-            assert_int_equal(code, expected);
-            assert_int_equal(e.code, expected);
+            assert_int_equal(e.code, code);
+            assert_true(e.msg[0] != '\0');
+            if (expected)
+                assert_int_equal(code, expected);
+            else
+                assert_in_set(code, ((LargestIntegralType[]){ERR_FAILED, ERR_INPUT, ERR_RESOURCE}), 3);
             assert_non_null(strstr(e.msg, text));
-            assert_true(n == 1 || n == 2);
         }
-        assert_true(nth < 500);
         remove(path);
     }
     assert_true(n_failed >= 5); /* the loop does reach the writing of a unit */
@@ -141,19 +150,19 @@ static void fail_each_write(int write_error, bool stays, int expected, const cha
 static void test_failing_write(void **state)
 {
     (void)state;
-    fail_each_write(SQLITE_IOERR_WRITE, false, ERR_RESOURCE, "cannot write store");
+    fail_each(&fault, SQLITE_IOERR_WRITE, false, ERR_RESOURCE, "cannot write store");
 }
 
 static void test_full_disk(void **state)
 {
     (void)state;
-    fail_each_write(SQLITE_FULL, false, ERR_RESOURCE, " store");
+    fail_each(&fault, SQLITE_FULL, false, ERR_RESOURCE, " store");
 }
 
 static void test_full_disk_stays_full(void **state)
 {
     (void)state;
-    fail_each_write(SQLITE_FULL, true, ERR_RESOURCE, " store");
+    fail_each(&fault, SQLITE_FULL, true, ERR_RESOURCE, " store");
 }
 
 /* A new store whose making fails is no store, or an empty one, and can be made again. */
@@ -166,53 +175,23 @@ static void test_failing_creation(void **state)
             char path[640];
             err e = {0};
             snprintf(path, sizeof path, "%s", new_path());
-            fault.count_down = nth;
-            fault.stays = stays;
-            fault.write_error = SQLITE_FULL;
-            fault.failed = 0;
-            int code = make_and_add(path, &e);
-            fault.count_down = 0;
-            went_through = fault.failed == 0;
+            int code = act_with(&fault, nth, stays, SQLITE_FULL, make_and_add, path, &e, &went_through);
             if (code)
                 assert_int_equal(code, ERR_RESOURCE);
             int64_t n = whole_units(path);
             assert_true(n == 1 || (code && n == 0));
             MUST(make_and_add(path, &error));
-            assert_true(nth < 500);
             remove(path);
         }
     }
 }
 
-/* Opening, reading and locking fail: the unit is whole or not there, and the error is one of reaching the store. */
+/* Opening, reading and locking fail: the error is one of reaching the store. */
 static void test_failing_access(void **state)
 {
     (void)state;
-    for (int stays = 0; stays < 2; stays++) {
-        bool went_through = false;
-        int n_failed = 0;
-        for (long nth = 1; !went_through; nth++) {
-            char path[640];
-            err e = {0};
-            prepare(path);
-            reach.count_down = nth;
-            reach.stays = stays;
-            reach.failed = 0;
-            int code = add_unit(path, &e);
-            reach.count_down = 0;
-            went_through = reach.failed == 0;
-            int64_t n = whole_units(path);
-            assert_true(code == 0 ? n == 2 : n == 1 || n == 2);
-            if (code) {
-                n_failed++;
-                assert_in_set(code, ((LargestIntegralType[]){ERR_FAILED, ERR_INPUT, ERR_RESOURCE}), 3);
-                assert_true(e.msg[0] != '\0');
-            }
-            assert_true(nth < 500);
-            remove(path);
-        }
-        assert_true(n_failed >= 5);
-    }
+    for (int stays = 0; stays < 2; stays++)
+        fail_each(&reach, 0, stays, 0, "");
 }
 
 /* ---- failing allocations ---- */

@@ -10,42 +10,38 @@
 
 typedef struct faulty_file { sqlite3_file base; sqlite3_file *real; } faulty_file;
 
-static struct {
-    long count_down; /* 0: never; n: the nth operation that changes the disk fails */
+typedef struct faults {
+    long count_down; /* 0: never; n: the nth operation fails */
     bool stays;      /* and all after it, as on a full disk */
     int write_error; /* what a failing write says */
     long failed;     /* how often it did */
-} fault;
+} faults;
 
-static bool must_fail(void)
+static faults fault; /* of operations that change the disk */
+static faults reach; /* of those that only look: opening, reading, locks, the shared memory of the log */
+
+static bool comes_due(faults *f)
 {
-    if (fault.count_down == 0)
+    if (f->count_down == 0)
         return false;
-    if (fault.count_down > 1) {
-        fault.count_down--;
+    if (f->count_down > 1) {
+        f->count_down--;
         return false;
     }
-    if (!fault.stays)
-        fault.count_down = 0;
-    fault.failed++;
+    if (!f->stays)
+        f->count_down = 0;
+    f->failed++;
     return true;
 }
 
-/* The same for what only looks: opening, reading, locks, the shared memory of the log. */
-static struct { long count_down; bool stays; long failed; } reach;
+static bool must_fail(void)
+{
+    return comes_due(&fault);
+}
 
 static bool must_not_reach(void)
 {
-    if (reach.count_down == 0)
-        return false;
-    if (reach.count_down > 1) {
-        reach.count_down--;
-        return false;
-    }
-    if (!reach.stays)
-        reach.count_down = 0;
-    reach.failed++;
-    return true;
+    return comes_due(&reach);
 }
 
 static sqlite3_file *real_of(sqlite3_file *f)

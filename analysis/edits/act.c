@@ -211,6 +211,13 @@ const edit edit_act = {
                   "proportion to their weights.  A row with no weight outside of S stays.  With few tokens an absolute "
                   "threshold takes many keys for sinks: relative=5 goes with the length",
     .source = "ACT, Yu et al., arXiv 2406.15765, as coded in atten_process_eval of GATECH-EIC/ACT",
+    .reading =
+        "Does attention to hidden sinks hurt? The published gain is small and differs by head: calibrate "
+        "finds which heads to treat.",
+    .traps =
+        "Taken at face value it must be tried on held-out text: heads chosen on a text suit that text. On "
+        "prompts shorter than some dozens of tokens ordinary keys pass the threshold.",
+    .cite = "yu2024act",
     .decoding = "the prompt only, and only when it is fed in one piece: sinks are found in its square of weights; tokens that "
                 "are fed later are left as they are",
     .params = own, .prepare = prepare, .release = release, .measure = measure, .weights = weights,

@@ -14,6 +14,11 @@ const edit edit_first = {
     .definition = "weight 1 on the first key that the query sees (key 0, but where a sliding window has left it behind), 0 "
                   "on all others: a head at rest on its sink",
     .source = "dormant heads, Guo et al., arXiv 2410.13835",
+    .reading =
+        "The head at rest: what stays is what it does to no token in particular. Differs little from the "
+        "intact run where the head is a sink anyway.",
+    .traps = "Where the value of the first token is not small this adds a constant instead of nothing.",
+    .cite = "guo2024dormant",
     .decoding = "the same at every step",
     .weights = weights,
 };

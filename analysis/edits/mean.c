@@ -23,6 +23,12 @@ const edit edit_mean = {
                   "each token counts once) or of the same position (each; beyond the longest prompt, the pooled mean).  "
                   "Removes what the head says about this prompt, keeps what it always says",
     .source = "mean ablation, Wang et al., arXiv 2211.00593",
+    .reading =
+        "The usual ablation: takes away what depends on the prompt and keeps the average that later layers "
+        "expect.",
+    .traps =
+        "Depends on the reference prompts: name them. A mean of very different outputs is itself unusual.",
+    .cite = "wang2023ioi",
     .decoding = "the same at every step; each: position of the token in the text",
     .needs_reference = true, .params = own, .output = output,
 };

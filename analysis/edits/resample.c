@@ -36,6 +36,11 @@ const edit edit_resample = {
     .definition = "output of the head at position i = its output at position i of another prompt; where that is shorter, its "
                   "positions 1 .. n - 1 come again.  Keeps outputs within what the head can say",
     .source = "interchange intervention, resample ablation: Geiger et al., arXiv 2106.02997; Chan et al. 2022 (causal scrubbing)",
+    .reading = "Keeps outputs natural: what is lost is what this prompt has of its own.",
+    .traps =
+        "Noise of one draw: repeat with seeds and take the mean. The other prompt may carry the same "
+        "answer.",
+    .cite = "geiger2021",
     .decoding = "position of the token in the text",
     .needs_reference = true, .params = own, .prepare = prepare, .output = output,
 };

@@ -45,6 +45,11 @@ const edit edit_scale = {
     .definition = "output of the head = factor * output, at every position, before the output projection.  1 changes "
                   "nothing, 0 is the edit zero",
     .source = "head gates; He et al., arXiv 2412.13949 (2 for chosen heads)",
+    .reading =
+        "A knob: the slope of the effect near factor 1 tells how much the head matters here, factors above "
+        "1 whether more of it helps.",
+    .traps = "Large factors leave what the model was trained on.",
+    .cite = "he2025vhd",
     .decoding = "the same at every step",
     .params = own, .prepare = prepare, .release = release, .output = output,
 };

@@ -67,6 +67,11 @@ const edit edit_scale_first = {
                   "sink included); the same as adding ln gamma to the score of key 0.  With keys=A-B those keys together.  Rows "
                   "that do not see the key stay, as do rows that have no other weight when gamma is 0",
     .source = "ZeroTuning, ZeroTuning_Attention of FeijiangHan/ZeroTuning",
+    .reading =
+        "Takes or gives weight at the sink and leaves the order of all other keys. Curves of loss against "
+        "gamma show heads that hold back (better below 1) and heads that rest well.",
+    .traps = "gamma and the text it was chosen on go together. Prompts of one length only.",
+    .cite = "han2025zerotuning",
     .decoding = "the same at every step",
     .params = own, .prepare = prepare, .release = release, .weights = weights,
 };

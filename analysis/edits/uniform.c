@@ -18,6 +18,13 @@ const edit edit_uniform = {
                   "the values, nothing goes to a learned sink.  The eager code of Wu et al. and the 1/L of AttentionInfluence "
                   "spread over keys behind the query too, which leaks the future: that is not offered",
     .source = "Wu et al., arXiv 2404.15574 (query 0 in its flash path); Hua et al., arXiv 2505.07293",
+    .reading =
+        "Takes away where the head looks and keeps that it moves values: what retrieval heads lose is the "
+        "choice.",
+    .traps =
+        "For a head that was nearly uniform nothing changes. It is no removal: the mean of the values "
+        "stays.",
+    .cite = "wu2024retrieval,hua2025influence",
     .decoding = "the same at every step, over the keys so far",
     .weights = weights,
 };

@@ -21,6 +21,7 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
 const metric metric_activation_outlier = {
     .name = "activation_outlier",
     .summary = "tokens with an outlier among the activations of the residual stream",
+    .formula = "t with max_c |X[t][c]| > 1000 mean |X|",
     .definition =
         "token t is an outlier when max over channels of |X[t][c]| > activation-outlier-threshold times the "
         "mean of |X| over all tokens and channels, outliers included (strictly).  X is the stream that "
@@ -29,6 +30,13 @@ const metric metric_activation_outlier = {
     .unit = "",
     .range = "0 ..",
     .source = "An et al. 2025 (arXiv 2502.06415), pos_activation_outliers_layer.py",
+    .reading =
+        "In most decoders one or two tokens, the first among them, from an early layer to the last but "
+        "one. The layer where the count leaves 0 is where the sink is made.",
+    .traps =
+        "The mean contains the outliers: short prompts make them harder to find. Small models may have "
+        "none at the published threshold.",
+    .cite = "an2025outliers,sun2024massive",
     .missing_mass = "does not apply",
     .cost = "one pass over the residual stream",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

@@ -83,6 +83,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int n_head,
 const metric metric_adl = {
     .name = "adl",
     .summary = "similarity of the rows of a layer with their mean (attention diversification loss)",
+    .formula = "mean_i cos(m, M_i), m the mean row of M, M the mean over heads",
     .definition =
         "M = mean over heads of the attention matrix, m = mean of its rows; entries of M and of m that are "
         "not above threshold / keys become 0; mean over queries of cos(m, M_i), 0 for a row without "
@@ -92,6 +93,11 @@ const metric metric_adl = {
     .unit = "",
     .range = "0 .. 1",
     .source = "Guo et al., Robustifying token attention for vision transformers, ICCV 2023, and its code",
+    .reading = "High: all queries look at the same tokens, little diversity.",
+    .traps =
+        "Made for square maps without a mask; under a causal mask early rows and the sink raise it. "
+        "Entries below the threshold are cut.",
+    .cite = "guo2023tapadl",
     .missing_mass = "rows are taken as they are; the thresholds see smaller weights where a learned sink takes some",
     .cost = "all heads at a time and once more; memory [H, n] panels a thread",
     .scope = METRIC_LAYER,

@@ -73,6 +73,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_attention_outlier = {
     .name = "attention_outlier",
     .summary = "keys that all heads of a layer together attend to",
+    .formula = "k with sum_i mean_h A[h][i][k] >= 0.1 n",
     .definition =
         "c_k = sum over queries i of the mean over heads of A[i][k]; key k is an outlier when c_k >= "
         "attention-outlier-share times the number of queries.  Not divided by the number of queries that "
@@ -81,6 +82,11 @@ const metric metric_attention_outlier = {
     .unit = "",
     .range = "0 .. queries",
     .source = "An et al. 2025 (arXiv 2502.06415), pos_attention_outliers.py",
+    .reading =
+        "Keys on which the layer as a whole spends attention; compare their positions with "
+        "activation_outlier.",
+    .traps = "Not divided by the number of queries that see the key: early keys are favoured.",
+    .cite = "an2025outliers",
     .missing_mass = "rows are taken as they are: a learned sink is no key, its share lowers every sum",
     .cost = "tiles",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

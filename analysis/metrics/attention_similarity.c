@@ -14,6 +14,7 @@ static int prepare(metric_ctx *c, err *e)
 const metric metric_attention_similarity = {
     .name = "attention_similarity",
     .summary = "cosine of the residual stream before and after the attention of a layer",
+    .formula = "mean_t cos(x_t, x_t + f(norm(x_t)))",
     .definition =
         "residual (drop-norm on, what the published settings use): mean over tokens of cos(x, x + "
         "f(norm(x))), x the stream that the attention reads before its norm; with norms behind the sum what "
@@ -24,6 +25,13 @@ const metric metric_attention_similarity = {
     .unit = "",
     .range = "-1 .. 1",
     .source = "He et al. 2024 (arXiv 2406.15786), LLM-Drop, layer_drop.py get_layer_similarities",
+    .reading =
+        "Near 1: the attention hardly turns the stream and the layer may be dropped first. Usually higher "
+        "for late layers and for attention than for MLPs.",
+    .traps =
+        "The first token has a huge norm and counts like any other. A cosine does not say what the turn is "
+        "good for: measure the loss with drop.",
+    .cite = "he2024drop",
     .missing_mass = "does not apply",
     .cost = "a copy of the residual stream",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

@@ -8,6 +8,7 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_attribution_bias = {
     .name = "attribution_bias",
     .summary = "what the biases of each layer add to the logit of a token",
+    .formula = "(b / s) . (g W_U[:, token])",
     .definition =
         "The biases of output projections, of the norms behind them and of the MLP of a layer as a part of "
         "the logit; the value without a layer: biases of the final norm and of the unembedding. "
@@ -15,6 +16,14 @@ const metric metric_attribution_bias = {
     .unit = "logits",
     .range = "any",
     .source = ATTRIBUTION_SOURCE,
+    .reading =
+        "Positive: pushes the logit of the token up; the parts add up to attribution_logit. Look at it "
+        "against another token (attribution-against), since raising all logits alike changes nothing. The "
+        "same for every prompt but for the scale.",
+    .traps =
+        "Direct effects only: what later layers do with it is not in it (patch, ablate). The scale of the "
+        "final norm is held fixed.",
+    .cite = "elhage2021,transformerlens",
     .missing_mass = "does not apply: outputs of heads as they are",
     .cost = ATTRIBUTION_COST,
     .scope = METRIC_LAYER,

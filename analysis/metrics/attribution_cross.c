@@ -8,12 +8,21 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_attribution_cross = {
     .name = "attribution_cross",
     .summary = "what the cross attention of each layer adds to the logit of a token",
+    .formula = "(c_l / s) . (g W_U[:, token])",
     .definition =
         "The cross attention of a layer, all heads together and without its bias, as a part of the logit. "
         ATTRIBUTION_RULES,
     .unit = "logits",
     .range = "any",
     .source = ATTRIBUTION_SOURCE,
+    .reading =
+        "Positive: pushes the logit of the token up; the parts add up to attribution_logit. Look at it "
+        "against another token (attribution-against), since raising all logits alike changes nothing. What "
+        "the source text contributes directly.",
+    .traps =
+        "Direct effects only: what later layers do with it is not in it (patch, ablate). The scale of the "
+        "final norm is held fixed.",
+    .cite = "elhage2021,transformerlens",
     .missing_mass = "does not apply: outputs of heads as they are",
     .cost = ATTRIBUTION_COST,
     .scope = METRIC_LAYER,

@@ -8,12 +8,16 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_attribution_logit = {
     .name = "attribution_logit",
     .summary = "the logit that the parts add up to",
+    .formula = "(x / s) . (g W_U[:, token]) + b_U",
     .definition =
         "The logit of the token at the position, before a softcap: the whole stream through the final norm "
         "and the unembedding. " ATTRIBUTION_RULES,
     .unit = "logits",
     .range = "any",
     .source = ATTRIBUTION_SOURCE,
+    .reading = "The sum of all parts, to check the others against; before a softcap.",
+    .traps = "A logit has no meaning alone: only differences between tokens have.",
+    .cite = "elhage2021,transformerlens",
     .missing_mass = "does not apply: outputs of heads as they are",
     .cost = ATTRIBUTION_COST,
     .scope = METRIC_LAYER,

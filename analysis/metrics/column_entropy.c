@@ -42,6 +42,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_column_entropy = {
     .name = "column_entropy",
     .summary = "how evenly queries share the key that they share most evenly",
+    .formula = "C_k = -sum_i q_i ln q_i / ln(queries that see k), q_i = A[i][k] / sum_i A[i][k]",
     .definition =
         "C_k = entropy of the column q_i = A[i][k] / sum over i of A[i][k], divided by ln(number of queries "
         "that see k): n - k under a causal mask.  C_k is 0 for a key that one query sees and for one that "
@@ -51,6 +52,14 @@ const metric metric_column_entropy = {
     .range = "0 .. 1",
     .source = "Guo et al. 2024 (arXiv 2410.13835), code of Active-Dormant-Attention: entropy.py, column "
               "score",
+    .reading =
+        "Near 1 for a key that all later queries attend to alike: the mark of a pure sink. Low for a key "
+        "that a few queries single out. Read it beside sink_peak: evenness says nothing of the amount.",
+    .traps =
+        "A key that receives almost nothing can be received very evenly, so `most` alone does not make a "
+        "sink. Keys near the end of a causal prompt are seen by few queries and reach high values by "
+        "chance.",
+    .cite = "guo2024dormant",
     .missing_mass = "columns are normalised to sum to 1 as they are; rows are not renormalised before",
     .cost = "tiles, a logarithm of every weight: O(n) memory a head and chunk",
     .scope = METRIC_HEAD,

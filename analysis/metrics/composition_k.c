@@ -8,6 +8,7 @@ static int weights(metric_ctx *c, const result_sink *out, const progress *p, err
 const metric metric_composition_k = {
     .name = "composition_k",
     .summary = "how much a head's keys read of what an earlier head writes",
+    .formula = "|W_OV W_QK^T|_F / (|W_OV|_F |W_QK|_F)",
     .definition =
         "|W_OV W|_F / (|W_OV|_F |W|_F) with W_OV = W_V W_O of a head of an earlier layer (the position: "
         "heads counted over all layers) and W = W_QK^T = W_K W_Q^T of the head of the site. "
@@ -18,6 +19,13 @@ const metric metric_composition_k = {
         "Elhage et al. 2021, A Mathematical Framework for Transformer Circuits; TransformerLens "
         "all_composition_scores(\"K\"), which leaves 0 where the layers are not in order and subtracts "
         "nothing",
+    .reading =
+        "Compare with 1/sqrt(C), what a random pair has (composition-baseline subtracts it). An induction "
+        "head has a high score with a previous-token head below it.",
+    .traps =
+        "Weights alone: a pair that could compose may never do so on real text. RoPE is left out, and the "
+        "low rank of circuits lets large models have small scores everywhere.",
+    .cite = "elhage2021,transformerlens",
     .missing_mass = "does not apply: weights alone",
     .cost = COMPOSITION_COST,
     .scope = METRIC_WEIGHTS,

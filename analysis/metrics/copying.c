@@ -8,6 +8,7 @@ static int weights(metric_ctx *c, const result_sink *out, const progress *p, err
 const metric metric_copying = {
     .name = "copying",
     .summary = "how much a head copies what it reads (eigenvalues of W_OV)",
+    .formula = "Re(sum lambda) / sum |lambda|, lambda of W_OV",
     .definition =
         "Re(sum lambda) / sum |lambda| over the eigenvalues of W_OV = W_V W_O, computed from W_O W_V [d, "
         "d], whose eigenvalues are those that are not 0. 1: all eigenvalues are positive; -1: all are "
@@ -20,6 +21,13 @@ const metric metric_copying = {
     .source =
         "Elhage et al. 2021, A Mathematical Framework for Transformer Circuits; TransformerLens "
         "FactoredMatrix.eigenvalues and its main demo",
+    .reading =
+        "Near 1: what the head reads it writes back in the same direction, as copying and induction heads "
+        "do. Negative: it suppresses what it reads.",
+    .traps =
+        "In the stream's basis: a head can copy tokens through the vocabulary without it, see "
+        "copying_full. Eigenvalues of matrices that are far from normal mislead.",
+    .cite = "elhage2021,transformerlens",
     .missing_mass = "does not apply: weights alone",
     .cost = "one product [d, C] x [C, d] and one eigenvalue decomposition [d, d] for each head",
     .scope = METRIC_WEIGHTS,

@@ -215,6 +215,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_detect = {
     .name = "detect",
     .summary = "how well the attention matches a pattern, named or your own",
+    .formula = "mul = sum(A D) / sum(A);  abs = 1 - sum|A - D| / n",
     .definition =
         "with D the pattern (queries by keys), A and D over the cells that detect-exclude-* leave: mul: sum "
         "of A D over sum of A.  abs: 1 - x, x the sum of |A - D| divided by n and rounded to 3 decimals; "
@@ -226,6 +227,15 @@ const metric metric_detect = {
     .unit = "",
     .range = "mul 0 .. 1 (for D of 0 and 1), abs -1 .. 1",
     .source = "TransformerLens detect_head (head_detector.py)",
+    .reading =
+        "1 is a perfect match. With mul compare heads with the same pattern only: the reachable score "
+        "depends on how often the prompt lets the pattern occur. abs is strict, mul forgives weight that "
+        "no cell of the pattern asked for.",
+    .traps =
+        "For induction and duplicate patterns a prompt with few repeats leaves most rows of D empty, and a "
+        "sink lowers every score. abs rewards a head for being empty where D is empty and can be high for "
+        "heads that do nothing of the kind.",
+    .cite = "transformerlens",
     .missing_mass = "mul: the weight on keys is the whole; abs: rows are taken as they are, missing mass "
                     "counts as weight 0",
     .cost = "tiles, all cells; O(n^2) memory for a matrix of your own",

@@ -132,6 +132,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_distance_profile = {
     .name = "distance_profile",
     .summary = "mean weight at each distance between query and key",
+    .formula = "P(d) = sum of A[i][j] with |i - j| = d / number of visible cells with |i - j| = d",
     .definition =
         "at position d: sum of A[i][j] over all visible cells with |i - j| = d, divided by the number of "
         "these cells; under a causal mask the mean of the diagonal d below the main one, n - d cells.  d = 0 "
@@ -141,6 +142,14 @@ const metric metric_distance_profile = {
     .range = "0 .. 1",
     .source = "local focus N of \"Deconstructing Attention\" (arXiv 2510.11602); diagonals as in "
               "TransformerLens's demos",
+    .reading =
+        "A bar at d = 1 is a previous-token head, a bar at the period of a repeated prompt minus 1 an "
+        "induction head, a slow fall a local head. Divide by uniform attention in mind: far diagonals hold "
+        "few cells.",
+    .traps =
+        "Large distances are averages of a few cells and noisy. The sink lies on a different diagonal for "
+        "each query and shows as a raised floor, not as a bar.",
+    .cite = "xue2025deconstructing,transformerlens",
     .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
     .cost = "tiles: O(n) memory a head and chunk",
     .scope = METRIC_HEAD,

@@ -139,6 +139,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_dormant = {
     .name = "dormant",
     .summary = "1 when the head rests on a sink with this prompt, 0 when it is active",
+    .formula = "1 if mean_i H_i / ln(keys) < r and max_k C_k > c, else 0  (rule entropy)",
     .definition =
         "entropy: 1 when the mean over all queries of H_i / ln(keys that i sees), 0 for queries that see one "
         "key, is below dormant-row and the largest column entropy (see column_entropy) is above "
@@ -151,6 +152,13 @@ const metric metric_dormant = {
     .range = "0 or 1",
     .source = "Guo et al. 2024 (arXiv 2410.13835), code of Active-Dormant-Attention: entropy.py (entropy), "
               "probe_utils.py (last)",
+    .reading =
+        "Over many prompts the mean is the share of texts on which the head rests. A head that is dormant "
+        "on one kind of text and active on another is what the active-dormant account describes.",
+    .traps =
+        "The thresholds of the entropy rule are this program's choice: report them with the number. One "
+        "prompt says nothing of the head in general, and the three rules do not agree on borderline heads.",
+    .cite = "guo2024dormant",
     .missing_mass = "rows are taken as they are; columns are normalised for their entropy; with a learned "
                     "sink a head may rest without any key as its sink, see learned_sink",
     .cost = "entropy: tiles, a logarithm of every weight, O(n) memory a head and chunk; mass, last: tiles, "

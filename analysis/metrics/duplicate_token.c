@@ -26,6 +26,7 @@ static int prepare(metric_ctx *c, err *e)
 const metric metric_duplicate_token = {
     .name = "duplicate_token",
     .summary = "weight on earlier occurrences of the query's token",
+    .formula = "mean over i with an earlier copy of sum_{j < i, t_j = t_i} A[i][j]",
     .definition =
         "any: mean, over the queries i whose token occurred before, of the sum of A[i][j] over all earlier "
         "occurrences j.  last: the same for the last earlier occurrence alone.  The query itself is no "
@@ -37,6 +38,13 @@ const metric metric_duplicate_token = {
     .range = "0 .. 1",
     .source = "TransformerLens: any is the duplicate-token pattern of detect_head, period the diagonal score "
               "of its demos",
+    .reading =
+        "High for heads that look back to earlier copies of the current token, an ingredient of induction "
+        "and of name moving. Use prompts with repeats, as the verb induction makes them.",
+    .traps =
+        "Common words repeat in any text, so a head that likes frequent tokens or punctuation scores too. "
+        "Random repeated tokens separate the two.",
+    .cite = "transformerlens,wang2023ioi",
     .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
     .cost = "tiles, chosen cells only",
     .validated = "a perfect copying head; "

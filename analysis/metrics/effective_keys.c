@@ -76,6 +76,9 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_effective_keys = {
     .name = "effective_keys",
     .summary = "number of keys that a query spreads over, as if it weighed them alike",
+    .formula =
+        "mean_i exp(-sum_j w ln w)  (order 1);  mean_i 1 / sum_j w^2  (order 2), w = A[i][j] / sum_j "
+        "A[i][j]",
     .definition =
         "with w the weights of query i divided by their sum, 1: mean over queries of exp(-sum over keys of w "
         "ln w), the perplexity of the row (the mean of exponentials, not the exponential of the mean "
@@ -86,6 +89,13 @@ const metric metric_effective_keys = {
     .range = "1 .. n",
     .source = "Hill 1973 (Ecology 54, 427); perplexity of attention as in Clark et al. 2019 (arXiv "
               "1906.04341)",
+    .reading =
+        "About how many keys a query attends to. 1: a single key; n: all alike. Order 2 leans more on the "
+        "largest weights and is the lower one.",
+    .traps =
+        "It grows with the prompt as visible keys do. A sink with 0.9 of the weight gives little more than "
+        "1 although the rest may be spread over all keys.",
+    .cite = "hill1973,clark2019",
     .missing_mass = "rows are normalised to sum to 1: 1 by 1 - weight of the learned sink, 2 by the sum of "
                     "the weights; a row without any weight is left out",
     .cost = "1: free (row statistics); 2: tiles",

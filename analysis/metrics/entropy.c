@@ -95,6 +95,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_entropy = {
     .name = "entropy",
     .summary = "how spread the attention of a query is",
+    .formula = "H = -(1/n) sum_i sum_j A[i][j] ln A[i][j]",
     .definition =
         "E_i = -sum over keys j of A[i][j] ln A[i][j], with 0 ln 0 = 0.  mean: sum of E_i over all n "
         "queries, divided by n; under a causal mask the first query sees one key, has E_0 = 0 where rows sum "
@@ -103,6 +104,13 @@ const metric metric_entropy = {
     .unit = "nats",
     .range = "0 .. ln n, with a learned sink ln(n + 1)",
     .source = "Zhai et al. 2023 (arXiv 2303.06296), section 3, and its code",
+    .reading =
+        "0: every query picks one key; ln n: all keys alike. Low entropy comes in two kinds, a sink and a "
+        "pointed head (previous token, induction): sink and prev_token tell which.",
+    .traps =
+        "It grows with ln of the prompt's length: compare equal lengths, or use entropy_normalised. A "
+        "learned sink lowers it, because its weight has no term.",
+    .cite = "zhai2023,clark2019",
     .missing_mass = "rows are taken as they are and not renormalised: the weight of a learned sink has no term "
                     "of its own, but makes the weights of the keys smaller",
     .cost = "free (row statistics)",

@@ -75,6 +75,9 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_entropy_bound = {
     .name = "entropy_bound",
     .summary = "the entropy that logits of this size cannot go below",
+    .formula =
+        "mean_i F(sigma_i, T_i), F(s, T) = ln(1 + (T - 1) b) + s sqrt(T (T - 1)) b / (1 + (T - 1) b), b = "
+        "exp(-s sqrt(T / (T - 1)))",
     .definition =
         "mean over queries i of F(sigma_i, T_i), the least entropy of a softmax over the T_i visible keys "
         "whose logits z have ||z - mean z|| = sigma_i: F = ln(1 + (T - 1) b) + sigma sqrt(T (T - 1)) b / (1 "
@@ -85,6 +88,13 @@ const metric metric_entropy_bound = {
     .range = "0 .. ln n, with a learned sink ln(n + 1)",
     .source = "Zhai et al. 2023 (arXiv 2303.06296), theorem 3.1 for the norm of the actual row; "
               "entropy_bound_weights is the theorem's own",
+    .reading =
+        "How peaked attention could be with logits of this size. Close to entropy: the logits are used to "
+        "the full on one key; far below it: the head could be sharper than it is.",
+    .traps =
+        "A bound, not an estimate. It uses the logits of this prompt; for what the weights alone guarantee "
+        "see entropy_bound_weights.",
+    .cite = "zhai2023",
     .missing_mass = "as entropy: a row whose weights sum to m has bound m (F - ln m)",
     .cost = "tiles, a logarithm for each weight; a state of n rows",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m; "

@@ -132,6 +132,7 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
 const metric metric_entropy_bound_weights = {
     .name = "entropy_bound_weights",
     .summary = "the entropy that the weights' spectral norm guarantees",
+    .formula = "mean_i F(sigma, T_i), sigma = scale |W_Q^T W_K|_2 |X X^T|_2",
     .definition =
         "mean over queries i of F(sigma, T_i), F as in entropy_bound, T_i the visible keys, sigma = scale "
         "||W_Q^T W_K||_2 ||X X^T||_2, X [n, width] what the attention reads, behind its norm.  Biases count "
@@ -143,6 +144,13 @@ const metric metric_entropy_bound_weights = {
     .range = "0 .. ln n",
     .source = "Zhai et al. 2023 (arXiv 2303.06296), theorem 3.1, with the scale of the logits and each "
               "row's own T",
+    .reading =
+        "Above 0 only for small spectral norms: then attention of this layer cannot collapse on one key. A "
+        "fall towards 0 in training is what sigmaReparam was made against.",
+    .traps =
+        "Practically 0 for trained models; that it is 0 says nothing. No value for many architectures, see "
+        "the definition.",
+    .cite = "zhai2023",
     .missing_mass = "does not apply: rows sum to 1 where it has a value",
     .cost = "spectral norms of the stream and of each head's weights, for each layer",
     .validated = "dense singular values on a small model; "

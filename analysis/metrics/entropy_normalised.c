@@ -49,6 +49,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_entropy_normalised = {
     .name = "entropy_normalised",
     .summary = "entropy of a query as a share of the largest that its keys allow",
+    .formula = "mean_i H_i / ln(keys that i sees)",
     .definition =
         "mean over queries i of H_i / ln(keys that i sees), H_i as in entropy: ln(i + 1) under a causal "
         "mask, at most ln of the window.  leave-out: queries that see one key, where this is 0 / 0, do not "
@@ -58,6 +59,11 @@ const metric metric_entropy_normalised = {
     .range = "0 .. 1",
     .source = "Guo et al. 2024 (arXiv 2410.13835), code of Active-Dormant-Attention: entropy.py, row score "
               "(zero)",
+    .reading = "0: one key; 1: uniform. Comparable across lengths and, with care, across models.",
+    .traps =
+        "Early queries with two or three keys count as much as late ones and pull the mean. The published "
+        "code counts the first query as 0 (form zero), which lowers values by (n - 1) / n.",
+    .cite = "guo2024dormant",
     .missing_mass = "rows are taken as they are and not renormalised, as in entropy",
     .cost = "free (row statistics)",
     .scope = METRIC_HEAD,

@@ -63,6 +63,7 @@ static void tile(void *state, const metric_ctx *c, const attn_tile *t)
 const metric metric_first_k_mass = {
     .name = "first_k_mass",
     .summary = "mass on the first keys of the prompt",
+    .formula = "mean_i sum_{j < K} A[i][j];  boost: divided by min(K, i + 1) / (i + 1)",
     .definition =
         "share: mean over queries i, all or the last first-rows, of the sum of A[i][j] over keys j < "
         "first-keys.  boost: mean over the same queries of that sum divided by what uniform attention over "
@@ -72,6 +73,13 @@ const metric metric_first_k_mass = {
     .range = "share: 0 .. 1; boost: 0 .. n",
     .source = "sink-profiler, share and boost (over the last 64 queries); the first 4 keys as in "
               "StreamingLLM (arXiv 2309.17453)",
+    .reading =
+        "Share of attention that a cache of the first K tokens would keep. boost above 1: more than "
+        "uniform attention would give them.",
+    .traps =
+        "Early queries see hardly anything but the first keys and count with almost 1: use first-rows for "
+        "the late ones. boost grows with the prompt even where the share stays.",
+    .cite = "xiao2024streaming",
     .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
     .cost = "tiles, the first columns only",
     .scope = METRIC_HEAD,

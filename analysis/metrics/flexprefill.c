@@ -110,6 +110,7 @@ static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err
 const metric metric_flexprefill = {
     .name = "flexprefill",
     .summary = "how far block means of keys misjudge the attention of the last queries",
+    .formula = "sqrt(JSD(p, t)), p = softmax of block means of q . k, t = block sums of the true weights",
     .definition =
         "with the last 128 queries and keys in blocks of 128: p = softmax over blocks of mean(q) . mean(k) "
         "scale, t = mean over these queries of the weights, summed over each block; the square root of the "
@@ -120,6 +121,13 @@ const metric metric_flexprefill = {
     .unit = "",
     .range = "0 .. sqrt(ln 2)",
     .source = "Lai et al. 2025, FlexPrefill (arXiv 2502.20766), and its code",
+    .reading =
+        "Small: cheap block means predict where the last queries look, so the head can be pruned by "
+        "query-aware blocks. Large: treat it as vertical and slash lines.",
+    .traps =
+        "Depends on the block size and on the last 128 queries alone. The published example and the code's "
+        "default use different thresholds (0.1 and 0).",
+    .cite = "lai2025flexprefill",
     .missing_mass = "weights of the last queries are divided by their sum: a learned sink is left out",
     .cost = "128 rows of attention once more, and one pass over the keys of each head",
     .scope = METRIC_HEAD,

@@ -153,6 +153,7 @@ const metric metric_flow = {
     .summary =
         "how much can flow from an output position to each input position through the attention of all "
         "layers",
+    .formula = "max flow from (L, i) to (0, j) with capacities B_l",
     .definition =
         "Maximum flow from the output position above the last layer to input position j, where the edge "
         "from (l + 1, i) to (l, j) has capacity B_l[i][j], B_l as for rollout. Flows of one output "
@@ -162,6 +163,13 @@ const metric metric_flow = {
     .unit = "",
     .range = "0 .. 1",
     .source = "Abnar and Zuidema 2020 (arXiv 2005.00928), attention flow; Dinic's algorithm in double",
+    .reading =
+        "Which inputs can reach an output at all, as if weights were pipes: a bottleneck in one layer "
+        "limits it, where rollout multiplies.",
+    .traps =
+        "An account of weights alone: values, MLPs and what the residual holds already are not in it. "
+        "Under causal masks early positions collect flow by their place: compare with uniform attention.",
+    .cite = "abnar2020",
     .missing_mass =
         "rows are divided by their sums: the share of a learned sink goes to keys and residual alike",
     .cost =

@@ -23,12 +23,20 @@ static int heads(metric_ctx *c, const head_outputs *h, const result_sink *out, e
 const metric metric_gate_norm = {
     .name = "gate_norm",
     .summary = "how much of a head's output its gate lets through",
+    .formula = "mean_t |g o| / |o|",
     .definition =
         "mean over tokens of ||gated output|| / ||output before the gate|| of the head; tokens whose output "
         "before the gate is 0 do not count",
     .unit = "",
     .range = "0 .. 1",
     .source = "Qiu et al. 2025 (arXiv 2505.06708); the ratio of norms is our choice",
+    .reading =
+        "How much of the head's output survives its gate, weighted by what the channels hold; below "
+        "gate_mean the gate shuts the strong channels.",
+    .traps =
+        "The ratio of norms is this program's choice, not the paper's table. Only models with gated "
+        "attention have it.",
+    .cite = "qiu2025gated,attnscope",
     .missing_mass = "does not apply",
     .cost = "one pass over the head outputs",
     .validated = "the gate weights themselves on a small Qwen3-Next model",

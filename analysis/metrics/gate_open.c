@@ -13,12 +13,18 @@ static int heads(metric_ctx *c, const head_outputs *h, const result_sink *out, e
 const metric metric_gate_open = {
     .name = "gate_open",
     .summary = "share of nearly open gates on the output of a head",
+    .formula = "share of gates g > 0.9",
     .definition =
         "share of g > 0.9 over all tokens and channels of the head, g = sigmoid(gate logit), taken as "
         "output after the gate / before it; cells whose output before the gate is exactly 0 do not count",
     .unit = "",
     .range = "0 .. 1",
     .source = "Qiu et al. 2025 (arXiv 2505.06708), table 4",
+    .reading = "Near 1: the gate changes nothing and the head behaves as one without a gate.",
+    .traps =
+        "Taken as a ratio of outputs: values rest on rounding where the output is tiny. Only models with "
+        "gated attention have it.",
+    .cite = "qiu2025gated",
     .missing_mass = "does not apply",
     .cost = "one pass over the head outputs",
     .validated = "the gate weights themselves on a small Qwen3-Next model",

@@ -38,6 +38,7 @@ static int heads(metric_ctx *c, const head_outputs *h, const result_sink *out, e
 const metric metric_head_norm = {
     .name = "head_norm",
     .summary = "length of what a head adds to the residual stream",
+    .formula = "mean_i |a_i W_O^h|",
     .definition =
         "||a_i W_O^h||, a_i the output of head h for query i after its gate, W_O^h its slice of the output "
         "projection; without the bias of that projection, and before a norm, gain or scale behind it.  "
@@ -47,6 +48,13 @@ const metric metric_head_norm = {
     .range = "0 ..",
     .source = "Kobayashi et al. 2020 (arXiv 2004.10102), the norm of the summed vectors; in double through "
               "the Gram matrix of W_O^h",
+    .reading =
+        "How loud a head is, rather than where it looks: a head that gives all weight to a sink with a "
+        "small value adds almost nothing. Compare with residual_norm of the same layer.",
+    .traps =
+        "Loud is not the same as important: parts may cancel or be ignored above. Norms behind the "
+        "sublayer (Gemma 2) rescale it.",
+    .cite = "kobayashi2020",
     .missing_mass = "does not apply: a learned sink makes the output smaller, as it does in the model",
     .cost = "heads x width x (head width)^2 / 2 for each layer, and (head width)^2 / 2 for each head output",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

@@ -86,6 +86,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_hidden_sink = {
     .name = "hidden_sink",
     .summary = "attention sinks away from the first key",
+    .formula = "S = {k > 0 : alpha_k > eps};  count = |S|",
     .definition =
         "S = keys k with alpha_k > hidden-threshold (strictly; alpha as in received), or > X / n_key with "
         "hidden-relative X, without key 0; hidden-drop first takes out the first element of S instead, "
@@ -97,6 +98,14 @@ const metric metric_hidden_sink = {
     .range = "count: 0 .. n - 1; largest, each: 0 .. 1",
     .source = "Yu et al. 2024 (ACT, arXiv 2406.15765): an absolute 0.1 in its code, a multiple of 1 / n "
               "reported of its text; 0.3 is Gu et al. 2024 (arXiv 2410.10781)",
+    .reading =
+        "Sinks in the middle of the prompt: often delimiters or the first of a repeated kind. Emit `each` "
+        "and look at the tokens.",
+    .traps =
+        "With short prompts an absolute threshold takes ordinary keys for sinks: use hidden-relative. Late "
+        "keys pass by chance: use hidden-queries. The released code drops the first element of S whatever "
+        "it is.",
+    .cite = "yu2024act,gu2025sink",
     .missing_mass = "rows are taken as they are: a learned sink is no key, its share lowers every alpha",
     .cost = "tiles, all columns: O(n) memory a head and chunk",
     .scope = METRIC_HEAD,

@@ -31,6 +31,7 @@ static int prepare(metric_ctx *c, err *e)
 const metric metric_induction = {
     .name = "induction",
     .summary = "weight on the token that followed an earlier occurrence of the query's token",
+    .formula = "period P: (1/(n - P + 1)) sum_{i >= P - 1} A[i][i - (P - 1)]",
     .definition =
         "period: for a prompt that is a segment of P tokens repeated (one leading token such as BOS put "
         "aside), the mean of A[i][i - (P - 1)] over all queries i = P - 1 .. n - 1, divided by n - P + 1; "
@@ -42,6 +43,13 @@ const metric metric_induction = {
     .range = "0 .. 1",
     .source = "TransformerLens: period is the diagonal score of its demos, any the pattern of detect_head; "
               "Olsson et al. 2022 (arXiv 2209.11895)",
+    .reading =
+        "On a random segment that is repeated, clear induction heads stand well above all others, which "
+        "lie near 0. Look for a previous-token head in an earlier layer as the partner.",
+    .traps =
+        "Measure it on repeated random tokens: on prose, `any` also rewards heads that look at frequent "
+        "tokens. Weight that a head keeps on a sink is missing here: a good induction head may show half.",
+    .cite = "olsson2022,elhage2021,transformerlens",
     .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
     .cost = "tiles, chosen cells only",
     .validated = "induction of the reference files (two models): 1e-4; a perfect induction head",

@@ -21,6 +21,7 @@ static int inner(metric_ctx *c, const part_rows *p, const result_sink *out, err 
 const metric metric_inner_outlier = {
     .name = "inner_outlier",
     .summary = "tokens with an outlier among what the MLP's down projection reads",
+    .formula = "t with max_c |X[t][c]| > 1000 mean |X|, X the input of W_down",
     .definition =
         "token t is an outlier when max over channels of |X[t][c]| > inner-outlier-threshold times the mean "
         "of |X| over all tokens and channels, outliers included (strictly).  X is what the down projection "
@@ -29,6 +30,10 @@ const metric metric_inner_outlier = {
     .unit = "",
     .range = "0 ..",
     .source = "An et al. 2025 (arXiv 2502.06415), pos_activation_outliers_layer.py",
+    .reading =
+        "Where the massive activation of the stream is written: one neuron of one early MLP in most models.",
+    .traps = "The mean contains the outliers. Mixtures of experts have no value.",
+    .cite = "an2025outliers",
     .missing_mass = "does not apply",
     .cost = "one pass over the inner activations",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

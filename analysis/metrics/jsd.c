@@ -66,6 +66,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int n_head,
 const metric metric_jsd = {
     .name = "jsd",
     .summary = "Jensen-Shannon divergence from every other head of the layer",
+    .formula = "mean_i [H((P + Q) / 2) - (H(P) + H(Q)) / 2]",
     .definition =
         "mean over queries of H((P + Q) / 2) - (H(P) + H(Q)) / 2 for the rows P and Q of two heads, "
         "formed from sums of u log u with u = p + q.  root of-mean: the square root of that mean; of-rows: the mean of "
@@ -76,6 +77,13 @@ const metric metric_jsd = {
     .unit = "",
     .range = "0 .. ln 2 (nats), 0 .. 1 (bits)",
     .source = "Lin 1991; between heads: Clark et al. 2019 (arXiv 1906.04341), attention-analysis",
+    .reading =
+        "0: two heads attend alike; ln 2: on different keys. Small values within a layer mark redundant "
+        "heads, candidates to share or prune.",
+    .traps =
+        "Two heads on one sink are alike whatever else they do: leave out the first key to see the rest. "
+        "Alike attention is not alike output: values differ.",
+    .cite = "lin1991,clark2019",
     .missing_mass = "what a row lacks to 1 (a learned sink) is one more key that all heads share",
     .cost = "all heads at a time and once more: H (H - 1) / 2 logarithms a cell; memory [H, n] panels a thread",
     .scope = METRIC_HEAD,

@@ -86,6 +86,7 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_jsd_layers = {
     .name = "jsd_layers",
     .summary = "Jensen-Shannon divergence from every other head of the model",
+    .formula = "mean_i [H((P + Q) / 2) - (H(P) + H(Q)) / 2] for heads of all layers",
     .definition =
         "jsd between the heads of all layers of a stack: mean over queries of H((P + Q) / 2) - (H(P) + "
         "H(Q)) / 2 for the rows P and Q of two heads.  root of-mean: the square root of that mean.  "
@@ -93,6 +94,11 @@ const metric metric_jsd_layers = {
     .unit = "",
     .range = "0 .. ln 2 (nats), 0 .. 1 (bits)",
     .source = "Lin 1991; between all heads of a model: Clark et al. 2019 (arXiv 1906.04341)",
+    .reading =
+        "The full matrix behind plot divergence_matrix: blocks along the diagonal are layers whose heads "
+        "attend alike.",
+    .traps = "The cost grows with the square of the number of heads. Sinks make heads alike as in jsd.",
+    .cite = "lin1991,clark2019",
     .missing_mass = "what a row lacks to 1 (a learned sink) is one more key that all heads share",
     .cost = "attention once more and a logarithm a cell for each pair of heads; keeps queries and keys of all layers, "
             "and [all heads, n] panels a thread",

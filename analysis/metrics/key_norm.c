@@ -18,6 +18,7 @@ static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err
 const metric metric_key_norm = {
     .name = "key_norm",
     .summary = "length of the keys of a head",
+    .formula = "mean_j |k_j|",
     .definition =
         "||k_j||, Euclidean, of the keys that the attention reads: after their norm, clipping and RoPE.  "
         "Keys belong to key/value heads: every query head shows those that it reads, so a mean over heads "
@@ -26,6 +27,13 @@ const metric metric_key_norm = {
     .unit = "",
     .range = "0 ..",
     .source = "Gu et al. 2024 (arXiv 2410.10781), eval_activations_open_source.py",
+    .reading =
+        "`ratio` below 1 at the first token is usual for a sink: its key is short but lies where all "
+        "queries point. See sink_cosine.",
+    .traps =
+        "Keys belong to key/value heads: query heads of a group show one value. RoPE keeps lengths, a key "
+        "norm does not.",
+    .cite = "gu2025sink",
     .missing_mass = "does not apply",
     .cost = "one pass over the keys",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

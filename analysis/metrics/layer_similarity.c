@@ -143,6 +143,7 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_layer_similarity = {
     .name = "layer_similarity",
     .summary = "cosine between the attention of a layer and that of every other layer",
+    .formula = "cos(vec A_l, vec A_m)",
     .definition =
         "the weights of all heads and positions of a layer as one vector, heads in order; S[l][m] = cosine "
         "of the vectors of layers l and m, the value of l at position m.  Without a position: the mean of "
@@ -152,6 +153,13 @@ const metric metric_layer_similarity = {
     .unit = "",
     .range = "0 .. 1",
     .source = "EchoAtt, PMLR v262 (2024)",
+    .reading =
+        "Near 1: the layer repeats the attention of another and could share its weights. Blocks of alike "
+        "layers show in plot divergence_matrix.",
+    .traps =
+        "Shared sinks and the first row raise it: leave them out. Heads are compared by index; alike heads "
+        "at other indices look unlike.",
+    .cite = "rajabzadeh2024echoatt",
     .missing_mass = "rows are taken as they are",
     .cost = "attention once more; keeps queries and keys of all layers, and [all heads, n] panels a thread",
     .scope = METRIC_LAYER,

@@ -24,6 +24,7 @@ static void rows(void *state, const metric_ctx *c, const attn_rows *r)
 const metric metric_learned_sink = {
     .name = "learned_sink",
     .summary = "weight of the learned sink, where the model has one",
+    .formula = "mean_i exp(s) / (exp(s) + sum_j exp(Z[i][j]))",
     .definition =
         "mean over all queries i of exp(s) / (exp(s) + sum over keys j of exp(z_ij)), s the head's learned "
         "sink score and z its scores: the mass that no key receives.  A query that sees no key has 1.  No "
@@ -31,6 +32,12 @@ const metric metric_learned_sink = {
     .unit = "",
     .range = "0 .. 1",
     .source = "gpt-oss, gpt_oss/torch/model.py (sdpa)",
+    .reading =
+        "How much attention the model parks outside of the text. High values replace the sink on the first "
+        "token.",
+    .traps =
+        "Only models with a learned sink logit (gpt-oss) have it. Rows of the map then sum to 1 minus this.",
+    .cite = "openai2025gptoss",
     .missing_mass = "this is the mass that is missing; row_mass is the rest",
     .cost = "free (row statistics)",
     .scope = METRIC_HEAD,

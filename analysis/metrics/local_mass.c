@@ -47,6 +47,7 @@ static void tile(void *state, const metric_ctx *c, const attn_tile *t)
 const metric metric_local_mass = {
     .name = "local_mass",
     .summary = "mass on the tokens around the query",
+    .formula = "mean_i sum_{|i - j| < W} A[i][j]",
     .definition =
         "mean over all queries i of the sum of A[i][j] over the keys with |i - j| < local-window: the query "
         "itself and the window - 1 tokens before it, without a causal mask also those behind it.  Queries "
@@ -55,6 +56,13 @@ const metric metric_local_mass = {
     .range = "0 .. 1",
     .source = "mass recall of a sliding window, as in StreamingLLM (arXiv 2309.17453) without its first "
               "tokens",
+    .reading =
+        "What a sliding window of W keeps. Near 1: the head is local and its cache may be cut; together "
+        "with first_k_mass it gives what sink plus window keep.",
+    .traps =
+        "Queries nearer to the start than W count with 1: on short prompts the value says nothing. Compare "
+        "with uniform attention of the same length.",
+    .cite = "xiao2024streaming",
     .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
     .cost = "tiles, the cells of the window only",
     .scope = METRIC_HEAD,

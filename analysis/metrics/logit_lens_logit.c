@@ -8,10 +8,18 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_logit_lens_logit = {
     .name = "logit_lens_logit",
     .summary = "logit of the next token read between the layers",
+    .formula = "norm(x_l) W_U[:, token]",
     .definition = "The logit of the token. " LENS_RULES,
     .unit = "logits",
     .range = "any",
     .source = LENS_SOURCE,
+    .reading =
+        "Differences between layers show when the token is written; compare with another token at the same "
+        "layer.",
+    .traps =
+        "Logits of different layers share no zero. Early layers speak another basis: low values there do "
+        "not say that the model knows nothing. The final norm is applied where it was not trained to stand.",
+    .cite = "nostalgebraist2020",
     .missing_mass = "does not apply",
     .cost = LENS_COST,
     .scope = METRIC_LAYER,

@@ -37,6 +37,7 @@ static int weights(metric_ctx *c, const result_sink *out, const progress *p, err
 const metric metric_logit_spectral_norm = {
     .name = "logit_spectral_norm",
     .summary = "spectral norm of the product of a head's query and key weights",
+    .formula = "scale |W_Q^T W_K|_2",
     .definition =
         "scale * ||W_Q^T W_K||_2, W_Q and W_K [head width, width] of the head, with grouped queries the "
         "keys of its key/value head; the largest singular value, to 1e-13.  Scale as the head's logits have "
@@ -47,6 +48,11 @@ const metric metric_logit_spectral_norm = {
     .range = "0 ..",
     .source = "Zhai et al. 2023 (arXiv 2303.06296), theorem 3.1, which has no scale; sigmaReparam holds the "
               "factors' norms",
+    .reading =
+        "The largest that a logit can get for streams of length 1. Growth in training goes before entropy "
+        "collapse.",
+    .traps = "An upper bound over directions that may never occur. Gains of the norm before are not in it.",
+    .cite = "zhai2023",
     .missing_mass = "does not apply",
     .cost = "width x (head width)^2 for each head",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

@@ -37,10 +37,18 @@ static int prepare(metric_ctx *c, err *e)
 const metric metric_mass_words = {
     .name = "mass_words",
     .summary = "weight on listed words, English function words by default",
+    .formula = "mean_i sum_{j : t_j in the list} A[i][j]",
     .definition =
         "tokens whose text, white space around it put aside, is one of mass-words: "
         TOKEN_CLASS_MEAN,
     .source = "weak-semantic tokens of An et al. 2025 (arXiv 2502.06415); the list is our own",
+    .reading =
+        "Compare with the share of such tokens in the prompt: above it, the head prefers them. With the "
+        "list of your own it follows any set of words through the heads.",
+    .traps =
+        "The default list is English and this program's own. Tokens are compared whole: a word of two "
+        "pieces is never found.",
+    .cite = "an2025outliers,attnscope",
     .params = words_params,
     .prepare = prepare,
     TOKEN_CLASS_MEMBERS,

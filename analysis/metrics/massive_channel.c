@@ -32,6 +32,7 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
 const metric metric_massive_channel = {
     .name = "massive_channel",
     .summary = "channels of the residual stream that carry massive activations",
+    .formula = "max_t |x_c| for channels with |x| > 100 and |x| >= 1000 median",
     .definition =
         "largest |x| over tokens of each channel that has a massive activation, at the channel: |x| > "
         "massive-channel-above and |x| >= massive-channel-ratio times the median of |x| over all tokens and "
@@ -39,6 +40,11 @@ const metric metric_massive_channel = {
     .unit = "",
     .range = "0 ..",
     .source = "Sun et al. 2024 (arXiv 2402.17762): magnitude above 100 and around 1,000 times the median",
+    .reading =
+        "The same one to three channels in all layers and prompts: a property of the model, worth noting "
+        "with its name.",
+    .traps = "Small models may have none at the published limits: lower massive-channel-above and say so.",
+    .cite = "sun2024massive",
     .missing_mass = "does not apply",
     .cost = "three passes over the residual stream",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

@@ -29,6 +29,7 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
 const metric metric_massive_count = {
     .name = "massive_count",
     .summary = "number of massive activations in the residual stream",
+    .formula = "number of cells with |x| > 100 and |x| >= 1000 median",
     .definition =
         "number of cells, over all tokens and channels of the stream that layer l reads (the last block's "
         "output counts as one more layer), with |x| > massive-count-above and |x| >= massive-count-ratio "
@@ -36,6 +37,11 @@ const metric metric_massive_count = {
     .unit = "",
     .range = "0 .. tokens x width",
     .source = "Sun et al. 2024 (arXiv 2402.17762): magnitude above 100 and around 1,000 times the median",
+    .reading = "0 in the first layers, then a handful until the last block takes them out.",
+    .traps =
+        "The criterion is called loose by its authors; the counts depend on precision and prompt only "
+        "slightly, on the limits much.",
+    .cite = "sun2024massive",
     .missing_mass = "does not apply",
     .cost = "three passes over the residual stream",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

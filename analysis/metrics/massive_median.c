@@ -14,12 +14,16 @@ static int prepare(metric_ctx *c, err *e)
 const metric metric_massive_median = {
     .name = "massive_median",
     .summary = "the median activation of the residual stream",
+    .formula = "median |x|",
     .definition =
         "median of |x| over all tokens and channels of the stream that layer l reads (the last block's "
         "output counts as one more layer); of an even number the lower of the two middle ones",
     .unit = "",
     .range = "0 ..",
     .source = "Sun et al. 2024 (arXiv 2402.17762), exp2 of its main_llm.py",
+    .reading = "The scale against which massive activations are massive; grows with depth.",
+    .traps = "Not the mean: outliers do not move it.",
+    .cite = "sun2024massive",
     .missing_mass = "does not apply",
     .cost = "two passes over the residual stream",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

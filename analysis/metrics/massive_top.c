@@ -31,6 +31,7 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
 const metric metric_massive_top = {
     .name = "massive_top",
     .summary = "the three largest activations of the residual stream",
+    .formula = "the three largest |x|",
     .definition =
         "largest, second and third largest |x| over all tokens and channels of the stream that layer l "
         "reads (the last block's output counts as one more layer), at positions 0, 1, 2; beside "
@@ -38,6 +39,11 @@ const metric metric_massive_top = {
     .unit = "",
     .range = "0 ..",
     .source = "Sun et al. 2024 (arXiv 2402.17762), exp2 of its main_llm.py",
+    .reading =
+        "Plot norm_profile draws it beside the median: a jump in an early layer, a plateau, a fall in the "
+        "last.",
+    .traps = "All three may be of one token and one channel's neighbours; massive_channel tells where.",
+    .cite = "sun2024massive",
     .missing_mass = "does not apply",
     .cost = "one pass over the residual stream",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

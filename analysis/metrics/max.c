@@ -9,12 +9,16 @@ static void rows(void *state, const metric_ctx *c, const attn_rows *r)
 const metric metric_max = {
     .name = "max",
     .summary = "largest weight of a query",
+    .formula = "(1/n) sum_i max_j A[i][j]",
     .definition =
         "sum over all queries i = 0 .. n - 1 of the largest A[i][j], divided by n; the first query, whose "
         "weight is 1 where rows sum to 1, is included",
     .unit = "",
     .range = "0 .. 1",
     .source = "usual summary of peakedness; no single source",
+    .reading = "Near 1: pointed heads, sinks among them; near 1/n: diffuse.",
+    .traps = "The first queries have few keys and large maxima: on short prompts every head looks pointed.",
+    .cite = "attnscope",
     .missing_mass = "rows are taken as they are: a learned sink is no key, never the largest, and lowers the "
                     "weights of the keys",
     .cost = "free (row statistics)",

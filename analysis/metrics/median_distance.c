@@ -66,6 +66,7 @@ static void tile(void *state, const metric_ctx *c, const attn_tile *t)
 const metric metric_median_distance = {
     .name = "median_distance",
     .summary = "within how many tokens half of a query's attention lies",
+    .formula = "mean_i min{d : sum_{|i - j| <= d} A[i][j] >= (1/2) sum_j A[i][j]}",
     .definition =
         "mean over queries i of the smallest d for which the keys with |i - j| <= d hold at least half of "
         "the sum of row i; the first causal query has 0 and is included",
@@ -73,6 +74,10 @@ const metric metric_median_distance = {
     .range = "0 .. n - 1",
     .source = "weighted median of the distance of Dosovitskiy et al. 2021 (arXiv 2010.11929); no single "
               "source",
+    .reading =
+        "The reach that half of the attention needs. Not moved by a small weight far away, as distance is.",
+    .traps = "With more than half of the weight on a sink it is the distance to the sink.",
+    .cite = "dosovitskiy2021,attnscope",
     .missing_mass = "half of the mass that the keys have: a learned sink's share is left aside, and a row "
                     "without any weight is left out",
     .cost = "tiles",

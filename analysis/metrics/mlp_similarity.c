@@ -14,6 +14,7 @@ static int prepare(metric_ctx *c, err *e)
 const metric metric_mlp_similarity = {
     .name = "mlp_similarity",
     .summary = "cosine of the residual stream before and after the MLP of a layer",
+    .formula = "mean_t cos(x_t, x_t + f(norm(x_t)))",
     .definition =
         "residual (drop-norm on, what the published settings use): mean over tokens of cos(x, x + "
         "f(norm(x))), x the stream that the MLP reads before its norm; with norms behind the sum what they "
@@ -24,6 +25,13 @@ const metric metric_mlp_similarity = {
     .unit = "",
     .range = "-1 .. 1",
     .source = "He et al. 2024 (arXiv 2406.15786), LLM-Drop, layer_drop.py get_layer_similarities",
+    .reading =
+        "Near 1: the MLP hardly turns the stream. Usually lower than attention_similarity of the same "
+        "layer.",
+    .traps =
+        "The first token's huge norm keeps its cosine near 1. Measure the loss with drop before believing "
+        "it.",
+    .cite = "he2024drop",
     .missing_mass = "does not apply",
     .cost = "a copy of the residual stream",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

@@ -27,6 +27,7 @@ static void tile(void *state, const metric_ctx *c, const attn_tile *t)
 const metric metric_next_token = {
     .name = "next_token",
     .summary = "weight on the token after the query, without a causal mask",
+    .formula = "(1/(n - 1)) sum_i A[i][i + 1]",
     .definition =
         "sum over queries i = 0 .. n - 2 of A[i][i + 1], divided by n - 1; with a window, queries that do "
         "not see the position after them are left out of both.  No value for a prompt of one token and under "
@@ -34,6 +35,9 @@ const metric metric_next_token = {
     .unit = "",
     .range = "0 .. 1",
     .source = "Clark et al. 2019 (arXiv 1906.04341), the super-diagonal of its notebook",
+    .reading = "In encoders: heads that look one token ahead, as BERT has them in its first layers.",
+    .traps = "Has no value under a causal mask.",
+    .cite = "clark2019",
     .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
     .cost = "tiles, chosen cells only",
     .scope = METRIC_HEAD,

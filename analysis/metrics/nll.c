@@ -37,6 +37,7 @@ static int logits(const metric_ctx *c, int64_t pos0, const float *z, int64_t n, 
 const metric metric_nll = {
     .name = "nll",
     .summary = "surprise at each token of the prompt",
+    .formula = "-ln softmax(z_(i-1))[t_i]",
     .definition =
         "-ln softmax(logits of position i - 1)[token i], at position i = 1 .. n - 1; the first token is "
         "not predicted, nor are places of an image.  Computed in double precision.  Only for models that "
@@ -44,6 +45,13 @@ const metric metric_nll = {
     .unit = "nats",
     .range = "0 ..",
     .source = "cross-entropy; the mean over positions is the loss, its exponential the perplexity",
+    .reading =
+        "The mean is the loss; exp of it the perplexity. Peaks show what surprised the model; inside of a "
+        "repeated passage a fall shows copying.",
+    .traps =
+        "Perplexities of other tokenizers are not comparable. Short prompts are dominated by their hard "
+        "first tokens.",
+    .cite = "attnscope",
     .missing_mass = "does not apply",
     .cost = "the unembedding of every position",
     .validated = "nll of the reference files (two models, nine prompts): 1e-3",

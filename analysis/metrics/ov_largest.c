@@ -17,6 +17,7 @@ static int weights(metric_ctx *c, const result_sink *out, const progress *p, err
 const metric metric_ov_largest = {
     .name = "ov_largest",
     .summary = "spectral norm of what a head writes (W_OV)",
+    .formula = "s_1 of W_V W_O",
     .definition =
         "Largest singular value of W_OV = W_V W_O: its spectral norm. The matrices are in the units of the "
         "checkpoint: without biases, RoPE and the scale 1 / sqrt(d); grouped heads read the weights of "
@@ -26,6 +27,11 @@ const metric metric_ov_largest = {
     .unit = "",
     .range = "0 ..",
     .source = "singular values of the circuits of Elhage et al. 2021; TransformerLens FactoredMatrix.svd",
+    .reading = "How strongly the head can write in its best direction.",
+    .traps =
+        "In the units of the checkpoint: compare heads of one model, with the same fold and center. One "
+        "direction: the rest is in ov_spectrum.",
+    .cite = "elhage2021,transformerlens",
     .missing_mass = "does not apply: weights alone",
     .cost = "two QR decompositions [C, d] and the singular values of [d, d] for each head",
     .scope = METRIC_WEIGHTS,

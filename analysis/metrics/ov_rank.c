@@ -17,6 +17,7 @@ static int weights(metric_ctx *c, const result_sink *out, const progress *p, err
 const metric metric_ov_rank = {
     .name = "ov_rank",
     .summary = "effective rank of what a head writes (W_OV)",
+    .formula = "exp(-sum p_i ln p_i), p_i = s_i / sum s",
     .definition =
         "exp(-sum p_i ln p_i) of the singular values of W_OV = W_V W_O divided by their sum. The matrices "
         "are in the units of the checkpoint: without biases, RoPE and the scale 1 / sqrt(d); grouped heads "
@@ -26,6 +27,11 @@ const metric metric_ov_rank = {
     .unit = "",
     .range = "1 .. d",
     .source = "Roy and Vetterli 2007, The effective rank: a measure of effective dimensionality",
+    .reading = "How many directions the head writes in, out of d: low ranks mark heads with one simple job.",
+    .traps =
+        "In the units of the checkpoint: compare heads of one model, with the same fold and center. Small "
+        "singular values that are noise raise it.",
+    .cite = "roy2007",
     .missing_mass = "does not apply: weights alone",
     .cost = "two QR decompositions [C, d] and the singular values of [d, d] for each head",
     .scope = METRIC_WEIGHTS,

@@ -19,6 +19,7 @@ static int weights(metric_ctx *c, const result_sink *out, const progress *p, err
 const metric metric_ov_spectrum = {
     .name = "ov_spectrum",
     .summary = "singular values of what a head writes (W_OV)",
+    .formula = "s_1 >= s_2 >= ... of W_V W_O",
     .definition =
         "Singular values of W_OV = W_V W_O, largest first; the position is the place in that order, from "
         "0. The matrices are in the units of the checkpoint: without biases, RoPE and the scale 1 / "
@@ -29,6 +30,11 @@ const metric metric_ov_spectrum = {
     .unit = "",
     .range = "0 ..",
     .source = "singular values of the circuits of Elhage et al. 2021; TransformerLens FactoredMatrix.svd",
+    .reading = "A steep fall: few directions matter. A plateau: the head uses its whole width.",
+    .traps =
+        "In the units of the checkpoint: compare heads of one model, with the same fold and center. "
+        "Singular values say nothing of which tokens the directions stand for.",
+    .cite = "elhage2021,transformerlens",
     .missing_mass = "does not apply: weights alone",
     .cost = "two QR decompositions [C, d] and the singular values of [d, d] for each head",
     .scope = METRIC_WEIGHTS,

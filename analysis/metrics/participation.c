@@ -98,6 +98,7 @@ static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err
 const metric metric_participation = {
     .name = "participation",
     .summary = "participation ratio of the singular values of the attention matrix",
+    .formula = "(sum s^2)^2 / sum s^4 over the singular values s of A",
     .definition =
         "(sum s^2)^2 / sum s^4 over the singular values s of the matrix [queries, keys] of a head, as "
         "|A|_F^4 / |A A^T|_F^2: how many directions the rows of the head span, weighted.  1 when all rows "
@@ -105,6 +106,11 @@ const metric metric_participation = {
     .unit = "",
     .range = "1 .. queries",
     .source = "participation ratio of a spectrum; exact, from products of rows",
+    .reading = "1: all queries attend alike (a sink); up to n: every query has its own keys.",
+    .traps =
+        "n^3: slow on long prompts. Grows with the prompt, and depends on the spread of row norms as well "
+        "as on directions.",
+    .cite = "attnscope",
     .missing_mass = "rows are taken as they are",
     .cost = "n^3 / 6 multiplications a head under a causal mask, n^3 / 2 without one; memory 512 rows",
     .scope = METRIC_HEAD,

@@ -104,6 +104,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_patch_distance = {
     .name = "patch_distance",
     .summary = "mean attention distance between image patches, in pixels",
+    .formula = "mean_i sum_j A[i][j] p sqrt(dx^2 + dy^2)",
     .definition =
         "mean over patches i of sum over patches j of A[i][j] times the distance of their centres on the "
         "grid, patch size times sqrt(dx^2 + dy^2), in pixels of the image as the model reads it.  Class and "
@@ -113,6 +114,11 @@ const metric metric_patch_distance = {
     .unit = "pixels",
     .range = "0 .. diagonal of the image",
     .source = "Dosovitskiy et al. 2021 (arXiv 2010.11929), figure 7, as coded in keras-io probing_vits.py",
+    .reading = "Low layers of a ViT mix local and global heads, high layers are global: plot it by layer.",
+    .traps =
+        "Weight on the class token counts as distance 0 unless patch-renormalise is given. Compare with "
+        "images of one size.",
+    .cite = "dosovitskiy2021",
     .missing_mass = "rows are taken as they are: what class token and registers take counts as distance 0; "
                     "renormalise: left aside",
     .cost = "tiles",

@@ -66,6 +66,7 @@ static int prepare(metric_ctx *c, err *e)
 const metric metric_prefix_matching = {
     .name = "prefix_matching",
     .summary = "weight on all tokens that followed earlier copies of the query's token, or of the last K",
+    .formula = "mean_i sum_{j : t_(j-K+1..j) = t_(i-K+1..i)} A[i][j + 1]",
     .definition =
         "mean, over the queries i whose last K tokens occurred before, of the sum of A[i][j + 1] over all "
         "positions j < i at which such an occurrence ends.  K = 1 is what induction gives with "
@@ -75,6 +76,13 @@ const metric metric_prefix_matching = {
     .unit = "",
     .range = "0 .. 1",
     .source = "prefix-matching score of Olsson et al. 2022 (arXiv 2209.11895); K > 1 is our own",
+    .reading =
+        "As induction on any text. With K = 2 or 3, heads that still score need the longer context and not "
+        "just the token.",
+    .traps =
+        "On prose, frequent tokens dominate: use repeated random tokens. Few positions qualify for large "
+        "K, which makes the mean noisy.",
+    .cite = "olsson2022",
     .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
     .cost = "tiles, chosen cells only",
     .validated = "second implementation on dense attention; a perfect copying head",

@@ -17,6 +17,7 @@ static int weights(metric_ctx *c, const result_sink *out, const progress *p, err
 const metric metric_qk_largest = {
     .name = "qk_largest",
     .summary = "spectral norm of how a head compares (W_QK)",
+    .formula = "s_1 of W_Q W_K^T",
     .definition =
         "Largest singular value of W_QK = W_Q W_K^T: its spectral norm. The matrices are in the units of "
         "the checkpoint: without biases, RoPE and the scale 1 / sqrt(d); grouped heads read the weights of "
@@ -26,6 +27,12 @@ const metric metric_qk_largest = {
     .unit = "",
     .range = "0 ..",
     .source = "singular values of the circuits of Elhage et al. 2021; TransformerLens FactoredMatrix.svd",
+    .reading =
+        "How sharply the head can compare in its best direction; large values go with peaked attention.",
+    .traps =
+        "In the units of the checkpoint: compare heads of one model, with the same fold and center. One "
+        "direction: the rest is in qk_spectrum.",
+    .cite = "elhage2021,transformerlens",
     .missing_mass = "does not apply: weights alone",
     .cost = "two QR decompositions [C, d] and the singular values of [d, d] for each head",
     .scope = METRIC_WEIGHTS,

@@ -17,6 +17,7 @@ static int weights(metric_ctx *c, const result_sink *out, const progress *p, err
 const metric metric_qk_rank = {
     .name = "qk_rank",
     .summary = "effective rank of how a head compares (W_QK)",
+    .formula = "exp(-sum p_i ln p_i), p_i = s_i / sum s",
     .definition =
         "exp(-sum p_i ln p_i) of the singular values of W_QK = W_Q W_K^T divided by their sum. The "
         "matrices are in the units of the checkpoint: without biases, RoPE and the scale 1 / sqrt(d); "
@@ -27,6 +28,11 @@ const metric metric_qk_rank = {
     .unit = "",
     .range = "1 .. d",
     .source = "Roy and Vetterli 2007, The effective rank: a measure of effective dimensionality",
+    .reading = "How many directions the head compares in, out of d: low ranks mark heads with one simple job.",
+    .traps =
+        "In the units of the checkpoint: compare heads of one model, with the same fold and center. Small "
+        "singular values that are noise raise it.",
+    .cite = "roy2007",
     .missing_mass = "does not apply: weights alone",
     .cost = "two QR decompositions [C, d] and the singular values of [d, d] for each head",
     .scope = METRIC_WEIGHTS,

@@ -18,6 +18,7 @@ static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err
 const metric metric_query_norm = {
     .name = "query_norm",
     .summary = "length of the queries of a head",
+    .formula = "mean_i |q_i|",
     .definition =
         "||q_i||, Euclidean, of the queries that the attention reads: after their norm, clipping and RoPE, "
         "before the scale.  mean: over all queries.  first: of token 0, at its position.  rest: mean of all "
@@ -25,6 +26,10 @@ const metric metric_query_norm = {
     .unit = "",
     .range = "0 ..",
     .source = "Gu et al. 2024 (arXiv 2410.10781), eval_activations_open_source.py",
+    .reading =
+        "Together with key_norm it says how large logits can get: scale times both lengths is their limit.",
+    .traps = "Before the scale 1/sqrt(d). A norm on queries makes it nearly constant.",
+    .cite = "gu2025sink",
     .missing_mass = "does not apply",
     .cost = "one pass over the queries",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

@@ -42,6 +42,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_received = {
     .name = "received",
     .summary = "attention that every key receives (alpha of each position)",
+    .formula = "alpha_k = sum_i A[i][k] / (number of queries that see k)",
     .definition =
         "seen: alpha_k = sum over queries i of A[i][k], divided by the number of queries that see key k: n - "
         "k under a causal mask (query k itself included), at most the window where there is one, n without a "
@@ -53,6 +54,13 @@ const metric metric_received = {
     .range = "0 .. 1",
     .source = "Gu et al. 2024 (arXiv 2410.10781), equation 7; all: An et al. 2025 (arXiv 2502.06415), column "
               "sums",
+    .reading =
+        "The profile of a prompt: a tall first key is the sink, other peaks are hidden sinks. Uniform "
+        "causal attention falls slowly from the first key; plot position_curve draws it beside.",
+    .traps =
+        "Late keys are means over few queries and jump. With `all` early keys are favoured, because more "
+        "queries see them.",
+    .cite = "gu2025sink,an2025outliers",
     .missing_mass = "rows are taken as they are: a learned sink is no key, its share lowers every alpha",
     .cost = "tiles, all columns: O(n) memory a head and chunk",
     .scope = METRIC_HEAD,

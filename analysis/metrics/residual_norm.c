@@ -21,6 +21,7 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
 const metric metric_residual_norm = {
     .name = "residual_norm",
     .summary = "length of the residual stream",
+    .formula = "mean_t |h_t|",
     .definition =
         "||h_t||, Euclidean, of the stream that layer l reads; layer 0 reads the embeddings, and what the "
         "last block leaves, before the final norm, counts as one more layer.  mean: over all tokens.  "
@@ -30,6 +31,13 @@ const metric metric_residual_norm = {
     .range = "0 ..",
     .source = "Gu et al. 2024 (arXiv 2410.10781), eval_activations_open_source.py, which takes the last "
               "state after the final norm; the paper says before",
+    .reading =
+        "Grows with depth in pre-norm models. `ratio` shows the first token: far above 1 in the middle "
+        "layers where massive activations live.",
+    .traps =
+        "Models of other families differ by orders of magnitude: compare shapes. Norms behind blocks "
+        "change what is meant.",
+    .cite = "gu2025sink",
     .missing_mass = "does not apply",
     .cost = "one pass over the residual stream",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

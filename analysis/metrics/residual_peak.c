@@ -33,6 +33,7 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
 const metric metric_residual_peak = {
     .name = "residual_peak",
     .summary = "length of the residual stream at the first token against the others",
+    .formula = "|h_0| / mean_{t > 0} |h_t|",
     .definition =
         "of h, the stream that layer l reads (the last block's output counts as one more layer).  mean: "
         "||h_0|| / mean of ||h_t||, t > 0.  max: ||h_0|| / largest ||h_t||, t > 0.  difference: ||h_0|| - "
@@ -41,6 +42,11 @@ const metric metric_residual_peak = {
     .range = "0 .., difference: any",
     .source = "mean: Gu et al. 2024 (arXiv 2410.10781); max and difference: Guo et al. 2024 (arXiv "
               "2410.13835)",
+    .reading =
+        "Far above 1 from an early layer on: the first token carries massive activations and will be the "
+        "sink.",
+    .traps = "`max` is below 1 as soon as another token is massive too, as a delimiter can be.",
+    .cite = "gu2025sink,guo2024dormant",
     .missing_mass = "does not apply",
     .cost = "one pass over the residual stream",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

@@ -87,6 +87,7 @@ static int end(metric_ctx *c, const result_sink *out, err *e)
 const metric metric_rollout = {
     .name = "rollout",
     .summary = "what an output position reads of each input position, through all layers",
+    .formula = "row of B_top ... B_0, B_l = rows of (mean_h A_l + I) divided by their sums",
     .definition =
         "The row of the output position of B_top ... B_1 B_0, where B_l = M_l + I with rows divided by "
         "their sums and M_l is the mean of the attention of layer l over its heads; with "
@@ -98,6 +99,13 @@ const metric metric_rollout = {
     .unit = "",
     .range = "0 .. 1; relative: 0 ..",
     .source = "Abnar and Zuidema 2020 (arXiv 2005.00928), attention rollout; their code renormalises as here",
+    .reading =
+        "A first guess which inputs reach an output. rollout-relative above 1: more than uniform attention "
+        "would give.",
+    .traps =
+        "Under a causal mask the first positions win even with uniform attention. Averages heads, ignores "
+        "values and MLPs.",
+    .cite = "abnar2020",
     .missing_mass =
         "rows are divided by their sums: the share of a learned sink goes to keys and residual alike",
     .cost = "the attention of every layer once more; queries and keys of all layers are kept, O(L n H d)",

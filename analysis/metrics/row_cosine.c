@@ -62,6 +62,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int n_head,
 const metric metric_row_cosine = {
     .name = "row_cosine",
     .summary = "cosine of attention rows with those of every other head of the layer",
+    .formula = "mean_i P_i . Q_i / (|P_i| |Q_i|)",
     .definition =
         "mean over queries of P . Q / (|P| |Q|) for the rows P and Q of two heads; a row without weight "
         "counts as 0.  leave-out first-row: query 0 does not count; first-key: key 0 is left out of all "
@@ -69,6 +70,10 @@ const metric metric_row_cosine = {
     .unit = "",
     .range = "0 .. 1",
     .source = "the measure of attention diversity losses (Guo et al., ICCV 2023), here between heads",
+    .reading =
+        "1: two heads point to the same keys. Faster to read than jsd and dominated by the largest weights.",
+    .traps = "A shared sink gives values near 1: leave out the first key. Insensitive to small weights.",
+    .cite = "guo2023tapadl",
     .missing_mass = "rows are taken as they are; a cosine does not see their sum",
     .cost = "all heads at a time and once more, a multiplication a cell for each pair of heads; memory "
             "[H, n] panels a thread",

@@ -19,6 +19,7 @@ static void tile(void *state, const metric_ctx *c, const attn_tile *t)
 const metric metric_row_mass = {
     .name = "row_mass",
     .summary = "sum of the weights of a query over its keys",
+    .formula = "mean_i sum_j A[i][j]",
     .definition =
         "mean over queries that see any key of sum over keys j of A[i][j].  1 for a softmax over the keys, "
         "to rounding; 1 - weight of the learned sink where there is one; what an intervention leaves when "
@@ -27,6 +28,9 @@ const metric metric_row_mass = {
     .range = "0 .. 1",
     .source = "a check, no paper; the missing mass of gpt-oss (its sdpa) and softmax-off-by-one is 1 - "
               "row_mass",
+    .reading = "A check. 1 for softmax over keys; less where a learned sink or an edit takes some.",
+    .traps = "Nothing to interpret where it is 1: that is how softmax is made.",
+    .cite = "attnscope",
     .missing_mass = "this is the mass that is there",
     .cost = "tiles",
     .scope = METRIC_HEAD,

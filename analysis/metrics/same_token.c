@@ -106,6 +106,7 @@ static void tile(void *state, const metric_ctx *c, const attn_tile *t)
 const metric metric_same_token = {
     .name = "same_token",
     .summary = "weight on keys that are the same token as the query",
+    .formula = "mean_i sum_{j : t_j = t_i} A[i][j]",
     .definition =
         "mean, over the queries i that see such a key, of the sum of A[i][j] over all visible keys j whose "
         "token is that of i, earlier or later.  include: its own position is such a key, so every query "
@@ -116,6 +117,9 @@ const metric metric_same_token = {
     .range = "0 .. 1",
     .source =
         "own; exclude is duplicate_token with later tokens, which only attention that is not causal sees",
+    .reading = "High: identity heads, in encoders also those that gather copies of a word.",
+    .traps = "With `include` a head on the query itself scores fully: use exclude, or read it beside self.",
+    .cite = "attnscope",
     .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
     .cost = "tiles, chosen cells only",
     .validated = "second implementation on dense attention and on maps of every kind of attention",

@@ -142,6 +142,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_sink = {
     .name = "sink",
     .summary = "attention that a key receives (alpha), the first key by default",
+    .formula = "alpha_k = sum_{i >= k} A[i][k] / (n - k)",
     .definition =
         "alpha_k = sum over queries i of A[i][k], divided by the number of queries that see key k: n - k "
         "under a causal mask (query k itself included), at most the window where there is one.  A head is "
@@ -151,6 +152,15 @@ const metric metric_sink = {
     .unit = "",
     .range = "0 .. 1",
     .source = "Gu et al. 2024 (arXiv 2410.10781), equation 7 and eval_sink_open_source.py",
+    .reading =
+        "Above the threshold (0.3) the head is a sink for that key; in large decoders most heads are, more "
+        "of them in later layers. It says that a head rests, not that the first token matters: value_drain "
+        "and head_norm show how little is added.",
+    .traps =
+        "It falls as the prompt grows, more so for a large threshold: compare equal lengths and name "
+        "threshold and length. Column 0 is BOS for some tokenizers and a plain word for others. Binarise "
+        "each prompt before averaging.",
+    .cite = "gu2025sink,xiao2024streaming,guo2024dormant",
     .missing_mass = "rows are taken as they are: a learned sink is no key, its share lowers every alpha",
     .cost = "tiles, chosen columns only",
     .scope = METRIC_HEAD,

@@ -23,6 +23,7 @@ static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err
 const metric metric_sink_cosine = {
     .name = "sink_cosine",
     .summary = "cosine of the queries with the key of the sink",
+    .formula = "mean_i cos(q_i, k_s)",
     .definition =
         "mean over the queries i that see key s of cos(q_i, k_s), both after norm, clipping and RoPE, at "
         "position s; sink-cosine-key says which s.  In sinks the lengths are small and the cosine is large: "
@@ -31,6 +32,11 @@ const metric metric_sink_cosine = {
     .range = "-1 .. 1",
     .source = "Gu et al. 2024 (arXiv 2410.10781), section on key biases: q_i . k_j = ||q_i|| ||k_j|| "
               "cos(q_i, k_j)",
+    .reading =
+        "Large for sinks: all queries point towards the key of the first token, whatever they are about. "
+        "It is the angle that makes the sink, not the length.",
+    .traps = "The mean hides queries that point elsewhere. After RoPE: it depends on the distance as well.",
+    .cite = "gu2025sink",
     .missing_mass = "does not apply",
     .cost = "one pass over the queries",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

@@ -26,6 +26,7 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
 const metric metric_sink_dimension = {
     .name = "sink_dimension",
     .summary = "channels by which a sink token is told",
+    .formula = "|x_d| / sqrt(mean x^2) > tau",
     .definition =
         "|x_d| / sqrt(mean x^2 + 1e-6) of each channel d of the stream that layer l reads at token "
         "sink-dimension-token, for the channels where it is above sink-dimension-tau, at the channel.  A "
@@ -33,6 +34,10 @@ const metric metric_sink_dimension = {
     .unit = "",
     .range = "0 .. sqrt(width)",
     .source = "Kang et al. 2025 (arXiv 2503.03321), VAR, logic.py DimProspector",
+    .reading =
+        "The channels that mark a sink token, for sink_token-dims; the same for all prompts of a model.",
+    .traps = "Of one token: name another with sink-dimension-token where the first is no sink.",
+    .cite = "kang2025visual",
     .missing_mass = "does not apply",
     .cost = "one token of the residual stream",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

@@ -173,6 +173,7 @@ out:
 const metric metric_sink_logit_gap = {
     .name = "sink_logit_gap",
     .summary = "how far the sink's logit lies above those of the other keys",
+    .formula = "gap_i = Z[i][s] - mean_{j != s, i} Z[i][j]",
     .definition =
         "gap_i = Z[i][s] - mean of Z[i][j] over the keys j that query i sees, but s and i itself; Z scaled, "
         "capped and biased, before the mask and without a learned sink.  mean: over all queries with a gap, "
@@ -181,6 +182,13 @@ const metric metric_sink_logit_gap = {
     .unit = "nats",
     .range = "any",
     .source = "Guo et al. 2024 (arXiv 2410.13835) and its probe_utils.py, which averages by token id instead",
+    .reading =
+        "How firmly the sink is held, in nats: at a gap g the sink has about exp(g) times the weight of a "
+        "mean key. It can go on growing in training when the attention has long been saturated.",
+    .traps =
+        "The published code averages by token id; here it is over positions. A gap of logits is no share "
+        "of weight: 100 keys with gap 3 take most of it.",
+    .cite = "guo2024dormant",
     .missing_mass = "does not apply: logits, not weights",
     .cost = "one pass over queries and keys; as much as attention itself where logits are capped",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

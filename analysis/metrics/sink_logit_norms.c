@@ -25,6 +25,7 @@ static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err
 const metric metric_sink_logit_norms = {
     .name = "sink_logit_norms",
     .summary = "lengths of queries times length of the key of the sink",
+    .formula = "mean_i |q_i| |k_s|",
     .definition =
         "mean over the queries i that see key s of ||q_i|| ||k_s||, both after norm, clipping and RoPE and "
         "without the scale 1/sqrt(d), at position s; sink-logit-norms-key says which s.  Times sink_cosine, "
@@ -33,6 +34,9 @@ const metric metric_sink_logit_norms = {
     .range = "0 ..",
     .source = "Gu et al. 2024 (arXiv 2410.10781), section on key biases: q_i . k_j = ||q_i|| ||k_j|| "
               "cos(q_i, k_j)",
+    .reading = "Small for sinks while sink_cosine is large.",
+    .traps = "Without the scale 1/sqrt(d): compare within one model.",
+    .cite = "gu2025sink",
     .missing_mass = "does not apply",
     .cost = "one pass over the queries",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

@@ -12,6 +12,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_sink_peak = {
     .name = "sink_peak",
     .summary = "largest attention that any key receives",
+    .formula = "max_k alpha_k",
     .definition =
         "max over keys k of alpha_k = sum over queries i of A[i][k] / number of queries that see k, the "
         "first key included; sink_position is that k.  At least 1 / n where rows sum to 1",
@@ -19,6 +20,11 @@ const metric metric_sink_peak = {
     .range = "0 .. 1",
     .source = "Gu et al. 2024 (arXiv 2410.10781), equation 7; Guo et al. 2024 (arXiv 2410.13835), code: top "
               "column of a head",
+    .reading = "The strongest sink wherever it is; sink_position says where.",
+    .traps =
+        "The last causal keys are seen by one or two queries and can hold the largest alpha of a head "
+        "without any sink.",
+    .cite = "gu2025sink,guo2024dormant",
     .missing_mass = "rows are taken as they are: a learned sink is no key, its share lowers every alpha",
     .cost = "tiles, all columns: O(n) memory a head and chunk",
     .scope = METRIC_HEAD,

@@ -13,6 +13,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_sink_position = {
     .name = "sink_position",
     .summary = "the key that receives most attention",
+    .formula = "argmax_k alpha_k",
     .definition =
         "the key position k with the largest alpha_k (see received), the first of equal ones; sink_peak is "
         "that alpha.  Keys near the end are seen by few queries, so for a head without a sink this may be "
@@ -20,6 +21,13 @@ const metric metric_sink_position = {
     .unit = "",
     .range = "0 .. n - 1",
     .source = "Gu et al. 2024 (arXiv 2410.10781), section 3: where the sink is; alpha as in its equation 7",
+    .reading =
+        "0 for most heads of a decoder. Another position that many heads share is a hidden sink: look at "
+        "the token.",
+    .traps =
+        "It always names some key, also where there is no sink: read sink_peak first. A mean over prompts "
+        "has no meaning.",
+    .cite = "gu2025sink",
     .missing_mass = "rows are taken as they are; a learned sink is no key and never the position",
     .cost = "tiles, all columns: O(n) memory a head and chunk",
     .scope = METRIC_HEAD,

@@ -106,6 +106,7 @@ static int hidden(metric_ctx *c, int layer, const float *x, int64_t n, int64_t w
 const metric metric_sink_token = {
     .name = "sink_token",
     .summary = "tokens that carry a sink's activations, told by channels of the residual stream",
+    .formula = "max_d |x_t,d| / sqrt(mean x_t^2) > tau, d in the sink's channels",
     .definition =
         "p_t = max over the sink's channels d of |x_t,d| / sqrt(mean x_t^2 + 1e-6), x the stream that layer "
         "l reads; a token is a sink when p_t > sink-token-tau.  Channels: sink-token-dims, else those for "
@@ -114,6 +115,11 @@ const metric metric_sink_token = {
     .unit = "",
     .range = "0 ..",
     .source = "Kang et al. 2025 (arXiv 2503.03321), VAR, logic.py DimProspector",
+    .reading = "Finds sinks without attention: in images the patches of background that heads look at.",
+    .traps =
+        "Without sink-token-dims token 0 is a sink by construction. The threshold 20 is for models of 7B; "
+        "small ones need less.",
+    .cite = "kang2025visual",
     .missing_mass = "does not apply",
     .cost = "one pass over the residual stream",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

@@ -66,6 +66,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_span_mass = {
     .name = "span_mass",
     .summary = "weight on a span of the prompt that you name",
+    .formula = "mean_i sum_{j in span} A[i][j]",
     .definition =
         "sum of A[i][j] over the tokens j of the span: every token that holds a part of the text or match, "
         "all of its occurrences or the nth.  mean: over the queries i outside the span (under a causal mask "
@@ -74,6 +75,13 @@ const metric metric_span_mass = {
     .unit = "",
     .range = "0 .. 1",
     .source = "own; image and question mass of GIFT (amazon-science/GIFT) for a span of any kind",
+    .reading =
+        "Does the head read what you named? Compare with the span's share of the visible tokens, and with "
+        "a span of the same length elsewhere.",
+    .traps =
+        "Weight is not use: attention to a span can carry nothing (ablate or patch shows use). A span that "
+        "begins the prompt includes the sink.",
+    .cite = "attnscope",
     .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
     .cost = "tiles, chosen columns only",
     .validated = "second implementation on dense attention and on maps of every kind of attention",

@@ -111,6 +111,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_span_shift = {
     .name = "span_shift",
     .summary = "how much the weight on a span rises from query to query (gaze shift)",
+    .formula = "mean_i max(0, S_i - S_(i-1))",
     .definition =
         "with S_i the sum of A[i][j] over the tokens j of the span (span_mass), mass: max(0, S_i - S_(i-1)); "
         "keys: the sum over j of max(0, A[i][j] - A[i-1][j]).  mean: over the queries i that count in "
@@ -120,6 +121,11 @@ const metric metric_span_shift = {
     .source = "GIFT (amazon-science/GIFT, compute_attention_heatmap): its saliency is keys before the mean "
               "over heads and "
               "content words; mass is our own",
+    .reading = "Peaks where a query turns to the span: a word that makes the model look back.",
+    .traps =
+        "Noise counts too, since only rises are taken: a flat but jumpy head gets a value. Compare with "
+        "the same over another span.",
+    .cite = "attnscope",
     .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
     .cost = "tiles, chosen columns only; a number for each query, head and chunk",
     .validated = "second implementation on dense attention and on maps of every kind of attention",

@@ -35,6 +35,7 @@ static void tile(void *state, const metric_ctx *c, const attn_tile *t)
 const metric metric_span_to_span = {
     .name = "span_to_span",
     .summary = "weight from the tokens of one span on those of another",
+    .formula = "mean_{i in from} sum_{j in span} A[i][j]",
     .definition =
         "mean, over the queries i of the span that span-from-* names and that see any of the span of keys, "
         "of the sum of A[i][j] over the tokens j of the span that span-* names.  The two may overlap or be "
@@ -42,6 +43,11 @@ const metric metric_span_to_span = {
     .unit = "",
     .range = "0 .. 1",
     .source = "own; [SEP] to [SEP] of Clark et al. 2019 (arXiv 1906.04341) for spans of any kind",
+    .reading = "How much one passage reads another, as answer to question or pronoun to name.",
+    .traps =
+        "Under a causal mask only the later span can read the earlier one. A long span of keys collects "
+        "more by chance.",
+    .cite = "attnscope,clark2019",
     .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
     .cost = "tiles, chosen columns only",
     .validated = "second implementation on dense attention and on the maps of the bundled model",

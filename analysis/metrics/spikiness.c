@@ -50,6 +50,7 @@ static int finish(const void *state, const metric_ctx *c, int layer, int head, c
 const metric metric_spikiness = {
     .name = "spikiness",
     .summary = "how much a query picks out few of its keys",
+    .formula = "mean_i (1 - H_i / ln m_i);  peak: mean_i m_i max_j A[i][j]",
     .definition =
         "mean over queries i that see at least two keys, m_i of them.  entropy: 1 - H_i / ln m_i, 0 for "
         "uniform and 1 for one-hot weights.  peak: largest A[i][j] times m_i, that is the largest weight "
@@ -59,6 +60,9 @@ const metric metric_spikiness = {
     .range = "entropy: 0 .. 1; peak: 0 .. n",
     .source = "Zhang et al. 2024 (Hedgehog, arXiv 2402.04347): spiky attention has low entropy; the scaling "
               "to 0 .. 1 and the peak form are this program's",
+    .reading = "Near 1: spiky heads, hard to imitate with linear attention.",
+    .traps = "The peak form grows with the prompt. Sinks are spiky as well.",
+    .cite = "zhang2024hedgehog",
     .missing_mass = "rows are taken as they are: a learned sink lowers the largest weight and the entropy of "
                     "the keys",
     .cost = "free (row statistics)",

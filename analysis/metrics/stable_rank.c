@@ -152,6 +152,7 @@ static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err
 const metric metric_stable_rank = {
     .name = "stable_rank",
     .summary = "stable rank of the attention matrix",
+    .formula = "|A|_F^2 / s_max^2",
     .definition =
         "|A|_F^2 / s_max^2 of the matrix [queries, keys] of a head, s_max its largest singular value: the "
         "Lanczos method on A^T A from equal entries, until four steps raise the square by less than the "
@@ -160,6 +161,11 @@ const metric metric_stable_rank = {
     .unit = "",
     .range = "1 .. queries",
     .source = "Rudelson and Vershynin 2007 (stable rank)",
+    .reading =
+        "1: one pattern for all queries; higher: as many patterns as it says. Robust against small "
+        "singular values.",
+    .traps = "Grows with the prompt; compare equal lengths. Found by iteration to the given tolerance.",
+    .cite = "rudelson2007",
     .missing_mass = "rows are taken as they are",
     .cost = "attention once more for each step (some dozens), all heads of a layer at a time; memory "
             "[18, H, n], and [H, n] panels a thread",

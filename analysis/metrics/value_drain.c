@@ -82,6 +82,7 @@ static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err
 const metric metric_value_drain = {
     .name = "value_drain",
     .summary = "how little the value of the sink adds, against those of the other keys",
+    .formula = "|v_s W_O| / mean_{j != s} |v_j W_O|",
     .definition =
         "r_j = ||v_j W_O^h||, v_j the value that head h reads (of its key/value head), W_O^h its slice of "
         "the output projection, without bias, gate, and what is behind the projection.  ratio: r_s / mean "
@@ -90,6 +91,13 @@ const metric metric_value_drain = {
     .unit = "",
     .range = "0 ..",
     .source = "Guo et al. 2024 (arXiv 2410.13835), value-state drain, with the layer's own W_O",
+    .reading =
+        "Far below 1 at a sink: the head parks its weight where the value adds almost nothing. That is how "
+        "a head rests.",
+    .traps =
+        "Not every sink drains its value: without it the head adds a constant. Norms and gates behind the "
+        "projection are not in it.",
+    .cite = "guo2024dormant,kobayashi2020",
     .missing_mass = "does not apply",
     .cost = "heads x width x (head width)^2 / 2 for each layer, and (head width)^2 / 2 for each value",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

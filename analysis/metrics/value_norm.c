@@ -18,6 +18,7 @@ static int inputs(metric_ctx *c, const attn_args *a, const result_sink *out, err
 const metric metric_value_norm = {
     .name = "value_norm",
     .summary = "length of the values of a head",
+    .formula = "mean_j |v_j|",
     .definition =
         "||v_j||, Euclidean, before the output projection (value_drain: after it).  Values belong to "
         "key/value heads: every query head shows those that it reads, so a mean over heads is one over "
@@ -26,6 +27,12 @@ const metric metric_value_norm = {
     .unit = "",
     .range = "0 ..",
     .source = "Gu et al. 2024 (arXiv 2410.10781), eval_activations_open_source.py",
+    .reading =
+        "`ratio` far below 1 is the drained value of the sink; see value_drain for what reaches the stream.",
+    .traps =
+        "Values belong to key/value heads: query heads of a group show one value. The output projection "
+        "can undo small norms.",
+    .cite = "gu2025sink",
     .missing_mass = "does not apply",
     .cost = "one pass over the values",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

@@ -130,6 +130,7 @@ static int weights(metric_ctx *c, const result_sink *out, const progress *p, err
 const metric metric_weight_outlier = {
     .name = "weight_outlier",
     .summary = "outliers in the down projection of the MLP",
+    .formula = "max_j max_i |W[i][j]| / mean_i |W[i][j]|, W the down projection",
     .definition =
         "of |W|, W [width, inner] the down projection: a column (an inner neuron) has max / (mean + 1e-8) "
         "over its rows, a row (a channel of the stream) the same over its columns.  score: the largest of "
@@ -139,6 +140,11 @@ const metric metric_weight_outlier = {
     .unit = "",
     .range = "1 ..",
     .source = "An et al. 2025 (arXiv 2502.06415), pos_weight_outliers.py: a ranking, no threshold",
+    .reading =
+        "The layer with the largest score writes the massive activation: its neuron and channel stand in "
+        "`columns` and `rows`.",
+    .traps = "A ranking without a threshold. Quantised checkpoints round the outliers themselves.",
+    .cite = "an2025outliers",
     .missing_mass = "does not apply",
     .cost = "one pass over the weights",
     .validated = "PyTorch hooks on SmolLM2-135M and lantern-3m",

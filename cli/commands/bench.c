@@ -210,5 +210,5 @@ const command command_bench = {
             "that is visible, in every head and layer). The first rows are the default metrics of `run` and those of "
             "`census`, all together.",
     .examples = examples, .params = own, .min_args = 1, .max_args = 2,
-    .complete = complete, .extra_params = extra, .run = run,
+    .complete = complete, .extra_params = extra, .run = run, .live = true,
 };

@@ -10,6 +10,7 @@
 #include "cli/json_line.h"
 #include "cli/metric_select.h"
 #include "cli/model_card.h"
+#include "cli/run_name.h"
 #include "cli/second_model.h"
 
 typedef struct job {
@@ -208,14 +209,15 @@ static int compare_models(session *s, const command_args *a, err *e)
     return rc;
 }
 
-static int compare_runs(session *s, const command_args *a, int64_t first, int64_t second, err *e)
+static int compare_runs(session *s, const command_args *a, err *e)
 {
+    int64_t first = 0, second = 0;
     store *st;
     int rc = store_to_read(s, &st, e);
     if (!rc)
-        rc = require_run(st, first, e);
+        rc = run_name_read(&first, st, a->word[0], e);
     if (!rc)
-        rc = require_run(st, second, e);
+        rc = run_name_read(&second, st, a->word[1], e);
     if (!rc && first == second) {
         err_set(e, ERR_USAGE, "run %" PRId64 " is named twice", first);
         rc = err_hint(e, "name two runs; `runs` lists them");
@@ -225,10 +227,8 @@ static int compare_runs(session *s, const command_args *a, int64_t first, int64_
 
 static int run(session *s, const command_args *a, err *e)
 {
-    int64_t first, second;
-    if (a->n == 2 && parse_int(&first, a->word[0]) && parse_int(&second, a->word[1]))
-        return compare_runs(s, a, first, second, e);
-    return compare_models(s, a, e);
+    bool runs = a->n == 2 && run_name_like(a->word[0]) && run_name_like(a->word[1]);
+    return runs ? compare_runs(s, a, e) : compare_models(s, a, e);
 }
 
 static const param own[] = {

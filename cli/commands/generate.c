@@ -247,5 +247,5 @@ const command command_generate = {
             "start token, or from --target; a model of images and text reads --image with the prompt. "
             "With --json one object holds ids, text and why it stopped.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1,
-    .complete = complete, .extra_params = extra, .run = run,
+    .complete = complete, .extra_params = extra, .run = run, .live = true,
 };

@@ -1,5 +1,6 @@
 /* help: what there is, and how it is used. */
 #include <string.h>
+#include "cli/aliases.h"
 #include "cli/help.h"
 #include "cli/settings.h"
 
@@ -60,10 +61,18 @@ static int run(session *s, const command_args *a, err *e)
         return help_man(s->out, e);
     if (params_bool(a->p, "bash-completion"))
         return help_bash_completion(s->out, e);
-    if (a->n == 0)
-        return help_overview(s->out, e);
+    if (a->n == 0) {
+        int rc = help_overview(s->out, e);
+        return rc ? rc : aliases_print(s, NULL, e);
+    }
     const char *name = a->word[0];
     bool any = false;
+    if (name_list_find(&s->aliases, name)) {
+        any = true;
+        int rc = aliases_print(s, name, e);
+        if (rc)
+            return rc;
+    }
     int rc = named(s, name, &any, e);
     if (rc || any)
         return rc;

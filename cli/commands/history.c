@@ -28,6 +28,9 @@ const command command_history = {
     .name = "history", .group = "shell", .usage = "[N]",
     .summary = "show the lines typed in the shell",
     .help = "Lines are kept in $XDG_STATE_HOME/attnscope/history, readable by you alone; a line that begins "
-            "with a blank is not kept. Arrow keys bring them back, Ctrl-R searches them.",
+            "with a blank is not kept. Arrow keys bring them back, Ctrl-R searches them. At the prompt a line may begin with !! "
+            "(the line before), !12 (that of this number), !-2 (the last but one), !run (the newest that begins so) or "
+            "!?text? (the newest with that text): the words behind it are put behind that line, which is shown before it "
+            "runs.",
     .examples = examples, .params = own, .max_args = 1, .run = run,
 };

@@ -3,6 +3,7 @@
 #include "analysis/edit.h"
 #include "cli/command_util.h"
 #include "cli/help.h"
+#include "cli/model_search.h"
 #include "cli/settings.h"
 #include "compute/kernels.h"
 
@@ -10,7 +11,7 @@ typedef struct kind {
     const char *name;      /* what the user types */
     const char *schema;
     int n_column, shown;   /* the aligned table shows the first ones */
-    const char *columns[13];
+    const char *columns[17];
     int (*rows)(table *t, err *e);
 } kind;
 
@@ -62,7 +63,7 @@ static int metric_rows(table *t, err *e)
         put_kinds(&on, m);
         const char *row[] = {m->name, m->unit, m->range, m->summary, m->definition, m->source, m->missing_mass, m->cost,
                              strbuf_str(&options), scope_name(m->scope), metric_axis_names[m->axis], strbuf_str(&on),
-                             m->validated};
+                             m->validated, m->formula, m->reading, m->traps, m->cite};
         rc = add_row(t, row, e);
         strbuf_free(&options);
         strbuf_free(&on);
@@ -79,7 +80,7 @@ static int edit_rows(table *t, err *e)
         for (const param *r = x->params; r && r->name; r++)
             strbuf_printf(&options, "%s%s=%s", r == x->params ? "" : " ", r->name, r->def ? r->def : r->value);
         const char *row[] = {x->name, x->target == EDIT_HEADS ? "heads" : "layers", strbuf_str(&options), x->summary,
-                             x->definition, x->decoding, x->source};
+                             x->definition, x->decoding, x->source, x->reading, x->traps, x->cite};
         rc = options.failed ? err_nomem(e, "options") : add_row(t, row, e);
         strbuf_free(&options);
     }
@@ -92,7 +93,8 @@ static int figure_rows(table *t, err *e)
     for (int i = 0; figures[i] && !rc; i++) {
         strbuf options = {0};
         put_options(&options, figures[i]->params);
-        const char *row[] = {figures[i]->name, figures[i]->needs, figures[i]->summary, strbuf_str(&options)};
+        const char *row[] = {figures[i]->name, figures[i]->needs, figures[i]->summary, strbuf_str(&options),
+                             figures[i]->reading, figures[i]->traps};
         rc = add_row(t, row, e);
         strbuf_free(&options);
     }
@@ -109,6 +111,17 @@ static int command_rows(table *t, err *e)
             if (!strcmp(commands[i]->group, g->name))
                 rc = add_row(t, row, e);
         }
+    }
+    return rc;
+}
+
+static int example_rows(table *t, err *e)
+{
+    int rc = 0;
+    for (int i = 0; commands[i]; i++) {
+        const char *const *x = commands[i]->examples;
+        for (; x && x[0] && x[1] && !rc; x += 2)
+            rc = add_row(t, (const char *const[]){commands[i]->name, x[0], x[1]}, e);
     }
     return rc;
 }
@@ -156,18 +169,31 @@ static int isa_rows(table *t, err *e)
     return rc;
 }
 
+static int model_rows(table *t, err *e)
+{
+    model_entries found;
+    int rc = 0;
+    model_entries_find(&found);
+    for (int i = 0; i < found.n && !rc; i++)
+        rc = add_row(t, (const char *const[]){found.v[i].name, found.v[i].path}, e);
+    model_entries_free(&found);
+    return rc;
+}
+
 static const kind kinds[] = {
-    {"metrics", "attnscope.metric/1", 13, 4,
+    {"metrics", "attnscope.metric/1", 17, 4,
      {"metric", "unit", "range", "summary", "definition", "source", "missing_mass", "cost", "options", "values_of",
-      "position_is", "attention", "validated"},
+      "position_is", "attention", "validated", "formula", "reading", "traps", "cite"},
      metric_rows},
-    {"edits", "attnscope.edit/1", 7, 4,
-     {"edit", "of", "values", "summary", "definition", "decoding", "source"}, edit_rows},
-    {"figures", "attnscope.figure/1", 4, 3, {"figure", "needs", "summary", "options"}, figure_rows},
+    {"edits", "attnscope.edit/1", 10, 4,
+     {"edit", "of", "values", "summary", "definition", "decoding", "source", "reading", "traps", "cite"}, edit_rows},
+    {"figures", "attnscope.figure/1", 6, 3, {"figure", "needs", "summary", "options", "reading", "traps"}, figure_rows},
     {"commands", "attnscope.command/1", 4, 3, {"command", "group", "summary", "usage"}, command_rows},
+    {"examples", "attnscope.example/1", 3, 3, {"command", "example", "shows"}, example_rows},
     {"readers", "attnscope.reader/1", 2, 2, {"reader", "summary"}, reader_rows},
     {"families", "attnscope.family/1", 4, 4, {"family", "summary", "model_types", "gguf_architectures"},
      family_rows},
+    {"models", "attnscope.model_found/1", 2, 2, {"model", "path"}, model_rows},
     {"isas", "attnscope.isa/1", 3, 3, {"isa", "usable", "in_use"}, isa_rows},
     {"settings", "attnscope.setting/1", 4, 4, {NULL}, NULL},
 };
@@ -186,7 +212,7 @@ static const kind *find_kind(const char *name, err *e)
     if (near)
         err_hint(e, "did you mean \"%s\"?", near);
     else
-        err_hint(e, "one of metrics, edits, figures, commands, readers, families, isas, settings");
+        err_hint(e, "one of metrics, edits, figures, commands, examples, readers, families, models, isas, settings");
     return NULL;
 }
 
@@ -218,7 +244,7 @@ static const char *const complete[] = {"lists", NULL};
 
 const command command_list = {
     .name = "list", .group = "shell",
-    .usage = "metrics | edits | figures | commands | readers | families | isas | settings",
+    .usage = "metrics | edits | figures | commands | examples | readers | families | models | isas | settings",
     .summary = "list what there is to choose from",
     .help = "The aligned table is brief; --json, --csv and --tsv give all that is known. `help NAME` tells "
             "more about one metric, figure or command.",

@@ -310,5 +310,5 @@ const command command_repeat = {
             "both values. Refuses when the weights, the tokenizer or a file that was read are others than recorded, by their "
             "SHA-256, unless --force. The text of --prompt-file, and the prompts of `run --prompts`, are taken from the store "
             "where the file is gone. Exit status 0: identical; 4: different. Without RUN the last one.",
-    .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .run = run,
+    .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .run = run, .live = true,
 };

@@ -311,5 +311,5 @@ const command command_selftest = {
     .help = "Holds every instruction set of this machine against sums in double precision or plain C on "
             "random inputs, SHA-256 against published values, and attention against an identity (equal keys "
             "give uniform rows). Takes less than a second; `verify` proves a whole model.",
-    .examples = examples, .params = own, .min_args = 0, .max_args = 0, .complete = NULL, .run = run,
+    .examples = examples, .params = own, .min_args = 0, .max_args = 0, .complete = NULL, .run = run, .live = true,
 };

@@ -39,8 +39,14 @@ static int run(session *s, const command_args *a, err *e)
         return rc;
     }
     bool keep_going = s->keep_going;
+    int n_outer = s->n_script_arg;
+    const char *const *outer = s->script_arg;
     s->keep_going = keep_going || params_bool(a->p, "keep-going");
+    s->n_script_arg = a->n - 1;
+    s->script_arg = a->word + 1;
     rc = session_script(s, f, path); /* errors are printed where they happen */
+    s->n_script_arg = n_outer;
+    s->script_arg = outer;
     s->keep_going = keep_going;
     fclose(f);
     return rc;
@@ -53,14 +59,19 @@ static const param own[] = {
 static const char *const examples[] = {
     "source examples/scripts/first-look.attn", "run the commands of a file as if they were typed",
     "source examples/scripts/first-look.attn --keep-going", "and do not stop at the first error",
+    "source examples/scripts/one-model.attn examples/models/lantern-3m", "a script with an argument, which it calls $1",
     NULL,
 };
 static const char *const complete[] = {"files", NULL};
 
 const command command_source = {
-    .name = "source", .group = "shell", .usage = "FILE",
+    .name = "source", .group = "shell", .usage = "FILE [ARGUMENT ...]",
     .summary = "run the commands of a file in this session",
-    .help = "The script shares model, store and settings with the session. It stops at its first error.",
-    .examples = examples, .params = own, .min_args = 1, .max_args = 1, .complete = complete, .run = run, .all_ranks = true,
+    .help = "The script shares model, store, settings, aliases and variables with the session. It stops at its first error, "
+            "which is told with file and line. Relative paths start in the current directory. In the script $1 to $9 "
+            "are the ARGUMENTs, ${2:-TEXT} is TEXT where the second was not given; one that begins with a dash goes "
+            "behind a --. In a script without arguments a $5 is no more than its characters.",
+    .examples = examples, .params = own, .min_args = 1, .max_args = 10, .complete = complete,
+    .run = run, .live = true, .all_ranks = true,
     .no_table = true,
 };

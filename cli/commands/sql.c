@@ -62,7 +62,8 @@ const command command_sql = {
     .summary = "ask the store in SQL",
     .help = "Runs one SQL statement (SQLite's dialect). Views made for questions: run_list, value_list "
             "(run, prompt, metric, kind, layer, head, head_name, position, value), head_value (those that "
-            "belong to a head), map_list and prompt_token. A statement that would change the store is "
+            "belong to a head), map_list and prompt_token. last_run() is the newest run that is done, last_run(1) the one "
+            "before. A statement that would change the store is "
             "refused without --write.",
     .examples = examples, .params = own, .min_args = 1, .max_args = -1, .complete = complete, .run = run,
 };

@@ -36,17 +36,16 @@ static int require_sweep(session *s, const sweep *w, err *e)
 {
     const cell bind[] = {cell_text(w->uid)};
     store *st;
-    table *t = NULL;
+    int64_t there = 0;
     int rc = store_to_read(s, &st, e);
     if (!rc)
-        rc = store_query(st, &t, "SELECT 1 FROM sweep WHERE uid = ?1", bind, 1, e);
-    if (!rc && t->n_row == 0) {
+        rc = query_count(&there, st, "SELECT 1 FROM sweep WHERE uid = ?1", bind, 1, e);
+    if (!rc && !there) {
         err_set(e, ERR_USAGE, "%s holds no sweep of this file as it is now", in_memory(s) ? "this session"
                 : store_path(st));
         rc = err_hint(e, "another --store, or a file that was changed since?  without --resume a new one"
                          " begins");
     }
-    table_free(t);
     return rc;
 }
 
@@ -203,6 +202,6 @@ const command command_sweep = {
             " Options that only shape "
             "the table of a verb are refused: a sweep prints its own.  Results are in the store: `sql"
             " \"SELECT * FROM sweep_list\"` says which run is which cell.",
-    .examples = examples, .params = own, .min_args = 1, .max_args = 1, .complete = complete, .run = run,
+    .examples = examples, .params = own, .min_args = 1, .max_args = 1, .complete = complete, .run = run, .live = true,
     .all_ranks = true,
 };

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cli/counted_heads.h"
 #include "cli/experiment.h"
+#include "cli/head_select.h"
 #include "cli/output.h"
 #include "cli/run_units.h"
 
@@ -57,46 +58,26 @@ static int choose_subject(subject *out, store *st, int64_t run, const char *name
 }
 
 /* Positions that count heads become their names, those of the kind of attention of the row's head. */
-static int name_heads(table **t, store *st, int64_t run, err *e)
+static int name_heads(table *t, store *st, int64_t run, err *e)
 {
-    table *in = *t, *out = NULL;
     counted_heads all[ATTN_VISION + 1] = {{0}};
-    const char *columns[16];
-    int at = table_column(in, "position"), own = table_column(in, "head");
-    for (int c = 0; c < in->n_col; c++)
-        columns[c] = c == at ? "other" : in->column[c];
-    int rc = table_new(&out, in->n_col, columns, e);
-    for (int64_t i = 0; i < in->n_row && !rc; i++) {
-        const cell *position = table_cell(in, i, at);
+    int at = table_column(t, "position"), own = table_column(t, "head"), rc = 0;
+    for (int64_t i = 0; i < t->n_row && !rc && at >= 0; i++) {
+        cell *position = &t->cells[i * t->n_col + at];
         head_text name = "";
         head_id h;
-        if (position->kind == CELL_INT && head_parse(&h, cell_string(table_cell(in, i, own)))) {
-            counted_heads *of = &all[h.kind];
-            rc = of->n ? 0 : counted_heads_load(of, st, run, attn_kind_name(h.kind), e);
-            if (!rc && position->u.i < of->n)
-                head_format(name, of->head[position->u.i]);
-        }
-        cell *row = rc ? NULL : table_row(out, e);
-        rc = rc ? rc : row ? 0 : ERR_RESOURCE;
-        for (int c = 0; c < in->n_col && !rc; c++) {
-            const cell *from = table_cell(in, i, c);
-            if (c == at && *name)
-                rc = table_text(out, &row[c], name, strlen(name), e);
-            else if (from->kind == CELL_TEXT)
-                rc = table_text(out, &row[c], from->u.s, strlen(from->u.s), e);
-            else
-                row[c] = *from;
+        if (position->kind != CELL_INT || !head_parse(&h, cell_string(table_cell(t, i, own))))
+            continue;
+        counted_heads *of = &all[h.kind];
+        rc = of->n ? 0 : counted_heads_load(of, st, run, attn_kind_name(h.kind), e);
+        if (!rc && position->u.i < of->n) {
+            head_format(name, of->head[position->u.i]);
+            rc = table_text(t, position, name, strlen(name), e);
         }
     }
     for (int k = 0; k <= ATTN_VISION; k++)
         free(all[k].head);
-    if (rc) {
-        table_free(out);
-        return rc;
-    }
-    table_free(in);
-    *t = out;
-    return 0;
+    return rc || at < 0 ? rc : table_rename(t, at, "other", e);
 }
 
 /* The values of one row over the prompts, as n, mean, sd and interval. */
@@ -142,53 +123,21 @@ static int add_stats(table **t, store *st, int64_t run, const char *name, const 
 static int several_prompts(bool *yes, store *st, int64_t run, const char *name, err *e)
 {
     const cell bind[] = {cell_int(run), cell_text(name)};
-    table *t = NULL;
-    int rc = store_query(st, &t, "SELECT count(*) FROM unit u WHERE u.run_id = ?1 AND EXISTS (SELECT 1 FROM value v JOIN metric m"
+    int64_t n;
+    int rc = query_count(&n, st, "SELECT count(*) FROM unit u WHERE u.run_id = ?1 AND EXISTS (SELECT 1 FROM value v JOIN metric m"
                          " ON m.id = v.metric_id WHERE v.unit_id = u.id AND m.name = ?2)", bind, 2, e);
-    *yes = !rc && table_cell(t, 0, 0)->u.i > 1;
-    table_free(t);
+    *yes = n > 1;
     return rc;
 }
 
 /* A column that says the same in each row says nothing. */
-static int drop_column(table **t, int drop, err *e)
+static int drop_column(table *t, int drop, err *e)
 {
-    table *out = NULL, *in = *t;
-    const char *columns[16];
-    int n = 0;
-    for (int c = 0; c < in->n_col && n < 16; c++)
+    int use[16], n = 0;
+    for (int c = 0; c < t->n_col && n < 16; c++)
         if (c != drop)
-            columns[n++] = in->column[c];
-    int rc = table_new(&out, n, columns, e);
-    for (int64_t i = 0; i < in->n_row && !rc; i++) {
-        cell *row = table_row(out, e);
-        rc = row ? 0 : ERR_RESOURCE;
-        for (int c = 0, k = 0; c < in->n_col && !rc; c++) {
-            const cell *from = table_cell(in, i, c);
-            if (c == drop)
-                continue;
-            if (from->kind == CELL_TEXT)
-                rc = table_text(out, &row[k], from->u.s, strlen(from->u.s), e);
-            else
-                row[k] = *from;
-            k++;
-        }
-    }
-    if (rc) {
-        table_free(out);
-        return rc;
-    }
-    table_free(in);
-    *t = out;
-    return 0;
-}
-
-static bool all_null(const table *t, int col)
-{
-    for (int64_t i = 0; i < t->n_row; i++)
-        if (table_cell(t, i, col)->kind != CELL_NULL)
-            return false;
-    return true;
+            use[n++] = c;
+    return table_keep(t, use, NULL, n, e);
 }
 
 /* No row came: say why. */
@@ -240,6 +189,27 @@ static int heading(session *s, store *st, int64_t run, const subject *m, const c
     return rc;
 }
 
+/* --heads: only those of them. */
+static int among(strbuf *units, strbuf *what, session *s, store *st, int64_t run, const subject *m, const char *text, err *e)
+{
+    head_id *head = NULL;
+    int n = 0;
+    if (!m->heads) {
+        err_set(e, ERR_USAGE, "%s has no values of heads to choose from", m->name);
+        return err_hint(e, "leave --heads out");
+    }
+    int rc = head_select_stored(&head, &n, s, st, run, -1, text, e);
+    for (int i = 0; i < n; i++) {
+        head_text name;
+        head_format(name, head[i]);
+        strbuf_printf(units, "%s'%s'", i ? "," : " AND head_name IN (", name);
+    }
+    strbuf_puts(units, n ? ")" : "");
+    strbuf_printf(what, "%s%d heads of \"%s\"", what->len ? ", " : "", n, text);
+    free(head);
+    return rc;
+}
+
 static int run(session *s, const command_args *a, err *e)
 {
     store *st;
@@ -268,6 +238,8 @@ static int run(session *s, const command_args *a, err *e)
     strbuf units = {0}, what = {0}, sql = {0};
     if (heads || m->layers)
         rc = run_units(&units, &what, st, id, m->name, params_str(a->p, "set"), e);
+    if (!rc && params_given(a->p, "heads"))
+        rc = among(&units, &what, s, st, id, m, params_str(a->p, "heads"), e);
     const char *order = lowest ? "ASC" : "DESC";
     if (heads || m->layers)
         strbuf_printf(&sql, heads ? heads_sql : layers_sql, order, units.len ? "value" : "mean",
@@ -281,14 +253,18 @@ static int run(session *s, const command_args *a, err *e)
                 params_str(a->p, "set"), id);
         rc = err_hint(e, "leave --set away for those on which it was");
     }
+    if (!rc && t->n_row == 0 && params_given(a->p, "heads")) {
+        err_set(e, ERR_FAILED, "run %" PRId64 " has no %s of the heads of \"%s\"", id, m->name, params_str(a->p, "heads"));
+        rc = err_hint(e, "leave --heads out to see which have one");
+    }
     if (!rc && t->n_row == 0)
         rc = nothing(st, id, m, position, e);
     if (!rc && heads && several)
         rc = add_stats(&t, st, id, m->name, strbuf_str(&units), e);
-    if (!rc && heads && command_format(s, a) == FORMAT_TABLE && all_null(t, 2))
-        rc = drop_column(&t, 2, e);
+    if (!rc && heads && command_format(s, a) == FORMAT_TABLE && table_column_empty(t, 2))
+        rc = drop_column(t, 2, e);
     if (!rc && heads && m->pairs)
-        rc = name_heads(&t, st, id, e);
+        rc = name_heads(t, st, id, e);
     if (!rc)
         rc = table_set_unit(t, table_column(t, heads && several ? "mean" : "value"), *m->unit ? m->unit : NULL, e);
     if (!rc)
@@ -308,6 +284,8 @@ static const param own[] = {
      .help = "which run; the last one when none is named"},
     {.name = "n", .kind = PARAM_INT, .def = "10", .value = "N", .max = 1e15,
      .help = "how many; 0: all"},
+    {.name = "heads", .kind = PARAM_STR, .value = "HEADS", .complete = "heads",
+     .help = "rank these alone: L3-7 except L5H2, \"where sink > 0.3\" (`help heads`)"},
     {.name = "lowest", .kind = PARAM_BOOL,
      .help = "the weakest first"},
     {.name = "set", .kind = PARAM_ENUM, .value = "SET", .choices = set_choices,

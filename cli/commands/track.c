@@ -199,7 +199,7 @@ static int put_means(table *t, const job *j, store *st, int number, const metric
     table *rows = NULL;
     stats s;
     int rc = store_query(st, &rows,
-        "WITH v AS (SELECT prompt, value, CASE WHEN (SELECT count(DISTINCT position) FROM value_list WHERE run = ?1 AND"
+        "WITH v AS (SELECT prompt, value, CASE WHEN (SELECT count(DISTINCT position) FROM value_summary WHERE run = ?1 AND"
         "  metric = ?2) <= ?5 THEN position END AS position FROM value_list WHERE run = ?1 AND metric = ?2 AND prompt >= ?3"
         "  AND prompt < ?4)"
         " SELECT position, prompt, avg(value) FROM v GROUP BY position, prompt ORDER BY position, prompt", bind, 5, e);
@@ -243,44 +243,14 @@ static int put_heads(table *t, const job *j, store *st, int number, const metric
     return rc;
 }
 
-static bool all_null(const table *t, int col)
-{
-    for (int64_t i = 0; i < t->n_row; i++)
-        if (table_cell(t, i, col)->kind != CELL_NULL)
-            return false;
-    return true;
-}
-
 /* For people: without columns that hold nothing, or say again what another one says. */
-static int narrow(table **t, err *e)
+static int narrow(table *t, err *e)
 {
-    const char *name[COLS];
     int use[COLS], n = 0;
-    table *out = NULL, *in = *t;
     for (int c = 0; c < COLS; c++)
-        if (c != COL_NUMBER && !((c == COL_PLACE || c == COL_POSITION) && all_null(in, c))) {
-            name[n] = columns[c];
+        if (c != COL_NUMBER && !((c == COL_PLACE || c == COL_POSITION) && table_column_empty(t, c)))
             use[n++] = c;
-        }
-    int rc = table_new(&out, n, name, e);
-    for (int64_t i = 0; i < in->n_row && !rc; i++) {
-        cell *row = table_row(out, e);
-        rc = row ? 0 : ERR_RESOURCE;
-        for (int c = 0; c < n && !rc; c++) {
-            const cell *from = table_cell(in, i, use[c]);
-            if (from->kind == CELL_TEXT)
-                rc = table_text(out, &row[c], from->u.s, strlen(from->u.s), e);
-            else
-                row[c] = *from;
-        }
-    }
-    if (rc) {
-        table_free(out);
-        return rc;
-    }
-    table_free(in);
-    *t = out;
-    return 0;
+    return table_keep(t, use, NULL, n, e);
 }
 
 static int print(const job *j, err *e)
@@ -305,7 +275,7 @@ static int print(const job *j, err *e)
     if (!rc && people)
         rc = output_flush(j->s->out, &b, e);
     if (!rc && people)
-        rc = narrow(&t, e);
+        rc = narrow(t, e);
     if (!rc)
         rc = print_table(j->s, j->a, t, "attnscope.track/1", e);
     strbuf_free(&b);

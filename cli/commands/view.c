@@ -105,5 +105,5 @@ const command command_view = {
             "it is shown ($TMPDIR, else /var/tmp).",
     .examples = examples, .params = own, .min_args = 1, .max_args = 1,
     .complete = complete, .extra_params = extra,
-    .run = run,
+    .run = run, .live = true,
 };

@@ -122,14 +122,6 @@ static int add_rows(table *t, const job *j, store *st, const metric *m, int64_t 
     return rc;
 }
 
-static bool empty_column(const table *t, int col)
-{
-    for (int64_t i = 0; i < t->n_row; i++)
-        if (table_cell(t, i, col)->kind != CELL_NULL)
-            return false;
-    return true;
-}
-
 static int report(const job *j, err *e)
 {
     static const char *const columns[] = {"metric", "head", "reads", "rank", "value"};
@@ -145,7 +137,7 @@ static int report(const job *j, err *e)
         rc = experiment_conditions(&how, st, j->run, e);
     if (!rc)
         say(j->s, "run %" PRId64 ": %s", j->run, strbuf_str(&how));
-    if (!rc && empty_column(t, 2))
+    if (!rc && table_column_empty(t, 2))
         say(j->s, "the highest values of each metric");
     else if (!rc)
         say(j->s, "the highest values of each metric; `reads`: the earlier head, whose output it takes in");

@@ -23,6 +23,12 @@ static int view(strbuf *out, const figure_data *d, const params *p, term_colour 
 const figure figure_ablation_bars = {
     .name = "ablation_bars",
     .summary = "what a model loses without heads, beside random heads of the same layers",
+    .reading =
+        "A bar is what is lost without the heads, beside it what is lost without as many random heads of "
+        "the same layers. Only the difference is about these heads.",
+    .traps =
+        "Few random draws give a poor comparison: look at their number and interval. Loss on easy text "
+        "hides what heads are for.",
     .needs = "ablation",
     .params = own,
     .build = build,

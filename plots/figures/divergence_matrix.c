@@ -34,6 +34,12 @@ static int view(strbuf *out, const figure_data *d, const params *p, term_colour 
 const figure figure_divergence_matrix = {
     .name = "divergence_matrix",
     .summary = "heads by heads or layers by layers: how unlike they are",
+    .reading =
+        "Dark blocks along the diagonal are heads that attend alike; with --order clustered they are put "
+        "together.",
+    .traps =
+        "A sink that all share makes everything alike: leave it out when measuring. Colours are scaled to "
+        "the data.",
     .needs = "matrix",
     .params = divergence_params,
     .build = build,

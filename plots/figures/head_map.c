@@ -47,6 +47,12 @@ int head_map_block(int64_t *block, int64_t rows, int64_t cols, int64_t pool, con
 const figure figure_head_map = {
     .name = "head_map",
     .summary = "attention of one head, query token by key token",
+    .reading =
+        "Rows are queries, columns keys; a row sums to 1 over what it may see. A bright first column is a "
+        "sink.",
+    .traps =
+        "Weight is not influence: the value behind a bright cell may be small (value_norm). A linear scale "
+        "hides all but the largest: try --norm log or --limits.",
     .needs = "map",
     .build = build,
     .view = view,

@@ -25,6 +25,12 @@ static int view(strbuf *out, const figure_data *d, const params *p, term_colour 
 const figure figure_layer_curve = {
     .name = "layer_curve",
     .summary = "a metric by layer, mean over heads with a band",
+    .reading =
+        "The line is the mean over the heads of a layer, the band their spread. Look for the layer where "
+        "it bends.",
+    .traps =
+        "A mean of two kinds of heads describes neither: look at score_grid. Lines of models with "
+        "different depth line up by index, not by role.",
     .needs = "values of layers or heads",
     .params = own,
     .build = build,

@@ -44,6 +44,10 @@ static int view(strbuf *out, const figure_data *d, const params *p, term_colour 
 const figure figure_needle_grid = {
     .name = "needle_grid",
     .summary = "recall by context length and depth of the needle",
+    .reading =
+        "Rows are depths of the needle, columns context lengths; the cell is the recall. A band that fails "
+        "in the middle is the usual picture.",
+    .traps = "A cell with few trials jumps. Exact match is harder than the model's knowledge.",
     .needs = "trials",
     .params = needle_params,
     .build = build,

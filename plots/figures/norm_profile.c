@@ -17,6 +17,10 @@ static int view(strbuf *out, const figure_data *d, const params *p, term_colour 
 const figure figure_norm_profile = {
     .name = "norm_profile",
     .summary = "size of the residual stream by layer: largest activations and median, or norm",
+    .reading =
+        "A jump of the largest activations over the median in an early layer and a fall in the last: "
+        "massive activations, the ground of sinks.",
+    .traps = "The axis is best logarithmic. Medians grow with depth in any pre-norm model.",
     .needs = "norms",
     .params = chart_params,
     .build = build,

@@ -17,6 +17,10 @@ static int view(strbuf *out, const figure_data *d, const params *p, term_colour 
 const figure figure_position_curve = {
     .name = "position_curve",
     .summary = "attention that each key position receives, beside uniform attention",
+    .reading =
+        "What stands above the curve of uniform attention is preferred: the first key by sinks, others by "
+        "content or recency.",
+    .traps = "The last keys are seen by few queries and rise by chance.",
     .needs = "received",
     .params = chart_params,
     .build = build,

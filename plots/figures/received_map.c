@@ -27,6 +27,8 @@ static int view(strbuf *out, const figure_data *d, const params *p, term_colour 
 const figure figure_received_map = {
     .name = "received_map",
     .summary = "attention that each key position receives, layer by position",
+    .reading = "A bright column over many layers is a sink; one that begins in the middle is a hidden sink.",
+    .traps = "Late positions are noisy; the first position may saturate the colour scale.",
     .needs = "received map",
     .params = received_params,
     .build = build,

@@ -23,6 +23,10 @@ static int view(strbuf *out, const figure_data *d, const params *p, term_colour 
 const figure figure_score_curve = {
     .name = "score_curve",
     .summary = "values of heads in descending order, with a threshold",
+    .reading =
+        "A few high heads and a long flat tail: the usual shape. The threshold shows how many heads a rule "
+        "takes.",
+    .traps = "Sorted noise falls as well: compare with the curve of a control.",
     .needs = "values of heads",
     .params = own,
     .build = build,

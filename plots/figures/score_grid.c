@@ -34,6 +34,11 @@ static int view(strbuf *out, const figure_data *d, const params *p, term_colour 
 const figure figure_score_grid = {
     .name = "score_grid",
     .summary = "one value per head, layer by head",
+    .reading =
+        "A square is a head, rows are layers. Look for heads that stand alone, and for bands of layers.",
+    .traps =
+        "Heads of different models or layers share no index: L3H7 of two models is not the same head. "
+        "Colours are scaled to the data unless limits are given.",
     .needs = "values",
     .params = grid_params,
     .build = build,

@@ -1,0 +1,5 @@
+#include "cli/build_version.h"
+
+const char build_version[] =
+#include "registry/build_version.inc"
+    ;

@@ -1,0 +1,115 @@
+#!/bin/sh
+# What `make install` puts under DESTDIR works there, `make uninstall` takes all of it away, and where the version comes from.
+. "${srcdir:-.}/tests/cli_lib.sh"
+top=$(cd "$srcdir" && pwd)
+build=$(cd "$(dirname "$attnscope")" && pwd)
+
+# variable NAME: a variable of the makefile.
+variable()
+{
+    printf 'include Makefile\n.PHONY: what\nwhat: ; @echo $(%s)\n' "$1" | make -s -C "$build" -f - what 2> /dev/null
+}
+
+# What is to be installed was built; nothing may be made anew while other tests run the program.
+built="-o attnscope -o man/attnscope.1 -o man/completion/attnscope -o Makefile -o config.status -o config.h"
+for page in $(variable nodist_man_MANS) $(variable nodist_zshcompletion_DATA) $(variable nodist_fishcompletion_DATA); do
+    built="$built -o $page"
+done
+install_with()
+{
+    # shellcheck disable=SC2086
+    make -C "$build" $built "$@" DESTDIR="$tmp/root" > "$tmp/make.out" 2>&1
+}
+
+if [ ! -f "$build/Makefile" ] || ! command -v make > /dev/null || ! [ -f "$build/man/attnscope.1" ]; then
+    skip "make install" "no complete build in the folder of the program"
+else
+    check "make install" install_with install-exec-am install-data-am
+    bin=$tmp/root$(variable bindir)
+    data=$tmp/root$(variable pkgdatadir)
+    docs=$tmp/root$(variable docdir)
+    man=$tmp/root$(variable man1dir)
+    check "the program is there" test -x "$bin/attnscope"
+    check "its manual page" grep -q '^\.TH ATTNSCOPE 1' "$man/attnscope.1"
+    check "completion for bash" sh -c 'find "$1" -path "*bash-completion/completions/attnscope" | grep -q .' sh "$tmp/root"
+    for page in README.md METRICS.md STORE.md LICENSE; do
+        check "$page is among its documents" test -s "$docs/$page"
+    done
+    check "the bundled model" test -s "$data/examples/models/lantern-3m/model.safetensors"
+    check "nothing points to where it was built" sh -c '! grep -rqlF "$1" "$2"' sh "$build/" "$tmp/root"
+
+    # Elsewhere, without the sources.
+    mkdir "$tmp/elsewhere"
+    cd "$tmp/elsewhere" || exit 1
+    attnscope=$bin/attnscope
+    run run lantern-3m --prompt "It was a dark night" --metrics prev_token --json
+    exits 0 "the installed program finds the bundled model by its name"
+    if awk -v v="$(value prev_token 0 1)" 'BEGIN { exit !(v + 0 > 0.9) }'; then
+        ok "and measures it"
+    else
+        not_ok "and measures it"
+        told "$tmp/out"
+    fi
+    run verify lantern-3m --reference "$data/examples/models/lantern-3m-reference/ref-short.npz"
+    exits 0 "its numbers are the reference's"
+    cd "$data" || exit 1
+    chmod -R a-w . # as it is for a user
+    run run examples/models/lantern-3m --prompt-file examples/prompts/story.txt --metrics sink --store "$tmp/elsewhere/s.db"
+    exits 0 "the paths of the documentation are right in the folder of its data"
+    chmod -R u+w .
+    cd "$build" || exit 1
+    attnscope=$build/attnscope
+
+    installed=$(find "$tmp/root" -type f | wc -l)
+    check "a second make install changes nothing" install_with install-exec-am install-data-am
+    if [ "$(find "$tmp/root" -type f | wc -l)" = "$installed" ]; then ok "as many files"; else not_ok "as many files"; fi
+    check "make uninstall" install_with uninstall
+    left=$(find "$tmp/root" ! -type d; find "$tmp/root" -type d -name '*attnscope*')
+    [ -z "$left" ] || echo "$left" | sed 's/^/# left: /'
+    check "nothing is left" test -z "$left"
+fi
+
+# --- the version ---
+version()
+{
+    sh "$top/build-aux/version.sh" "$@"
+}
+equal()
+{
+    if [ "$1" = "$2" ]; then ok "$3"; else not_ok "$3"; echo "# $1, expected $2"; fi
+}
+released=$(cat "$top/VERSION")
+mkdir "$tmp/v"
+cp "$top/VERSION" "$tmp/v/VERSION"
+cd "$tmp/v" || exit 1
+unset SOURCE_DATE_EPOCH
+equal "$(version .)" "$released" "an unpacked release has the version of its file"
+equal "$(version . 9.8.7)" 9.8.7 "a version that is given"
+touch -d @1000000000 VERSION
+equal "$(version --date .)" 1000000000 "and the time of that file"
+equal "$(SOURCE_DATE_EPOCH=5 version --date .)" 5 "SOURCE_DATE_EPOCH comes before it"
+if command -v git > /dev/null; then
+    git_here() { git -c user.name=a -c user.email=a@example.org -c commit.gpgsign=false "$@" > /dev/null 2>&1; }
+    git_here init && git_here add VERSION && GIT_COMMITTER_DATE="1234567890 +0000" git_here commit -m one
+    equal "$(version .)" "$released-1-g$(git rev-parse --short HEAD)" "a checkout without tags: commits are counted"
+    equal "$(version --date .)" 1234567890 "the time of the commit"
+    git_here tag -a v1.2.0 -m v1.2.0
+    equal "$(version .)" 1.2.0 "a tagged commit"
+    git_here commit --allow-empty -m two
+    equal "$(version .)" "1.2.0-1-g$(git rev-parse --short HEAD)" "and one after it"
+    echo "$released " > VERSION
+    equal "$(version .)" "1.2.0-1-g$(git rev-parse --short HEAD)-dirty" "changed files are told"
+    mkdir inside && cp "$top/VERSION" inside/VERSION
+    equal "$(version inside)" "$released" "an unpacked release inside of another checkout"
+else
+    skip "versions of a checkout" "no git"
+fi
+version --update file .
+first=$(cat file)
+touch -d @1000000000 file
+version --update file .
+equal "$(cat file):$(stat -c %Y file)" "$first:1000000000" "the same version leaves its file as it is"
+version --update file . 4.5.6
+equal "$(cat file)" '"4.5.6"' "another one is written"
+cd "$build" || exit 1
+plan
