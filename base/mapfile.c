@@ -14,6 +14,7 @@
 
 #include "base/cancel.h"
 #include "base/mem.h"
+#include "base/near_file.h"
 #include "base/strbuf.h"
 
 /* --- live maps, as the signal handler sees them --- */
@@ -129,7 +130,7 @@ static int cannot_read(const char *path, int why, err *e)
             err_set(e, ERR_INPUT, "empty file name");
         else
             err_set(e, ERR_INPUT, "%s: no such file", path);
-        return err_hint(e, "check the path; relative paths start in the current directory");
+        return near_file_hint(e, path, "check the path; relative paths start in the current directory");
     case EACCES:
     case EPERM:
         err_set(e, ERR_INPUT, "%s: permission denied", path);

@@ -19,7 +19,7 @@ def main():
     rows = [json.loads(line) for line in text.splitlines()]
     print("# Metrics\n")
     print("Written by `build-aux/metrics-table.py` from the registry; `attnscope list metrics --json` has the same for a "
-          "program, `attnscope help NAME` for one metric. A value belongs to a head (`L3H7`), a layer or a position; "
+          "program, `attnscope help NAME` for one metric, `attnscope explain NAME --bib` whom to cite. A value belongs to a head (`L3H7`), a layer or a position; "
           "where it has a position, the line says what that counts. *Rows that do not sum to 1* (a learned sink takes a "
           "share, a window hides keys) are treated as the last line of an entry says.\n")
     for scope, title in GROUPS:
@@ -31,6 +31,7 @@ def main():
             unit = f", {r['unit']}" if r["unit"] else ""
             print(f"### `{r['metric']}`\n")
             print(f"{r['summary'][0].upper()}{r['summary'][1:]}{unit}; {r['range']}.\n")
+            print(f"* formula: `{r['formula']}`")
             print(f"* definition: {r['definition']}")
             print(f"* source: {r['source']}")
             if r["validated"]:
@@ -41,7 +42,9 @@ def main():
             if r["options"]:
                 print(f"* options: `{r['options']}`")
             print(f"* cost: {r['cost']}")
-            print(f"* missing mass: {r['missing_mass']}\n")
+            print(f"* missing mass: {r['missing_mass']}")
+            print(f"* reading: {r['reading']}")
+            print(f"* traps: {r['traps']}\n")
 
 
 main()

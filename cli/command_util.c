@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "analysis/metric.h"
+#include "base/near_file.h"
 #include "cli/model_search.h"
 #include "cli/pager.h"
 #include "cli/parse.h"
@@ -79,23 +80,54 @@ output_format command_format(const session *s, const command_args *a)
     return FORMAT_TABLE;
 }
 
-void say(const session *s, const char *fmt, ...)
+static void say_text(const session *s, const char *text)
 {
-    if (s->quiet)
-        return;
-    char *text = NULL;
     strbuf line = {0};
-    va_list ap;
-    va_start(ap, fmt);
-    int n = vasprintf(&text, fmt, ap);
-    va_end(ap);
-    if (n >= 0)
-        strbuf_put_visible(&line, text, (size_t)n); /* names that a user or a file gave */
+    strbuf_put_visible(&line, text, strlen(text)); /* names that a user or a file gave */
     pager_end(s);
     progress_bar_clear(s->bar);
     fprintf(stderr, "%s\n", strbuf_str(&line));
-    free(n >= 0 ? text : NULL);
     strbuf_free(&line);
+}
+
+void say(const session *s, const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    if (!s->quiet && vasprintf(&text, fmt, ap) >= 0) {
+        say_text(s, text);
+        free(text);
+    }
+    va_end(ap);
+}
+
+/* Was this said before?  From now on it was.  With too many to remember it was not. */
+static bool said_before(const char *text)
+{
+    enum { MOST = 256 };
+    static char *said[MOST];
+    static int n;
+    for (int i = 0; i < n; i++) {
+        if (!strcmp(said[i], text))
+            return true;
+    }
+    if (n < MOST && (said[n] = mem_strdup(text, NULL)))
+        n++;
+    return false;
+}
+
+void say_once(const session *s, const char *fmt, ...)
+{
+    char *text = NULL;
+    va_list ap;
+    va_start(ap, fmt);
+    if (!s->quiet && vasprintf(&text, fmt, ap) >= 0) {
+        if (!said_before(text))
+            say_text(s, text);
+        free(text);
+    }
+    va_end(ap);
 }
 
 static const char *option_text(const command_args *a, const char *name)
@@ -155,7 +187,8 @@ int store_to_read(session *s, store **out, err *e)
     bool memory = strcmp(s->store_path, ":memory:") == 0;
     if (!s->st && !memory && access(s->store_path, F_OK) != 0) {
         err_set(e, ERR_INPUT, "no store at %s", s->store_path);
-        return err_hint(e, "make one with `run MODEL --prompt TEXT --store %s`", s->store_path);
+        err_hint(e, "make one with `run MODEL --prompt TEXT --store %s`", s->store_path);
+        return near_file_hint(e, s->store_path, NULL);
     }
     /* on a read-only disk, or somebody else's: reading is still possible */
     if (!s->st && !memory && access(s->store_path, W_OK) != 0) {
@@ -177,9 +210,9 @@ int require_run(store *st, int64_t run, err *e)
     if (rc)
         return rc;
     if (last == 0)
-        err_set(e, ERR_FAILED, "no run %" PRId64 ": %s holds no runs yet", run, store_path(st));
+        err_set(e, ERR_FAILED, "no run %" PRId64 ": %s holds no runs yet", run, store_words(st));
     else
-        err_set(e, ERR_USAGE, "no run %" PRId64 " in %s", run, store_path(st));
+        err_set(e, ERR_USAGE, "no run %" PRId64 " in %s", run, store_words(st));
     return run_name_hint(st, e);
 }
 

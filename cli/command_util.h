@@ -10,6 +10,8 @@ output_format command_format(const session *s, const command_args *a);
 
 /* A line on standard error unless --quiet; for what is not a result. */
 void say(const session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
+/* The same for warnings and advice that would be repeated: a text that was said already in this process is left out. */
+void say_once(const session *s, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 /* --precision; threads and the rest are common options. */
 extern const param precision_params[];

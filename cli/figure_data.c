@@ -26,8 +26,8 @@ const param figure_source_params[] = {
     {.name = "metric", .kind = PARAM_STR, .value = "METRIC", .complete = "metrics",
      .help = "whose values (recipes that need values)"},
     {.name = "head", .kind = PARAM_STR, .value = "HEAD", .complete = "heads",
-     .help = "whose map, as L1H3 (recipes that need a map); head_grid and received_map take several (L0-3H*,L5,@NAME: "
-             "a list of `import heads`)"},
+     .help = "whose map, as L1H3 or \"top 1 by induction\" (recipes that need a map); head_grid and received_map take several "
+             "(L0-3H*, @NAME, \"where sink > 0.3\": `help heads`)"},
     {.name = "kind", .kind = PARAM_ENUM, .value = "KIND", .choices = kind_choices,
      .help = "which attention's values: self (decoder), enc (encoder), cross or vis (image tower); the decoder's, or "
              "the only ones there are"},

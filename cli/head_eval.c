@@ -96,7 +96,7 @@ static int add_kind(chosen *out, const evaluation *v, const head_expr *x, attn_k
     if (n_layer == 0) {
         err_set(e, ERR_USAGE, space->layers ? "'%s': %s has no such layers" : "'%s': %s has no attention of that kind", x->text,
                 space->name);
-        return err_hint(e, "`info` prints the %s of each %s", space->layers ? "layers" : "attention", space->layers ? "stack" : "layer");
+        return err_hint(e, "`info` prints the %s", space->layers ? "layers of each stack" : "attention of each layer");
     }
     if (!resolve(&b, &wrong, &x->layers, n_layer) || (b.to_end && b.lo >= n_layer))
         return out_of_range("layer", b.to_end ? x->layers.lo : wrong, "model", n_layer, "layers", e);
@@ -109,7 +109,8 @@ static int add_kind(chosen *out, const evaluation *v, const head_expr *x, attn_k
     if (any) /* "H20-": an open range that none of the layers reaches */
         err_set(e, ERR_USAGE, "'%s': no layer has so many heads", x->text);
     else
-        err_set(e, ERR_USAGE, "'%s': %s attention weights", x->text, b.lo == b.hi ? "the layer has no" : "none of the layers has");
+        err_set(e, ERR_USAGE, "'%s': %s attention weights", x->text,
+                b.lo == b.hi ? "the layer has no" : "none of the layers has");
     return err_hint(e, "`info` prints the attention of each layer");
 }
 
@@ -261,12 +262,13 @@ static int of_chance(chosen *out, const evaluation *v, const head_expr *x, err *
     chosen base;
     rng r;
     int64_t *order = mem_array((size_t)space->n + 1, sizeof *order, e), n = 0;
-    int rc = order ? base_of(&base, v, x, e) : ERR_RESOURCE;
-    if (!order)
-        return rc;
+    int *among = order ? mem_array((size_t)space->n + 1, sizeof *among, e) : NULL;
+    int rc = base_of(&base, v, x, e);
+    if (!among && !rc)
+        rc = ERR_RESOURCE;
     for (int i = 0; i < space->n && !rc; i++)
         if (x->child ? base.has[i] : space->head[i].kind == space->main)
-            order[n++] = i;
+            among[n++] = i;
     if (!rc && x->count > (double)n) {
         err_set(e, ERR_USAGE, "\"%s\": there are only %" PRId64 " heads to draw from", x->text, n);
         rc = err_hint(e, "ask for fewer");
@@ -276,7 +278,7 @@ static int of_chance(chosen *out, const evaluation *v, const head_expr *x, err *
         rng_seed(&r, x->seed, 0);
         rng_shuffle(&r, order, n);
         for (int64_t i = 0; drawn && i < (int64_t)x->count; i++)
-            drawn[order[i]] = true;
+            drawn[among[order[i]]] = true;
         for (int i = 0; drawn && i < space->n; i++)
             if (drawn[i])
                 add(out, i);
@@ -284,6 +286,7 @@ static int of_chance(chosen *out, const evaluation *v, const head_expr *x, err *
         free(drawn);
     }
     chosen_free(&base);
+    free(among);
     free(order);
     return rc;
 }

@@ -6,96 +6,27 @@
 #include <string.h>
 #include <strings.h>
 #include "base/param.h"
+#include "cli/head_words.h"
 #include "cli/hook_name.h"
 
-enum { MOST_DEPTH = 100, MOST_WORD = 128 };
+enum { MOST_DEPTH = 100 };
 
-typedef struct parser {
-    const char *s;          /* what is left */
-    arena *mem;
-    const char *prefixes;
-    int depth;
-    err *e;
-} parser;
-
-static const char *const keywords[] = {"top", "bottom", "where", "random", "heads", "not", "and", "or", "except", "by", "of", "in",
-                                       "seed", "run", "all", NULL};
-static const char delimiters[] = " \t\r\n,()<>=!";
+static const char *const keywords[] = {"top", "bottom", "where", "random", "heads", "not", "and", "or", "except",
+                                       "by", "of", "in", "seed", "run", "all", NULL};
 
 static int term(head_expr **out, parser *p);
 static int selection(head_expr **out, parser *p);
-
-/* ---- words ---- */
-
-static void skip_blanks(parser *p)
-{
-    p->s += strspn(p->s, " \t\r\n");
-}
-
-static size_t word_length(const parser *p)
-{
-    return strcspn(p->s, delimiters);
-}
-
-static bool next_is(parser *p, const char *keyword)
-{
-    skip_blanks(p);
-    size_t n = strlen(keyword);
-    return word_length(p) == n && strncasecmp(p->s, keyword, n) == 0;
-}
-
-static bool take(parser *p, const char *keyword)
-{
-    if (!next_is(p, keyword))
-        return false;
-    p->s += strlen(keyword);
-    return true;
-}
-
-/* The next word, cut to what an error shows of it; "" at the end or before a sign. */
-typedef char shown_word[MOST_WORD];
-static const char *peek(parser *p, shown_word out)
-{
-    skip_blanks(p);
-    snprintf(out, MOST_WORD, "%.*s", (int)(word_length(p) < MOST_WORD ? word_length(p) : MOST_WORD - 1), p->s);
-    return out;
-}
-
-static const char *lower(shown_word word)
-{
-    for (char *c = word; *c; c++)
-        *c = (char)tolower((unsigned char)*c);
-    return word;
-}
-
-static head_expr *new_expr(parser *p, head_op op)
-{
-    head_expr *x = arena_alloc(p->mem, 1, sizeof *x, p->e);
-    if (x)
-        *x = (head_expr){.op = op, .position = NO_INDEX, .text = ""};
-    return x;
-}
-
-/* The text from `begin` to where the parser is now. */
-static int note_text(head_expr *x, parser *p, const char *begin)
-{
-    size_t n = (size_t)(p->s - begin);
-    while (n && isspace((unsigned char)begin[n - 1]))
-        n--;
-    x->text = arena_strndup(p->mem, begin, n, p->e);
-    return x->text ? 0 : ERR_RESOURCE;
-}
 
 static int no_head(parser *p, const char *word)
 {
     shown_word small;
     snprintf(small, sizeof small, "%.100s", word);
-    const char *near = strlen(word) >= 4 ? nearest_word(lower(small), keywords) : NULL;
+    const char *near = strlen(word) >= 4 ? nearest_word(words_lower(small), keywords) : NULL;
     err_set(p->e, ERR_USAGE, "'%s' names no head", word);
     if (near)
         return err_hint(p->e, "did you mean \"%s\"?", near);
-    return err_hint(p->e, "write L1H3, L1H* (a layer), L*H0, L0-3H2 or all%s; separate several with commas; or choose by a metric: "
-                    "\"top 20 by sink\" (`help heads`)", p->prefixes);
+    return err_hint(p->e, "write L1H3, L1H* (a layer), L*H0, L0-3H2 or all%s; separate several with commas; or choose by a "
+                    "metric: \"top 20 by sink\" (`help heads`)", p->prefixes);
 }
 
 /* ---- names ---- */
@@ -105,8 +36,9 @@ static int hook(head_expr *x, parser *p)
     hook_name h;
     if (!hook_name_read(&h, &p->s)) {
         shown_word word;
-        err_set(p->e, ERR_USAGE, "'%s' is no activation that is known here", peek(p, word));
-        return err_hint(p->e, "write blocks.3.attn.hook_pattern, or blocks.3.attn.hook_z[:, :, 7] for a head; `help heads` lists them");
+        err_set(p->e, ERR_USAGE, "'%s' is no activation that is known here", words_peek(p, word));
+        return err_hint(p->e, "write blocks.3.attn.hook_pattern, or blocks.3.attn.hook_z[:, :, 7] for a head; `help heads` lists"
+                        " them");
     }
     x->kind = h.kind;
     x->prefixed = h.prefixed;
@@ -120,20 +52,20 @@ static int hook(head_expr *x, parser *p)
 static int name(head_expr **out, parser *p)
 {
     shown_word word;
-    size_t n = word_length(p);
+    size_t n = words_length(p);
     const char *begin = p->s;
-    head_expr *x = *out = new_expr(p, HEADS_NAME);
+    head_expr *x = *out = words_expr(p, HEADS_NAME);
     if (!x)
         return ERR_RESOURCE;
-    peek(p, word);
+    words_peek(p, word);
     if (hook_name_begins(p->s)) {
         int rc = hook(x, p);
-        return rc ? rc : note_text(x, p, begin);
+        return rc ? rc : words_note(x, p, begin);
     }
     if (n >= MOST_WORD || !head_place_read(x, word))
         return no_head(p, word);
     p->s += n;
-    return note_text(x, p, begin);
+    return words_note(x, p, begin);
 }
 
 static int list(head_expr **out, parser *p)
@@ -142,18 +74,18 @@ static int list(head_expr **out, parser *p)
     if (*p->s == '@')
         p->s++;
     else
-        take(p, "heads");
-    skip_blanks(p);
-    size_t n = word_length(p);
+        words_take(p, "heads");
+    words_skip(p);
+    size_t n = words_length(p);
     if (n == 0) {
         err_set(p->e, ERR_USAGE, "which list of heads?");
         return err_hint(p->e, "write @NAME or heads NAME; `import heads` lists those of the store");
     }
-    head_expr *x = *out = new_expr(p, HEADS_LIST);
+    head_expr *x = *out = words_expr(p, HEADS_LIST);
     if (!x || !(x->name = arena_strndup(p->mem, p->s, n, p->e)))
         return ERR_RESOURCE;
     p->s += n;
-    return note_text(x, p, begin);
+    return words_note(x, p, begin);
 }
 
 /* ---- rankings, conditions, draws ---- */
@@ -165,11 +97,14 @@ static bool is_metric(const char *word)
     return word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")] == '\0';
 }
 
+static const char comparisons[] = "write where sink > 0.3; there are < <= > >= = !=";
+
 static int metric(head_expr *x, parser *p)
 {
     shown_word word, whole;
-    size_t n = word_length(p);
-    peek(p, whole);
+    size_t n = words_length(p);
+    head_expr place = {.op = HEADS_NAME};
+    words_peek(p, whole);
     snprintf(word, sizeof word, "%s", whole);
     char *bracket = strchr(word, '[');
     bool good = n < MOST_WORD;
@@ -181,12 +116,12 @@ static int metric(head_expr *x, parser *p)
         *bracket = '\0';
         good = good && parse_int(&x->position, bracket + 1) && x->position >= 0;
     }
-    if (!good || !is_metric(word)) {
+    if (!good || !is_metric(word) || head_place_read(&place, word)) {
         err_set(p->e, ERR_USAGE, "'%s' is no metric", whole);
         return err_hint(p->e, "write sink, or sink[0] where it has values at several positions; `list metrics` names them");
     }
     p->s += n;
-    x->metric = arena_strdup(p->mem, lower(word), p->e);
+    x->metric = arena_strdup(p->mem, words_lower(word), p->e);
     return x->metric ? 0 : ERR_RESOURCE;
 }
 
@@ -197,38 +132,41 @@ static int additions(head_expr *x, parser *p)
     for (;;) {
         bool draw = x->op == HEADS_RANDOM;
         int64_t seed;
-        if (!x->child && take(p, "in")) {
+        if (!x->child && words_take(p, "in")) {
             int rc = term(&x->child, p);
             if (rc)
                 return rc;
-        } else if (!draw && !x->run && take(p, "of")) {
-            take(p, "run");
-            if (!*peek(p, word)) {
+        } else if (!draw && !x->run && words_take(p, "of")) {
+            words_take(p, "run");
+            if (!*words_peek(p, word)) {
                 err_set(p->e, ERR_USAGE, "of which run?");
                 return err_hint(p->e, "write of 5, of last or of last-1; `runs` lists them");
             }
-            if (!(x->run = arena_strndup(p->mem, p->s, word_length(p), p->e)))
+            if (!(x->run = arena_strndup(p->mem, p->s, words_length(p), p->e)))
                 return ERR_RESOURCE;
-            p->s += word_length(p);
-        } else if (draw && take(p, "seed")) {
-            if (!parse_int(&seed, peek(p, word)) || seed < 0) {
+            p->s += words_length(p);
+        } else if (draw && words_take(p, "seed")) {
+            if (!parse_int(&seed, words_peek(p, word)) || seed < 0) {
                 err_set(p->e, ERR_USAGE, "'%s' is no seed", word);
                 return err_hint(p->e, "write a whole number: random 8 seed 3");
             }
             x->seed = (uint64_t)seed;
-            p->s += word_length(p);
+            p->s += words_length(p);
         } else {
             return 0;
         }
     }
 }
 
-static int count(head_expr *x, parser *p)
+static int count(head_expr *x, parser *p, const char *begin)
 {
     shown_word word, digits;
-    peek(p, word);
-    size_t n = word_length(p);
+    words_peek(p, word);
+    size_t n = words_length(p);
     int64_t whole;
+    if (!*word)
+        return words_unfinished(p, begin, "how many heads?",
+                                x->op == HEADS_RANDOM ? "write random 8" : "write top 20 by retrieval");
     snprintf(digits, sizeof digits, "%s", word);
     size_t len = strlen(digits);
     x->percent = x->op != HEADS_RANDOM && len > 1 && digits[len - 1] == '%';
@@ -247,22 +185,20 @@ static int count(head_expr *x, parser *p)
 static int ranking(head_expr **out, parser *p, head_op op)
 {
     const char *begin = p->s;
-    head_expr *x = *out = new_expr(p, op);
+    head_expr *x = *out = words_expr(p, op);
     if (!x)
         return ERR_RESOURCE;
-    p->s += word_length(p);
-    int rc = count(x, p);
-    if (!rc && op != HEADS_RANDOM && !take(p, "by")) {
-        err_set(p->e, ERR_USAGE, "%.*s: by which metric?", (int)(p->s - begin), begin);
-        rc = err_hint(p->e, "add one: top 20 by retrieval");
+    p->s += words_length(p);
+    int rc = count(x, p, begin);
+    if (!rc && op != HEADS_RANDOM) {
+        shown_word word;
+        bool by = words_take(p, "by");
+        rc = by && *words_peek(p, word) ? metric(x, p)
+                                        : words_unfinished(p, begin, "by which metric?", "write top 20 by retrieval");
     }
-    if (!rc && op != HEADS_RANDOM)
-        skip_blanks(p);
-    if (!rc && op != HEADS_RANDOM)
-        rc = metric(x, p);
     if (!rc)
         rc = additions(x, p);
-    return rc ? rc : note_text(x, p, begin);
+    return rc ? rc : words_note(x, p, begin);
 }
 
 static bool read_compare(head_compare *out, parser *p)
@@ -270,7 +206,7 @@ static bool read_compare(head_compare *out, parser *p)
     static const struct { const char *sign; head_compare compare; } signs[] = {
         {"<=", LESS_EQUAL}, {">=", GREATER_EQUAL}, {"==", EQUAL}, {"!=", NOT_EQUAL}, {"<", LESS}, {">", GREATER}, {"=", EQUAL},
     };
-    skip_blanks(p);
+    words_skip(p);
     for (size_t i = 0; i < sizeof signs / sizeof *signs; i++)
         if (strncmp(p->s, signs[i].sign, strlen(signs[i].sign)) == 0) {
             *out = signs[i].compare;
@@ -284,27 +220,25 @@ static int condition(head_expr **out, parser *p)
 {
     shown_word word;
     const char *begin = p->s;
-    head_expr *x = *out = new_expr(p, HEADS_WHERE);
+    head_expr *x = *out = words_expr(p, HEADS_WHERE);
     int rc = x ? metric(x, p) : ERR_RESOURCE;
     if (rc)
         return rc;
-    if (!read_compare(&x->compare, p)) {
-        err_set(p->e, ERR_USAGE, "%.*s: compared with what?", (int)(p->s - begin), begin);
-        return err_hint(p->e, "write where %s > 0.3; there are < <= > >= = !=", x->metric);
-    }
-    if (!parse_real(&x->bound, peek(p, word))) {
+    if (!read_compare(&x->compare, p) || !*words_peek(p, word))
+        return words_unfinished(p, begin, "compared with what?", comparisons);
+    if (!parse_real(&x->bound, word)) {
         err_set(p->e, ERR_USAGE, "'%s' is no number to compare %s with", word, x->metric);
-        return err_hint(p->e, "write where %s > 0.3; there are < <= > >= = !=", x->metric);
+        return err_hint(p->e, "%s", comparisons);
     }
-    p->s += word_length(p);
+    p->s += words_length(p);
     rc = additions(x, p);
-    return rc ? rc : note_text(x, p, begin);
+    return rc ? rc : words_note(x, p, begin);
 }
 
 /* Is the next word compared with something, or does it name a position? */
 static bool at_condition(const parser *p)
 {
-    size_t n = word_length(p);
+    size_t n = words_length(p);
     const char *behind = p->s + n + strspn(p->s + n, " \t\r\n");
     bool compared = *behind && strchr("<>=!", *behind);
     return n > 0 && !hook_name_begins(p->s) && (compared || memchr(p->s, '[', n));
@@ -312,26 +246,30 @@ static bool at_condition(const parser *p)
 
 /* ---- terms and what joins them ---- */
 
-static int nothing(parser *p, const char *where)
+static int nothing(parser *p)
 {
-    err_set(p->e, ERR_USAGE, "no head is named%s", where);
+    if (p->after)
+        err_set(p->e, ERR_USAGE, "no head is named behind '%s'", p->after);
+    else
+        err_set(p->e, ERR_USAGE, "no head is named");
     return err_hint(p->e, "write L1H3, L1H* (a layer), all, or \"top 20 by sink\" (`help heads`)");
 }
 
 static int negation(head_expr **out, parser *p)
 {
     const char *begin = p->s;
-    head_expr *x = *out = new_expr(p, HEADS_NOT);
-    take(p, "not");
+    head_expr *x = *out = words_expr(p, HEADS_NOT);
+    words_take(p, "not");
     int rc = x ? term(&x->child, p) : ERR_RESOURCE;
-    return rc ? rc : note_text(x, p, begin);
+    return rc ? rc : words_note(x, p, begin);
 }
 
 static int parentheses(head_expr **out, parser *p)
 {
     p->s++;
+    p->after = NULL;
     int rc = selection(out, p);
-    skip_blanks(p);
+    words_skip(p);
     if (!rc && *p->s != ')') {
         err_set(p->e, ERR_USAGE, "a parenthesis has no end");
         rc = err_hint(p->e, "put a ) behind the heads that belong together");
@@ -348,7 +286,7 @@ static int misplaced(parser *p, const char *word)
         return err_hint(p->e, "write L1H3, L1H* (a layer), all, or where sink > 0.3 (`help heads`)");
     }
     if (!*word)
-        return nothing(p, "");
+        return nothing(p);
     err_set(p->e, ERR_USAGE, "no head is named in front of '%s'", word);
     return err_hint(p->e, "write L3-7 except L5H2, or where sink > 0.3 and entropy < 1 (`help heads`)");
 }
@@ -356,32 +294,32 @@ static int misplaced(parser *p, const char *word)
 static int after_where(head_expr **out, parser *p)
 {
     shown_word word;
-    peek(p, word);
-    if (*p->s == '(' || next_is(p, "not") || is_metric(word) || at_condition(p))
-        return at_condition(p) || (*p->s != '(' && !next_is(p, "not")) ? condition(out, p) : term(out, p);
+    words_peek(p, word);
+    if (*p->s == '(' || words_next_is(p, "not") || is_metric(word) || at_condition(p))
+        return at_condition(p) || (*p->s != '(' && !words_next_is(p, "not")) ? condition(out, p) : term(out, p);
     err_set(p->e, ERR_USAGE, *word ? "where what? '%s' is no metric" : "where what?%s", word);
-    return err_hint(p->e, "write where sink > 0.3; there are < <= > >= = !=");
+    return err_hint(p->e, "%s", comparisons);
 }
 
 static int one_term(head_expr **out, parser *p)
 {
     static const char *const joins[] = {"and", "or", "except", "by", "of", "in", "seed", NULL};
     shown_word word;
-    peek(p, word);
+    words_peek(p, word);
     if (*p->s == '(')
         return parentheses(out, p);
-    if (*p->s == '@' || next_is(p, "heads"))
+    if (*p->s == '@' || words_next_is(p, "heads"))
         return list(out, p);
-    if (next_is(p, "not"))
+    if (words_next_is(p, "not"))
         return negation(out, p);
-    if (take(p, "where"))
+    if (words_take(p, "where"))
         return after_where(out, p);
-    if (next_is(p, "top") || next_is(p, "bottom"))
-        return ranking(out, p, next_is(p, "top") ? HEADS_TOP : HEADS_BOTTOM);
-    if (next_is(p, "random"))
+    if (words_next_is(p, "top") || words_next_is(p, "bottom"))
+        return ranking(out, p, words_next_is(p, "top") ? HEADS_TOP : HEADS_BOTTOM);
+    if (words_next_is(p, "random"))
         return ranking(out, p, HEADS_RANDOM);
     for (int i = 0; joins[i]; i++)
-        if (next_is(p, joins[i]))
+        if (words_next_is(p, joins[i]))
             return misplaced(p, word);
     if (!*word)
         return misplaced(p, word);
@@ -390,13 +328,14 @@ static int one_term(head_expr **out, parser *p)
 
 static int term(head_expr **out, parser *p)
 {
-    skip_blanks(p);
+    words_skip(p);
     if (++p->depth > MOST_DEPTH) {
         err_set(p->e, ERR_USAGE, "the selection of heads is nested more than %d deep", MOST_DEPTH);
         return err_hint(p->e, "take parentheses or `not` away");
     }
     int rc = one_term(out, p);
     p->depth--;
+    p->after = NULL;
     return rc;
 }
 
@@ -409,7 +348,7 @@ static int add_child(head_expr **g, head_expr **last, head_expr *x, head_join jo
         return 0;
     }
     if (*g == *last) {
-        head_expr *made = new_expr(p, HEADS_GROUP);
+        head_expr *made = words_expr(p, HEADS_GROUP);
         if (!made)
             return ERR_RESOURCE;
         made->child = *g;
@@ -430,34 +369,35 @@ static int both(head_expr **out, parser *p)
         rc = term(&x, p);
         if (!rc)
             rc = add_child(out, &last, x, JOIN_AND, p);
-    } while (!rc && take(p, "and"));
-    return rc || *out == last ? rc : note_text(*out, p, begin);
+    } while (!rc && words_take(p, "and"));
+    return rc || *out == last ? rc : words_note(*out, p, begin);
 }
 
 /* Does the union end here? */
 static bool at_end(parser *p)
 {
-    skip_blanks(p);
-    return !*p->s || *p->s == ')' || next_is(p, "except");
+    words_skip(p);
+    return !*p->s || *p->s == ')' || words_next_is(p, "except");
 }
 
 static int unite(head_expr **out, parser *p)
 {
-    skip_blanks(p);
+    words_skip(p);
     const char *begin = p->s;
     head_expr *last = NULL, *x;
     int rc = 0;
     bool comma = true;
     *out = NULL;
     while (!rc) {
-        for (skip_blanks(p); *p->s == ','; skip_blanks(p)) {
+        for (words_skip(p); *p->s == ','; words_skip(p)) {
             p->s++;
+            p->after = NULL;
             comma = true;
         }
-        if (at_end(p) || (*out && !comma && next_is(p, "where")))
+        if (at_end(p) || (*out && !comma && words_next_is(p, "where")))
             break;
-        if (*out && !comma && take(p, "or"))
-            skip_blanks(p);
+        if (*out && !comma && words_take(p, "or"))
+            words_skip(p);
         rc = both(&x, p);
         if (!rc)
             rc = add_child(out, &last, x, JOIN_OR, p);
@@ -465,9 +405,9 @@ static int unite(head_expr **out, parser *p)
     }
     if (!rc && !*out) {
         shown_word word;
-        return next_is(p, "except") ? misplaced(p, peek(p, word)) : nothing(p, "");
+        return words_next_is(p, "except") && !p->after ? misplaced(p, words_peek(p, word)) : nothing(p);
     }
-    return rc || *out == last ? rc : note_text(*out, p, begin);
+    return rc || *out == last ? rc : words_note(*out, p, begin);
 }
 
 static int selection(head_expr **out, parser *p)
@@ -480,10 +420,9 @@ static int selection(head_expr **out, parser *p)
         rc = add_child(out, &last, x, JOIN_OR, p);
     while (!rc) {
         bool filter = false;
-        if (take(p, "except")) {
-            skip_blanks(p);
-            rc = at_end(p) && !next_is(p, "except") ? nothing(p, " behind 'except'") : unite(&x, p);
-        } else if (next_is(p, "where")) {
+        if (words_take(p, "except")) {
+            rc = unite(&x, p);
+        } else if (words_next_is(p, "where")) {
             filter = true;
             rc = both(&x, p);
         } else {
@@ -492,12 +431,12 @@ static int selection(head_expr **out, parser *p)
         if (!rc)
             rc = add_child(out, &last, x, filter ? JOIN_AND : JOIN_EXCEPT, p);
     }
-    skip_blanks(p);
+    words_skip(p);
     if (!rc && *p->s && *p->s != ')') {
         err_set(p->e, ERR_USAGE, "it is not clear what belongs to 'where': \"%.100s\" follows", p->s);
         rc = err_hint(p->e, "put ( ) around what belongs together: (L3-7 where sink > 0.3), L9");
     }
-    return rc || *out == last ? rc : note_text(*out, p, begin);
+    return rc || *out == last ? rc : words_note(*out, p, begin);
 }
 
 int head_expr_parse(head_expr **out, arena *mem, const char *text, const char *prefixes, err *e)

@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/json.h"
 #include "base/mem.h"
+#include "cli/run_name.h"
 
 enum { INDEX_LIMIT = 100000 }; /* of layers and heads: beyond it is a mistake of the file */
 
@@ -333,7 +334,7 @@ int head_list_read(head_list *out, const char *text, size_t size, const char *pa
 static int no_list(store *st, const char *name, err *e)
 {
     table *t = NULL;
-    err_set(e, ERR_USAGE, "no list of heads called %s in %s", name, store_path(st));
+    err_set(e, ERR_USAGE, "no list of heads called %s in %s", name, store_words(st));
     if (store_query(st, &t, "SELECT group_concat(name, ', ') FROM (SELECT name FROM head_set ORDER BY name LIMIT 8)", NULL, 0,
                     NULL) == 0 &&
         *cell_string(table_cell(t, 0, 0)))

@@ -10,7 +10,8 @@ const param head_choice_params[] = {
              " `help heads`"},
     {.name = "rule", .kind = PARAM_STR, .value = "HEADS", .complete = "heads", .help = "the same as --heads"},
     {.name = "run", .kind = PARAM_STR, .value = "RUN", .complete = "runs",
-     .help = "the run that \"top 20 by retrieval\" and the like read; without it the newest of the model that measured the metric"},
+     .help = "the run that \"top 20 by retrieval\" and the like read; without it the newest of the model that measured the"
+             " metric"},
     {.name = NULL},
 };
 

@@ -132,7 +132,8 @@ static int read_model(head_space *x, bool told[HEAD_KINDS], store *st, int64_t r
     const cell bind[] = {cell_int(run)};
     table *t = NULL;
     int rc = store_query(st, &t, "SELECT m.name, m.path, m.plan, (SELECT k.sequence FROM unit u JOIN token k ON k.prompt_id ="
-                         " u.prompt_id WHERE u.run_id = r.id ORDER BY u.prompt_index, k.sequence = 'self' DESC, k.sequence LIMIT 1)"
+                         " u.prompt_id WHERE u.run_id = r.id ORDER BY u.prompt_index, k.sequence = 'self' DESC, k.sequence"
+                         " LIMIT 1)"
                          " FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1", bind, 1, e);
     if (rc)
         return rc;

@@ -98,9 +98,7 @@ static int choose(int64_t *run, const head_space *space, head_source *src, store
     if (!rc && !named && !yes) {
         rc = newest_with(run, st, space, x->metric, e);
         if (!rc && *run == 0) {
-            bool memory = strcmp(store_path(st), ":memory:") == 0;
-            err_set(e, ERR_USAGE, "no run of %s in %s measured %s for heads", space->name, memory ? "this session" : store_path(st),
-                    x->metric);
+            err_set(e, ERR_USAGE, "no run of %s in %s measured %s for heads", space->name, store_words(st), x->metric);
             return hint_measure(space, st, x->metric, e);
         }
     }

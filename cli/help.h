@@ -1,4 +1,4 @@
-/* Help: the overview, one command, one metric, edit or figure, the man page and completion for bash, all from the
+/* Help: the overview, one command, one metric, edit or figure, the man pages and completion for bash, zsh and fish, all from the
  * tables that the program runs on. */
 #ifndef ATTNSCOPE_CLI_HELP_H
 #define ATTNSCOPE_CLI_HELP_H
@@ -18,7 +18,12 @@ int help_figure(FILE *f, const figure *fig, err *e);
 int help_topic_text(FILE *f, const char *title, const char *text, err *e);
 /* attnscope(1) in man(7). */
 int help_man(FILE *f, err *e);
+/* attnscope-VERB(1). */
+int help_man_command(FILE *f, const command *c, err *e);
+/* Scripts for the completion of the system's shells. */
 int help_bash_completion(FILE *f, err *e);
+int help_zsh_completion(FILE *f, err *e);
+int help_fish_completion(FILE *f, err *e);
 
 /* --- shared by the writers --- */
 
@@ -33,6 +38,7 @@ typedef struct help_topic {
                          * `words` of the language in back quotes */
 } help_topic;
 extern const help_topic help_topics[];
+extern const char head_help[]; /* of the topic "heads" (cli/head_help.c) */
 const help_topic *help_find_topic(const char *name); /* NULL: there is none */
 
 /* The program's options before the verb. */

@@ -4,11 +4,22 @@
 #include "cli/output.h"
 #include "cli/settings.h"
 
-/* s as running text: roff's own characters escaped, `words` in bold. */
-static void put_text(strbuf *b, const char *s, size_t n)
+/* s as running text: roff's own characters escaped, `words` in bold; fill: lines of the source are kept short, what is set
+ * is the same. */
+static void put_text(strbuf *b, const char *s, size_t n, bool fill)
 {
+    enum { SHORT = 60 };
     bool bold = false, line_start = true;
+    size_t from = b->len;
     for (size_t i = 0; i < n; i++) {
+        size_t blanks = strspn(s + i, " ");
+        if (fill && blanks && b->len + blanks - from > SHORT) {
+            strbuf_putc(b, '\n');
+            from = b->len;
+            line_start = true;
+            i += blanks - 1;
+            continue;
+        }
         if (line_start && (s[i] == '.' || s[i] == '\''))
             strbuf_puts(b, "\\&");
         line_start = s[i] == '\n';
@@ -32,16 +43,31 @@ static void put_text(strbuf *b, const char *s, size_t n)
 
 static void put_string(strbuf *b, const char *s)
 {
-    put_text(b, s, strlen(s));
+    put_text(b, s, strlen(s), true);
+}
+
+/* On one line: what stands behind a macro. */
+static void put_line(strbuf *b, const char *s)
+{
+    put_text(b, s, strlen(s), false);
 }
 
 /* Upper case, for headings. */
-static void put_heading(strbuf *b, const char *macro, const char *s)
+static void put_upper(strbuf *b, const char *s)
 {
-    strbuf_printf(b, "%s ", macro);
     for (; *s; s++)
         strbuf_putc(b, *s >= 'a' && *s <= 'z' ? (char)(*s - 'a' + 'A') : *s);
-    strbuf_putc(b, '\n');
+}
+
+/* A new paragraph, where none has just begun. */
+static void put_break(strbuf *b)
+{
+    size_t start = b->len ? b->len - 1 : 0;
+    while (start > 0 && b->s[start - 1] != '\n')
+        start--;
+    const char *last = strbuf_str(b) + start;
+    if (strncmp(last, ".PP", 3) != 0 && strncmp(last, ".SH", 3) != 0 && strncmp(last, ".SS", 3) != 0)
+        strbuf_puts(b, ".PP\n");
 }
 
 /* Paragraphs as in help_wrap. */
@@ -51,15 +77,15 @@ static void put_paragraphs(strbuf *b, const char *text)
     while (*text) {
         size_t len = strcspn(text, "\n");
         bool indented = text[0] == ' ';
-        if (indented != fixed && len) {
-            strbuf_puts(b, indented ? ".PP\n.nf\n" : ".fi\n");
-            fixed = indented;
-        }
-        if (len == 0) {
-            strbuf_puts(b, fixed ? ".fi\n.PP\n" : ".PP\n");
-            fixed = false;
-        } else {
-            put_text(b, text, len);
+        if (fixed && !indented)
+            strbuf_puts(b, ".fi\n");
+        if (len == 0 || (indented && !fixed))
+            put_break(b);
+        if (indented && !fixed)
+            strbuf_puts(b, ".nf\n");
+        fixed = indented;
+        if (len) {
+            put_text(b, text, len, !fixed);
             strbuf_putc(b, '\n');
         }
         text += len + (text[len] == '\n');
@@ -71,7 +97,7 @@ static void put_paragraphs(strbuf *b, const char *text)
 static void put_item(strbuf *b, const char *label, const char *text)
 {
     strbuf_puts(b, ".TP\n.B ");
-    put_string(b, label);
+    put_line(b, label);
     strbuf_putc(b, '\n');
     put_string(b, text);
     strbuf_putc(b, '\n');
@@ -94,29 +120,77 @@ static void put_rows(strbuf *b, const param *rows)
         put_row(b, r);
 }
 
-static void put_command(strbuf *b, const command *c)
+/* Options of its own, or all of them. */
+static void put_options(strbuf *b, const command *c, bool shared)
 {
     command_tables tables;
     command_get_tables(c, tables);
-    strbuf_printf(b, ".SS %s\n.B %s\n", c->name, c->name);
-    put_string(b, c->usage);
-    strbuf_puts(b, *c->usage ? "\n.PP\n" : ".PP\n");
-    put_paragraphs(b, c->help);
     for (int t = 0; tables[t]; t++) {
-        if (tables[t] == output_params || tables[t] == common_params)
-            continue; /* told once for all commands */
+        if ((tables[t] == output_params || tables[t] == common_params) != shared)
+            continue;
         for (const param *r = tables[t]; r->name; r++) {
             if (!help_shadowed(tables, t, r))
                 put_row(b, r);
         }
     }
-    for (int i = 0; c->examples && c->examples[i] && c->examples[i + 1]; i += 2) {
-        strbuf_puts(b, i ? ".PP\n" : ".PP\nExamples:\n.PP\n");
-        put_string(b, c->examples[i + 1]);
-        strbuf_puts(b, ":\n.PP\n.RS 4\n.nf\n");
-        put_string(b, c->examples[i]);
-        strbuf_puts(b, "\n.fi\n.RE\n");
-    }
+}
+
+static void put_example(strbuf *b, const char *const *x)
+{
+    put_break(b);
+    put_string(b, x[1]);
+    strbuf_puts(b, ":\n.PP\n.RS 4\n.nf\n");
+    put_line(b, x[0]);
+    strbuf_puts(b, "\n.fi\n.RE\n");
+}
+
+static void put_command(strbuf *b, const command *c)
+{
+    strbuf_printf(b, ".SS %s\n.B %s\n", c->name, c->name);
+    put_string(b, c->usage);
+    strbuf_puts(b, *c->usage ? "\n.PP\n" : ".PP\n");
+    put_paragraphs(b, c->help);
+    put_options(b, c, false); /* the others are told once for all commands */
+    if (c->examples && c->examples[0])
+        strbuf_puts(b, ".PP\nExamples:\n");
+    for (int i = 0; c->examples && c->examples[i] && c->examples[i + 1]; i += 2)
+        put_example(b, c->examples + i);
+}
+
+/* Ragged, without hyphens: names of options stay whole, and narrow terminals are no trouble. */
+static void put_title(strbuf *b, const char *page)
+{
+    strbuf_puts(b, ".TH ");
+    put_upper(b, page);
+    strbuf_printf(b, " 1 \"\" \"attnscope %s\" \"User Commands\"\n.ad l\n.nh\n", program_version);
+}
+
+int help_man_command(FILE *f, const command *c, err *e)
+{
+    strbuf b = {0}, page = {0};
+    strbuf_printf(&page, "attnscope-%s", c->name);
+    put_title(&b, strbuf_str(&page));
+    strbuf_printf(&b, ".SH NAME\nattnscope\\-%s \\- ", c->name);
+    put_line(&b, c->summary);
+    strbuf_printf(&b, "\n.SH SYNOPSIS\n.B attnscope %s\n", c->name);
+    put_string(&b, c->usage);
+    strbuf_puts(&b, *c->usage ? "\n[\\fIoptions\\fR]\n" : "[\\fIoptions\\fR]\n");
+    strbuf_puts(&b, ".SH DESCRIPTION\n");
+    put_paragraphs(&b, c->help);
+    strbuf_puts(&b, ".SH OPTIONS\n");
+    put_options(&b, c, false);
+    put_break(&b);
+    strbuf_puts(&b, "These other commands have too:\n");
+    put_options(&b, c, true);
+    strbuf_puts(&b, ".SH EXAMPLES\n");
+    for (int i = 0; c->examples && c->examples[i] && c->examples[i + 1]; i += 2)
+        put_example(&b, c->examples + i);
+    strbuf_puts(&b, ".SH SEE ALSO\n.BR attnscope (1),\nfor the command language, exit status, environment and files\n");
+    b.failed = b.failed || page.failed;
+    int rc = output_flush(f, &b, e);
+    strbuf_free(&b);
+    strbuf_free(&page);
+    return rc;
 }
 
 static void put_commands(strbuf *b)
@@ -198,7 +272,7 @@ static const char description[] =
 int help_man(FILE *f, err *e)
 {
     strbuf b = {0};
-    strbuf_printf(&b, ".TH ATTNSCOPE 1 \"\" \"attnscope %s\" \"User Commands\"\n", program_version);
+    put_title(&b, "attnscope");
     strbuf_puts(&b, ".SH NAME\nattnscope \\- see what a transformer\\(aqs attention heads do\n"
                     ".SH SYNOPSIS\n"
                     ".B attnscope\n[\\fIoptions\\fR] \\fIVERB\\fR [\\fIword\\fR ...] "
@@ -228,7 +302,9 @@ int help_man(FILE *f, err *e)
     put_edits(&b);
     put_figures(&b);
     for (const help_topic *t = help_topics; t->name; t++) {
-        put_heading(&b, ".SH", t->title);
+        strbuf_puts(&b, ".SH ");
+        put_upper(&b, t->title);
+        strbuf_putc(&b, '\n');
         put_paragraphs(&b, t->text);
     }
     int rc = output_flush(f, &b, e);

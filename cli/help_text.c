@@ -97,6 +97,7 @@ const help_topic help_topics[] = {
      "cannot be compared across texts, so prev_token, self, distance, induction and duplicate_token are not measured in "
      "cross attention; patches and audio frames are no tokens that could repeat; nll needs a model that predicts the "
      "next token."},
+    {"heads", "Choosing heads", head_help},
     {"proof", "Proving a model",
      "`verify` holds a run against arrays that another program made of the same model and input. To prove your own "
      "model at your own length with Hugging Face's transformers (eager attention, float32):\n"

@@ -73,7 +73,7 @@ static bool read_point(hook_name *h, const char **s, int stack)
 {
     const char *word = **s == '.' ? *s + 1 : *s;
     size_t n = strcspn(word, "[ \t,()\";");
-    const bool cross = n > 5 && strncmp(word, "cross_", 6) == 0;
+    const bool cross = n > 5 && strncmp(word, "cross_", 6) == 0, dotted = **s == '.';
     if (cross) {
         word += 6;
         n -= 6;
@@ -85,7 +85,7 @@ static bool read_point(hook_name *h, const char **s, int stack)
         if (strlen(x->hook) == n && strncmp(word, x->hook, n) == 0)
             h->at = x;
     *s = word + n;
-    return h->at || (n == 4 && h->attention) || (n == 0 && !cross && word == *s);
+    return h->at || (n == 4 && h->attention) || (n == 0 && !dotted);
 }
 
 _Bool hook_name_read(hook_name *out, const char **s)

@@ -40,6 +40,18 @@ static int option_value(const char **value, int argc, char **argv, int *at, cons
     return 0;
 }
 
+static int unknown_option(const char *name, err *e)
+{
+    const char *names[64] = {"help", "version", "keep-going", "no-color", "no-config"};
+    int n = 5, most = (int)(sizeof names / sizeof *names) - 1;
+    for (const param *r = settings_params; r->name && n < most; r++)
+        names[n++] = r->name;
+    const char *near = nearest_word(name, names);
+    err_set(e, ERR_USAGE, "unknown option --%s before a command", name);
+    return near ? err_hint(e, "did you mean --%s?", near)
+                : err_hint(e, "`attnscope help` shows how to begin; options of a command come after it");
+}
+
 /* "--name value", "--name=value" and flags of the settings. */
 static int setting_option(session *s, int argc, char **argv, int *at, err *e)
 {
@@ -58,8 +70,7 @@ static int setting_option(session *s, int argc, char **argv, int *at, err *e)
         row = NULL;
     }
     if (!row) {
-        err_set(e, ERR_USAGE, "unknown option --%s before a command", name);
-        return err_hint(e, "`attnscope help` shows how to begin; options of a command come after it");
+        return unknown_option(name, e);
     }
     int rc = 0;
     if (row->kind != PARAM_BOOL)

@@ -1,210 +1,18 @@
-#include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/mem.h"
-#include "cli/output.h"
 #include "base/text_width.h"
+#include "cli/output.h"
+#include "cli/output_layout.h"
 
-#define GAP 2           /* blanks between columns */
-#define NARROWEST 8     /* columns that elided text keeps */
 #define FLUSH_AT ((size_t)1 << 15)
-#define EACH (-1)       /* decimals: chosen for each number apart */
-
-typedef struct layout {
-    bool number;        /* nothing but numbers and NULL */
-    int digits;         /* significant ones of its reals */
-    int decimals;       /* of its reals */
-    int left, right;    /* columns before the point, and from the point on (numbers) */
-    int width;          /* columns of the cells and the header */
-    strbuf header;      /* the name, with the unit */
-    strbuf below;       /* the unit, where it has a line of its own */
-} layout;
-
-/* --- numbers --- */
-
-/* floor(log10(x)) of the number rounded to so many digits. */
-static int magnitude(double x, int digits)
-{
-    int exponent = (int)floor(log10(x));
-    return x / pow(10, exponent) >= 10 - 5 * pow(10, -digits) ? exponent + 1 : exponent;
-}
-
-/* As many decimals for the whole column as give its largest number so many digits, when that leaves the
- * smallest at least two. */
-static int common_decimals(double smallest, double largest, bool integral, int digits)
-{
-    if (integral && largest < 1e15)
-        return 0;
-    if (largest < 1e-3 || largest >= 1e7)
-        return EACH;
-    int decimals = digits - 1 - magnitude(largest, digits);
-    if (decimals < 0)
-        decimals = 0;
-    return smallest * pow(10, decimals) < 9.5 ? EACH : decimals;
-}
-
-/* Drop decimals that are zero in the whole column: 0.04 and 0.5 need two of them, not four. */
-static int needed_decimals(const table *t, int col, int decimals)
-{
-    for (; decimals > 0; decimals--) {
-        double unit = pow(10, decimals - 1);
-        for (int64_t row = 0; row < t->n_row; row++) {
-            double v = cell_number(table_cell(t, row, col));
-            if (isfinite(v) && fabs(v * unit - round(v * unit)) > 1e-9 * fabs(v * unit))
-                return decimals;
-        }
-    }
-    return decimals;
-}
-
-static void put_real(strbuf *b, double v, int decimals, int digits)
-{
-    double size = fabs(v);
-    if (isnan(v) || isinf(v)) {
-        strbuf_puts(b, isnan(v) ? "nan" : v < 0 ? "-inf" : "inf");
-    } else if (v == 0) {
-        strbuf_printf(b, "%.*f", decimals > 0 ? decimals : 0, 0.0);
-    } else if (decimals != EACH) {
-        strbuf_printf(b, "%.*f", decimals, v);
-    } else if (size < 1e-4 || size >= 1e7) {
-        strbuf_printf(b, "%.*e", digits - 1, v);
-    } else {
-        decimals = digits - 1 - magnitude(size, digits);
-        strbuf_printf(b, "%.*f", decimals > 0 ? decimals : 0, v);
-    }
-}
-
-/* The text of a cell, safe for a terminal. */
-static void put_cell(strbuf *b, const cell *c, const layout *l)
-{
-    strbuf_clear(b);
-    switch (c->kind) {
-    case CELL_NULL: strbuf_putc(b, '-'); break;
-    case CELL_INT: strbuf_printf(b, "%" PRId64, c->u.i); break;
-    case CELL_REAL: put_real(b, c->u.r, l->decimals, l->digits); break;
-    case CELL_TEXT: strbuf_put_visible(b, c->u.s, strlen(c->u.s)); break;
-    }
-}
-
-/* --- layout --- */
-
-static void scan_numbers(const table *t, int col, layout *l)
-{
-    double smallest = INFINITY, largest = 0;
-    bool integral = true;
-    l->number = t->n_row > 0;
-    for (int64_t row = 0; row < t->n_row; row++) {
-        const cell *c = table_cell(t, row, col);
-        if (c->kind == CELL_TEXT)
-            l->number = false;
-        if (c->kind != CELL_REAL || !isfinite(c->u.r) || c->u.r == 0)
-            continue;
-        double size = fabs(c->u.r);
-        smallest = size < smallest ? size : smallest;
-        largest = size > largest ? size : largest;
-        integral = integral && c->u.r == trunc(c->u.r);
-    }
-    l->decimals = largest > 0 ? common_decimals(smallest, largest, integral, l->digits) : 0;
-    if (l->decimals > 0)
-        l->decimals = needed_decimals(t, col, l->decimals);
-}
+#define ROW_LINES 3      /* that the text of a row may take on a narrow terminal */
+#define NARROWEST_VALUE 8 /* columns of a value in a block of lines */
 
 static int larger(int a, int b)
 {
     return a > b ? a : b;
 }
-
-/* The header on one line, or with its unit on a line below it. */
-static void make_header(const table *t, int col, bool two_lines, layout *l)
-{
-    const char *name = t->column[col], *unit = t->unit[col];
-    strbuf_clear(&l->header);
-    strbuf_clear(&l->below);
-    strbuf_put_visible(&l->header, name, strlen(name));
-    if (unit && *unit) {
-        strbuf *b = two_lines ? &l->below : &l->header;
-        strbuf_puts(b, two_lines ? "[" : " [");
-        strbuf_put_visible(b, unit, strlen(unit));
-        strbuf_putc(b, ']');
-    }
-}
-
-static void measure(const table *t, int col, int digits, bool two_lines, layout *l)
-{
-    strbuf text = {0};
-    *l = (layout){.digits = digits, .header = l->header, .below = l->below};
-    scan_numbers(t, col, l);
-    make_header(t, col, two_lines, l);
-    for (int64_t row = 0; row < t->n_row; row++) {
-        const cell *c = table_cell(t, row, col);
-        put_cell(&text, c, l);
-        const char *s = strbuf_str(&text);
-        if (!l->number || c->kind == CELL_NULL) {
-            l->width = larger(l->width, text_columns(s, text.len));
-        } else {
-            int left = (int)strcspn(s, ".");
-            l->left = larger(l->left, left);
-            l->right = larger(l->right, (int)text.len - left);
-        }
-    }
-    l->width = larger(l->width, l->left + l->right);
-    l->width = larger(l->width, text_columns(strbuf_str(&l->header), l->header.len));
-    l->width = larger(l->width, text_columns(strbuf_str(&l->below), l->below.len));
-    l->header.failed = l->header.failed || l->below.failed || text.failed;
-    strbuf_free(&text);
-}
-
-static int total_width(const layout *l, int n)
-{
-    int sum = GAP * (n - 1);
-    for (int i = 0; i < n; i++)
-        sum += l[i].width;
-    return sum;
-}
-
-/* Take from the widest text until the table fits.  False: it cannot. */
-static bool shrink(layout *l, int n, int width)
-{
-    for (int total = total_width(l, n); total > width; total--) {
-        layout *widest = NULL;
-        for (int i = 0; i < n; i++) {
-            if (!l[i].number && l[i].width > NARROWEST && (!widest || l[i].width > widest->width))
-                widest = &l[i];
-        }
-        if (!widest)
-            return false;
-        widest->width--;
-    }
-    return true;
-}
-
-static bool any_below(const layout *l, int n)
-{
-    for (int i = 0; i < n; i++) {
-        if (l[i].below.len)
-            return true;
-    }
-    return false;
-}
-
-/* The first of the ways that fits.  False: none does, and l is as on a page without limits. */
-static bool arrange(const table *t, layout *l, int width)
-{
-    static const struct { int digits; bool two_lines, cut; } ways[] = {
-        {4, false, false}, {4, true, false}, {3, true, false}, {4, false, true}, {4, true, true}, {3, true, true},
-        {2, true, true}, {4, false, false},
-    };
-    for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
-        for (int i = 0; i < t->n_col; i++)
-            measure(t, i, ways[way].digits, ways[way].two_lines, &l[i]);
-        if (width <= 0 || (ways[way].cut ? shrink(l, t->n_col, width) : total_width(l, t->n_col) <= width))
-            return true;
-    }
-    return t->n_row == 0;
-}
-
-/* --- writing --- */
 
 static void put_blanks(strbuf *b, int n)
 {
@@ -212,8 +20,8 @@ static void put_blanks(strbuf *b, int n)
         strbuf_putc(b, ' ');
 }
 
-/* s cut to `columns`; returns the columns it takes. */
-static int put_elided(strbuf *b, const char *s, size_t n, int columns, const output_style *style)
+/* s cut to `columns`, at its end or in its middle; returns the columns it takes. */
+static int put_elided(strbuf *b, const char *s, size_t n, int columns, bool middle, const output_style *style)
 {
     int width = text_columns(s, n);
     if (width <= columns) {
@@ -221,75 +29,134 @@ static int put_elided(strbuf *b, const char *s, size_t n, int columns, const out
         return width;
     }
     const char *dots = style->utf8 ? "\xe2\x80\xa6" : "..";
-    int dots_width = style->utf8 ? 1 : 2;
-    size_t fit = text_fit(s, n, columns - dots_width);
+    int dots_width = style->utf8 ? 1 : 2, room = columns - dots_width;
+    size_t fit = text_fit(s, n, middle ? (room + 1) / 2 : room), rest = n;
+    while (!middle && fit > 1 && s[fit - 1] == ' ')
+        fit--;
     strbuf_add(b, s, fit);
     strbuf_puts(b, dots);
-    return text_columns(s, fit) + dots_width;
+    int took = text_columns(s, fit) + dots_width;
+    while (middle && text_columns(s + rest, n - rest) < columns - took) /* characters of the end, one at a time */
+        do
+            rest--;
+        while (rest > fit && ((unsigned char)s[rest] & 0xc0) == 0x80);
+    if (text_columns(s + rest, n - rest) > columns - took) /* the last of them was a wide one */
+        rest += (size_t)utf8_next(NULL, s + rest, n - rest);
+    strbuf_add(b, s + rest, n - rest);
+    return took + text_columns(s + rest, n - rest);
+}
+
+/* The blanks from `end` on only lined up what did not come. */
+static void end_line(strbuf *b, size_t end)
+{
+    if (!b->failed && b->len > end)
+        b->s[b->len = end] = '\0';
+    strbuf_putc(b, '\n');
 }
 
 static void put_header_line(strbuf *b, const layout *l, int n, bool below, const output_style *style)
 {
+    size_t end = b->len;
     for (int i = 0; i < n; i++) {
         const strbuf *text = below ? &l[i].below : &l[i].header;
         const char *s = strbuf_str(text);
         int pad = l[i].width - text_columns(s, text->len);
         if (i)
-            put_blanks(b, GAP);
+            put_blanks(b, COLUMN_GAP);
         if (l[i].number)
             put_blanks(b, pad);
         if (style->colour && text->len)
             strbuf_puts(b, "\033[1;4m");
-        int took = put_elided(b, s, text->len, l[i].width, style);
+        int took = put_elided(b, s, text->len, l[i].width, false, style);
         if (style->colour && text->len)
             strbuf_puts(b, "\033[0m");
+        end = text->len ? b->len : end;
         if (!l[i].number && i + 1 < n)
             put_blanks(b, l[i].width - took);
     }
-    strbuf_putc(b, '\n');
+    end_line(b, end);
 }
 
-static void put_row(strbuf *b, strbuf *text, const table *t, int64_t row, const layout *l,
+/* One line of a cell from *at on, moved behind it; returns the columns it takes.  The last line holds the rest. */
+static int put_text_line(strbuf *b, const strbuf *text, size_t *at, const layout *l, bool last, const output_style *style)
+{
+    const char *s = strbuf_str(text) + *at;
+    size_t n = text->len - *at, fit = text_fit(s, n, l->width);
+    if (fit == n || !l->wraps || last) {
+        *at = text->len;
+        return put_elided(b, s, n, l->width, !l->wraps, style);
+    }
+    size_t end = fit;
+    while (end > 0 && s[end] != ' ')
+        end--;
+    end = end ? end : fit;
+    strbuf_add(b, s, end);
+    *at += end;
+    *at += strspn(strbuf_str(text) + *at, " ");
+    return text_columns(s, end);
+}
+
+static void put_number(strbuf *b, const strbuf *text, const cell *c, const layout *l, bool end_of_line)
+{
+    int left = (int)strcspn(strbuf_str(text), "."), right = (int)text->len - left;
+    int after = c->kind == CELL_NULL ? 0 : l->right - right;
+    put_blanks(b, l->width - (int)text->len - after);
+    strbuf_add(b, strbuf_str(text), text->len);
+    if (!end_of_line)
+        put_blanks(b, after);
+}
+
+/* A row, in as many lines as its longest text needs, ROW_LINES at most.  at: room for n_col. */
+static void put_row(strbuf *b, strbuf *text, size_t *at, const table *t, int64_t row, const layout *l,
                     const output_style *style)
 {
-    for (int i = 0; i < t->n_col; i++) {
-        const cell *c = table_cell(t, row, i);
-        put_cell(text, c, &l[i]);
-        const char *s = strbuf_str(text);
-        if (i)
-            put_blanks(b, GAP);
-        if (l[i].number) {
-            int left = (int)strcspn(s, "."), right = (int)text->len - left;
-            int after = c->kind == CELL_NULL ? 0 : l[i].right - right;
-            put_blanks(b, l[i].width - (int)text->len - after);
-            strbuf_add(b, s, text->len);
-            if (i + 1 < t->n_col)
-                put_blanks(b, after);
-        } else {
-            int took = put_elided(b, s, text->len, l[i].width, style);
+    bool more = true;
+    memset(at, 0, (size_t)t->n_col * sizeof *at);
+    for (int line = 0; more && line < ROW_LINES; line++) {
+        size_t end = b->len;
+        more = false;
+        for (int i = 0; i < t->n_col; i++) {
+            const cell *c = table_cell(t, row, i);
+            layout_cell(text, c, &l[i]);
+            if (i)
+                put_blanks(b, COLUMN_GAP);
+            if (l[i].number && line == 0) {
+                put_number(b, text, c, &l[i], i + 1 == t->n_col);
+                end = b->len;
+                continue;
+            }
+            int took = l[i].number ? 0 : put_text_line(b, text, &at[i], &l[i], line + 1 == ROW_LINES, style);
+            end = took ? b->len : end;
+            more = more || (!l[i].number && at[i] < text->len);
             if (i + 1 < t->n_col)
                 put_blanks(b, l[i].width - took);
         }
+        end_line(b, end);
     }
-    strbuf_putc(b, '\n');
 }
 
 /* A block of "name  value" lines. */
 static void put_record(strbuf *b, strbuf *text, const table *t, int64_t row, const layout *l, int names,
                        const output_style *style)
 {
+    const layout value = {.wraps = true, .width = larger(style->width - names - COLUMN_GAP, NARROWEST_VALUE)};
     if (row)
         strbuf_putc(b, '\n');
     for (int i = 0; i < t->n_col; i++) {
+        size_t at = 0;
+        layout_cell(text, table_cell(t, row, i), &l[i]);
+        if (text->len == 0)
+            continue;
         if (style->colour)
             strbuf_puts(b, "\033[1m");
-        int took = put_elided(b, strbuf_str(&l[i].header), l[i].header.len, names, style);
+        int took = put_elided(b, strbuf_str(&l[i].header), l[i].header.len, names, false, style);
         if (style->colour)
             strbuf_puts(b, "\033[0m");
-        put_blanks(b, names - took + GAP);
-        put_cell(text, table_cell(t, row, i), &l[i]);
-        put_elided(b, strbuf_str(text), text->len, larger(style->width - names - GAP, NARROWEST), style);
-        strbuf_putc(b, '\n');
+        for (int line = 0; line == 0 || (at < text->len && line < ROW_LINES); line++) {
+            put_blanks(b, line ? names + COLUMN_GAP : names - took + COLUMN_GAP);
+            put_text_line(b, text, &at, &value, line + 1 == ROW_LINES, style);
+            strbuf_putc(b, '\n');
+        }
     }
 }
 
@@ -302,7 +169,9 @@ static void put_plain(strbuf *b, strbuf *text, const table *t, int64_t row, cons
         const cell *c = table_cell(t, row, i);
         if (c->kind == CELL_NULL)
             continue;
-        put_cell(text, c, &l[i]);
+        layout_cell(text, c, &l[i]);
+        if (text->len == 0)
+            continue;
         strbuf_puts(b, strbuf_str(&l[i].header));
         if (l[i].below.len)
             strbuf_printf(b, " %s", strbuf_str(&l[i].below));
@@ -312,21 +181,34 @@ static void put_plain(strbuf *b, strbuf *text, const table *t, int64_t row, cons
     }
 }
 
+static bool any_below(const layout *l, int n)
+{
+    for (int i = 0; i < n; i++) {
+        if (l[i].below.len)
+            return true;
+    }
+    return false;
+}
+
 int output_aligned(FILE *f, const table *t, const output_style *style, err *e)
 {
     strbuf b = {0}, text = {0};
     int names = 0, rc = 0;
     layout *l = mem_array((size_t)t->n_col, sizeof *l, e);
-    if (!l)
+    size_t *at = mem_array((size_t)t->n_col, sizeof *at, e);
+    if (!l || !at) {
+        free(l);
+        free(at);
         return ERR_RESOURCE;
-    bool records = !arrange(t, l, style->plain ? 0 : style->width);
+    }
+    bool records = !layout_arrange(l, t, style->plain ? 0 : style->width);
     for (int i = 0; i < t->n_col; i++) {
         names = larger(names, text_columns(strbuf_str(&l[i].header), l[i].header.len));
         if (l[i].header.failed && !rc)
             rc = err_nomem(e, "output");
     }
     if (style->width > 0 && names > style->width / 2)
-        names = larger(style->width / 2, NARROWEST);
+        names = larger(style->width / 2, NARROWEST_VALUE);
     if (!rc && !records && !(style->plain && t->n_row)) {
         put_header_line(&b, l, t->n_col, false, style);
         if (any_below(l, t->n_col))
@@ -338,7 +220,7 @@ int output_aligned(FILE *f, const table *t, const output_style *style, err *e)
         else if (records)
             put_record(&b, &text, t, row, l, names, style);
         else
-            put_row(&b, &text, t, row, l, style);
+            put_row(&b, &text, at, t, row, l, style);
         if (text.failed)
             rc = err_nomem(e, "output");
         else if (b.len >= FLUSH_AT)
@@ -351,6 +233,7 @@ int output_aligned(FILE *f, const table *t, const output_style *style, err *e)
         strbuf_free(&l[i].below);
     }
     free(l);
+    free(at);
     strbuf_free(&text);
     strbuf_free(&b);
     return rc;

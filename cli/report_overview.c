@@ -159,7 +159,8 @@ static int lens_found(report_build *b, const report_run *r, const char *name, er
     int rc = store_query(b->st, &t, "SELECT layer, avg(value) FROM value_list WHERE run = ?1 AND metric = ?2 AND layer IS NOT"
                          " NULL GROUP BY layer ORDER BY layer", bind, 2, e);
     if (!rc && t->n_row > 1)
-        report_text(b->doc, "Run %" PRId64 ": mean %s over positions is %.3g at layer %" PRId64 " and %.3g at layer %" PRId64 ".", r->id,
+        report_text(b->doc,
+                    "Run %" PRId64 ": mean %s over positions is %.3g at layer %" PRId64 " and %.3g at layer %" PRId64 ".", r->id,
                     name, cell_number(table_cell(t, 0, 1)), table_cell(t, 0, 0)->u.i, cell_number(table_cell(t, t->n_row - 1, 1)),
                     table_cell(t, t->n_row - 1, 0)->u.i);
     table_free(t);

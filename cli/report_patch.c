@@ -125,7 +125,8 @@ static int places_table(report_build *b, const report_run *r, const char *metric
         report_table(b->doc, t, "%s by place, the strongest %" PRId64 " of %" PRId64 ": %s.", metric,
                      g.n < MOST_PLACES ? g.n : (int64_t)MOST_PLACES, g.n,
                      path ? "(m - m_clean) / (m_corrupted - m_clean), 0 none, 1 all of the corruption"
-                          : "recovery (m - m_corrupted) / (m_clean - m_corrupted), 1 as the clean prompt, 0 as the corrupted one");
+                          : "recovery (m - m_corrupted) / (m_clean - m_corrupted), 1 as the clean prompt, 0 "
+                            "as the corrupted one");
     else
         table_free(t);
     free(g.g);
@@ -154,7 +155,8 @@ static int ends(report_build *b, const report_run *r, err *e)
         return rc;
     if (json_parse(&root, r->settings, strlen(r->settings), "settings", &ignored) == 0)
         score = json_str(json_get(root, "metric"), NULL);
-    report_text(b->doc, "Run %" PRId64 ": %s is %.4g on the clean prompt and %.4g on the corrupted one, mean of %" PRId64 " pair%s.", r->id,
+    report_text(b->doc, "Run %" PRId64 ": %s is %.4g on the clean prompt and %.4g on the corrupted one, mean "
+                                       "of %" PRId64 " pair%s.", r->id,
                 score ? score : "the score", v[0], v[1], (int64_t)report_setting(r, "n", 1), report_setting(r, "n", 1) == 1 ? ""
                     : "s");
     json_free(root);

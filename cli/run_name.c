@@ -45,11 +45,15 @@ bool run_name_like(const char *word)
     return parse_int(&number, word) || read_name(&ignored, word);
 }
 
+const char *store_words(const store *st)
+{
+    return strcmp(store_path(st), ":memory:") == 0 ? "this session" : store_path(st);
+}
+
 static int no_runs(const store *st, err *e)
 {
-    bool memory = strcmp(store_path(st), ":memory:") == 0;
-    err_set(e, ERR_FAILED, "no run yet in %s", memory ? "this session" : store_path(st));
-    if (memory)
+    err_set(e, ERR_FAILED, "no run yet in %s", store_words(st));
+    if (strcmp(store_path(st), ":memory:") == 0)
         return err_hint(e, "run a model first, or name the store of earlier runs with --store FILE");
     return err_hint(e, "make one with `run MODEL --prompt TEXT --store %s`", store_path(st));
 }
@@ -82,7 +86,8 @@ int run_name_hint(store *st, err *e)
 
 int run_newest(int64_t *run, store *st, err *e)
 {
-    return query_count(run, st, "SELECT coalesce((SELECT max(id) FROM run WHERE status = 'done'), max(id), 0) FROM run", NULL, 0, e);
+    return query_count(run, st, "SELECT coalesce((SELECT max(id) FROM run WHERE status = 'done'), max(id), 0) FROM run", NULL, 0,
+                       e);
 }
 
 static int too_far(const run_name *w, const char *word, store *st, err *e)
@@ -98,10 +103,10 @@ static int too_far(const run_name *w, const char *word, store *st, err *e)
     if (all == 0 && !w->model)
         return no_runs(st, e);
     if (all == 0)
-        err_set(e, ERR_USAGE, "no run of %s in %s", w->model, store_path(st));
+        err_set(e, ERR_USAGE, "no run of %s in %s", w->model, store_words(st));
     else
         err_set(e, ERR_USAGE, "no run '%s': %" PRId64 " run%s%s%s in %s %s done", word, done, done == 1 ? "" : "s",
-                w->model ? " of " : "", w->model ? w->model : "", store_path(st), done == 1 ? "is" : "are");
+                w->model ? " of " : "", w->model ? w->model : "", store_words(st), done == 1 ? "is" : "are");
     return run_name_hint(st, e);
 }
 

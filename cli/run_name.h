@@ -16,6 +16,8 @@ bool run_name_like(const char *word);
 /* The run that word names.  ERR_USAGE: no such form, or no such run (the hint says which there are); ERR_FAILED: the store has
  * none. */
 int run_name_read(int64_t *run, store *st, const char *word, err *e);
+/* A store as a sentence names it: its path, or "this session". */
+const char *store_words(const store *st);
 /* The newest run that is done, else the newest of all; 0: there is none. */
 int run_newest(int64_t *run, store *st, err *e);
 /* Which runs there are, "1-3, 5", as the hint of the error that is in e. */

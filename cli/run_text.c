@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/mapfile.h"
+#include "base/ranks.h"
 #include "base/strbuf.h"
 #include "cli/dispatch.h"
 #include "cli/variables.h"
@@ -55,6 +56,34 @@ void command_words_free(command_words *w)
         free(w->word[i]);
     free(w->word);
     *w = (command_words){0};
+}
+
+/* Of several processes the first says what variables and files hold. */
+static int share_words(command_words *w, int n, int rc, err *e)
+{
+    rc = ranks_agree(rc, e);
+    if (rc == 0 && ranks_rank() > 0)
+        *w = (command_words){.n = n, .word = mem_array((size_t)n, sizeof *w->word, e)};
+    if (rc == 0)
+        rc = ranks_agree(w->word ? 0 : ERR_RESOURCE, e);
+    for (int i = 0; i < n && !rc; i++) {
+        size_t size = ranks_rank() == 0 ? strlen(w->word[i]) + 1 : 0;
+        ranks_broadcast(&size, sizeof size, 0);
+        if (ranks_rank() > 0)
+            w->word[i] = mem_array(size, 1, e);
+        rc = ranks_agree(w->word[i] ? 0 : ERR_RESOURCE, e);
+        if (!rc)
+            ranks_broadcast(w->word[i], size, 0);
+    }
+    if (rc)
+        command_words_free(w);
+    return rc;
+}
+
+static int make_words(command_words *w, session *s, const parsed_command *c, err *e)
+{
+    int rc = ranks_rank() == 0 ? command_words_make(w, s, c, e) : 0;
+    return ranks_size() > 1 ? share_words(w, c->n, rc, e) : rc;
 }
 
 /* --- aliases --- */
@@ -129,7 +158,7 @@ static int run_command(session *s, const parsed_command *c, const parsed_command
     int rc;
     if (a)
         rc = run_alias(s, a, &whole, where);
-    else if ((rc = command_words_make(&words, s, &whole, &e)))
+    else if ((rc = make_words(&words, s, &whole, &e)))
         session_report(s, where, whole.word[0].text, &e);
     else
         rc = session_words(s, words.n, (const char *const *)words.word, where);

@@ -101,16 +101,21 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/head_changes.c \
 	cli/head_eval.c \
 	cli/head_grammar.c \
+	cli/head_help.c \
 	cli/head_list.c \
 	cli/head_place.c \
 	cli/head_rule.c \
 	cli/head_select.c \
 	cli/head_space.c \
 	cli/head_values.c \
+	cli/head_words.c \
 	cli/help.c \
 	cli/help_bash.c \
+	cli/help_fish.c \
 	cli/help_man.c \
 	cli/help_text.c \
+	cli/help_words.c \
+	cli/help_zsh.c \
 	cli/hook_name.c \
 	cli/info_lines.c \
 	cli/json_line.c \
@@ -127,6 +132,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/pager.c \
 	cli/output.c \
 	cli/output_aligned.c \
+	cli/output_layout.c \
 	cli/parse.c \
 	cli/patch_pairs.c \
 	cli/patch_pairs_read.c \
@@ -205,7 +211,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/word_ref.c
 libattnscope_a_SOURCES += cli/counted_heads.h
 libattnscope_a_SOURCES += cli/head_changes.h
-libattnscope_a_SOURCES += cli/head_grammar.h cli/head_list.h cli/head_rule.h cli/head_space.h cli/hook_name.h cli/run_name.h
+libattnscope_a_SOURCES += cli/head_grammar.h cli/head_list.h cli/head_rule.h cli/head_space.h cli/head_words.h cli/hook_name.h cli/run_name.h
 libattnscope_a_SOURCES += cli/effect_table.h
 libattnscope_a_SOURCES += cli/effect_input.h
 libattnscope_a_SOURCES += cli/edit_select.h
@@ -217,7 +223,7 @@ libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/end_tokens.h cli/ne
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \
 	cli/token_ids.h cli/version_text.h
 libattnscope_a_SOURCES += cli/aliases.h cli/name_list.h cli/user_config.h cli/variables.h cli/word_ref.h
-libattnscope_a_SOURCES += cli/explain.h cli/explain_terms.h
+libattnscope_a_SOURCES += cli/explain.h cli/explain_terms.h cli/help_words.h
 libattnscope_a_SOURCES += cli/report.h
 libattnscope_a_SOURCES += cli/compare_table.h cli/patch_pairs.h cli/patch_table.h cli/second_model.h
 libattnscope_a_SOURCES += cli/view_browse.h cli/view_graphics.h cli/view_map.h cli/view_page.h cli/view_query.h cli/view_terminal.h cli/view_window.h

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include "base/mapfile.h"
 #include "base/outfile.h"
+#include "base/ranks.h"
 #include "cli/dispatch.h"
 #include "cli/settings.h"
 
@@ -240,6 +241,8 @@ int user_config_save(session *s, const char *verb, const char *name, const char 
     char *text = NULL;
     size_t n = 0;
     int rc = 0;
+    if (ranks_rank() > 0) /* one of several processes is enough */
+        return 0;
     if (s->no_config) {
         err_set(e, ERR_USAGE, "there is no configuration to save to: --no-config was given");
         return err_hint(e, "start without --no-config, or leave --save out");

@@ -26,7 +26,8 @@ typedef struct view_book {
     table *metrics;             /* of the run, a name a row; NULL: none */
     int64_t at_metric;          /* NO_INDEX: the recipe takes none */
     view_page page;
-    const progress *prog;       /* while the terminal is still that of the shell; NULL later: it would be written over the picture */
+    const progress *prog;       /* while the terminal is still that of the shell; NULL later, when it would be written over the
+                                 * picture */
 } view_book;
 
 /* The first page: of --head, --metric, else the first that there is.  Errors are those of `view` without -i. */

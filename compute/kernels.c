@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/param.h"
 #include "compute/cpu.h"
 
 static const kernels *const all[] = {
@@ -50,8 +51,11 @@ int kernels_select(const char *isa, const char **note, err *e)
         }
     }
     if (!known) {
+        const char *const names[] = {"c", "avx2", "avx512", "best", NULL};
+        const char *near = nearest_word(isa, names);
         err_set(e, ERR_USAGE, "unknown instruction set %s", isa);
-        return err_hint(e, "one of: c, avx2, avx512, best");
+        return near ? err_hint(e, "did you mean %s? one of: c, avx2, avx512, best", near)
+                    : err_hint(e, "one of: c, avx2, avx512, best");
     }
     atomic_store(&selected, best);
     return 0;

@@ -101,6 +101,8 @@ int store_gc(store *s, store_gc_report *out, err *e)
     if (!code)
         code = add_summaries(s, e);
     if (!code)
+        code = store_exec(s, STORE_SITE_STATISTICS, doing, e); /* of a store that had others */
+    if (!code)
         code = store_exec(s, "VACUUM", "giving space back", e);
     if (!code) /* the file shrinks now, or when the last reader has gone */
         code = store_one_int(s, &ignored, NULL, "PRAGMA wal_checkpoint(TRUNCATE)", NULL, 0,

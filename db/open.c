@@ -7,6 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/cancel.h"
+#include "base/near_file.h"
 #include "base/strbuf.h"
 #include "db/internal.h"
 
@@ -103,7 +104,7 @@ static int look_at(store *s, const char *name, bool *missing, err *e)
         }
         if (errno == ENOENT) {
             err_set(e, ERR_INPUT, "no store at %s", s->path);
-            return err_hint(e, "check the name; a run with this store makes it");
+            return near_file_hint(e, s->path, "check the name; a run with this store makes it");
         }
         err_set(e, ERR_INPUT, "cannot open store %s: %s", s->path,
                 errno == ENOTDIR ? "a part of the path is not a folder"

@@ -170,4 +170,4 @@ const char store_version_4[] =
     "  ('run', 'run_sweep', '50 10'),\n"
     "  ('run', 'run_alike', '50 5 5'),\n"
     "  ('head_set_item', 'head_set_item', '1000 50 1');\n"
-    "ANALYZE sqlite_schema;\n";
+    STORE_SITE_STATISTICS;

@@ -46,6 +46,38 @@ examplemakerdir = $(pkgdatadir)/examples/reference
 dist_examplemaker_SCRIPTS = examples/reference/make_reference.py
 dist_examplemaker_DATA = examples/reference/README.md
 
+examplefindingsdir = $(pkgdatadir)/examples/findings
+dist_examplefindings_SCRIPTS = \
+	examples/findings/all \
+	examples/findings/entropy-layers \
+	examples/findings/head-clusters \
+	examples/findings/induction-pairs \
+	examples/findings/quantisation-drift \
+	examples/findings/retrieval-heads \
+	examples/findings/sink-length \
+	examples/findings/softmax-sinks \
+	examples/findings/value-drain
+dist_examplefindings_DATA = \
+	examples/findings/README.md \
+	examples/findings/lesson.sh
+
+examplefindingfiguresdir = $(pkgdatadir)/examples/findings/figures
+dist_examplefindingfigures_DATA = \
+	examples/findings/figures/lantern_head_clusters.png \
+	examples/findings/figures/lantern_induction_pairs.png \
+	examples/findings/figures/lantern_quantisation_layers.png \
+	examples/findings/figures/smollm2_entropy_by_layer.png \
+	examples/findings/figures/smollm2_induction_pairs.png \
+	examples/findings/figures/smollm2_retrieval_ablated.png \
+	examples/findings/figures/smollm2_sink_by_length.png \
+	examples/findings/figures/smollm2_value_drain.png
+
+examplepythondir = $(pkgdatadir)/examples/python
+dist_examplepython_DATA = \
+	examples/python/README.md \
+	examples/python/attnscope.py \
+	examples/python/first_look.py
+
 EXTRA_DIST += \
 	examples/gallery \
 	examples/get-smollm2

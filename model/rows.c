@@ -85,19 +85,6 @@ void rows_add(runtime *r, float *x, int64_t ldx, const float *y, int64_t ldy, in
     over_rows(r, &j, add_slice);
 }
 
-static void add_scaled_slice(void *ud, int64_t item, int thread)
-{
-    const row_job *j = ud;
-    EACH_ROW(j, item, i)
-        j->k->add_scaled(j->x + i * j->ldx, j->y + i * j->ldy, j->a, j->width);
-}
-
-void rows_add_scaled(runtime *r, float *x, int64_t ldx, const float *y, int64_t ldy, float a, int64_t rows, int64_t width)
-{
-    row_job j = {.x = x, .ldx = ldx, .y = y, .ldy = ldy, .a = a, .rows = rows, .width = width};
-    over_rows(r, &j, add_scaled_slice);
-}
-
 static void scale_slice(void *ud, int64_t item, int thread)
 {
     const row_job *j = ud;

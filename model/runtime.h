@@ -145,7 +145,6 @@ void run_logits(runtime *r, const float *x, int64_t rows, float *logits, bool de
 void rows_norm(runtime *r, const norm *n, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows, int64_t width);
 void rows_qk_norm(runtime *r, const qk_norm *n, float *x, int64_t ld, int64_t rows, int heads, int d);
 void rows_add(runtime *r, float *x, int64_t ldx, const float *y, int64_t ldy, int64_t rows, int64_t width);
-void rows_add_scaled(runtime *r, float *x, int64_t ldx, const float *y, int64_t ldy, float a, int64_t rows, int64_t width);
 void rows_scale(runtime *r, float *x, int64_t ld, float a, int64_t rows, int64_t width);
 void rows_gain(runtime *r, float *x, int64_t ld, const float *gain, int64_t rows, int64_t width); /* x *= gain */
 void rows_clamp(runtime *r, float *x, int64_t ld, float limit, int64_t rows, int64_t width);

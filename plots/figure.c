@@ -32,7 +32,8 @@ const param figure_params[] = {
     {"dpi", PARAM_INT, "300", "N", "pixels per inch", 36, 2400, NULL, NULL},
     {"cmap", PARAM_ENUM, "viridis", "NAME", "colour map; for signed values where none is named RdBu_r, 0 in its middle", 0, 0,
      colormap_names, NULL},
-    {"norm", PARAM_ENUM, "linear", "NORM", "from values to colours: linear, log, or percentile (linear between --limits p1,p99 or others)", 0,
+    {"norm", PARAM_ENUM, "linear", "NORM", "from values to colours: linear, log, or percentile (linear "
+                                           "between --limits p1,p99 or others)", 0,
      0, norm_names, NULL},
     {"floor", PARAM_REAL, "1e-4", "X", "lowest value that --norm log tells apart", 0, 0, NULL, NULL},
     {"limits", PARAM_STR, NULL, "LO,HI", "colour limits: two values, or two percentiles (p1,p99)", 0, 0, NULL,

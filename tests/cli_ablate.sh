@@ -125,14 +125,26 @@ run ablate "$model" --rule "where sink[0] > 0.9" --run 1 --random 0 $texts --sto
 exits 0 "the heads above a bound"
 run ablate "$model" --rule "top 5% by sink" --run 1 --random 1 $texts --store "$tmp/rule.db"
 exits 0 "a share of the heads"
-for rule in "top 2" "top 0 by sink" "top 200% by sink" "first 2 by sink" "where sink = 1" "top 2 by sink[x]"; do
+while IFS='|' read -r rule words; do
     run ablate "$model" --rule "$rule" --run 1 $texts --store "$tmp/rule.db"
-    refuses 2 "is no rule for heads" "no rule: $rule"
-done
+    refuses 2 "$words" "no rule: $rule"
+done <<'END'
+top 2|top 2: by which metric?
+top 0 by sink|'0' is no number of heads
+top 200% by sink|'200%' is no number of heads
+first 2 by sink|'first' names no head
+where sink = 1|no head passes "where sink = 1"
+top 2 by sink[x]|'sink[x]' is no metric
+END
 run ablate "$model" --rule "top 2 by retrieval" --run 1 $texts --store "$tmp/rule.db"
 refuses 2 "run 1 has no values of retrieval for heads" "a metric that the run has not"
+run ablate "$model" --heads "top 2 by retrieval" $texts --store "$tmp/rule.db"
+refuses 2 "no run of lantern-3m in $tmp/rule.db measured retrieval" "a metric that no run has"
+check "what to do next" grep -qF "attnscope needle $model --store $tmp/rule.db" "$tmp/err"
+run ablate "$model" --heads L1H3 --run 1 $texts --store "$tmp/rule.db"
+refuses 2 "reads none" "a run that nothing reads"
 run ablate "$model" --rule "where sink > 2" --run 1 $texts --store "$tmp/rule.db"
-refuses 2 "no head of run 1 passes" "nobody passes"
+refuses 2 "no head passes" "nobody passes"
 
 run needle "$model" --trials "$tmp/trials.jsonl" --store "$tmp/rule.db" --quiet
 run ablate "$model" --rule "top 1 by retrieval" --random 0 --trials "$tmp/trials.jsonl" --store "$tmp/rule.db" --quiet

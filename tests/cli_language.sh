@@ -273,6 +273,38 @@ if grep -q '^attnscope: ATTNSCOPE_CONFIG: nowhere: no such file' "$tmp/err"; the
 ATTNSCOPE_CONFIG=made run set color always --save
 if grep -qx 'set color always' made; then ok "and is made by --save"; else not_ok "and is made by --save"; fi
 
+# --- near misses ---
+# near WORDS HINT: the program refuses WORDS and means HINT.
+near()
+{
+    hint=$1
+    shift
+    run "$@"
+    if [ "$status" -ne 0 ] && grep -qF "hint: did you mean $hint" "$tmp/err"; then
+        ok "near: $hint"
+    else
+        not_ok "near: $hint"
+        told "$tmp/err"
+    fi
+}
+printf 'set threads\n' > first.attn
+near '"first.attn"?' source frist.attn
+near '"sub/inner"?' source sbu/inner
+near '"first.attn"?' -c 'set store @first.atn'
+near '"runs.db"?' runs --store run.db
+near '"runs.db"?' check rusn.db
+near '"runs.db"?' merge all.db runs.bd
+near --threads? --thread 3 list isas
+near --no-config? --no-confg list isas
+near avx512? --isa avx51 list isas
+near head_map? report 1 --recipes head_mpa --store runs.db
+near score_grid? plot score_gird --store runs.db
+near sink? top snik --store runs.db
+near 'entropy?' run "$model" --prompt a --metrics sink,entropi
+near "'f32'?" run "$model" --prompt a --precision f23
+near '"zero"?' run "$model" --prompt a --edit 'zeor L0H1'
+near '"families"?' list familes
+
 # --- watch ---
 run watch --times 3 --every 0.1 set threads
 says "4

@@ -102,6 +102,15 @@ cp "$tmp/out" "$tmp/script.out"
 on 2 -f "$tmp/script"
 exits 0 "a script: all load and run, the first rank alone asks the store"
 check "with the same table" test "$(grep -c '^L' "$tmp/out")" -eq "$(grep -c '^L' "$tmp/script.out")"
+printf 'let m = "%s"; alias go = run --metrics sink; load $m\ngo --ids 0,5,6,7,8\ntop sink -n 3 --csv --run $last\nset threads $none\n' \
+    "$model" > "$tmp/script"
+on 2 -f "$tmp/script"
+exits 2 "variables and aliases are those of the first rank, errors too"
+check "its latest run among them" test "$(grep -c '^L' "$tmp/out")" -eq "$(grep -c '^L' "$tmp/script.out")"
+check "and each is told once" test "$(grep -c 'unknown variable' "$tmp/err")" -eq 1
+on 2 set threads 3 --save
+check "one of them saves a setting" test "$(grep -c '^set threads 3$' "$XDG_CONFIG_HOME/attnscope/config")" -eq 1
+rm "$XDG_CONFIG_HOME/attnscope/config"
 
 # --- units over ranks ---
 for i in 1 2 3 4 5 6 7 8 9 10 11; do
@@ -196,22 +205,22 @@ then
     printf 'command = run\nmodel = %s\nprompts = %s\nmetrics = [entropy, sink]\nprecision = [f32, bf16]\n' "$tmp/holes" \
         "$tmp/bad" > "$tmp/bad.sweep"
     run sweep "$tmp/bad.sweep" --store "$tmp/bad1.db" --keep-going --try 0 --csv
-    cut -d, -f1-8,10 "$tmp/out" > "$tmp/bad1.table"
+    cut -d, -f1-9,11 "$tmp/out" > "$tmp/bad1.table"
     check "a sweep in one process goes on behind units that fail" test "$status" -eq 1
     check "and says of each cell how many" test "$(grep -c 'cell [0-3]: run: 2 units failed: unit 11: ' "$tmp/err")" -eq 4
     run sql --store "$tmp/bad1.db" --csv "SELECT uid, status, message FROM run ORDER BY 1"
     cp "$tmp/out" "$tmp/bad1.runs"
-    rows "$tmp/bad1.db" "$tmp/bad1"
+    rows "$tmp/bad1.db" "$tmp/bad1.rows"
     for ranks in 2 4; do
         on "$ranks" sweep "$tmp/bad.sweep" --store "$tmp/bad$ranks.db" --keep-going --csv
         check "so does one over $ranks ranks" test "$status" -eq 1
         check "each cell is reported once" test "$(grep -c '^attnscope: .*bad.sweep: cell [0-3]: run: .*not finite' "$tmp/err")" -eq 4
-        cut -d, -f1-8,10 "$tmp/out" > "$tmp/bad.table"
+        cut -d, -f1-9,11 "$tmp/out" > "$tmp/bad.table"
         same "$tmp/bad1.table" "$tmp/bad.table" "the table counts the units of all ranks"
         run sql --store "$tmp/bad$ranks.db" --csv "SELECT uid, status, message FROM run ORDER BY 1"
         same "$tmp/bad1.runs" "$tmp/out" "runs have failed in the same words"
-        rows "$tmp/bad$ranks.db" "$tmp/bad"
-        same "$tmp/bad1" "$tmp/bad" "the other units are the same"
+        rows "$tmp/bad$ranks.db" "$tmp/bad.rows"
+        same "$tmp/bad1.rows" "$tmp/bad.rows" "the other units are the same"
     done
 else
     skip "units that fail" "no python3"

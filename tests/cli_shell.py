@@ -29,7 +29,8 @@ def check(what, good, detail=""):
 
 
 class Shell:
-    def __init__(self, home, columns=80, lines=24, **env):
+    def __init__(self, home, columns=80, lines=24, args=("--no-hints", "--pager=off"), cwd=None, **env):
+        self.columns = columns
         self.text = ""      # everything shown, without escape sequences
         self.raw = b""
         self.patience = PATIENCE
@@ -41,10 +42,10 @@ class Shell:
         self.pid, self.fd = pty.fork()
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
-            os.chdir(home)
+            os.chdir(cwd or home)
             signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background job inherits it ignored
             try:
-                os.execve(PROGRAM, [PROGRAM], environ)
+                os.execve(PROGRAM, [PROGRAM, *args], environ)
             finally:
                 os._exit(127)
         fcntl.ioctl(self.fd, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
@@ -87,10 +88,57 @@ class Shell:
         check(what, good, "sent %r, wanted %r, saw:\n%s" % (keys, pattern, self.seen))
         return good
 
+    def screen(self):
+        """The rows that a terminal shows after all that came, as far as Readline's sequences go."""
+        rows, y, x = [[]], 0, 0
+        raw = self.raw.decode("utf-8", "replace")
+        for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()].|\x1b.|.|\n", raw, re.S):
+            code = re.fullmatch(r"\x1b\[([0-9]*)[0-9;?]*([A-Za-z])", piece)
+            n = int(code.group(1) or 1) if code else 0
+            if code and code.group(2) in "ABCD":
+                y += {"A": -n, "B": n}.get(code.group(2), 0)
+                x += {"C": n, "D": -n}.get(code.group(2), 0)
+            elif code and code.group(2) in "KJ":
+                del rows[y][x:]
+                if code.group(2) == "J":
+                    del rows[y + 1:]
+            elif piece == "\r":
+                x = 0
+            elif piece == "\x08":
+                x -= 1
+            elif piece == "\n":
+                y += 1
+            elif len(piece) == 1 and piece >= " ":
+                if x == self.columns:
+                    x, y = 0, y + 1
+                while len(rows) <= y:
+                    rows.append([])
+                rows[y].extend(" " * (x + 1 - len(rows[y])))
+                rows[y][x] = piece
+                x += 1
+            while len(rows) <= y:
+                rows.append([])
+        return ["".join(row).rstrip() for row in rows]
+
+    def shows(self, what, keys, pattern, rows=-1):
+        """Until the last row of the screen (or the last rows) matches."""
+        end = time.monotonic() + self.patience
+        self.send(keys)
+        while True:
+            seen = "\n".join(self.screen()[rows:])
+            good = re.search(pattern, seen)
+            if good or time.monotonic() > end or not self.read(end - time.monotonic()):
+                break
+        if not good:
+            self.patience = 1
+        check(what, good, "sent %r, wanted %r, saw:\n%s" % (keys, pattern, seen))
+
     def end(self):
-        end = time.monotonic() + PATIENCE
+        end = time.monotonic() + min(PATIENCE, 20 * self.patience)
         while time.monotonic() < end and self.read(end - time.monotonic()):
             pass
+        if time.monotonic() >= end:     # it does not leave
+            os.kill(self.pid, signal.SIGKILL)
         _, status = os.waitpid(self.pid, 0)
         os.close(self.fd)
         return os.waitstatus_to_exitcode(status)
@@ -98,7 +146,7 @@ class Shell:
 
 def session(home):
     s = Shell(home)
-    check("the prompt appears", s.wait(r"Ctrl-D leaves\nattnscope> $"), s.text)
+    check("the prompt appears", s.wait(r"Ctrl-D\s+leaves\nattnscope> $"), s.text)
     s.does("Tab on an empty line lists the verbs", "\t", r"dump [^>]*view[^>]*weights[^>]*attnscope> $")
     s.does("a verb is completed", "hel\t", r"help $")
     s.does("a metric after it", "distance_\t", r"distance_profile $")
@@ -197,6 +245,146 @@ def model(home):
     check("SIGTERM ends the shell with status 130", s.end() == 130, s.text)
 
 
+def completion(home):
+    store = os.path.join(home, "runs.db")
+    s = Shell(home, columns=100, lines=40, ATTNSCOPE_MODELS=os.path.dirname(MODEL) + ":/nowhere")
+    s.wait(r"attnscope> $")
+    s.does("columns of the table that the statement names", 'sql "SELECT head_na\t FROM head_val\t', r'head_name FROM head_value $')
+    s.does("its keywords, too", "whe\t", r"WHERE $")
+    s.does("and metrics between SQL's quotes", "metric = 'indu\t", r"metric = 'induction $")
+    s.send("\x03")
+    s.does("a table behind FROM, no keyword", 'sql "SELECT * FROM wh\tsite\t', r"wh(\x07)?site $")
+    s.send("\x03")
+    s.does("values of a switch", "set quiet of\t", r"off $")
+    s.send("\x03")
+    s.does("settings behind set, with what they are", "set plai\t", r"plain $")
+    s.send("\x03")
+    s.does("options with their help", "top --l\t", r"--lowest $")
+    s.send("\x03")
+    s.does("a list says what each is", "top entro\t\t", r"entropy +[a-z][^\n]*\nentropy_[^>]*attnscope> top entropy$")
+    s.send("\x03")
+    if os.path.exists(MODEL):
+        s.does("a model of the search path", "load lant\t", r"load lantern-3m $")
+        s.does("is found by its name", "\r", r"lantern-3m: llama[^>]*attnscope lantern-3m> $")
+        s.does("a name that is nearly one", "load lantern-3n\r", r'did you mean "lantern-3m"\?')
+        s.does("heads of a layer", "run --maps L3\t\t", r"L3H0 +L3H1[^>]*L3H7")
+        s.send("\x03")
+        s.does("metrics in a selection", 'top sink --heads "top 3 by entropy_n\t', r"by entropy_normalised $")
+        s.send("\x03")
+        s.does("runs", "run --prompt lamp --metrics sink --store %s\r" % store, r"run 1[^>]*lantern-3m> $")
+        s.does("with what they were", "show \t\t", r"1 +run of lantern-3m, 20[^>]*last +the newest")
+        s.send("\x03")
+    s.send("\x04")
+    check("the shell ends", s.end() == 0, s.text[-300:])
+    if os.path.exists(MODEL):
+        s = Shell(home, columns=40, ATTNSCOPE_MODELS=os.path.dirname(MODEL))
+        s.wait(r"attnscope> $")
+        s.does("models are listed at 40 columns", "load \t\t", r"lantern-3m")
+        s.send("\x03\x04")
+        s.end()
+
+
+def hints(home):
+    s = Shell(home, args=())
+    s.wait(r"attnscope> $")
+    s.shows("a verb that is unique is finished in grey", "expl", r"^attnscope> explain .*")
+    check("dimmed", b"\x1b[2main " in s.raw, s.raw[-200:])
+    s.shows("but not typed", "\x01\x0b", r"^attnscope>$")
+    s.shows("what comes behind it", "top ", r"^attnscope> top METRIC.*--run RUN")
+    s.shows("the value of an option", "--run ", r"^attnscope> top --run RUN  ")
+    s.shows("nothing of it stays behind", "last nosuch\r", r"attnscope> top --run last nosuch\n(.*\n)+attnscope>$", -5)
+    s.shows("a setting's values", "set color ", r"^attnscope> set color WHEN .*auto, always or")
+    s.shows("go with the line", "\x15quit;; ", r"^attnscope> quit;;$")
+    s.shows("Ctrl-C leaves none", "\x15top \x03", r"attnscope> top \^C\nattnscope>$|attnscope> top\^C\nattnscope>$", -2)
+    s.shows("a comment has none", "# top ", r"^attnscope> # top$")
+    s.shows("nor has a here-document", "\x15set store <<END\rtop ", r"^> top$")
+    s.send("\x03")
+    s.shows("they can be switched off", "set hints off\rtop ", r"^attnscope> top$")
+    s.shows("and on", "\x15set hints on\rtop ", r"^attnscope> top METRIC")
+    s.send("\x03\x04")
+    s.end()
+    s = Shell(home, columns=40, args=())
+    s.wait(r"attnscope> $")
+    s.shows("at 40 columns they are cut", "run --metrics ", r"^attnscope> run --metrics LIST  \S.*\u2026$")
+    check("to the row", max(map(len, s.screen())) <= 39, s.screen())
+    s.shows("a line that wraps has none", "sink,entropy,self --maps ", r"self --maps$|^ ?--maps$|maps$", -2)
+    fcntl.ioctl(s.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
+    s.columns = 100
+    os.kill(s.pid, signal.SIGWINCH)
+    s.shows("until the window is wider", "", r"--maps HEADS")
+    s.send("\x03\x04")
+    s.end()
+    for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
+        s = Shell(home, args=(), **env)
+        s.wait(r"attnscope> $")
+        s.does("no hints with %s" % env, "top \r", r"needs an argument")
+        check("none at all", "METRIC " not in s.seen.split("attnscope: ")[0], s.seen)
+        s.send("\x04")
+        s.end()
+
+
+def keys(home):
+    s = Shell(home)
+    s.wait(r"attnscope> $")
+    s.does("? on an empty line shows the verbs", "?", r"census[^>]*tokenize[^>]*attnscope> $")
+    s.does("behind a verb its usage", "top ?", r"usage: top METRIC[^>]*--lowest[^>]*attnscope> top $")
+    s.does("within a word it is typed", "wh?\r", r"top wh\?\n")
+    s.wait(r"attnscope> $")
+    s.does("Alt-h helps anywhere", "list metrics --out\x1bh", r"usage: list [^>]*attnscope> list metrics --out$")
+    s.send("\x03")
+    s.wait(r"attnscope> $")
+    for line in ("set threads 2", "set color auto", "set threads 1"):
+        s.does("a line for the history", line + "\r", r"attnscope> $")
+    s.does("Up finds what begins like the line", "set co\x1b[A\r", r"set color auto\n[^>]*attnscope> $")
+    s.does("and goes on from there", "set th\x1b[A\x1b[A\r", r"set threads 2\n[^>]*attnscope> $")
+    s.does("Ctrl-R finds what holds it", "\x12olor\x05\r", r"set color auto\n[^>]*attnscope> $")
+    s.does("lines that are pasted run together", "\x1b[200~set threads 7\nset threads\n\x1b[201~\r", r"\n7\n[^>]*attnscope> $")
+    s.send("\x04")
+    s.end()
+    with open(os.path.join(home, ".inputrc"), "w") as f:
+        f.write('"\\e[A": beginning-of-line\n"?": self-insert\n')
+    s = Shell(home)
+    s.wait(r"attnscope> $")
+    s.does("what the user's inputrc binds stays", "hreads\x1b[Aset t\x05\r", r"set threads\n\d+\nattnscope> $")
+    s.send("\x04")
+    s.end()
+    os.unlink(os.path.join(home, ".inputrc"))
+
+
+def pager(home):
+    quitter = os.path.join(home, "quitter")
+    with open(quitter, "w") as f:
+        f.write("#!/bin/sh\nhead -n 2 | sed 's/^/PAGED /'\n")
+    os.chmod(quitter, 0o755)
+    s = Shell(home, args=(), lines=12, NO_COLOR="1", PAGER=quitter)
+    s.wait(r"attnscope> $")
+    s.does("a long table goes to the pager", "list metrics\r", r"PAGED metric +unit")
+    check("which may leave early", s.wait(r"attnscope> $") and "entropy" not in s.seen, s.seen)
+    s.does("a short one does not", "list isas\r", r"\nisa +usable[^>]*attnscope> $")
+    s.does("help does", "help run\r", r"PAGED run")
+    s.wait(r"attnscope> $")
+    s.does("nor do scripts", "source many.attn\r", r"\nmetric +unit[^>]*weight_outlier[^>]*attnscope> $")
+    s.does("set pager chooses another", "set pager 'wc -l | sed s/^/LINES:/'; list metrics\r", r"LINES:\d+\n[^>]*attnscope> $")
+    s.does("one that is not there is no loss", "set pager nosuchpager; list metrics\r", r"\nmetric +unit[^>]*weight_outlier[^>]*attnscope> $")
+    s.does("off is none", "set pager off; list metrics\r", r"\nmetric +unit[^>]*weight_outlier[^>]*attnscope> $")
+    s.send("set pager 'trap : INT; cat > /dev/null; echo WAITING; sleep 30; echo AFTER'; list metrics\r")
+    check("Ctrl-C in the pager", s.wait(r"WAITING\n"))
+    s.does("comes back to the shell", "\x03", r"AFTER\n[^>]*attnscope> $")
+    s.does("which goes on", "set pager off; set threads 4; set threads\r", r"\n4\nattnscope> $")
+    s.send("\x04")
+    check("and leaves with status 0", s.end() == 0, s.text[-200:])
+
+
+def plain(home):
+    s = Shell(home, args=("--plain",))
+    s.wait(r"attnscope> $")
+    s.does("plain tables are lines", "list isas\r", r"isa: c\nusable: yes\n[^>]*attnscope> $")
+    check("without colours or hints", b"\x1b[1" not in s.raw and b"\x1b[2m" not in s.raw, s.raw)
+    s.does("and back", "set plain off; list isas\r", r"isa +usable +in_use\n")
+    s.send("\x04")
+    s.end()
+
+
 def hangup(home):
     s = Shell(home)
     s.wait(r"attnscope> $")
@@ -210,11 +398,17 @@ def main():
     try:
         open(os.path.join(home, "my file.attn"), "w").write("set threads\n")
         open(os.path.join(home, "notes.csv"), "w").close()
+        open(os.path.join(home, "many.attn"), "w").write("list metrics\n")
         session(home)
         history(home)
         narrow(home)
         colours(home)
         model(home)
+        completion(home)
+        hints(home)
+        keys(home)
+        pager(home)
+        plain(home)
         hangup(home)
     finally:
         shutil.rmtree(home)

@@ -48,6 +48,7 @@ cmocka_tests = \
 	tests/test_gguf_defects \
 	tests/test_golden_metrics \
 	tests/test_haystack \
+	tests/test_head_grammar \
 	tests/test_head_rows \
 	tests/test_heat_options \
 	tests/test_heat_recipes \
@@ -156,6 +157,7 @@ shell_tests = \
 	tests/cli_compare.sh \
 	tests/cli_convert.sh \
 	tests/cli_divergence.sh \
+	tests/cli_examples.sh \
 	tests/cli_faults.sh \
 	tests/cli_faults_verbs.sh \
 	tests/cli_figure.sh \
@@ -163,10 +165,14 @@ shell_tests = \
 	tests/cli_figure_fonts.sh \
 	tests/cli_gallery.sh \
 	tests/cli_generate.sh \
+	tests/cli_heads.sh \
 	tests/cli_heat_recipes.sh \
+	tests/cli_help.sh \
 	tests/cli_inputs.sh \
 	tests/cli_install.sh \
 	tests/cli_kill.sh \
+	tests/cli_language.sh \
+	tests/cli_language_tty.sh \
 	tests/cli_memory.sh \
 	tests/cli_merge.sh \
 	tests/cli_model.sh \
@@ -175,6 +181,7 @@ shell_tests = \
 	tests/cli_patch.sh \
 	tests/cli_pattern.sh \
 	tests/cli_prompts.sh \
+	tests/cli_python.sh \
 	tests/cli_quantize.sh \
 	tests/cli_report.sh \
 	tests/cli_repeat.sh \
@@ -189,6 +196,7 @@ shell_tests = \
 	tests/cli_view.sh \
 	tests/cli_weights.sh \
 	tests/docs.sh \
+	tests/examples_findings.sh \
 	tests/layers.sh \
 	tests/store_docs.sh
 
@@ -209,10 +217,11 @@ AM_TESTS_ENVIRONMENT = \
 	ATTNSCOPE='$(abs_top_builddir)/attnscope'; export ATTNSCOPE; \
 	CC='$(CC)'; export CC;
 EXTRA_DIST += tests/stores/make_stores.py tests/stores/v1.db tests/stores/v2.db tests/stores/v3.db
+EXTRA_DIST += tests/examples tests/zsh_complete.zsh
 EXTRA_DIST += tests/chat_cases.json tests/make_chat_cases.py
 EXTRA_DIST += tests/make_quantize_cases.py tests/quantize_cases.h
 EXTRA_DIST += tests/report_page.py
-EXTRA_DIST += tests/compare_pictures.py tests/cli_lib.sh tests/cli_shell.py tests/cli_view.py tests/sanitize tests/tap.sh tests/tsan.supp tests/valgrind.supp
+EXTRA_DIST += tests/compare_pictures.py tests/cli_lib.sh tests/cli_language.py tests/cli_shell.py tests/cli_view.py tests/sanitize tests/tap.sh tests/tsan.supp tests/valgrind.supp
 EXTRA_DIST += \
 	tests/activation_capture.h \
 	tests/attention_reference.h \

@@ -24,6 +24,7 @@
 #include "base/json.h"
 #include "base/mapfile.h"
 #include "base/mem.h"
+#include "base/near_file.h"
 #include "base/outfile.h"
 #include "base/strbuf.h"
 #include "tests/test_base_folder.h"
@@ -555,6 +556,52 @@ static void directories(void **state)
     assert_int_equal(make_directories(in_folder("a/file"), &e), ERR_FAILED);
     assert_int_equal(make_directories(in_folder("a/file/d"), &e), ERR_FAILED);
     assert_non_null(strstr(e.msg, "is a file, not a folder"));
+}
+
+/* in_folder keeps a few names only: compare at once. */
+static void assert_near(const char *missing, const char *meant)
+{
+    char *near = near_file(in_folder(missing));
+    if (meant)
+        assert_string_equal(near, in_folder(meant));
+    else
+        assert_null(near);
+    free(near);
+}
+
+static void near_files(void **state)
+{
+    (void)state;
+    err e = {0};
+    assert_int_equal(make_directories(in_folder("near/models/tiny"), &e), 0);
+    write_bytes(in_folder("near/models/tiny/config.json"), "x", 1);
+    write_bytes(in_folder("near/heads.db"), "x", 1);
+    write_bytes(in_folder("near/heads-b.db"), "x", 1);
+    write_bytes(in_folder("near/heads-a.db"), "x", 1);
+    write_bytes(in_folder("near/.hidden"), "x", 1);
+    assert_near("near/haeds.db", "near/heads.db");
+    assert_near("near/head.db", "near/heads.db");
+    assert_near("near/heads-c.db", "near/heads-a.db"); /* of two alike the first */
+    assert_near("near/modles/tiny/config.json", "near/models/tiny/config.json");
+    assert_near("near/models/tniy", "near/models/tiny");
+    assert_near("near/models/tiny/config.jsn", "near/models/tiny/config.json");
+    assert_near("near/modles/tinny/config.json", NULL); /* one name may be wrong */
+    assert_near("near/modles/other.json", NULL);
+    assert_near("near/hidden", NULL);
+    assert_near("near/.hiden", "near/.hidden");
+    assert_near("near/something", NULL);
+    assert_near("near/heads.db/inside", NULL);
+    assert_null(near_file(""));
+    assert_null(near_file("/"));
+
+    err_set(&e, ERR_INPUT, "no such file");
+    assert_int_equal(near_file_hint(&e, in_folder("near/nothing at all"), "look again"), ERR_INPUT);
+    assert_string_equal(e.hint, "look again");
+    assert_int_equal(near_file_hint(&e, in_folder("near/nothing at all"), NULL), ERR_INPUT);
+    assert_string_equal(e.hint, "look again");
+    assert_int_equal(near_file_hint(&e, in_folder("near/head.db"), "look again"), ERR_INPUT);
+    assert_non_null(strstr(e.hint, "did you mean \""));
+    assert_non_null(strstr(e.hint, "near/heads.db\"?"));
 }
 
 /* --- JSON --- */

@@ -172,10 +172,12 @@ static void test_rope(void **state)
         {"llama", NULL, ROPE "{\"rope_type\":\"llama3\",\"factor\":2}", "original_max_position_embeddings is missing"},
         {"llama", NULL, ROPE "{\"rope_type\":\"llama3\",\"factor\":2,\"original_max_position_embeddings\":8}",
          "low_freq_factor is missing"},
-        {"llama", NULL, ROPE "{\"rope_type\":\"llama3\",\"factor\":2,\"original_max_position_embeddings\":8,\"low_freq_factor\":4,"
+        {"llama", NULL, ROPE "{\"rope_type\":\"llama3\",\"factor\":2,\"original_max_position_embeddings\":8,"
+                             "\"low_freq_factor\":4,"
                              "\"high_freq_factor\":4}", "high_freq_factor must be above low_freq_factor"},
         {"llama", NULL, ROPE "{\"rope_type\":\"longrope\",\"factor\":2}", "longrope needs original_max_position_embeddings"},
-        {"llama", NULL, ROPE "{\"rope_type\":\"longrope\",\"original_max_position_embeddings\":8,\"short_factor\":[1,1,1],\"long_factor\":[1]}",
+        {"llama", NULL, ROPE "{\"rope_type\":\"longrope\",\"original_max_position_embeddings\":8,"
+                             "\"short_factor\":[1,1,1],\"long_factor\":[1]}",
          "short_factor must be a list of 4 numbers"},
         {"llama", NULL, ROPE "{\"rope_type\":\"longrope\",\"original_max_position_embeddings\":8,\"short_factor\":[1,1,1,1],"
                              "\"long_factor\":[1,1,0,1]}", "long_factor holds an element that is not a positive number"},

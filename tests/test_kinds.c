@@ -84,11 +84,11 @@ static void check_map(const result_map *m, const npy *a, int64_t at, bool causal
                         sum += npy_real(a, at + q * m->n_key + k);
                         n++;
                     }
-            float cell = m->cells[r * cols + c];
+            float v = m->cells[r * cols + c];
             if (n == 0)
-                assert_true(isnan(cell));
+                assert_true(isnan(v));
             else
-                close_to((double)cell, sum / (double)n, 2e-5, "map");
+                close_to((double)v, sum / (double)n, 2e-5, "map");
         }
 }
 

@@ -13,6 +13,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cli/output.h"
+#include "cli/pager.h"
 #include "cli/progress_bar.h"
 #include "base/text_width.h"
 
@@ -119,22 +120,103 @@ static void aligned_narrow(void **state)
     (void)state;
     static const char *const three[] = {"name", "n", "description"};
     output_style narrow = {.width = 30, .utf8 = true};
+    /* words go on in further lines, three at most */
     assert_string_equal(written(make(3, three, "titt", "short", 7, "a text that is longer than that", "x"),
                                 FORMAT_TABLE, &narrow),
                         "name   n  description\n"
-                        "short  7  a text that is long\xe2\x80\xa6\n"
+                        "short  7  a text that is\n"
+                        "          longer than that\n"
                         "x      -  -\n");
+    narrow.width = 22;
+    assert_string_equal(written(make(3, three, "tittit", "a", 7, "one two three four five six seven eight nine ten", "b", 8,
+                                     ""), FORMAT_TABLE, &narrow),
+                        "name  n  description\n"
+                        "a     7  one two three\n"
+                        "         four five six\n"
+                        "         seven eight\xe2\x80\xa6\n"
+                        "b     8\n");
+    /* what has no blanks is cut in its middle, and never by more than a third */
+    narrow.width = 28;
     narrow.utf8 = false;
-    narrow.width = 20;
-    assert_string_equal(written(make(3, three, "tit", "short", 7, "a text that is"), FORMAT_TABLE, &narrow),
-                        "name   n  descript..\nshort  7  a text t..\n");
+    assert_string_equal(written(make(3, three, "tit", "a", 7, "model.layers.0.weight"), FORMAT_TABLE, &narrow),
+                        "name  n  description\na     7  model.lay..0.weight\n");
     /* where even that does not fit: a line a column */
     narrow.width = 16;
-    assert_string_equal(written(make(3, three, "tittit", "short", 1234567, "text", "b", 2, "more"),
+    assert_string_equal(written(make(3, three, "tittit", "short", 1234567, "some text", "b", 2, ""),
                                 FORMAT_TABLE, &narrow),
-                        "name      short\nn         1234567\ndescri..  text\n"
+                        "name      short\nn         1234567\ndescri..  some\n          text\n"
                         "\n"
-                        "name      b\nn         2\ndescri..  more\n");
+                        "name      b\nn         2\n");
+}
+
+static table *two_reals(void)
+{
+    static const char *const columns[] = {"mean", "sd"};
+    table *t = make(2, columns, "rrrr", 0.123456, 12.3456, 0.5, 10.0);
+    assert_int_equal(table_set_unit(t, 0, "nats", NULL), 0);
+    return t;
+}
+
+/* On a narrow terminal the unit goes below the name, then digits go; in records they come back. */
+static void aligned_digits(void **state)
+{
+    (void)state;
+    output_style narrow = {.width = 18, .utf8 = true};
+    assert_string_equal(written(two_reals(), FORMAT_TABLE, &narrow),
+                        "mean [nats]     sd\n     0.1235  12.35\n     0.5000  10.00\n");
+    narrow.width = 14;
+    assert_string_equal(written(two_reals(), FORMAT_TABLE, &narrow),
+                        "  mean     sd\n[nats]\n0.1235  12.35\n0.5000  10.00\n");
+    narrow.width = 12;
+    assert_string_equal(written(two_reals(), FORMAT_TABLE, &narrow),
+                        "  mean    sd\n[nats]\n 0.123  12.3\n 0.500  10.0\n");
+    narrow.width = 10;
+    assert_string_equal(written(two_reals(), FORMAT_TABLE, &narrow),
+                        "  mean  sd\n[nats]\n  0.12  12\n  0.50  10\n");
+    narrow.width = 9;
+    assert_string_equal(written(two_reals(), FORMAT_TABLE, &narrow),
+                        "mean [n\xe2\x80\xa6  0.1235\nsd        12.35\n\nmean [n\xe2\x80\xa6  0.5000\nsd        10.00\n");
+    /* a number that is shorter stays so */
+    static const char *const one[] = {"x"};
+    assert_string_equal(written(make(1, one, "rrr", 0.07, 10.164, 250.0), FORMAT_TABLE, &plain),
+                        "     x\n  0.07\n 10.16\n250\n");
+}
+
+static void spoken(void **state)
+{
+    (void)state;
+    output_style style = {.width = 10, .plain = true, .colour = false};
+    assert_string_equal(written(sample(), FORMAT_TABLE, &style),
+                        "head: L0H6\nlayer: 0\nscore [nats]: 0.6741\nnote: first\n"
+                        "\n"
+                        "head: L3H10\nlayer: 12\nscore [nats]: 0.0123\n");
+    assert_string_equal(written(make(4, four, ""), FORMAT_TABLE, &style), "head  layer  score  note\n");
+    assert_string_equal(written(make(1, four, "t", "x"), FORMAT_CSV, &style), "head\nx\n");
+
+    char line[128];
+    progress_words(line, sizeof line, "layer", 16, 32, 7);
+    assert_string_equal(line, "layer: 50 percent, 7 seconds left");
+    progress_words(line, sizeof line, "hashing", 1, 100, 100);
+    assert_string_equal(line, "hashing: 1 percent, 2 hours 45 minutes left");
+    progress_words(line, sizeof line, "layer", 31, 32, 31);
+    assert_string_equal(line, "layer: 96 percent, 1 second left");
+    progress_words(line, sizeof line, "layer", 0, 32, 61);
+    assert_string_equal(line, "layer: 0 percent after 1 minute");
+    progress_words(line, sizeof line, "rows", 1234, 0, 5);
+    assert_string_equal(line, "rows: 1234 after 5 seconds");
+}
+
+static void rows_on_screen(void **state)
+{
+    (void)state;
+    assert_int_equal(pager_rows("", 0, 80), 0);
+    assert_int_equal(pager_rows("a\nb\n", 4, 80), 2);
+    assert_int_equal(pager_rows("a\n\nb", 4, 80), 3);
+    assert_int_equal(pager_rows("12345678\n", 9, 4), 2);
+    assert_int_equal(pager_rows("123456789\n", 10, 4), 3);
+    assert_int_equal(pager_rows("\033[1;4m1234\033[0m\n", 15, 4), 1);
+    assert_int_equal(pager_rows("\xe6\xbc\xa2\xe5\xad\x97\n", 7, 4), 1);
+    assert_int_equal(pager_rows("\xe6\xbc\xa2\xe5\xad\x97\n", 7, 3), 2);
 }
 
 static void csv(void **state)
@@ -272,7 +354,8 @@ int main(void)
         cmocka_unit_test(aligned_narrow), cmocka_unit_test(csv),           cmocka_unit_test(tsv),
         cmocka_unit_test(json_lines),   cmocka_unit_test(full_disk),
         cmocka_unit_test(out_of_memory),       cmocka_unit_test(widths),
-        cmocka_unit_test(progress_line),
+        cmocka_unit_test(progress_line),       cmocka_unit_test(aligned_digits), cmocka_unit_test(spoken),
+        cmocka_unit_test(rows_on_screen),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("output", tests, NULL, NULL);

@@ -185,7 +185,8 @@ static const spelling spellings[] = {
     {"gpt2 with mask buffers", "gpt2", .more = gpt2_buffers},
     {"gpt2 with n_ctx and old settings", "gpt2",
      .drop = " n_inner add_cross_attention dtype reorder_and_upcast_attn scale_attn_weights ",
-     .add = "\"n_ctx\":16,\"n_special\":0,\"predict_special_tokens\":true,\"task_specific_params\":{\"text-generation\":{\"do_sample\":true}}"},
+     .add = "\"n_ctx\":16,\"n_special\":0,\"predict_special_tokens\":true,"
+            "\"task_specific_params\":{\"text-generation\":{\"do_sample\":true}}"},
     {"gpt2 in the common names", "gpt2", .drop = " n_embd n_layer n_head n_positions ",
      .add = "\"hidden_size\":32,\"num_hidden_layers\":2,\"num_attention_heads\":4,\"max_position_embeddings\":16"},
     {"gpt2 wrapped", "gpt2", .rename = parallel},
@@ -208,14 +209,16 @@ static const spelling spellings[] = {
 
     {"bloom with n_embed", "bloom", .drop = " hidden_size n_head slow_but_exact ",
      .add = "\"n_embed\":32,\"num_attention_heads\":4,\"attention_softmax_in_fp32\":true,\"masked_softmax_fusion\":true,"
-            "\"bias_dropout_fusion\":true,\"offset_alibi\":100,\"skip_bias_add\":true,\"skip_bias_add_qkv\":false,\"seq_length\":2048,"
+            "\"bias_dropout_fusion\":true,\"offset_alibi\":100,\"skip_bias_add\":true,"
+            "\"skip_bias_add_qkv\":false,\"seq_length\":2048,"
             "\"slow_but_exact\":false,\"n_inner\":null", .rename = no_prefix_gpt2},
 
     {"falcon as RefinedWeb", "falcon",
      .drop = " model_type new_decoder_architecture num_attention_heads num_hidden_layers num_kv_heads num_ln_in_parallel_attn"
             " multi_query"
             " num_key_value_heads ffn_hidden_size intermediate_size activation rope_parameters max_position_embeddings ",
-     .add = "\"model_type\":\"RefinedWeb\",\"n_head\":4,\"n_head_kv\":2,\"n_layer\":2,\"apply_residual_connection_post_layernorm\":false,"
+     .add = "\"model_type\":\"RefinedWeb\",\"n_head\":4,\"n_head_kv\":2,\"n_layer\":2,"
+            "\"apply_residual_connection_post_layernorm\":false,"
             "\"torch_dtype\":\"bfloat16\""},
 
     {"gemma3 with rope_local_base_freq", "gemma3", .drop = " rope_parameters layer_types _sliding_window_pattern ",
@@ -228,7 +231,8 @@ static const spelling spellings[] = {
      .add = "\"model_type\":\"gemma3\""},
 
     {"modernbert with two rope_theta", "modernbert", .drop = " rope_parameters layer_types ",
-     .add = "\"global_rope_theta\":160000.0,\"local_rope_theta\":10000.0,\"position_embedding_type\":\"absolute\",\"layer_norm_eps\":1e-5"},
+     .add = "\"global_rope_theta\":160000.0,\"local_rope_theta\":10000.0,"
+            "\"position_embedding_type\":\"absolute\",\"layer_norm_eps\":1e-5"},
 
     {"qwen2 without layer_types", "qwen2", .drop = " layer_types rope_parameters ", .add = "\"rope_theta\":10000.0"},
     {"qwen2 with layer_types alone", "qwen2", .drop = " max_window_layers "},
@@ -245,7 +249,8 @@ static const spelling spellings[] = {
             "\"tokenizer_name\":\"EleutherAI/gpt-neox-20b\",\"verbose\":0,\"torch_dtype\":\"bfloat16\""},
 
     {"gpt_oss as published", "gpt_oss", .drop = " rope_parameters ",
-     .add = "\"rope_theta\":10000,\"rope_scaling\":{\"beta_fast\":32.0,\"beta_slow\":1.0,\"rope_type\":\"yarn\",\"truncate\":false,"
+     .add = "\"rope_theta\":10000,\"rope_scaling\":{\"beta_fast\":32.0,\"beta_slow\":1.0,"
+            "\"rope_type\":\"yarn\",\"truncate\":false,"
             OLD_YARN "},\"initial_context_length\":16,\"experts_per_token\":2"},
 
     {"deepseek_v3 as published", "deepseek_v3",

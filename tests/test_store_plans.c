@@ -92,6 +92,13 @@ static void test_values(void **state)
     (void)state;
     expect("SELECT kind, layer, head_name, position, avg(value) FROM head_value WHERE run = 2 AND metric = 'entropy'"
            " GROUP BY kind, layer, head, position", VALUES);
+    static const char *const groups[] = {"kind, layer, head", "layer, head", "head_name", "layer", "position", "prompt"};
+    for (size_t i = 0; i < sizeof groups / sizeof *groups; i++) { /* prompt by prompt, not head by head */
+        char sql[200];
+        snprintf(sql, sizeof sql, "SELECT head_name, avg(value) FROM head_value WHERE run = 2 AND metric = 'entropy' GROUP BY %s",
+                 groups[i]);
+        expect(sql, VALUES ")\n");
+    }
     expect("SELECT layer, head, value FROM head_value WHERE run = 2 AND metric = 'entropy' AND prompt = 1 AND kind = 'self' AND"
            " position IS NULL", VALUES);
     expect("SELECT prompt, position, value FROM head_value WHERE run = 2 AND metric = 'sink' AND head_name = 'L1H3'",
@@ -157,7 +164,8 @@ static void test_same_answers(void **state)
     assert_true(fabs(heads - layers) < 1e-14);
     assert_int_equal(number(st, "SELECT sum(heads) FROM sink_by_layer WHERE run = 2"), 8);
     assert_true(number(st, "SELECT sum(sinks) FROM sink_by_layer WHERE run = 2") ==
-                number(st, "SELECT count(*) FROM head_summary WHERE run = 2 AND metric = 'sink' AND position = 0 AND mean > 0.3"));
+                number(st, "SELECT count(*) FROM head_summary WHERE run = 2 AND metric = 'sink' "
+                           "AND position = 0 AND mean > 0.3"));
 }
 
 int main(void)

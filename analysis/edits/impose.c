@@ -78,7 +78,7 @@ const edit edit_impose = {
                   "other keys 1 - weight in proportion to what they had (weight 1 where they had nothing).  Rows that see "
                   "none of the keys stay; nothing goes to a learned sink",
     .source = "Merullo et al., arXiv 2310.08744: heads made to attend as in another task",
-    .reading = "Tests a story: if the head had looked there, would the answer change?",
+    .reading = "Tests a story: would the answer be another one if the head had looked there. Yes speaks for it.",
     .traps = "Weights that the model never produces may have effects that it never has.",
     .cite = "merullo2024",
     .decoding = "the same at every step whose position is among the queries",

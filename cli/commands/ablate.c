@@ -396,8 +396,8 @@ static const param own[] = {
     {.name = NULL},
 };
 static const char *const examples[] = {
-    "ablate examples/models/lantern-3m --heads L1H2,L1H3,L2H5",
-    "loss and accuracy on the built-in texts without three heads, and without random ones",
+    "ablate examples/models/lantern-3m --heads L1H2,L1H3,L2H5 --truncate 64 --random 4",
+    "loss and accuracy on the built-in texts without three heads, and without four random sets",
     "ablate examples/models/lantern-3m --each --trials needles.jsonl", "what recall of a needle loses without each head",
     "ablate models/smollm --rule \"top 20 by retrieval\" --run 3 --mode mean --store runs.db",
     "the heads that run 3 gave the highest retrieval score",

@@ -196,7 +196,7 @@ static const param own[] = {
     {.name = NULL},
 };
 static const char *const examples[] = {
-    "bench metrics examples/models/lantern-3m --length 512", "what each metric adds to a run",
+    "bench metrics examples/models/lantern-3m --length 64", "what each metric adds to a run",
     "bench metrics examples/models/lantern-3m --metrics entropy,received --json", "two of them, for a program",
     NULL,
 };

@@ -241,7 +241,8 @@ static const param own[] = {
     {.name = NULL},
 };
 static const char *const examples[] = {
-    "calibrate examples/models/lantern-3m --relative 5", "every head by itself, on the built-in texts",
+    "calibrate examples/models/lantern-3m --heads L2H1,L2H2 --relative 5 --truncate 64",
+    "two heads, each by itself, on the built-in texts; without --heads all of them",
     "calibrate examples/models/lantern-3m --heads L2H1,L3H4 --together --prompts held-out.jsonl",
     "chosen heads at once, on other texts",
     NULL,

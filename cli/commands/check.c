@@ -60,7 +60,8 @@ static int run(session *s, const command_args *a, err *e)
     if (rc || all.faults == 0)
         return rc;
     err_set(e, ERR_INPUT, "store %s is not sound", all.first);
-    return err_hint(e, "units and summaries are put right by `gc`; for the rest use a copy, or what the runs' commands make anew");
+    return err_hint(e, "units and summaries are put right by `gc`; for the rest use a copy, or what the runs' "
+                       "commands make anew");
 }
 
 static const char *const examples[] = {

@@ -223,8 +223,10 @@ static const param own[] = {
 };
 static const char *const examples[] = {
     "drop examples/models/lantern-3m", "attention of layers left out one after another, and the loss",
+    "drop examples/models/lantern-3m --what both --most 4 --iterative --truncate 64",
+    "attention and MLPs in one list, measured again after each; texts cut to 64 tokens",
     "drop models/smollm --what both --most 20 --iterative --prompts texts.jsonl --store runs.db",
-    "attention and MLPs in one list, measured again after each",
+    "a larger model on texts of one's own, kept",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};

@@ -55,12 +55,26 @@ static int named(session *s, const char *name, bool *any, err *e)
     return rc;
 }
 
+static int page_of(session *s, const command_args *a, err *e)
+{
+    const command *c = a->n ? command_find(a->word[0], false) : NULL;
+    if (a->n && !c) {
+        err_set(e, ERR_USAGE, "there is no manual page for \"%s\"", a->word[0]);
+        return err_hint(e, "attnscope(1), and one for each command (`list commands`)");
+    }
+    return c ? help_man_command(s->out, c, e) : help_man(s->out, e);
+}
+
 static int run(session *s, const command_args *a, err *e)
 {
     if (params_bool(a->p, "man"))
-        return help_man(s->out, e);
+        return page_of(s, a, e);
     if (params_bool(a->p, "bash-completion"))
         return help_bash_completion(s->out, e);
+    if (params_bool(a->p, "zsh-completion"))
+        return help_zsh_completion(s->out, e);
+    if (params_bool(a->p, "fish-completion"))
+        return help_fish_completion(s->out, e);
     if (a->n == 0) {
         int rc = help_overview(s->out, e);
         return rc ? rc : aliases_print(s, NULL, e);
@@ -81,8 +95,10 @@ static int run(session *s, const command_args *a, err *e)
 }
 
 static const param own[] = {
-    {.name = "man", .kind = PARAM_BOOL, .help = "the whole manual page, for man(1)"},
+    {.name = "man", .kind = PARAM_BOOL, .help = "the manual page, for man(1): of the program, or of the command named"},
     {.name = "bash-completion", .kind = PARAM_BOOL, .help = "a completion script for bash"},
+    {.name = "zsh-completion", .kind = PARAM_BOOL, .help = "one for zsh: a file _attnscope in a folder of fpath"},
+    {.name = "fish-completion", .kind = PARAM_BOOL, .help = "one for fish: attnscope.fish"},
     {.name = NULL},
 };
 static const char *const examples[] = {
@@ -97,7 +113,7 @@ static const char *const complete[] = {"topics", NULL};
 const command command_help = {
     .name = "help", .group = "shell", .usage = "[VERB | METRIC | EDIT | FIGURE | TOPIC]",
     .summary = "explain a command, a metric, a figure or a topic",
-    .help = "Without a word, lists the commands. The manual page and the completion for bash come from the\n"
-            "same tables.",
+    .help = "Without a word, lists the commands. The manual pages and the completion for bash, zsh and fish\n"
+            "come from the same tables. `explain NAME` says more of a metric, an edit or a figure.",
     .examples = examples, .params = own, .max_args = 1, .complete = complete, .run = run,
 };

@@ -20,7 +20,7 @@ static int run(session *s, const command_args *a, err *e)
         info_short(&b, lm, &card);
     rc = output_flush(s->out, &b, e);
     if (!rc && !lm->tok)
-        say(s, "no tokenizer: %s; prompts must be token ids (--ids)", lm->tok_err.msg);
+        say_once(s, "no tokenizer: %s; prompts must be token ids (--ids)", lm->tok_err.msg);
     strbuf_free(&b);
     model_card_free(&card);
     return rc;

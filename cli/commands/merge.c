@@ -1,6 +1,7 @@
 /* merge: several stores into one. */
 #include <string.h>
 #include <unistd.h>
+#include "base/near_file.h"
 #include "cli/command_util.h"
 
 static int put_report(table *t, const char *path, const store_merge_report *n, err *e)
@@ -38,7 +39,7 @@ static int run(session *s, const command_args *a, err *e)
     for (int i = 1; i < a->n && !rc; i++) {
         if (access(a->word[i], F_OK) != 0) { /* before anything is made */
             err_set(e, ERR_INPUT, "no store at %s", a->word[i]);
-            rc = err_hint(e, "name the store to write first, then those that go into it");
+            rc = near_file_hint(e, a->word[i], "name the store to write first, then those that go into it");
         }
     }
     if (!rc)

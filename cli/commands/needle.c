@@ -280,7 +280,7 @@ static const param *const *extra(void)
     return tables;
 }
 static const char *const examples[] = {
-    "needle examples/models/lantern-3m --lengths 128,256,400 --wording fact",
+    "needle examples/models/lantern-3m --lengths 128,256 --wording fact",
     "built-in needles in made-up text: heads, and success by length and depth",
     "needle examples/models/lantern-3m --trials my-trials.jsonl --steps 24 --per-trial",
     "your own trials, one row each",

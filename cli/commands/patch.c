@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cli/experiment.h"
 #include "cli/head_rule.h"
+#include "cli/hook_name.h"
 #include "cli/json_line.h"
 #include "cli/patch_pairs.h"
 #include "cli/patch_table.h"
@@ -35,6 +36,15 @@ static int index_of(const char *const *list, const char *word)
     return -1;
 }
 
+/* A name of TransformerLens without its layer, "hook_z": all layers are swept. */
+static const char *hooked(const char *word)
+{
+    for (const hook_point *x = hook_points; x->hook; x++)
+        if (x->what && strcmp(strrchr(x->hook, '.') ? strrchr(x->hook, '.') + 1 : x->hook, word) == 0)
+            return x->what;
+    return word;
+}
+
 static int choose_whats(job *j, err *e)
 {
     const char *list = params_str(j->a->p, "what");
@@ -42,7 +52,7 @@ static int choose_whats(job *j, err *e)
     while (*list) {
         size_t len = strcspn(list, ",");
         snprintf(word, sizeof word, "%.*s", (int)(len < sizeof word ? len : sizeof word - 1), list);
-        int what = index_of(patch_what_names, word);
+        int what = index_of(patch_what_names, hooked(word));
         list += len + (list[len] == ',');
         if (strcmp(word, "path") == 0) {
             j->path = true;
@@ -294,12 +304,14 @@ static int run(session *s, const command_args *a, err *e)
     return rc;
 }
 
-static const char *const what_choices[] = {"resid", "attn_out", "mlp_out", "z", "q", "k", "v", "pattern", "path", NULL};
+static const char *const what_choices[] = {"resid", "attn_out", "mlp_out", "z", "q", "k", "v", "pattern", "path", "hook_resid_pre",
+                                           "hook_attn_out", "hook_mlp_out", "hook_z", "hook_q", "hook_k", "hook_v", "hook_pattern",
+                                           NULL};
 static const char *const direction_choices[] = {"denoise", "noise", NULL};
 static const char *const input_choices[] = {"q", "k", "v", NULL};
 static const param own[] = {
     {.name = "what", .kind = PARAM_LIST, .def = "resid", .value = "LIST", .choices = what_choices,
-     .help = "which activation is replaced; or path: from head to head"},
+     .help = "which activation is replaced, also by its TransformerLens name; or path: from head to head"},
     {.name = "by", .kind = PARAM_ENUM, .value = "WAY", .choices = patch_by_names,
      .help = "one layer, position or head at a time; default: head where there are heads, else position"},
     {.name = "metric", .kind = PARAM_ENUM, .def = "logit_diff", .value = "SCORE", .choices = patch_score_names,
@@ -307,7 +319,7 @@ static const param own[] = {
     {.name = "direction", .kind = PARAM_ENUM, .def = "denoise", .value = "WAY", .choices = direction_choices,
      .help = "denoise: clean activations into the corrupted run; noise: the other way round"},
     {.name = "receivers", .kind = PARAM_STR, .def = "logits", .value = "HEADS",
-     .help = "--what path: heads whose inputs carry the change, L9H9,L10H0; or logits"},
+     .help = "--what path: heads whose inputs carry the change, L9H9,L10H0 (`help heads`); or logits"},
     {.name = "input", .kind = PARAM_ENUM, .def = "q", .value = "PART", .choices = input_choices,
      .help = "--what path: which input of the receivers"},
     {.name = "freeze", .kind = PARAM_ENUM, .def = "heads", .value = "WHAT", .choices = path_mode_names,
@@ -330,6 +342,8 @@ static const char *const examples[] = {
     "patch examples/models/lantern-3m --clean \"It was a dark night, and the old man\" --corrupted "
     "\"It was a cold night, and the old man\" --metric kl",
     "where the residual stream carries what differs, by layer and position",
+    "patch examples/models/lantern-3m --clean \"It was a dark night, and the old man\" --corrupted "
+    "\"It was a cold night, and the old man\" --metric kl --what z", "which heads carry it",
     "patch gpt2/ --task ioi --n 16 --what z,v --store heads.db", "which heads and values bring the right name back",
     "patch gpt2/ --task ioi --what path --receivers L9H9,L9H6 --input q", "which heads act by way of the queries of these two",
     "patch gpt2/ --task colored-objects --n 32 --emit pairs.jsonl", "the prompts as a file",

@@ -7,6 +7,7 @@
 #include "base/mapfile.h"
 #include "base/mem.h"
 #include "base/outfile.h"
+#include "cli/figure_data.h"
 #include "cli/output.h"
 #include "cli/report.h"
 
@@ -131,6 +132,20 @@ static int write_report(report_build *b, report_format format, const char *path,
     return rc;
 }
 
+/* Figures that there are: a name that is none would leave them all out. */
+static int check_recipes(const char *list, err *e)
+{
+    int rc = 0;
+    for (size_t len; list && *list && !rc; list += len + (list[len] == ',')) {
+        const figure *found;
+        len = strcspn(list, ",");
+        char *name = mem_strndup(list, len, e);
+        rc = name ? figure_require(&found, name, e) : ERR_RESOURCE;
+        free(name);
+    }
+    return rc;
+}
+
 static int make(session *s, const command_args *a, store *st, const char *path, const char *again, err *e)
 {
     const params *p = a->p;
@@ -141,6 +156,8 @@ static int make(session *s, const command_args *a, store *st, const char *path, 
     int n = 0, rc = choose_runs(run, &n, s, a, st, e);
     if (!rc)
         rc = choose_format(&format, a, path, e);
+    if (!rc)
+        rc = check_recipes(params_str(p, "recipes"), e);
     if (!rc)
         rc = read_page(&page, a, e);
     if (rc) {

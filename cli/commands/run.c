@@ -185,8 +185,8 @@ static int prepare(job *j, err *e)
     if (!rc)
         rc = check_prompts(j, e);
     if (!rc && j->metrics.left.len)
-        say(j->s, "not measured, as it makes no sense for %s or nothing was named for it: %s", j->lm->m->name,
-            strbuf_str(&j->metrics.left));
+        say_once(j->s, "not measured, as it makes no sense for %s or nothing was named for it: %s", j->lm->m->name,
+                 strbuf_str(&j->metrics.left));
     return rc;
 }
 
@@ -353,7 +353,7 @@ static void what_next(const job *j)
 {
     bool memory = strcmp(store_path(j->st), ":memory:") == 0;
     if (memory && !j->s->interactive) {
-        say(j->s, "kept in memory only: with --store FILE runs can be asked, drawn and exported later");
+        say_once(j->s, "kept in memory only: with --store FILE runs can be asked, drawn and exported later");
         return;
     }
     strbuf where = {0};
@@ -430,7 +430,7 @@ static const param own[] = {
     {.name = "metrics", .kind = PARAM_LIST, .value = "LIST", .complete = "metrics",
      .help = "what to measure; `list metrics` explains each"},
     {.name = "maps", .kind = PARAM_STR, .value = "HEADS", .complete = "heads",
-     .help = "heads whose attention map is stored: L1H3,L2H*, L0, enc.L0H1, cross.L2, vis.all, all"},
+     .help = "heads whose attention map is stored: L1H3,L2H*, L0-2, enc.L0H1, all, \"top 4 by induction\" (`help heads`)"},
     {.name = "map-limit", .kind = PARAM_INT, .def = "1024", .value = "N", .max = 1e9,
      .help = "pool stored maps above N cells a side (mean); 0: never"},
     {.name = "split-sequence", .kind = PARAM_BOOL,

@@ -284,8 +284,8 @@ static const param own[] = {
     {.name = NULL},
 };
 static const char *const examples[] = {
-    "scale examples/models/lantern-3m --heads L1,L2", "the loss at six factors for each head of two layers",
-    "scale examples/models/lantern-3m --together --gammas 0.5,0.7,1.4,2", "one curve, all heads at once",
+    "scale examples/models/lantern-3m --heads L1H2,L2H5 --truncate 64", "the loss at six factors for each of two heads",
+    "scale examples/models/lantern-3m --together --gammas 0.5,0.7,1.4,2 --truncate 64", "one curve, all heads at once",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};

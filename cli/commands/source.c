@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/near_file.h"
 #include "base/ranks.h"
 #include "cli/command.h"
 
@@ -17,8 +18,9 @@ static int cannot_read(const char *path, int why, err *e)
         err_set(e, ERR_INPUT, "%s: is a directory", path);
     else
         err_set(e, ERR_INPUT, "%s: cannot be read: %s", path, strerror(why));
-    return err_hint(e, why == EISDIR ? "name a file inside it"
-                                     : "check the path; relative paths start in the current directory");
+    if (why == EISDIR)
+        return err_hint(e, "name a file inside it");
+    return near_file_hint(e, path, "check the path; relative paths start in the current directory");
 }
 
 static int run(session *s, const command_args *a, err *e)

@@ -115,7 +115,7 @@ static int work(session *s, const command_args *a, sweep *w, const sweep_dealer 
         return printed;
     }
     if (in_memory(s) && !s->interactive)
-        say(s, "kept in memory only: with --store FILE the runs can be asked, drawn and exported later");
+        say_once(s, "kept in memory only: with --store FILE the runs can be asked, drawn and exported later");
     if (!rc && params_given(a->p, "shard"))
         say(s, "this shard is done; runs are done when all are, in one store or merged into one: the same"
                " command without --shard says whether anything is missing");

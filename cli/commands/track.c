@@ -311,7 +311,7 @@ static const param own[] = {
 static const char *const examples[] = {
     "track step-1000/ step-2000/ step-4000/ --prompts probe.jsonl --metrics induction,prev_token,nll --store run.db",
     "how heads come to be while a model is trained",
-    "track a.gguf b.gguf --metrics sink --heads --csv", "every head of two files",
+    "track step-1000/ step-4000/ --metrics sink --heads --csv", "every head of two of them",
     NULL,
 };
 static const char *const complete[] = {"models", "models", "models", NULL};

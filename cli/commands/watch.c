@@ -12,7 +12,6 @@
 
 typedef struct watching {
     session *s;
-    const command_args *a;
     strbuf text;        /* the command */
     bool screen;        /* a terminal that can be cleared */
     double every;       /* seconds */
@@ -81,6 +80,8 @@ static int wait_for_next(watching *w, err *e)
         if (!rc && version == w->version)
             more = sleep_for(SLICE_NS * 4e-9);
     }
+    if (!rc && !more && w->s->interactive)
+        fputc('\n', stderr); /* behind the ^C of the terminal */
     return rc ? rc : more ? 0 : ERR_CANCELLED;
 }
 
@@ -92,7 +93,7 @@ static int rounds(watching *w, int64_t times, err *e)
         if (rc)
             return rc;
         if (w->screen)
-            fputs("\033[H\033[2J\033[3J", w->s->out);
+            fputs("\033[H\033[2J", w->s->out);
         put_heading(w, i);
         rc = session_line(w->s, strbuf_str(&w->text), NULL); /* says itself what went wrong */
         fflush(w->s->out);
@@ -107,7 +108,7 @@ static int rounds(watching *w, int64_t times, err *e)
 
 static int run(session *s, const command_args *a, err *e)
 {
-    watching w = {.s = s, .a = a, .every = params_real(a->p, "every"), .changed = params_bool(a->p, "changed")};
+    watching w = {.s = s, .every = params_real(a->p, "every"), .changed = params_bool(a->p, "changed")};
     w.screen = terminal_output(s) && terminal_can_redraw(STDOUT_FILENO) && !params_bool(s->settings, "plain");
     if (ranks_size() > 1) {
         err_set(e, ERR_USAGE, "several processes cannot watch together");

@@ -65,7 +65,7 @@ static int prepare(job *j, err *e)
             if (metric_weighs(j->metrics.list[i], j->lm->m, (attn_kind)kind))
                 j->units[j->n_unit++] = (unit){j->metrics.list[i], (attn_kind)kind};
     if (j->metrics.left.len)
-        say(j->s, "not measured, as it makes no sense for %s: %s", j->lm->m->name, strbuf_str(&j->metrics.left));
+        say_once(j->s, "not measured, as it makes no sense for %s: %s", j->lm->m->name, strbuf_str(&j->metrics.left));
     return 0;
 }
 

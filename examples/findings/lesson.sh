@@ -6,7 +6,7 @@
 #   change RUN RUN METRIC       second run less first, paired by prompt: mean, and 1.96 standard errors below and above it
 #   holds 'CLAIM' A OP B        ok when the numbers compare so (OP as in awk), not ok when they do not
 #   within 'CLAIM' LOW X HIGH   the same for a number between two others
-#   seen 'TEXT'                 the numbers for the reader, and for the table of README.md
+#   seen 'TEXT'...              the numbers for the reader, and for the table of README.md
 #   figure NAME WORDS...        attnscope plot WORDS... into the folder of --out
 # The program is $ATTNSCOPE, else build/attnscope, else the one on PATH.
 
@@ -43,7 +43,7 @@ lesson()
         shift
     done
     root=$(cd "$(dirname "$0")/../.." && pwd) || exit 1
-    mkdir -p "$out" && out=$(cd "$out" && pwd) || stop "no folder for figures"
+    mkdir -p "$out" && out=$(cd "$out" && pwd) || stop "no folder for figures: $out"
     program=${ATTNSCOPE:-}
     [ -n "$program" ] || { [ -x "$root/build/attnscope" ] && program=$root/build/attnscope; }
     [ -n "$program" ] || program=$(command -v attnscope) || stop "build the program first: ./demo, or name it in ATTNSCOPE"
@@ -51,6 +51,7 @@ lesson()
     /*) ;;
     *) program=$PWD/$program ;;
     esac
+    [ -x "$program" ] || stop "no program at $program"
     # A folder of its own, so that the commands shown are those that a reader would type beside examples/.
     work=$(mktemp -d) || exit 1
     trap 'rm -rf "$work"' EXIT
@@ -141,7 +142,7 @@ within()
 
 seen()
 {
-    echo "# seen: $1"
+    echo "# seen: $*"
 }
 
 figure()
@@ -164,6 +165,18 @@ change()
         m AS (SELECT avg(d) AS mean, count(*) AS n FROM d),
         s AS (SELECT mean, 1.96 * sqrt(sum((d - mean) * (d - mean)) / (n - 1) / n) AS half FROM d, m)
         SELECT printf('%.4f', mean) AS mean, printf('%.4f', mean - half) AS low, printf('%.4f', mean + half) AS high FROM s"
+}
+
+# share A B: A times B, as a part of B.
+share()
+{
+    awk -v a="$1" -v b="$2" 'BEGIN { print a * b }'
+}
+
+# even T: what attention that is spread evenly over the keys that a query sees gives to key 0, mean over T queries.
+even()
+{
+    awk -v n="$1" 'BEGIN { for (i = 1; i <= n; i++) h += 1 / i; printf "%.4f", h / n }'
 }
 
 # rank_correlation: Spearman's coefficient of the two columns on standard input.

@@ -30,7 +30,4 @@ typedef struct convert_report {
 int convert_checkpoint(const checkpoint *c, const char *out, const convert_options *o, const progress *p,
                        convert_report *report, err *e);
 
-/* Architectures (general.architecture) that can be converted from GGUF: i-th name, NULL at the end. */
-const char *convert_architecture(int i);
-
 #endif

@@ -361,14 +361,3 @@ const hf_arch hf_archs[] = {
     {"t5", "t5", "T5ForConditionalGeneration", {t5_plain, t5}, hf_config_t5, NULL},
     {.arch = NULL},
 };
-
-const char *convert_architecture(int i)
-{
-    const char *last = "";
-    for (const hf_arch *a = hf_archs; a->arch; a++) {
-        if (strcmp(a->arch, last) != 0 && i-- == 0)
-            return a->arch;
-        last = a->arch;
-    }
-    return NULL;
-}
