@@ -61,14 +61,61 @@ const help_topic help_topics[] = {
      "before the verb go before the file; `--no-config` leaves it out."},
     {"output", "Output",
      "Results go to standard output, everything else to standard error. Tables are aligned for reading, with "
-     "units in the header and four significant digits; in a terminal, long text is cut to the width. "
+     "units in the header and four significant digits. In a terminal that is too narrow units go below the names, then digits "
+     "and text are shortened, and at last each row is a block of lines; what goes to a file or a pipe never is. "
      "`--json` writes JSON Lines: one object a line, whose first member \"schema\" tells what it is. `--csv` "
      "(RFC 4180, lines end in LF, an empty field is NULL) and `--tsv` (\\t \\n \\r \\\\ for what cannot "
      "stand in a field) begin with a header. These three carry full precision. `--output FILE` writes to a "
      "file, which appears under its name only when it is complete.\n"
      "\n"
+     "In the shell, what is longer than the screen goes through a pager: $PAGER, or less -FRX. `set pager COMMAND` takes "
+     "another, `set pager off` none; scripts and `-c` never use one.\n"
+     "\n"
+     "For screen readers: `--plain`, or `set plain on`, writes tables as lines of `name: value`, tells progress in words "
+     "every few seconds, and leaves out colours, hints and the pager. A dumb terminal (TERM=dumb) and NO_COLOR leave out "
+     "what they cannot show or do not want.\n"
+     "\n"
      "A step that takes more than half a second shows its progress when standard error is a terminal. A "
      "reader that closes the pipe early, as `head` does, ends the program quietly with status 0."},
+    {"shell", "The shell",
+     "  Tab          finishes a word, a second Tab lists what fits: commands,\n"
+     "               options and their values, models, heads of the loaded model,\n"
+     "               runs, metrics, and in sql keywords, tables and columns\n"
+     "  ?            where a word may begin: what may stand there\n"
+     "  Alt-h        the same, anywhere\n"
+     "  Up, Down     lines of the history that begin like this one\n"
+     "  Ctrl-R       a line of the history that holds what is typed\n"
+     "  Ctrl-C       drops the line, or stops the command\n"
+     "  Ctrl-D       leaves, on an empty line\n"
+     "\n"
+     "The dim text behind the cursor says what comes next and is no part of the line; `set hints off` leaves it out. Keys "
+     "follow ~/.inputrc (GNU Readline), which may bind others to the same: a section $if attnscope holds for this program "
+     "alone. Several lines that are pasted run when Enter is pressed. A command goes on in the next line behind a backslash, "
+     "in open quotes, and in a here-document."},
+    {"models", "Models by name",
+     "MODEL is a folder or file, or the name of a model in the search path. `list models` shows what is found, in this "
+     "order:\n"
+     "\n"
+     "  the current folder\n"
+     "  ATTNSCOPE_MODELS      folders apart by colons\n"
+     "  examples/models       here, and as installed\n"
+     "  the cache of Hugging Face's hub: HF_HUB_CACHE, HF_HOME/hub,\n"
+     "                        XDG_CACHE_HOME/huggingface/hub or ~/.cache/...\n"
+     "\n"
+     "A model is a folder with config.json and weights, or a .gguf file, whose ending may be left out; one of the hub is "
+     "called organisation/name, or by its name alone. Nothing is fetched."},
+    {"json", "JSON",
+     "`--json` (or `set format json`) writes JSON Lines: UTF-8, one object a line. Its first member, \"schema\", names what it "
+     "is: attnscope.value/1 is a value, attnscope.run/1 a run. `list schemas` says for each which members it has, of which type, "
+     "in which unit, what they mean, and whether they may be null or missing; members that depend on what was asked for "
+     "(columns of a statement, options of a sweep) stand there as *.\n"
+     "\n"
+     "Members keep their name and meaning as long as the number behind the slash stays; new ones may be added. Numbers have full "
+     "precision: read back they are the same. There is no NaN and no infinity: a value that does not exist is not there, or "
+     "null.\n"
+     "\n"
+     "  attnscope run MODEL --prompt TEXT --json | jq -c 'select(.metric==\"sink\")'\n"
+     "  attnscope list schemas --csv"},
     {"inputs", "Inputs and heads",
      "What a prompt is made of depends on the model; `info` shows its stacks. A missing or superfluous input is an "
      "error.\n"
@@ -136,6 +183,8 @@ const help_topic help_topics[] = {
      "  ATTNSCOPE_ISA     the best instruction set to use: c, avx2, avx512\n"
      "  ATTNSCOPE_CONFIG  the configuration file\n"
      "  XDG_CONFIG_HOME   where it is looked for otherwise\n"
+     "  ATTNSCOPE_MODELS  folders with models, apart by colons (help models)\n"
+     "  PAGER             program for long output in the shell\n"
      "  XDG_STATE_HOME    where the shell keeps its history\n"
      "  XDG_CACHE_HOME    where digests of weight files are kept\n"},
     {"files", "Files",

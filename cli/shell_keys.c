@@ -15,6 +15,7 @@
 
 #define NARROWEST_HINT 8 /* columns: less says nothing */
 
+static rl_command_func_t search_up, search_down;
 static session *the_session; /* Readline's hooks carry no pointer of ours */
 static bool shown;           /* a hint is on the screen, from the cursor on */
 
@@ -112,6 +113,26 @@ static int on_question(int count, int key)
     return show_help(count, key);
 }
 
+/* Search the history for what begins as the line did when the search began; the cursor goes to the end. */
+static int search(int count, int key, rl_command_func_t *how)
+{
+    if (rl_last_func == search_up || rl_last_func == search_down)
+        rl_last_func = rl_history_search_backward; /* Readline goes on with the same text */
+    int rc = how(count, key);
+    rl_point = rl_end;
+    return rc;
+}
+
+static int search_up(int count, int key)
+{
+    return search(count, key, rl_history_search_backward);
+}
+
+static int search_down(int count, int key)
+{
+    return search(count, key, rl_history_search_forward);
+}
+
 /* Bind a key sequence that still does what Readline begins with. */
 static void bind_over(const char *keys, rl_command_func_t *before, rl_command_func_t *now)
 {
@@ -127,8 +148,8 @@ void shell_keys_install(session *s)
     rl_initialize(); /* reads the user's inputrc: what it binds stays */
     static const char *const up[] = {"\033[A", "\033OA"}, *const down[] = {"\033[B", "\033OB"};
     for (int i = 0; i < 2; i++) {
-        bind_over(up[i], rl_get_previous_history, rl_history_search_backward);
-        bind_over(down[i], rl_get_next_history, rl_history_search_forward);
+        bind_over(up[i], rl_get_previous_history, search_up);
+        bind_over(down[i], rl_get_next_history, search_down);
     }
     bind_over("?", rl_insert, on_question);
     bind_over("\033h", NULL, show_help);

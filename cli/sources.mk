@@ -118,7 +118,9 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/help_zsh.c \
 	cli/hook_name.c \
 	cli/info_lines.c \
+	cli/json_fields.c \
 	cli/json_line.c \
+	cli/json_schemas.c \
 	cli/key_list.c \
 	cli/line_context.c \
 	cli/line_hint.c \
@@ -223,7 +225,7 @@ libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/end_tokens.h cli/ne
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \
 	cli/token_ids.h cli/version_text.h
 libattnscope_a_SOURCES += cli/aliases.h cli/name_list.h cli/user_config.h cli/variables.h cli/word_ref.h
-libattnscope_a_SOURCES += cli/explain.h cli/explain_terms.h cli/help_words.h
+libattnscope_a_SOURCES += cli/explain.h cli/explain_terms.h cli/help_words.h cli/json_schemas.h
 libattnscope_a_SOURCES += cli/report.h
 libattnscope_a_SOURCES += cli/compare_table.h cli/patch_pairs.h cli/patch_table.h cli/second_model.h
 libattnscope_a_SOURCES += cli/view_browse.h cli/view_graphics.h cli/view_map.h cli/view_page.h cli/view_query.h cli/view_terminal.h cli/view_window.h

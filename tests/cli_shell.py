@@ -15,7 +15,7 @@ import time
 PROGRAM = os.environ["ATTNSCOPE"]
 MODEL = os.path.abspath(os.path.join(os.environ.get("srcdir", "."), "examples/models/lantern-3m"))
 ESCAPES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>]|\x07")
-PATIENCE = 60
+PATIENCE = 60    # seconds
 count = 0
 
 
@@ -92,12 +92,16 @@ class Shell:
         """The rows that a terminal shows after all that came, as far as Readline's sequences go."""
         rows, y, x = [[]], 0, 0
         raw = self.raw.decode("utf-8", "replace")
-        for piece in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[()].|\x1b.|.|\n", raw, re.S):
-            code = re.fullmatch(r"\x1b\[([0-9]*)[0-9;?]*([A-Za-z])", piece)
+        for piece in re.findall(r"\x1b\[[0-9;?]*[@A-Za-z]|\x1b[()].|\x1b.|.|\n", raw, re.S):
+            code = re.fullmatch(r"\x1b\[([0-9]*)[0-9;?]*([@A-Za-z])", piece)
             n = int(code.group(1) or 1) if code else 0
             if code and code.group(2) in "ABCD":
                 y += {"A": -n, "B": n}.get(code.group(2), 0)
                 x += {"C": n, "D": -n}.get(code.group(2), 0)
+            elif code and code.group(2) == "@":
+                rows[y][x:x] = " " * n
+            elif code and code.group(2) == "P":
+                del rows[y][x:x + n]
             elif code and code.group(2) in "KJ":
                 del rows[y][x:]
                 if code.group(2) == "J":
@@ -249,11 +253,11 @@ def completion(home):
     store = os.path.join(home, "runs.db")
     s = Shell(home, columns=100, lines=40, ATTNSCOPE_MODELS=os.path.dirname(MODEL) + ":/nowhere")
     s.wait(r"attnscope> $")
-    s.does("columns of the table that the statement names", 'sql "SELECT head_na\t FROM head_val\t', r'head_name FROM head_value $')
-    s.does("its keywords, too", "whe\t", r"WHERE $")
+    s.does("columns of the table that the statement names", 'sql "SELECT head_na\t FROM head_val\t', r'head_name  FROM head_value $')
+    s.does("its keywords, too", "wher\t", r"WHERE $")
     s.does("and metrics between SQL's quotes", "metric = 'indu\t", r"metric = 'induction $")
     s.send("\x03")
-    s.does("a table behind FROM, no keyword", 'sql "SELECT * FROM wh\tsite\t', r"wh(\x07)?site $")
+    s.does("a view behind FROM", 'sql "SELECT * FROM run_li\t', r"run_list $")
     s.send("\x03")
     s.does("values of a switch", "set quiet of\t", r"off $")
     s.send("\x03")
@@ -261,17 +265,17 @@ def completion(home):
     s.send("\x03")
     s.does("options with their help", "top --l\t", r"--lowest $")
     s.send("\x03")
-    s.does("a list says what each is", "top entro\t\t", r"entropy +[a-z][^\n]*\nentropy_[^>]*attnscope> top entropy$")
+    s.does("a list says what each is", "top entro\t\t\t", r"entropy +[a-z][^\n]*\nentropy_[^>]*attnscope> top entropy$")
     s.send("\x03")
     if os.path.exists(MODEL):
         s.does("a model of the search path", "load lant\t", r"load lantern-3m $")
         s.does("is found by its name", "\r", r"lantern-3m: llama[^>]*attnscope lantern-3m> $")
         s.does("a name that is nearly one", "load lantern-3n\r", r'did you mean "lantern-3m"\?')
-        s.does("heads of a layer", "run --maps L3\t\t", r"L3H0 +L3H1[^>]*L3H7")
+        s.does("heads of a layer", "run --maps L3\t\t\t", r"L3H0 +L3H1[^>]*L3H7")
         s.send("\x03")
-        s.does("metrics in a selection", 'top sink --heads "top 3 by entropy_n\t', r"by entropy_normalised $")
+        s.does("metrics in a selection", 'top sink --heads "top 3 by entropy_n\t', r"by entropy_normalised$")
         s.send("\x03")
-        s.does("runs", "run --prompt lamp --metrics sink --store %s\r" % store, r"run 1[^>]*lantern-3m> $")
+        s.does("runs", "run --prompt lamp --metrics sink --store %s\r" % store, r"run 1: (.*\n)+attnscope lantern-3m> $")
         s.does("with what they were", "show \t\t", r"1 +run of lantern-3m, 20[^>]*last +the newest")
         s.send("\x03")
     s.send("\x04")
@@ -295,7 +299,8 @@ def hints(home):
     s.shows("nothing of it stays behind", "last nosuch\r", r"attnscope> top --run last nosuch\n(.*\n)+attnscope>$", -5)
     s.shows("a setting's values", "set color ", r"^attnscope> set color WHEN .*auto, always or")
     s.shows("go with the line", "\x15quit;; ", r"^attnscope> quit;;$")
-    s.shows("Ctrl-C leaves none", "\x15top \x03", r"attnscope> top \^C\nattnscope>$|attnscope> top\^C\nattnscope>$", -2)
+    s.shows("come again", "\x15top ", r"^attnscope> top METRIC")
+    s.shows("and Ctrl-C leaves none", "\x03", r"attnscope> top \^C\nattnscope>$|attnscope> top\^C\nattnscope>$", -2)
     s.shows("a comment has none", "# top ", r"^attnscope> # top$")
     s.shows("nor has a here-document", "\x15set store <<END\rtop ", r"^> top$")
     s.send("\x03")
@@ -311,7 +316,7 @@ def hints(home):
     fcntl.ioctl(s.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     s.columns = 100
     os.kill(s.pid, signal.SIGWINCH)
-    s.shows("until the window is wider", "", r"--maps HEADS")
+    s.shows("until the window is wider", "", r"HEADS  heads whose")
     s.send("\x03\x04")
     s.end()
     for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
@@ -326,9 +331,9 @@ def hints(home):
 def keys(home):
     s = Shell(home)
     s.wait(r"attnscope> $")
-    s.does("? on an empty line shows the verbs", "?", r"census[^>]*tokenize[^>]*attnscope> $")
+    s.does("? on an empty line shows the verbs", "?", r"tokenize[^>]*census[^>]*attnscope> $")
     s.does("behind a verb its usage", "top ?", r"usage: top METRIC[^>]*--lowest[^>]*attnscope> top $")
-    s.does("within a word it is typed", "wh?\r", r"top wh\?\n")
+    s.does("within a word it is typed", "wh?\r", r"wh\?\n")
     s.wait(r"attnscope> $")
     s.does("Alt-h helps anywhere", "list metrics --out\x1bh", r"usage: list [^>]*attnscope> list metrics --out$")
     s.send("\x03")
@@ -337,7 +342,9 @@ def keys(home):
         s.does("a line for the history", line + "\r", r"attnscope> $")
     s.does("Up finds what begins like the line", "set co\x1b[A\r", r"set color auto\n[^>]*attnscope> $")
     s.does("and goes on from there", "set th\x1b[A\x1b[A\r", r"set threads 2\n[^>]*attnscope> $")
-    s.does("Ctrl-R finds what holds it", "\x12olor\x05\r", r"set color auto\n[^>]*attnscope> $")
+    s.shows("Ctrl-R finds what holds it", "\x12olor", r"^\(reverse-i-search\)`olor': set color auto$")
+    s.send("\x05\r")
+    s.wait(r"attnscope> $")
     s.does("lines that are pasted run together", "\x1b[200~set threads 7\nset threads\n\x1b[201~\r", r"\n7\n[^>]*attnscope> $")
     s.send("\x04")
     s.end()

@@ -3,6 +3,7 @@
 #include "analysis/edit.h"
 #include "cli/command_util.h"
 #include "cli/help.h"
+#include "cli/json_schemas.h"
 #include "cli/model_search.h"
 #include "cli/settings.h"
 #include "compute/kernels.h"
@@ -195,6 +196,7 @@ static const kind kinds[] = {
      family_rows},
     {"models", "attnscope.model_found/1", 2, 2, {"model", "path"}, model_rows},
     {"isas", "attnscope.isa/1", 3, 3, {"isa", "usable", "in_use"}, isa_rows},
+    {"schemas", "attnscope.schema/1", 8, 8, {NULL}, NULL},
     {"settings", "attnscope.setting/1", 4, 4, {NULL}, NULL},
 };
 
@@ -212,7 +214,7 @@ static const kind *find_kind(const char *name, err *e)
     if (near)
         err_hint(e, "did you mean \"%s\"?", near);
     else
-        err_hint(e, "one of metrics, edits, figures, commands, examples, readers, families, models, isas, settings");
+        err_hint(e, "one of metrics, edits, figures, commands, examples, readers, families, models, isas, schemas, settings");
     return NULL;
 }
 
@@ -223,7 +225,9 @@ static int run(session *s, const command_args *a, err *e)
     if (!k)
         return ERR_USAGE;
     int n = command_format(s, a) == FORMAT_TABLE ? k->shown : k->n_column;
-    int rc = k->rows ? table_new(&t, n, k->columns, e) : settings_table(&t, s, e);
+    int rc = k->rows                          ? table_new(&t, n, k->columns, e)
+             : !strcmp(k->name, "schemas") ? json_schema_table(&t, e)
+                                           : settings_table(&t, s, e);
     if (rc)
         return rc;
     if (k->rows)
@@ -244,7 +248,7 @@ static const char *const complete[] = {"lists", NULL};
 
 const command command_list = {
     .name = "list", .group = "shell",
-    .usage = "metrics | edits | figures | commands | examples | readers | families | models | isas | settings",
+    .usage = "metrics | edits | figures | commands | examples | readers | families | models | isas | schemas | settings",
     .summary = "list what there is to choose from",
     .help = "The aligned table is brief; --json, --csv and --tsv give all that is known. `help NAME` tells "
             "more about one metric, figure or command.",

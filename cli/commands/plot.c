@@ -36,7 +36,7 @@ static int run(session *s, const command_args *a, err *e)
     figure_source src = {0};
     const char *path = params_str(a->p, "output");
     char *name = NULL, *again = NULL;
-    strbuf notes = {0};
+    strbuf notes = {0}, told = {0};
     int rc = figure_require(&f, a->word[0], e);
     if (!rc)
         rc = store_to_read(s, &st, e);
@@ -48,6 +48,11 @@ static int run(session *s, const command_args *a, err *e)
         path = name = default_name(f, &src, e);
     if (!rc && !path)
         rc = ERR_RESOURCE;
+    if (!rc) { /* before the file is made: what fails leaves none */
+        strbuf_put_visible(&told, path, strlen(path));
+        strbuf_putc(&told, '\n');
+        rc = told.failed ? err_nomem(e, "a file name") : 0;
+    }
     if (!rc)
         rc = figure_draw_noted(&notes, f, &src.d, a->p, path, e);
     if (!rc)
@@ -56,12 +61,9 @@ static int run(session *s, const command_args *a, err *e)
         err why = {0};
         if (store_figure(st, src.several ? NO_INDEX : src.run, f->name, path, again, &why) != 0)
             say(s, "the figure is drawn, but the store cannot remember it: %s", why.msg);
-        strbuf b = {0};
-        strbuf_put_visible(&b, path, strlen(path));
-        strbuf_putc(&b, '\n');
-        rc = output_flush(s->out, &b, e);
-        strbuf_free(&b);
+        rc = output_flush(s->out, &told, e);
     }
+    strbuf_free(&told);
     strbuf_free(&notes);
     figure_source_free(&src);
     free(again);
