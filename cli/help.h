@@ -18,6 +18,8 @@ int help_figure(FILE *f, const figure *fig, err *e);
 int help_topic_text(FILE *f, const char *title, const char *text, err *e);
 /* attnscope(1) in man(7). */
 int help_man(FILE *f, err *e);
+/* attnscope-json(7): the schemas of --json. */
+int help_man_json(FILE *f, err *e);
 /* attnscope-VERB(1). */
 int help_man_command(FILE *f, const command *c, err *e);
 /* Scripts for the completion of the system's shells. */

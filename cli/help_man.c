@@ -1,6 +1,7 @@
 /* The manual page, in man(7), from the tables that the program runs on. */
 #include <string.h>
 #include "cli/help.h"
+#include "cli/json_schemas.h"
 #include "cli/output.h"
 #include "cli/settings.h"
 
@@ -158,18 +159,19 @@ static void put_command(strbuf *b, const command *c)
 }
 
 /* Ragged, without hyphens: names of options stay whole, and narrow terminals are no trouble. */
-static void put_title(strbuf *b, const char *page)
+static void put_title(strbuf *b, const char *page, int section)
 {
     strbuf_puts(b, ".TH ");
     put_upper(b, page);
-    strbuf_printf(b, " 1 \"\" \"attnscope %s\" \"User Commands\"\n.ad l\n.nh\n", program_version);
+    strbuf_printf(b, " %d \"\" \"attnscope %s\" \"%s\"\n.ad l\n.nh\n", section, program_version,
+                  section == 1 ? "User Commands" : "Formats");
 }
 
 int help_man_command(FILE *f, const command *c, err *e)
 {
     strbuf b = {0}, page = {0};
     strbuf_printf(&page, "attnscope-%s", c->name);
-    put_title(&b, strbuf_str(&page));
+    put_title(&b, strbuf_str(&page), 1);
     strbuf_printf(&b, ".SH NAME\nattnscope\\-%s \\- ", c->name);
     put_line(&b, c->summary);
     strbuf_printf(&b, "\n.SH SYNOPSIS\n.B attnscope %s\n", c->name);
@@ -272,7 +274,7 @@ static const char description[] =
 int help_man(FILE *f, err *e)
 {
     strbuf b = {0};
-    put_title(&b, "attnscope");
+    put_title(&b, "attnscope", 1);
     strbuf_puts(&b, ".SH NAME\nattnscope \\- see what a transformer\\(aqs attention heads do\n"
                     ".SH SYNOPSIS\n"
                     ".B attnscope\n[\\fIoptions\\fR] \\fIVERB\\fR [\\fIword\\fR ...] "
@@ -308,6 +310,55 @@ int help_man(FILE *f, err *e)
         put_paragraphs(&b, t->text);
     }
     int rc = output_flush(f, &b, e);
+    strbuf_free(&b);
+    return rc;
+}
+
+/* One member of a schema: its type, then what it means. */
+static void put_member(strbuf *b, const table *t, int64_t row)
+{
+    enum { MEMBER = 1, TYPE, NULLABLE, ABSENT, UNIT, MEANING };
+    const char *text[MEANING + 1];
+    for (int i = 0; i <= MEANING; i++) {
+        const cell *c = table_cell(t, row, i);
+        text[i] = c->kind == CELL_TEXT ? c->u.s : "";
+    }
+    strbuf words = {0};
+    strbuf_printf(&words, "%s%s%s", text[TYPE], !strcmp(text[NULLABLE], "yes") ? " or null" : "",
+                  !strcmp(text[ABSENT], "yes") ? ", may be missing" : "");
+    if (*text[UNIT])
+        strbuf_printf(&words, " [%s]", text[UNIT]);
+    strbuf_printf(&words, "; %s", text[MEANING]);
+    put_item(b, text[MEMBER], strbuf_str(&words));
+    b->failed = b->failed || words.failed;
+    strbuf_free(&words);
+}
+
+int help_man_json(FILE *f, err *e)
+{
+    const help_topic *topic = help_find_topic("json");
+    strbuf b = {0};
+    table *t = NULL;
+    int rc = json_schema_table(&t, e);
+    if (rc)
+        return rc;
+    put_title(&b, "attnscope-json", 7);
+    strbuf_puts(&b, ".SH NAME\nattnscope\\-json \\- what attnscope writes with \\-\\-json\n.SH DESCRIPTION\n");
+    put_paragraphs(&b, topic->text);
+    strbuf_puts(&b, ".SH SCHEMAS\n");
+    int64_t row = 0;
+    for (const json_schema *s = json_schemas; s->name; s++) {
+        strbuf_printf(&b, ".SS %s\n", s->name);
+        put_string(&b, s->what);
+        strbuf_puts(&b, "; written by ");
+        put_string(&b, s->from);
+        strbuf_putc(&b, '\n');
+        for (; row < t->n_row && !strcmp(table_cell(t, row, 0)->u.s, s->name); row++)
+            put_member(&b, t, row);
+    }
+    strbuf_puts(&b, ".SH SEE ALSO\n.BR attnscope (1)\n");
+    table_free(t);
+    rc = output_flush(f, &b, e);
     strbuf_free(&b);
     return rc;
 }

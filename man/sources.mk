@@ -20,11 +20,14 @@ install-data-local: man/verbs.stamp
 uninstall-local:
 	for page in man/attnscope-*.1; do rm -f "$(DESTDIR)$(man1dir)/$${page#man/}"; done
 
-nodist_man_MANS = man/attnscope.1
+man/attnscope-json.7: attnscope$(EXEEXT)
+	$(AM_V_GEN)mkdir -p man && ./attnscope$(EXEEXT) help json --man --output $@
+
+nodist_man_MANS = man/attnscope.1 man/attnscope-json.7
 bashcompletiondir = $(datadir)/bash-completion/completions
 nodist_bashcompletion_DATA = man/completion/attnscope
 zshcompletiondir = $(datadir)/zsh/vendor-completions
 nodist_zshcompletion_DATA = man/completion/_attnscope
 fishcompletiondir = $(datadir)/fish/vendor_completions.d
 nodist_fishcompletion_DATA = man/completion/attnscope.fish
-CLEANFILES += man/attnscope.1 man/attnscope-*.1 man/verbs.stamp man/completion/attnscope man/completion/_attnscope man/completion/attnscope.fish
+CLEANFILES += man/attnscope.1 man/attnscope-*.1 man/verbs.stamp man/attnscope-json.7 man/completion/attnscope man/completion/_attnscope man/completion/attnscope.fish

@@ -46,10 +46,12 @@ for verb in $("$attnscope" list commands --tsv | tail -n +2 | cut -f 1); do
     "$attnscope" help "$verb" --man > "$tmp/attnscope-$verb.1" || echo "$verb" >> "$tmp/no_page"
 done
 check "every command has its page" test ! -e "$tmp/no_page"
+"$attnscope" help json --man > "$tmp/attnscope-json.7"
+check "the page of --json has every schema" test "$(grep -c '^\.SS attnscope' "$tmp/attnscope-json.7")" -gt 55
 run help nonsense --man
 refuses 2 'no manual page for "nonsense"' "help --man: not of what is no command"
 if command -v mandoc > /dev/null 2>&1; then
-    mandoc -T lint "$tmp"/attnscope*.1 2>&1 | grep -v 'STYLE\|missing date' > "$tmp/lint"
+    mandoc -T lint "$tmp"/attnscope*.[17] 2>&1 | grep -v 'STYLE\|missing date' > "$tmp/lint"
     check "mandoc finds nothing in the pages" test ! -s "$tmp/lint"
     told "$tmp/lint"
 else
@@ -58,7 +60,7 @@ fi
 if command -v groff > /dev/null 2>&1; then
     for width in 80 40; do
         # What cannot be broken is longer than a narrow line: commands in examples, lists of words.
-        groff -man -Tutf8 -ww -rLL=${width}n "$tmp"/attnscope*.1 2>&1 > "$tmp/set" | grep -v "can't break line\|cannot break line" > "$tmp/warned"
+        groff -man -Tutf8 -ww -rLL=${width}n "$tmp"/attnscope*.[17] 2>&1 > "$tmp/set" | grep -v "can't break line\|cannot break line" > "$tmp/warned"
         check "groff warns of nothing at $width columns" test ! -s "$tmp/warned"
         told "$tmp/warned"
     done

@@ -58,6 +58,11 @@ check "objects of --json are as the table says" grep -q '^0 differ' "$tmp/verdic
 check "every member has a meaning" python3 -c '
 import json, sys
 sys.exit(any(not json.loads(l)["meaning"] for l in open(sys.argv[1])))' "$tmp/schemas"
+# What a command prints by this name only as an aligned table needs no row.
+grep -hoE '"attnscope\.[a-z_]+/[0-9]+"' "$srcdir"/cli/*.c "$srcdir"/cli/commands/*.c | tr -d '"' |
+    grep -vE '\.(token|run_values|run_maps|run_summary)/' | sort -u > "$tmp/named"
+cut -d '"' -f 8 "$tmp/schemas" | sort -u > "$tmp/known"
+check "every schema in the source is in the table" test -z "$(comm -23 "$tmp/named" "$tmp/known")"
 seen=$(sed -n 's/^seen //p' "$tmp/verdict")
 check "most schemas were seen" test "${seen:-0}" -ge 50
 plan

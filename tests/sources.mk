@@ -170,6 +170,7 @@ shell_tests = \
 	tests/cli_help.sh \
 	tests/cli_inputs.sh \
 	tests/cli_install.sh \
+	tests/cli_json.sh \
 	tests/cli_kill.sh \
 	tests/cli_language.sh \
 	tests/cli_language_tty.sh \
@@ -217,7 +218,7 @@ AM_TESTS_ENVIRONMENT = \
 	ATTNSCOPE='$(abs_top_builddir)/attnscope'; export ATTNSCOPE; \
 	CC='$(CC)'; export CC;
 EXTRA_DIST += tests/stores/make_stores.py tests/stores/v1.db tests/stores/v2.db tests/stores/v3.db
-EXTRA_DIST += tests/examples tests/zsh_complete.zsh
+EXTRA_DIST += tests/examples tests/json_schemas.py tests/zsh_complete.zsh
 EXTRA_DIST += tests/chat_cases.json tests/make_chat_cases.py
 EXTRA_DIST += tests/make_quantize_cases.py tests/quantize_cases.h
 EXTRA_DIST += tests/report_page.py

@@ -58,9 +58,11 @@ static int named(session *s, const char *name, bool *any, err *e)
 static int page_of(session *s, const command_args *a, err *e)
 {
     const command *c = a->n ? command_find(a->word[0], false) : NULL;
+    if (a->n && !strcmp(a->word[0], "json"))
+        return help_man_json(s->out, e);
     if (a->n && !c) {
         err_set(e, ERR_USAGE, "there is no manual page for \"%s\"", a->word[0]);
-        return err_hint(e, "attnscope(1), and one for each command (`list commands`)");
+        return err_hint(e, "there are attnscope(1), one for each command (`list commands`), and json");
     }
     return c ? help_man_command(s->out, c, e) : help_man(s->out, e);
 }
