@@ -441,10 +441,16 @@ int npy_load(npy *out, const char *path, err *e)
 
 void npy_header(char out[NPY_HEADER_MAX], size_t *n, npy_dtype d, int n_dim, const int64_t *shape)
 {
+    char descr[8];
+    snprintf(descr, sizeof descr, "%c%s", dtypes[d].size == 1 ? '|' : '<', dtypes[d].descr);
+    npy_header_as(out, n, descr, n_dim, shape);
+}
+
+void npy_header_as(char out[NPY_HEADER_MAX], size_t *n, const char *descr, int n_dim, const int64_t *shape)
+{
     enum { START = MAGIC + 4 };
     int at = START + snprintf(out + START, NPY_HEADER_MAX - START,
-                              "{'descr': '%c%s', 'fortran_order': False, 'shape': (",
-                              dtypes[d].size == 1 ? '|' : '<', dtypes[d].descr);
+                              "{'descr': '%.24s', 'fortran_order': False, 'shape': (", descr);
 
     for (int i = 0; i < n_dim; i++)
         at += snprintf(out + at, (size_t)(NPY_HEADER_MAX - at), "%s%lld%s", i ? " " : "", (long long)shape[i],

@@ -17,5 +17,7 @@ int npy_check_shape(int64_t *count, size_t *data_bytes, npy_dtype d, int n_dim, 
 
 /* Write the header (format 1.0) into out and its length, a multiple of 64, into *n. */
 void npy_header(char out[NPY_HEADER_MAX], size_t *n, npy_dtype d, int n_dim, const int64_t *shape);
+/* The same for a type of NumPy that npy_dtype has not: "<U8". */
+void npy_header_as(char out[NPY_HEADER_MAX], size_t *n, const char *descr, int n_dim, const int64_t *shape);
 
 #endif

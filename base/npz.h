@@ -58,6 +58,8 @@ typedef struct npz_writer npz_writer;
 int npz_create(npz_writer **out, const char *path, bool deflate, err *e);
 int npz_put(npz_writer *w, const char *name, npy_dtype d, int n_dim, const int64_t *shape, const void *data,
             err *e);
+/* Texts [n] (UTF-8) as an array of NumPy's type U, which npz_get does not read; bytes that are no UTF-8 become U+FFFD. */
+int npz_put_texts(npz_writer *w, const char *name, int64_t n, const char *const *texts, err *e);
 int npz_begin(npz_writer *w, const char *name, npy_dtype d, int n_dim, const int64_t *shape, err *e);
 int npz_add(npz_writer *w, const void *bytes, size_t n, err *e);
 int npz_end(npz_writer *w, err *e); /* fails when fewer or more bytes were added than the shape says */

@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -8,6 +9,7 @@
 #include "base/npy_format.h"
 #include "base/npz.h"
 #include "base/outfile.h"
+#include "base/strbuf.h"
 
 enum {
     LOCAL_SIZE = 30,
@@ -240,25 +242,18 @@ static int add_member(npz_writer *w, const char *name, err *e)
     return 0;
 }
 
-/* data: the whole array when it is at hand (its CRC can then go into the local header), or NULL. */
-static int begin(npz_writer *w, const char *name, npy_dtype d, int n_dim, const int64_t *shape,
-                 const void *data, err *e)
+/* The member of n_data bytes behind header.  data: all of them when they are at hand (their CRC can then go into the local
+ * header), or NULL. */
+static int begin_member(npz_writer *w, const char *name, const char *header, size_t n_header, const void *data, size_t n_data,
+                        err *e)
 {
-    char header[NPY_HEADER_MAX];
-    size_t n_header, n_data;
-    int64_t count;
-
     assert(!w->open);
     if (w->broken)
         return err_set(e, ERR_FAILED, "%s: writing has failed before", w->path);
-    int rc = npy_check_shape(&count, &n_data, d, n_dim, shape, e);
-    if (rc)
-        return err_prefix(e, "%s: array '%s'", w->path, name);
-    rc = add_member(w, name, e);
+    int rc = add_member(w, name, e);
     if (rc)
         return broken(w, rc);
 
-    npy_header(header, &n_header, d, n_dim, shape);
     member *m = &w->list[w->n - 1];
     m->local = w->at;
     m->size = n_header + n_data;
@@ -279,6 +274,18 @@ static int begin(npz_writer *w, const char *name, npy_dtype d, int n_dim, const 
     if (rc == 0)
         rc = emit_member(w, header, n_header, Z_NO_FLUSH, e);
     return broken(w, rc);
+}
+
+static int begin(npz_writer *w, const char *name, npy_dtype d, int n_dim, const int64_t *shape,
+                 const void *data, err *e)
+{
+    char header[NPY_HEADER_MAX];
+    size_t n_header, n_data;
+    int64_t count;
+    if (npy_check_shape(&count, &n_data, d, n_dim, shape, e))
+        return err_prefix(e, "%s: array '%s'", w->path, name);
+    npy_header(header, &n_header, d, n_dim, shape);
+    return begin_member(w, name, header, n_header, data, n_data, e);
 }
 
 int npz_begin(npz_writer *w, const char *name, npy_dtype d, int n_dim, const int64_t *shape, err *e)
@@ -350,6 +357,45 @@ int npz_put(npz_writer *w, const char *name, npy_dtype d, int n_dim, const int64
     if (rc)
         return rc;
     rc = npz_add(w, data, (size_t)w->left, e);
+    return rc ? rc : npz_end(w, e);
+}
+
+/* Code points of s into out (NULL: only counted). */
+static size_t spell(uint32_t *out, const char *s)
+{
+    size_t n = strlen(s), count = 0;
+    for (size_t i = 0; i < n; count++) {
+        uint32_t c = 0xfffd;
+        int len = utf8_next(&c, s + i, n - i);
+        if (out)
+            out[count] = len > 0 ? c : 0xfffd;
+        i += len > 0 ? (size_t)len : 1;
+    }
+    return count;
+}
+
+int npz_put_texts(npz_writer *w, const char *name, int64_t n, const char *const *texts, err *e)
+{
+    char header[NPY_HEADER_MAX], descr[24];
+    size_t width = 1, n_header, n_data;
+    int64_t count;
+    for (int64_t i = 0; i < n; i++) {
+        size_t length = spell(NULL, texts[i]);
+        width = length > width ? length : width;
+    }
+    if (npy_check_shape(&count, &n_data, NPY_U32, 2, (int64_t[]){n, (int64_t)width}, e))
+        return err_prefix(e, "%s: array '%s'", w->path, name);
+    uint32_t *codes = mem_array((size_t)count + 1, sizeof *codes, e);
+    if (!codes)
+        return ERR_RESOURCE;
+    for (int64_t i = 0; i < n; i++)
+        spell(codes + (size_t)i * width, texts[i]);
+    snprintf(descr, sizeof descr, "<U%zu", width);
+    npy_header_as(header, &n_header, descr, 1, &n);
+    int rc = begin_member(w, name, header, n_header, codes, n_data, e);
+    if (!rc)
+        rc = npz_add(w, codes, n_data, e);
+    free(codes);
     return rc ? rc : npz_end(w, e);
 }
 

@@ -11,7 +11,7 @@
 
 static const char long_sql[] =
     "SELECT run, prompt, kind, metric, layer, head, position, value FROM value_list WHERE run = ?1 AND"
-    " prompt = ?2 ORDER BY metric, kind, layer, head, position";
+    " prompt = ?2%s ORDER BY metric, kind, layer, head, position";
 static const char *const long_columns[] = {"run", "prompt", "kind", "metric", "layer", "head", "position",
                                            "value"};
 static const char *const wide_columns[] = {"run", "prompt", "kind", "layer", "head", "position"};
@@ -133,7 +133,7 @@ static int put_row(void *ud, const cell *c, int n, err *e)
 }
 
 /* A column for each metric, in the order of their names. */
-static void put_wide_sql(strbuf *b, const table *metrics)
+static void put_wide_sql(strbuf *b, const table *metrics, const char *heads)
 {
     strbuf_puts(b, "SELECT run, prompt, kind, layer, head, position");
     for (int64_t i = 0; i < metrics->n_row; i++) {
@@ -142,8 +142,8 @@ static void put_wide_sql(strbuf *b, const table *metrics)
             strbuf_printf(b, *s == '\'' ? "''" : "%c", *s);
         strbuf_puts(b, "')");
     }
-    strbuf_puts(b, " FROM value_list WHERE run = ?1 AND prompt = ?2 GROUP BY kind, layer, head, position"
-                   " ORDER BY kind, layer, head, position");
+    strbuf_printf(b, " FROM value_list WHERE run = ?1 AND prompt = ?2%s GROUP BY kind, layer, head, position"
+                     " ORDER BY kind, layer, head, position", heads);
 }
 
 int export_rows(FILE *f, store *st, int64_t run, export_form form, int64_t *n, const progress *p, err *e)
@@ -152,6 +152,7 @@ int export_rows(FILE *f, store *st, int64_t run, export_form form, int64_t *n, c
     writer w = {.f = f, .terminal = form.terminal, .format = form.format, .array = objects && form.array};
     table *prompts = NULL, *metrics = NULL;
     strbuf sql = {0};
+    const char *heads = form.heads ? form.heads : "";
     const cell own[] = {cell_int(run)};
     int rc = store_query(st, &prompts, "SELECT prompt FROM prompt_list WHERE run = ?1 ORDER BY prompt", own,
                          1, e);
@@ -159,9 +160,9 @@ int export_rows(FILE *f, store *st, int64_t run, export_form form, int64_t *n, c
         rc = store_query(st, &metrics, "SELECT metric FROM metric_list WHERE run = ?1 ORDER BY metric", own,
                          1, e);
     if (!rc && form.wide)
-        put_wide_sql(&sql, metrics);
+        put_wide_sql(&sql, metrics, heads);
     else if (!rc)
-        strbuf_puts(&sql, long_sql);
+        strbuf_printf(&sql, long_sql, heads);
     w.metrics = form.wide ? metrics : NULL;
     if (!rc && sql.failed)
         rc = err_nomem(e, "an export");

@@ -14,6 +14,7 @@ typedef struct export_form {
                      * is empty (null in JSON) */
     bool terminal;  /* the file is one, and gets no control characters */
     bool header;    /* also where there are no values */
+    const char *heads; /* condition on rows (cli/head_filter.h); NULL: all */
 } export_form;
 /* *n: lines, 0 without values. */
 int export_rows(FILE *f, store *st, int64_t run, export_form form, int64_t *n, const progress *p, err *e);

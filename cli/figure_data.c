@@ -352,10 +352,15 @@ int figure_named_heads(session *s, const command_args *a, store *st, err *e)
         arena mem = {0};
         head_expr *x;
         /* what is no selection of heads is a facet of runs or metrics, or the recipe says what is wrong with it */
-        if (text && head_expr_parse(&x, &mem, text, "", i == 0 ? e : NULL) == 0)
-            rc = head_expr_plain(x) && !head_expr_from_end(x) ? 0 : put_named(s, a, st, options[i], text, e);
-        else if (text && i == 0)
-            rc = ERR_USAGE;
+        err why = {0};
+        int bad = text ? head_expr_parse(&x, &mem, text, "", &why) : 0;
+        if (bad && (i == 0 || bad == ERR_RESOURCE)) {
+            rc = bad;
+            if (e)
+                *e = why;
+        } else if (text && !bad && (!head_expr_plain(x) || head_expr_from_end(x))) {
+            rc = put_named(s, a, st, options[i], text, e);
+        }
         arena_free(&mem);
     }
     return rc;

@@ -65,13 +65,6 @@ static void drop_line(shell *sh)
     rl_callback_handler_remove();
 }
 
-/* The other signal that ends the sleep: the window has another size. */
-static void resized(void)
-{
-    rl_resize_terminal();
-    rl_redisplay_function();
-}
-
 /* Wait for a line: fills sh->line (NULL at the end of input) and returns true; false after Ctrl-C.  Signals
  * come through only while it sleeps, so that none gets lost between a look and the sleep. */
 static bool read_line(shell *sh)
@@ -97,7 +90,7 @@ static bool read_line(shell *sh)
         if (typed && !cancel_requested())
             rl_callback_read_char();
         else if (!cancel_requested())
-            resized();
+            shell_resized(); /* the other signal that ends the sleep: the window has another size */
     }
     if (!sh->have_line && signals_end()) {
         rl_callback_handler_remove();

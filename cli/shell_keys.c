@@ -84,6 +84,14 @@ static void redisplay(void)
         draw_hint();
 }
 
+void shell_resized(void)
+{
+    rl_redisplay_function = rl_redisplay; /* with another Readline would not mind the rows that the line had */
+    rl_resize_terminal();
+    rl_redisplay_function = redisplay;
+    redisplay();
+}
+
 /* Help below the line, which then comes again. */
 static int show_help(int count, int key)
 {

@@ -9,5 +9,7 @@
 void shell_keys_install(session *s);
 /* Take the hint from the screen: before a key is read, for what it does may leave the line. */
 void shell_hint_clear(void);
+/* Draw the line anew in a window of another size. */
+void shell_resized(void);
 
 #endif

@@ -80,6 +80,8 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/experiment_tables.c \
 	cli/explain.c \
 	cli/explain_terms.c \
+	cli/export_arrays.c \
+	cli/export_hooks.c \
 	cli/export_npz.c \
 	cli/export_rows.c \
 	cli/figure_data.c \
@@ -100,6 +102,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/figure_values.c \
 	cli/head_changes.c \
 	cli/head_eval.c \
+	cli/head_filter.c \
 	cli/head_grammar.c \
 	cli/head_help.c \
 	cli/head_list.c \
@@ -212,7 +215,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/view_terminal.c \
 	cli/word_ref.c
 libattnscope_a_SOURCES += cli/counted_heads.h
-libattnscope_a_SOURCES += cli/head_changes.h
+libattnscope_a_SOURCES += cli/head_changes.h cli/head_filter.h
 libattnscope_a_SOURCES += cli/head_grammar.h cli/head_list.h cli/head_rule.h cli/head_space.h cli/head_words.h cli/hook_name.h cli/run_name.h
 libattnscope_a_SOURCES += cli/effect_table.h
 libattnscope_a_SOURCES += cli/effect_input.h

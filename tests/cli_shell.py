@@ -138,7 +138,7 @@ class Shell:
         check(what, good, "sent %r, wanted %r, saw:\n%s" % (keys, pattern, seen))
 
     def end(self):
-        end = time.monotonic() + min(PATIENCE, 20 * self.patience)
+        end = time.monotonic() + min(PATIENCE, 10 * self.patience)
         while time.monotonic() < end and self.read(end - time.monotonic()):
             pass
         if time.monotonic() >= end:     # it does not leave
@@ -316,7 +316,7 @@ def hints(home):
     fcntl.ioctl(s.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     s.columns = 100
     os.kill(s.pid, signal.SIGWINCH)
-    s.shows("until the window is wider", "", r"HEADS  heads whose")
+    s.shows("in a wider window they have more room", "\x15top ", r"^attnscope> top METRIC \[--run RUN\] \[--n")
     s.send("\x03\x04")
     s.end()
     for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
@@ -352,7 +352,7 @@ def keys(home):
         f.write('"\\e[A": beginning-of-line\n"?": self-insert\n')
     s = Shell(home)
     s.wait(r"attnscope> $")
-    s.does("what the user's inputrc binds stays", "hreads\x1b[Aset t\x05\r", r"set threads\n\d+\nattnscope> $")
+    s.does("what the user's inputrc binds stays", "hreads\x1b[Aset t\x05\r", r"\n\d+\nattnscope> $")
     s.send("\x04")
     s.end()
     os.unlink(os.path.join(home, ".inputrc"))

@@ -79,6 +79,16 @@ def blocks_of(page, indented):
     return found
 
 
+def unfinished(text):
+    if text.endswith("\\"):
+        return True
+    try:
+        shlex.split(text)
+        return False
+    except ValueError:
+        return True
+
+
 def items_of(block):
     at = 0
     while at < len(block.lines):
@@ -88,7 +98,7 @@ def items_of(block):
             at += 1
             continue
         item = Item(block.line + at, line[typed.end():] if typed else line[2:], bool(typed))
-        while item.text.endswith("\\") and at + 1 < len(block.lines):
+        while unfinished(item.text) and at + 1 < len(block.lines):
             at += 1
             item.text += "\n" + block.lines[at]
         at += 1
@@ -97,6 +107,8 @@ def items_of(block):
             at += 1
         item.end = block.line + at
         block.items.append(item)
+    if any(i.typed for i in block.items):
+        block.items = [i for i in block.items if i.typed]
 
 
 def value_of(words, name):
@@ -104,8 +116,8 @@ def value_of(words, name):
 
 
 def script_of(blocks, folder):
-    """The page as a script of the system's shell; each command ends with a mark."""
-    text = ['mark() { marked=$?; printf "\\n\\036%s %s\\n" "$1" "$marked"; return "$marked"; }']
+    """The page as a script of the system's shell; each command ends with a mark, what it told (notes, hints) before it."""
+    text = ['mark() { marked=$?; cat "$TOLD" 2> /dev/null; : > "$TOLD"; printf "\\n\\036%s %s\\n" "$1" "$marked"; return "$marked"; }', ': > "$TOLD"']
     n = 0
     for block in blocks:
         name = value_of(block.words, "file")
@@ -114,20 +126,19 @@ def script_of(blocks, folder):
         elif block.kind == "sh" and "norun" not in block.words:
             item = Item(block.line, "\n".join(block.lines), False)
             block.items = [item]
-            text += [item.text, "mark %d" % n]
+            text += ["{ " + item.text, '} 2> "$TOLD"; mark %d' % n]
             n += 1
         elif block.kind == "console":
-            typed = [i for i in block.items if i.typed]
-            if typed:
+            if block.items and block.items[0].typed:
                 session = os.path.join(folder, "typed-%d" % n)
                 with open(session, "w", encoding="utf-8") as f:
-                    for i, item in enumerate(typed):
+                    for i, item in enumerate(block.items):
                         f.write("%s\nlet docs_mark = '%s'\nlet docs_mark\n" % (item.text.replace("\\\n", " "), MARK + "typed %d" % i))
                 text.append("attnscope < '%s'; mark %d" % (session, n))
                 n += 1
                 continue
             for item in block.items:
-                text += [item.text, "mark %d" % n]
+                text += ["{ " + item.text, '} 2> "$TOLD"; mark %d' % n]
                 n += 1
     return "\n".join(text) + "\n"
 
@@ -138,11 +149,10 @@ def split_output(text, blocks):
     pieces = [(parts[i], int(parts[i + 2])) for i in range(0, len(parts) - 2, 3)]
     n = 0
     for block in blocks:
-        typed = [i for i in block.items if i.typed]
-        if typed:
+        if block.items and block.items[0].typed:
             piece, status = pieces[n] if n < len(pieces) else ("", None)
             told = re.split(MARK + r"typed \d+\n", piece)
-            for i, item in enumerate(typed):
+            for i, item in enumerate(block.items):
                 item.got, item.status = (told[i], 0 if i + 1 < len(told) else status) if i < len(told) else (None, status)
             n += 1
             continue
@@ -239,7 +249,7 @@ def run_page(program, source, path, refresh, looked):
         env = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "ATTNSCOPE_CONFIG", "ATTNSCOPE_ISA")}
         env.update(HOME=folder, XDG_CACHE_HOME=folder + "/cache", XDG_CONFIG_HOME=folder + "/config",
                    XDG_STATE_HOME=folder + "/state", NO_COLOR="1", LC_ALL="C.UTF-8", TERM="dumb",
-                   PATH=folder + "/bin:" + env.get("PATH", ""), ATTNSCOPE_SOURCE=source)
+                   PATH=folder + "/bin:" + env.get("PATH", ""), ATTNSCOPE_SOURCE=source, TOLD=folder + "/told")
         env.pop("ATTNSCOPE", None)
         done = subprocess.run(["sh"], input=script_of(runnable, folder), cwd=work, env=env, text=True, encoding="utf-8",
                               errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False)
