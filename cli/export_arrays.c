@@ -1,12 +1,14 @@
-/* Values of a prompt as arrays: rows of the store put in places along the axes that they have. */
+#include "cli/export_npz.h"
+
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "analysis/metric.h"
 #include "base/cancel.h"
 #include "base/mem.h"
+#include "cli/command_util.h"
 #include "cli/counted_heads.h"
-#include "cli/export_npz.h"
 
 enum { OF_LAYER = 1, OF_HEAD = 2, OF_POSITION = 4, FORMS = 8 };
 #define FORM_SQL "((layer IS NOT NULL) + 2 * (head IS NOT NULL) + 4 * (position IS NOT NULL))"

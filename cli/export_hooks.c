@@ -2,6 +2,7 @@
 
 #include <inttypes.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/cancel.h"
@@ -53,7 +54,7 @@ static int check_maps(const npz_export *x, const table *t, err *e)
         if (table_cell(t, i, 6)->u.i > 1) {
             err_set(e, ERR_USAGE, "the map of %s is pooled by %" PRId64 ": TransformerLens' patterns have a row a query",
                     cell_string(table_cell(t, i, 3)), table_cell(t, i, 6)->u.i);
-            return err_hint(e, "keep whole maps with `run ... --maps all --pool-maps 0`, or use `dump --format transformerlens`");
+            return err_hint(e, "keep whole maps with `run ... --maps all --map-limit 0`, or use `dump --format transformerlens`");
         }
         if (strcmp(cell_string(table_cell(t, i, 0)), "vis") == 0) {
             err_set(e, ERR_USAGE, "TransformerLens has no names for an image tower");

@@ -1,6 +1,7 @@
 #include "cli/export_npz.h"
 
 #include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/cancel.h"

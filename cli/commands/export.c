@@ -41,18 +41,18 @@ static int put_values(const job *j, FILE *f, bool array, err *e)
 }
 
 /* The extension chooses the format of a file; an option wins. */
-static int choose_format(const session *s, const command_args *a, const char *path, bool *npz, bool *array,
+static int choose_format(const session *s, const command_args *a, const char *path, bool *arrays, bool *array,
                          err *e)
 {
     const char *dot = strrchr(path, '.'), *slash = strrchr(path, '/');
     const char *ext = dot && (!slash || dot > slash) ? dot + 1 : "";
-    *npz = strcmp(ext, "npz") == 0;
+    *arrays = strcmp(ext, "npz") == 0;
     *array = strcmp(ext, "json") == 0;
     if (params_given(a->p, "json") || params_given(a->p, "csv") || params_given(a->p, "tsv")) {
-        *npz = false;
+        *arrays = false;
         return 0;
     }
-    if (*npz)
+    if (*arrays)
         return 0;
     if (strcmp(ext, "json") == 0 || strcmp(ext, "jsonl") == 0)
         return params_set(a->p, "json", NULL, e);
@@ -65,17 +65,17 @@ static int choose_format(const session *s, const command_args *a, const char *pa
 }
 
 /* Options of the one form say nothing in the other. */
-static int check_form(const command_args *a, bool npz, bool hooks, err *e)
+static int check_form(const command_args *a, bool arrays, bool hooks, err *e)
 {
-    if (hooks && !npz) {
+    if (hooks && !arrays) {
         err_set(e, ERR_USAGE, "--format transformerlens is a file of arrays");
         return err_hint(e, "add -o FILE.npz");
     }
-    if (npz && params_given(a->p, "wide")) {
+    if (arrays && params_given(a->p, "wide")) {
         err_set(e, ERR_USAGE, "--wide is for lines of text");
         return err_hint(e, "leave it out: arrays have an axis for each of layer, head and position");
     }
-    if (!npz && params_given(a->p, "prompt")) {
+    if (!arrays && params_given(a->p, "prompt")) {
         err_set(e, ERR_USAGE, "--prompt chooses what goes into a .npz file");
         return err_hint(e, "leave it out: lines of text hold all prompts, with a column that says which");
     }
@@ -98,12 +98,12 @@ static int to_npz(const job *j, bool hooks, const char *path, err *e)
 
 static int to_file(const job *j, const char *path, bool hooks, err *e)
 {
-    bool npz, array;
+    bool arrays, array;
     outfile *f = NULL;
-    int rc = choose_format(j->s, j->a, path, &npz, &array, e);
+    int rc = choose_format(j->s, j->a, path, &arrays, &array, e);
     if (!rc)
-        rc = check_form(j->a, npz, hooks, e);
-    if (rc || npz)
+        rc = check_form(j->a, arrays, hooks, e);
+    if (rc || arrays)
         return rc ? rc : to_npz(j, hooks, path, e);
     rc = outfile_open(&f, path, e);
     if (rc)
@@ -186,7 +186,7 @@ const command command_export = {
             "With --format transformerlens a .npz holds stored maps alone, under the names of TransformerLens' ActivationCache: "
             "blocks.<l>.attn.hook_pattern [1, head, query, key] float32, 0 where no key is visible, NaN for heads whose map was "
             "not stored, and `ids` [1, n]; the stacks of an encoder-decoder are encoder.<l>.attn, decoder.<l>.attn and "
-            "decoder.<l>.cross_attn. Maps must be whole: `run ... --maps all --pool-maps 0`. Other activations (hook_resid_pre, "
+            "decoder.<l>.cross_attn. Maps must be whole: `run ... --maps all --map-limit 0`. Other activations (hook_resid_pre, "
             "hook_z, hook_attn_scores, ...) are not in a store: `dump --format transformerlens` computes and writes them.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .run = run,
 };
