@@ -75,4 +75,21 @@ int verify_run(runtime *r, const model *m, const char *reference, verify_row **r
 int dump_run(runtime *r, const model *m, const model_input *in, bool attention, const char *path, const progress *p,
              err *e);
 
+/* A part of it, or other names. */
+typedef struct dump_choice {
+    bool attention;            /* maps too */
+    const head_id *heads;      /* [n_head] maps of these alone, attn_<l> [h, n, n] in the order of heads, with their numbers as
+                                * i64 attn_<l>_heads [h]; layers without one have none.  NULL: all, without numbers */
+    int n_head;
+    /* Arrays of TransformerLens' names and shapes (float32, a batch of one in front), in place of all others but ids [1, n]:
+     * hook_embed, blocks.<l>.hook_resid_pre, hook_attn_out, hook_resid_mid, hook_mlp_out, hook_resid_post [1, n, C],
+     * blocks.<l>.attn.hook_v and hook_rot_q, hook_rot_k or, without RoPE, hook_q, hook_k [1, n, heads, d], hook_z
+     * [1, n, H, d_v], hook_attn_scores (-inf where masked) and hook_pattern [1, H, n, n]. */
+    bool transformerlens;
+    const char *hooks;         /* of those only these, separated by commas, whole or their last parts, with * and ?; NULL: all */
+} dump_choice;
+/* ERR_USAGE: a model of several stacks under TransformerLens' names, or a word of hooks that names no array. */
+int dump_run_chosen(runtime *r, const model *m, const model_input *in, const dump_choice *choice, const char *path,
+                    const progress *p, err *e);
+
 #endif

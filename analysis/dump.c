@@ -1,21 +1,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "analysis/analyse.h"
+#include "analysis/dump_parts.h"
 #include "base/mem.h"
-#include "base/npz.h"
-
-typedef struct dump {
-    const model *m;
-    npz_writer *w;
-    const model_input *in;
-    input_lengths n;
-    bool attention;
-    float *probs;      /* [in_flight, n_query, n_key]: heads that are worked on; zero outside the visible keys */
-    int in_flight[ATTN_VISION + 1];
-    attn_site site;    /* the attention that runs */
-    attn_tap tap;
-} dump;
 
 static size_t head_cells(const dump *d)
 {
@@ -27,9 +14,21 @@ static float *head_probs(const dump *d, int head)
     return d->probs + (size_t)(head % d->in_flight[d->site.kind]) * head_cells(d);
 }
 
+/* Is the map of a head written? */
+static bool chosen(const dump *d, int head)
+{
+    const dump_choice *c = d->choice;
+    for (int i = 0; i < c->n_head; i++)
+        if (c->heads[i].kind == d->site.kind && c->heads[i].layer == d->site.layer && c->heads[i].head == head)
+            return true;
+    return c->heads == NULL;
+}
+
 static void on_tile(void *ud, const attn_tile *t)
 {
     const dump *d = ud;
+    if (!chosen(d, t->head))
+        return;
     for (int64_t q = t->q0; q < t->q0 + t->n_query; q++) {
         float *row = head_probs(d, t->head) + q * d->site.n_key;
         int64_t from, to;
@@ -45,6 +44,8 @@ static int on_heads_done(void *ud, int layer, int head0, int head1, err *e)
     (void)layer;
     size_t bytes = head_cells(d) * sizeof(float);
     for (int head = head0; head < head1; head++) {
+        if (!chosen(d, head))
+            continue;
         int r = npz_add(d->w, head_probs(d, head), bytes, e);
         if (r != 0)
             return r;
@@ -59,16 +60,42 @@ static const char *prefix_of(const model *m, attn_kind kind)
     return kind == ATTN_CROSS ? "cross_" : kind == m->main->kind ? "" : "enc_";
 }
 
+/* Which heads of a layer the array has, where not all. */
+static int put_head_numbers(dump *d, const char *name, int *n, err *e)
+{
+    const int heads = d->site.plan->n_head;
+    char numbers[64];
+    int64_t *list = mem_array((size_t)heads + 1, sizeof *list, e);
+    if (!list)
+        return ERR_RESOURCE;
+    *n = 0;
+    for (int h = 0; h < heads; h++)
+        if (chosen(d, h))
+            list[(*n)++] = h;
+    int64_t count = *n;
+    snprintf(numbers, sizeof numbers, "%.48s_heads", name);
+    int r = d->choice->heads && *n ? npz_put(d->w, numbers, NPY_I64, 1, &count, list, e) : 0;
+    free(list);
+    return r;
+}
+
 static int on_attention(void *ud, const model *m, const attn_site *site, const attn_tap **tap, err *e)
 {
     dump *d = ud;
+    char name[64];
+    int heads = 0, r = 0;
     *tap = NULL;
-    if (!d->attention)
+    if (d->choice->transformerlens)
+        dump_hook_name(name, site->layer, "attn.hook_pattern");
+    else
+        snprintf(name, sizeof(name), "%sattn_%d", prefix_of(m, site->kind), site->layer);
+    if (!d->choice->attention || (d->choice->transformerlens && !dump_wants(d, name)))
         return 0;
-    char name[48];
-    snprintf(name, sizeof(name), "%sattn_%d", prefix_of(m, site->kind), site->layer);
     d->site = *site;
-    int r = npz_begin(d->w, name, NPY_F32, 3, (int64_t[]){site->plan->n_head, site->n_query, site->n_key}, e);
+    if ((r = put_head_numbers(d, name, &heads, e)) || heads == 0)
+        return r;
+    const int64_t shape[] = {1, heads, site->n_query, site->n_key};
+    r = d->choice->transformerlens ? npz_begin(d->w, name, NPY_F32, 4, shape, e) : npz_begin(d->w, name, NPY_F32, 3, shape + 1, e);
     if (r != 0)
         return r;
     d->tap = (attn_tap){ATTN_NEED_PROBS, NULL, on_tile, on_heads_done, d};
@@ -130,7 +157,7 @@ static int reserve_probs(dump *d, const runtime *r, err *e)
     return 0;
 }
 
-static int put_ids(npz_writer *w, const char *name, const int32_t *ids, int64_t n, err *e)
+static int put_ids(npz_writer *w, const char *name, const int32_t *ids, int64_t n, bool batch, err *e)
 {
     if (!ids)
         return 0;
@@ -139,7 +166,8 @@ static int put_ids(npz_writer *w, const char *name, const int32_t *ids, int64_t 
         return ERR_RESOURCE;
     for (int64_t i = 0; i < n; i++)
         wide[i] = ids[i];
-    int r = npz_put(w, name, NPY_I64, 1, &n, wide, e);
+    const int64_t shape[] = {1, n};
+    int r = npz_put(w, name, NPY_I64, batch ? 2 : 1, batch ? shape : shape + 1, wide, e);
     free(wide);
     return r;
 }
@@ -147,9 +175,9 @@ static int put_ids(npz_writer *w, const char *name, const int32_t *ids, int64_t 
 static int put_inputs(const dump *d, err *e)
 {
     const model_input *in = d->in;
-    int r = put_ids(d->w, "ids", in->ids, in->n, e);
+    int r = put_ids(d->w, "ids", in->ids, in->n, d->choice->transformerlens, e);
     if (r == 0)
-        r = put_ids(d->w, "enc_ids", in->source, in->n_source, e);
+        r = put_ids(d->w, "enc_ids", in->source, in->n_source, false, e);
     if (r == 0 && in->pixels)
         r = npz_put(d->w, "pixel_values", NPY_F32, 3, (int64_t[]){in->channels, in->height, in->width}, in->pixels, e);
     if (r == 0 && in->features)
@@ -157,25 +185,41 @@ static int put_inputs(const dump *d, err *e)
     return r;
 }
 
-int dump_run(runtime *r, const model *m, const model_input *in, bool attention, const char *path, const progress *p,
-             err *e)
+int dump_run_chosen(runtime *r, const model *m, const model_input *in, const dump_choice *choice, const char *path,
+                    const progress *p, err *e)
 {
-    dump d = {.m = m, .in = in, .attention = attention};
+    dump d = {.m = m, .in = in, .choice = choice};
+    const bool hooks = choice->transformerlens;
     int rc = input_measure(&d.n, m, in, e);
-    if (rc != 0 || (attention && (rc = reserve_probs(&d, r, e))))
-        return rc;
-    rc = npz_create(&d.w, path, false, e);
+    if (rc == 0 && choice->attention)
+        rc = reserve_probs(&d, r, e);
+    if (rc == 0 && hooks)
+        rc = dump_hooks_begin(&d, e);
+    if (rc == 0)
+        rc = npz_create(&d.w, path, false, e);
     if (rc == 0)
         rc = put_inputs(&d, e);
     if (rc == 0) {
-        observer o = {.attention = on_attention, .hidden = on_hidden, .logits = on_logits, .ud = &d};
+        observer o = {.attention = on_attention, .hidden = hooks ? dump_hooks_hidden : on_hidden,
+                      .inputs = hooks ? dump_hooks_inputs : NULL, .heads = hooks ? dump_hooks_heads : NULL,
+                      .added = hooks ? dump_hooks_added : NULL, .logits = hooks ? NULL : on_logits, .ud = &d};
         rc = forward(r, in, &o, p, e);
     }
+    if (rc == 0 && hooks)
+        rc = dump_hooks_end(&d, e);
     if (rc == 0) {
         rc = npz_commit(d.w, e);
         d.w = NULL;
     }
     npz_abandon(d.w);
+    dump_hooks_free(&d);
     mem_free_large(d.probs);
     return rc;
+}
+
+int dump_run(runtime *r, const model *m, const model_input *in, bool attention, const char *path, const progress *p,
+             err *e)
+{
+    const dump_choice choice = {.attention = attention};
+    return dump_run_chosen(r, m, in, &choice, path, p, e);
 }

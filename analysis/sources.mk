@@ -127,6 +127,7 @@ libattnscope_a_SOURCES += $(metric_sources) \
 	analysis/bibliography.c \
 	analysis/column_sums.c \
 	analysis/dump.c \
+	analysis/dump_hooks.c \
 	analysis/key_set.c \
 	analysis/map.c \
 	analysis/matrix_file.c \

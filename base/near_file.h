@@ -8,7 +8,8 @@
  * differently (nearest_word).  NULL: there is none, or no memory for it.  free() it. */
 char *near_file(const char *path);
 
-/* The hint of e: "did you mean ...?" where there is a near file, else `otherwise` (NULL: the one that it has).  Returns e's code. */
+/* The hint of e: "did you mean ...?" where there is a near file, else `otherwise` (NULL: the one that it has).  Returns
+ * e's code. */
 int near_file_hint(err *e, const char *path, const char *otherwise);
 
 #endif

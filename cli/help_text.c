@@ -39,8 +39,8 @@ const help_topic help_topics[] = {
      "and so does one in single quotes and here-documents. `alias` gives a name to the beginning of a command.\n"
      "\n"
      "A script, `-c` and the shell speak this language. The words of `attnscope VERB ...` have been split by "
-     "the system's shell and are taken as they are: no @FILE, no variables, no aliases, no here-documents. At the prompt, and only "
-     "there, a verb may be shortened as long as it stays unique, and a line may begin with !! (the line before), !12 (that "
+     "the system's shell and are taken as they are: no @FILE, no variables, no aliases, no here-documents. At the prompt, and "
+     "only there, a verb may be shortened as long as it stays unique, and a line may begin with !! (the line before), !12 (that "
      "of this number in `history`) or !run (the newest that begins so); what follows is put behind it."},
     {"configuration", "Configuration",
      "The shell begins with the lines of $XDG_CONFIG_HOME/attnscope/config (~/.config without it), or of the file that "

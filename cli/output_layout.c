@@ -173,7 +173,7 @@ static void measure(const table *t, int col, int digits, bool two_lines, layout 
     l->width = larger(l->width, text_columns(strbuf_str(&l->header), l->header.len));
     l->width = larger(l->width, text_columns(strbuf_str(&l->below), l->below.len));
     /* words stay whole as far as can be; of a name without blanks two thirds still tell it */
-    l->least = l->wraps ? larger(NARROWEST, word < LONGEST_WORD ? word : LONGEST_WORD) : larger(NARROWEST, (2 * l->width + 2) / 3);
+    l->least = larger(NARROWEST, !l->wraps ? (2 * l->width + 2) / 3 : word < LONGEST_WORD ? word : LONGEST_WORD);
     l->header.failed = l->header.failed || l->below.failed || text.failed;
     strbuf_free(&text);
 }

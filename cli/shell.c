@@ -189,6 +189,7 @@ int session_shell(session *s)
     the_shell = &sh;
     s->interactive = true;
     rl_catch_signals = 0;  /* ours: cli/signals.c */
+    rl_persistent_signal_handlers = 1; /* that of another window size, while the shell waits for a key, too */
     rl_outstream = isatty(STDOUT_FILENO) ? stdout : stderr;
     complete_install(s, &sh.text, &sh.wait);
     shell_keys_install(s);

@@ -11,8 +11,9 @@ static void last_run(sqlite3_context *c, int n, sqlite3_value **value)
         sqlite3_result_error(c, "last_run(n): n is a whole number from 0", -1);
         return;
     }
-    int rc = sqlite3_prepare_v2(sqlite3_context_db_handle(c), "SELECT coalesce((SELECT id FROM run WHERE status = 'done' ORDER BY"
-                                " id DESC LIMIT 1 OFFSET ?1), CASE WHEN ?1 = 0 THEN (SELECT max(id) FROM run) END)", -1, &q, NULL);
+    static const char sql[] = "SELECT coalesce((SELECT id FROM run WHERE status = 'done' ORDER BY id DESC LIMIT 1 OFFSET ?1),"
+                              " CASE WHEN ?1 = 0 THEN (SELECT max(id) FROM run) END)";
+    int rc = sqlite3_prepare_v2(sqlite3_context_db_handle(c), sql, -1, &q, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_bind_int64(q, 1, back);
     if (rc == SQLITE_OK)

@@ -6,7 +6,7 @@
 
 # Every example of the command table stands in the file of its verb, and every one of the file in the table; two at least
 # are run.
-complete()
+examples_complete()
 {
     grep "^$1	" "$tmp/examples" | cut -f 2- | LC_ALL=C sort > "$tmp/in_table"
     sed -n 's/^\$ //p' "$2" | LC_ALL=C sort > "$tmp/in_file"
@@ -22,7 +22,7 @@ for verb in $(cut -f 1 "$tmp/examples" | sort -u); do
         echo "# tests/examples/refresh $attnscope $verb makes it"
         continue
     fi
-    complete "$verb" "$file"
+    examples_complete "$verb" "$file"
     sh "$srcdir/tests/examples/run" "$attnscope" "$srcdir" "$file" > "$tmp/ran.txt" 2> "$tmp/err"
     same "$file" "$tmp/ran.txt" "$verb: the examples print what they should"
 done

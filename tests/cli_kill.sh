@@ -38,8 +38,9 @@ if python3 -c 'import sqlite3' 2> /dev/null; then
     TMPDIR=$tmp python3 "$srcdir/tests/faults/kill-loop" "$tmp/forgetful" "$model" 1 induction > "$tmp/out" 2>&1
     [ $? = 1 ] && grep -q "kill 1 (induction): a unit is not whole" "$tmp/out" &&
         grep -q "run 2, unit 0: .*; undisturbed: no such unit" "$tmp/out" &&
-        grep -q "run of copy.db: 1, induction, running" "$tmp/out" && [ -s "$tmp"/attnscope-kill-*/killed.db ] &&
-        ok "a program that does not go on is found out" || { not_ok "a program that does not go on is found out"; told "$tmp/out"; }
+        grep -q "run of copy.db: 1, induction, running" "$tmp/out" && [ -s "$(ls "$tmp"/attnscope-kill-*/killed.db)" ] &&
+        ok "a program that does not go on is found out" ||
+        { not_ok "a program that does not go on is found out"; told "$tmp/out"; }
 fi
 campaign "a sweep killed $kills times, of one process and of two" "$kills" sweep shards
 campaign "experiments killed $((kills / 5)) times, and resumed" $((kills / 5)) induction census needle

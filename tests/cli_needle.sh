@@ -89,7 +89,7 @@ refuses 2 "is no number" "depths are per cent"
 run needle "$model" --chat
 refuses 3 'no chat template' "--chat without a template"
 run needle "$model" --frame boook
-refuses 2 "did you mean book" "an unknown frame" 
+refuses 2 "did you mean book" "an unknown frame"
 run needle "$model" --haystack "$tmp/none.txt"
 refuses 3 'none.txt' "no such haystack"
 printf 'One two three. Four five six.\n' > "$tmp/short.txt"

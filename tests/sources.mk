@@ -12,9 +12,11 @@ cmocka_tests = \
 	tests/test_audio \
 	tests/test_base_core \
 	tests/test_base_files \
+	tests/test_base_json \
 	tests/test_base_npz \
 	tests/test_base_npz_write \
 	tests/test_base_pool \
+	tests/test_base_text \
 	tests/test_batch \
 	tests/test_chart_files \
 	tests/test_chart_panels \

@@ -99,7 +99,8 @@ static const char *refs(const char *text)
     else if (p.n == 1)
         for (int i = 0; i < p.command[0].word[0].n_ref; i++) {
             const word_ref *r = &p.command[0].word[0].ref[i];
-            strbuf_printf(&b, "%s%zu+%zu=%s%s%s", i ? " " : "", r->at, r->len, r->braces ? "{" : "", r->name, r->braces ? "}" : "");
+            strbuf_printf(&b, "%s%zu+%zu=%s%s%s", i ? " " : "", r->at, r->len, r->braces ? "{" : "", r->name,
+                          r->braces ? "}" : "");
             if (r->otherwise)
                 strbuf_printf(&b, ":-%s", r->otherwise);
         }

@@ -99,7 +99,8 @@ static const param own[] = {
 };
 static const char *const examples[] = {
     "import heads induction.json --name induction --store heads.db", "a list that another tool wrote, under a name",
-    "ablate examples/models/lantern-3m --heads '@induction' --prompt 'A lamp, a lamp.' --store heads.db", "its heads, wherever heads are chosen",
+    "ablate examples/models/lantern-3m --heads '@induction' --prompt 'A lamp, a lamp.' --store heads.db",
+    "its heads, wherever heads are chosen",
     "import heads --store heads.db", "the lists there are",
     NULL,
 };

@@ -304,9 +304,10 @@ static int run(session *s, const command_args *a, err *e)
     return rc;
 }
 
-static const char *const what_choices[] = {"resid", "attn_out", "mlp_out", "z", "q", "k", "v", "pattern", "path", "hook_resid_pre",
-                                           "hook_attn_out", "hook_mlp_out", "hook_z", "hook_q", "hook_k", "hook_v", "hook_pattern",
-                                           NULL};
+static const char *const what_choices[] = {
+    "resid", "attn_out", "mlp_out", "z", "q", "k", "v", "pattern", "path",
+    "hook_resid_pre", "hook_attn_out", "hook_mlp_out", "hook_z", "hook_q", "hook_k", "hook_v", "hook_pattern", NULL,
+};
 static const char *const direction_choices[] = {"denoise", "noise", NULL};
 static const char *const input_choices[] = {"q", "k", "v", NULL};
 static const param own[] = {
