@@ -205,11 +205,11 @@ static int leave_layer(dump *d, int layer, const float *x, int64_t n, int64_t wi
     return rc ? rc : put_of_layer(d, layer, "hook_resid_post", x, n, width, e);
 }
 
-int dump_hooks_hidden(void *ud, attn_kind stack, int layer, const float *x, int64_t n, int64_t width, err *e)
+int dump_hooks_hidden(void *ud, attn_kind kind, int layer, const float *x, int64_t n, int64_t width, err *e)
 {
     dump *d = ud;
     const embedding *in = &d->m->main->embed;
-    (void)stack;
+    (void)kind;
     int rc = 0;
     if (layer > 0)
         rc = leave_layer(d, layer - 1, x, n, width, e);

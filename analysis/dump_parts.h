@@ -35,7 +35,7 @@ int dump_hooks_begin(dump *d, err *e);
 int dump_hooks_inputs(void *ud, const model *m, const attn_args *a, err *e);
 int dump_hooks_heads(void *ud, const head_outputs *h, err *e);
 int dump_hooks_added(void *ud, const part_rows *p, err *e);
-int dump_hooks_hidden(void *ud, attn_kind stack, int layer, const float *x, int64_t n, int64_t width, err *e);
+int dump_hooks_hidden(void *ud, attn_kind kind, int layer, const float *x, int64_t n, int64_t width, err *e);
 /* Every word of choice->hooks must have named an array. */
 int dump_hooks_end(const dump *d, err *e);
 void dump_hooks_free(dump *d);

@@ -145,6 +145,48 @@ typedef struct shown {
     stats kl, agree;
 } shown;
 
+/* Changes of a metric of tokens, their mean in each prompt. */
+static int token_changes(stats *out, const compare_report *r, const char *name, attn_kind kind, err *e)
+{
+    const cell bind[] = {cell_int(r->first), cell_int(r->second), cell_text(name), cell_text(r->suffix),
+                         cell_text(attn_kind_name(kind))};
+    return stats_of_query(out, r->st,
+        "SELECT avg(b.value - a.value) FROM unit u JOIN unit w ON w.run_id = ?2 AND w.prompt_index = u.prompt_index"
+        " AND w.prompt_id = u.prompt_id JOIN metric m ON m.name = ?3 JOIN metric k ON k.name = ?3 || ?4"
+        " JOIN site s ON s.kind = ?5 AND s.layer IS NULL JOIN value a ON a.unit_id = u.id AND a.metric_id = m.id AND"
+        " a.site_id = s.id JOIN value b ON b.unit_id = w.id AND b.metric_id = k.id AND b.site_id = a.site_id"
+        " AND b.position = a.position WHERE u.run_id = ?1 AND u.status = 'done' AND w.status = 'done'"
+        " GROUP BY u.id ORDER BY u.prompt_index", bind, 5, r->seed, e);
+}
+
+/* Where the places of the metric and kind at i end. */
+static int64_t metric_end(const paired_set *s, int64_t i)
+{
+    int64_t end = i + 1;
+    while (end < s->n && strcmp(s->p[end].metric, s->p[i].metric) == 0 && s->p[end].head.kind == s->p[i].head.kind)
+        end++;
+    return end;
+}
+
+/* Are these the values of a metric of tokens, which as a whole is their mean? */
+static bool of_tokens(const paired *p, int64_t n)
+{
+    return p->head.layer == NO_INDEX && n > 1;
+}
+
+/* The mean over tokens as a place of its own. */
+static int put_mean(table *t, const compare_report *r, const paired *p, int64_t n, err *e)
+{
+    double first = 0, second = 0;
+    stats st;
+    for (int64_t i = 0; i < n; i++) {
+        first += p[i].first / (double)n;
+        second += p[i].second / (double)n;
+    }
+    int rc = token_changes(&st, r, p->metric, p->head.kind, e);
+    return rc ? rc : put_row(t, p->metric, p->head, NO_INDEX, &first, &second, &st, e);
+}
+
 static int print_all(const compare_report *r, const shown *v, err *e)
 {
     const head_id whole = {ATTN_SELF, NO_INDEX, NO_INDEX};
@@ -156,9 +198,13 @@ static int print_all(const compare_report *r, const shown *v, err *e)
         rc = put_row(t, "top1_agree", whole, NO_INDEX, NULL, NULL, &v->agree, e);
     for (int64_t i = 0; i < v->jsd.n && !rc; i++)
         rc = put_row(t, "map_jsd", v->jsd.g[i].head, NO_INDEX, NULL, NULL, &v->jsd.g[i].st, e);
-    for (int64_t i = 0; i < v->pairs.n && !rc; i++) {
+    for (int64_t i = 0, end = 0; i < v->pairs.n && !rc; i++) {
         const paired *p = &v->pairs.p[i];
         stats st;
+        if (i == end && (end = metric_end(&v->pairs, i)) && of_tokens(p, end - i))
+            rc = put_mean(t, r, p, end - i, e);
+        if (rc)
+            break;
         rc = stats_of(&st, p->change, p->n, r->seed, e);
         if (!rc)
             rc = put_row(t, p->metric, p->head, p->position, &p->first, &p->second, &st, e);
@@ -216,20 +262,6 @@ static int print_jsd(const compare_report *r, const shown *v, int64_t top, err *
     return rc;
 }
 
-/* Changes of a metric of tokens, their mean in each prompt. */
-static int token_changes(stats *out, const compare_report *r, const char *name, attn_kind kind, err *e)
-{
-    const cell bind[] = {cell_int(r->first), cell_int(r->second), cell_text(name), cell_text(r->suffix),
-                         cell_text(attn_kind_name(kind))};
-    return stats_of_query(out, r->st,
-        "SELECT avg(b.value - a.value) FROM unit u JOIN unit w ON w.run_id = ?2 AND w.prompt_index = u.prompt_index"
-        " AND w.prompt_id = u.prompt_id JOIN metric m ON m.name = ?3 JOIN metric k ON k.name = ?3 || ?4"
-        " JOIN site s ON s.kind = ?5 AND s.layer IS NULL JOIN value a ON a.unit_id = u.id AND a.metric_id = m.id AND"
-        " a.site_id = s.id JOIN value b ON b.unit_id = w.id AND b.metric_id = k.id AND b.site_id = a.site_id"
-        " AND b.position = a.position WHERE u.run_id = ?1 AND u.status = 'done' AND w.status = 'done'"
-        " GROUP BY u.id ORDER BY u.prompt_index", bind, 5, r->seed, e);
-}
-
 /* One line a metric and kind: places from i to end. */
 static int put_metric(table *t, const compare_report *r, const paired *p, int64_t n, err *e)
 {
@@ -245,14 +277,14 @@ static int put_metric(table *t, const compare_report *r, const paired *p, int64_
         if (fabs(p[i].mean) > fabs(most->mean))
             most = &p[i];
     }
-    bool of_tokens = p->head.layer == NO_INDEX && n > 1;
-    int rc = of_tokens ? token_changes(&st, r, p->metric, p->head.kind, e) : stats_of(&st, most->change, most->n, r->seed, e);
+    const bool whole = of_tokens(p, n);
+    int rc = whole ? token_changes(&st, r, p->metric, p->head.kind, e) : stats_of(&st, most->change, most->n, r->seed, e);
     cell *row = rc ? NULL : table_row(t, e);
     if (!row)
         return rc ? rc : ERR_RESOURCE;
     place_name(name, most->head);
     strbuf_puts(&at, name);
-    if (of_tokens)
+    if (whole)
         strbuf_puts(&at, ", mean");
     else if (most->position != NO_INDEX)
         strbuf_printf(&at, " %" PRId64, most->position);
@@ -279,9 +311,7 @@ static int print_metrics(const compare_report *r, const shown *v, err *e)
         return 0;
     int rc = table_new(&t, 10, names, e);
     for (int64_t i = 0, end; i < s->n && !rc; i = end) {
-        for (end = i + 1; end < s->n && strcmp(s->p[end].metric, s->p[i].metric) == 0 &&
-                          s->p[end].head.kind == s->p[i].head.kind;)
-            end++;
+        end = metric_end(s, i);
         rc = put_metric(t, r, &s->p[i], end - i, e);
     }
     strbuf b = {0};

@@ -139,7 +139,8 @@ static void show_candidates(char **matches, int n, int longest)
             strbuf text = {0};
             const char *words = about(matches[i]);
             strbuf_put_visible(&text, words ? words : "", words ? strlen(words) : 0);
-            int gap = width - text_columns(matches[i], strlen(matches[i])) + 2, fit = (int)text_fit(strbuf_str(&text), text.len, room);
+            int gap = width - text_columns(matches[i], strlen(matches[i])) + 2;
+            int fit = (int)text_fit(strbuf_str(&text), text.len, room);
             fprintf(rl_outstream, "%s%*s%s%.*s%s", matches[i], gap > 2 ? gap : 2, "", dim ? "\033[2m" : "", fit,
                     strbuf_str(&text), dim ? "\033[0m" : "");
             rl_crlf();

@@ -27,7 +27,8 @@ void complete_runs(word_list *out, const session *s)
 {
     char sql[320];
     snprintf(sql, sizeof sql, "SELECT r.id, r.verb || ' of ' || m.name || "
-             "CASE r.status WHEN 'done' THEN '' ELSE ', ' || r.status END || ', ' || r.started FROM run r JOIN model m ON m.id = r.model_id ORDER BY r.id DESC LIMIT %d", MAX_RUNS);
+             "CASE r.status WHEN 'done' THEN '' ELSE ', ' || r.status END || ', ' || r.started "
+             "FROM run r JOIN model m ON m.id = r.model_id ORDER BY r.id DESC LIMIT %d", MAX_RUNS);
     word_list_describe(out, "last", "the newest run that is done");
     add_query(out, s, sql);
 }

@@ -204,21 +204,23 @@ static void add_hub(model_entries *l)
     }
 }
 
-/* The examples as installed: ../share beside the folder of the program. */
+/* The examples as installed: ../share beside the folder of the program, for an installation that was moved, then where
+ * configure said that they go. */
 static void add_installed(model_entries *l)
 {
     char program[4096];
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
-    char *slash;
     program[n > 0 ? n : 0] = '\0';
-    if (!(slash = strrchr(program, '/')))
-        return;
+    const char *slash = strrchr(program, '/');
     strbuf path = {0};
-    strbuf_add(&path, program, (size_t)(slash - program));
-    strbuf_puts(&path, "/../share/attnscope/examples/models");
-    if (!path.failed)
-        each_entry(l, strbuf_str(&path), add_entry);
+    if (slash) {
+        strbuf_add(&path, program, (size_t)(slash - program));
+        strbuf_puts(&path, "/../share/attnscope/examples/models");
+        if (!path.failed)
+            each_entry(l, strbuf_str(&path), add_entry);
+    }
     strbuf_free(&path);
+    each_entry(l, ATTNSCOPE_DATADIR "/examples/models", add_entry);
 }
 
 void model_entries_find(model_entries *out)
@@ -281,6 +283,11 @@ void model_search_near(const char *name, err *e)
     for (int i = 0; names && i < l.n; i++)
         names[i] = l.v[i].name;
     const char *nearest = names ? nearest_word(typed, names) : NULL;
+    for (int i = 0; names && !nearest && !strchr(typed, '/') && i < l.n; i++) { /* without the organisation */
+        const char *last = strrchr(names[i], '/');
+        if (last && nearest_word(typed, (const char *const[]){last + 1, NULL}))
+            nearest = names[i];
+    }
     if (nearest)
         near[n++] = nearest;
     for (int i = 0; names && i < l.n && n < MOST_NEAR; i++) {

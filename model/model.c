@@ -72,12 +72,34 @@ static size_t last_part(const char *path, size_t *n)
     return start;
 }
 
+/* Of a path ".../models--OWNER--NAME/snapshots/REVISION" in the cache of Hugging Face's hub: where NAME begins, *n its
+ * bytes; NULL for any other path. */
+static const char *hub_name(const char *path, size_t *n)
+{
+    static const char below[] = "/snapshots/", above[] = "models--";
+    const char *mark = strstr(path, below), *begin = mark, *name;
+    if (!mark || strchr(mark + sizeof below - 1, '/'))
+        return NULL;
+    while (begin > path && begin[-1] != '/')
+        begin--;
+    if (strncmp(begin, above, sizeof above - 1) != 0)
+        return NULL;
+    begin += sizeof above - 1;
+    name = strstr(begin, "--");
+    name = name && name < mark ? name + 2 : begin;
+    *n = (size_t)(mark - name);
+    return *n ? name : NULL;
+}
+
 /* The last part of the path, without a trailing slash or ".gguf"; a safetensors file is named by the
- * directory that holds it, for its own name is the same in every model. */
+ * directory that holds it, for its own name is the same in every model, and a snapshot of the hub by its repository. */
 static char *model_name(model *m, err *e)
 {
     const char *p = m->ckpt->path;
-    size_t n = strlen(p), start = last_part(p, &n);
+    size_t n = strlen(p), start = last_part(p, &n), hub = 0;
+    const char *repository = hub_name(p, &hub);
+    if (repository)
+        return arena_strndup(m->arena_, repository, hub, e);
     if (ends_in(p + start, n - start, ".gguf"))
         return arena_strndup(m->arena_, p + start, n - 5 - start, e);
     if (!ends_in(p + start, n - start, ".safetensors"))

@@ -117,7 +117,8 @@ def value_of(words, name):
 
 def script_of(blocks, folder):
     """The page as a script of the system's shell; each command ends with a mark, what it told (notes, hints) before it."""
-    text = ['mark() { marked=$?; cat "$TOLD" 2> /dev/null; : > "$TOLD"; printf "\\n\\036%s %s\\n" "$1" "$marked"; return "$marked"; }', ': > "$TOLD"']
+    text = ['mark() { marked=$?; cat "$TOLD"; : > "$TOLD"; printf "\\n\\036%s %s\\n" "$1" "$marked"; return "$marked"; }',
+            ': > "$TOLD"']
     n = 0
     for block in blocks:
         name = value_of(block.words, "file")
@@ -251,8 +252,11 @@ def run_page(program, source, path, refresh, looked):
                    XDG_STATE_HOME=folder + "/state", NO_COLOR="1", LC_ALL="C.UTF-8", TERM="dumb",
                    PATH=folder + "/bin:" + env.get("PATH", ""), ATTNSCOPE_SOURCE=source, TOLD=folder + "/told")
         env.pop("ATTNSCOPE", None)
-        done = subprocess.run(["sh"], input=script_of(runnable, folder), cwd=work, env=env, text=True, encoding="utf-8",
-                              errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=600, check=False)
+        script = os.path.join(folder, "script")
+        with open(script, "w", encoding="utf-8") as f:
+            f.write(script_of(runnable, folder))
+        done = subprocess.run(["sh", script], stdin=subprocess.DEVNULL, cwd=work, env=env, text=True, encoding="utf-8",
+                              errors="replace", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=300, check=False)
         split_output(done.stdout.replace(work + "/", "").replace(folder, "DIR").replace(source + "/", ""), runnable)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -3,13 +3,12 @@
 #include <stdlib.h>
 #include "base/mem.h"
 
-typedef struct scaling { double gamma; int64_t lo, hi; } scaling;
+typedef struct scaling { double gamma; int64_t lo, hi; const model *m; } scaling;
 
 static int prepare(edit_use *u, const model *m, err *e)
 {
     const char *keys = params_str(u->values, "keys");
-    scaling s = {.gamma = params_real(u->values, "gamma")};
-    (void)m;
+    scaling s = {.gamma = params_real(u->values, "gamma"), .m = m};
     if (!params_given(u->values, "gamma")) {
         err_set(e, ERR_USAGE, "edit scale_first has no gamma");
         return err_hint(e, "write scale_first 0.5 L3, or scale_first gamma=2 L3H1");
@@ -29,20 +28,29 @@ static void release(edit_use *u)
     free(u->state);
 }
 
-/* The share of a learned sink is part of the sum that is kept: a row of weights and sink stays 1. */
+/* What the row has beside its keys: only a learned sink's share is taken from 1, for that difference is all rounding where the
+ * keys are the whole row. */
+static double beside(const scaling *s, const attn_tile *t, double total)
+{
+    const attention_block *b = model_attention(s->m, t->kind, t->layer);
+    return b && b->sinks && total < 1 ? 1 - total : 0;
+}
+
+/* The denominator is a sum of what is left, never 1 less what is taken: with nearly all weight on the key that would be a
+ * difference of nearly equal numbers. */
 static void scale_row(const scaling *s, const attn_tile *t, float *probs, int64_t i)
 {
     int64_t lo = t->visible_lo[i], hi = t->visible_hi[i], q = t->q0 + i;
     int64_t from = s->lo > lo ? s->lo : lo, to = s->hi + 1 < hi ? s->hi + 1 : hi;
-    double mass = 0;
-    for (int64_t k = from; k < to; k++)
-        mass += (double)*edit_cell(t, probs, q, k);
-    double sum = 1 + (s->gamma - 1) * mass;
+    double mass = 0, rest = 0;
+    for (int64_t k = lo; k < hi; k++)
+        *(k >= from && k < to ? &mass : &rest) += (double)*edit_cell(t, probs, q, k);
+    double sink = beside(s, t, mass + rest), whole = mass + rest + sink, sum = s->gamma * mass + rest + sink;
     if (from >= to || sum <= 0) /* gamma 0 of a row that has nothing else stays as it is */
         return;
     for (int64_t k = lo; k < hi; k++) {
         float *p = edit_cell(t, probs, q, k);
-        *p = (float)((double)*p * (k >= from && k < to ? s->gamma : 1) / sum);
+        *p = (float)((double)*p * (k >= from && k < to ? s->gamma : 1) * whole / sum);
     }
 }
 
@@ -63,9 +71,10 @@ static const param own[] = {
 const edit edit_scale_first = {
     .name = "scale_first",
     .summary = "attention to the first token is scaled, the row renormalised",
-    .definition = "a_0 = gamma a_0 / D, a_j = a_j / D with D = 1 + (gamma - 1) a_0, where a is the row of weights (a learned "
-                  "sink included); the same as adding ln gamma to the score of key 0.  With keys=A-B those keys together.  Rows "
-                  "that do not see the key stay, as do rows that have no other weight when gamma is 0",
+    .definition = "a_0 = gamma a_0 / D, a_j = a_j / D with D = gamma a_0 + the sum of a_j, j > 0, where a is the row of weights "
+                  "(a learned sink included), which keeps its sum; the same as adding ln gamma to the score of key 0.  With "
+                  "keys=A-B those keys together.  Rows that do not see the key stay, as do rows that have no other weight "
+                  "when gamma is 0",
     .source = "ZeroTuning, ZeroTuning_Attention of FeijiangHan/ZeroTuning",
     .reading =
         "Takes or gives weight at the sink and leaves the order of all other keys. Curves of loss against "

@@ -6,12 +6,17 @@
 #include "cli/chat_input.h"
 #include "cli/command_util.h"
 #include "cli/edit_select.h"
+#include "cli/head_select.h"
 #include "cli/prompt_input.h"
 
 /* "hidden_0 .. hidden_12, attention of each layer": what the file holds. */
-static void put_contents(strbuf *b, const model *m, const model_input *in, bool attention)
+static void put_contents(strbuf *b, const model *m, const model_input *in, const dump_choice *choice)
 {
     const stack *other = m->encoder ? m->encoder : in->pixels ? m->vision : NULL;
+    if (choice->transformerlens) {
+        strbuf_printf(b, "ids, %s", choice->hooks ? choice->hooks : "the activations of each layer");
+        return;
+    }
     if (in->ids)
         strbuf_puts(b, "ids, ");
     if (in->source)
@@ -25,14 +30,39 @@ static void put_contents(strbuf *b, const model *m, const model_input *in, bool 
     strbuf_printf(b, "hidden_0 .. hidden_%d", m->main->n_run);
     if (other)
         strbuf_printf(b, ", enc_hidden_0 .. enc_hidden_%d", other->n_run);
-    if (attention)
+    if (choice->heads)
+        strbuf_printf(b, ", attention of %d head%s", choice->n_head, choice->n_head == 1 ? "" : "s");
+    else if (choice->attention)
         strbuf_puts(b, ", attention of each layer");
+}
+
+/* --format, --hooks, --heads and --attention.  *heads: free(). */
+static int choose_arrays(dump_choice *out, head_id **heads, session *s, const command_args *a, const loaded_model *lm, err *e)
+{
+    const params *p = a->p;
+    const char *selection = params_str(p, "heads");
+    *out = (dump_choice){.attention = params_bool(p, "attention"), .hooks = params_str(p, "hooks"),
+                         .transformerlens = strcmp(params_str(p, "format"), "transformerlens") == 0};
+    if (out->hooks && !out->transformerlens) {
+        err_set(e, ERR_USAGE, "--hooks chooses among the arrays of --format transformerlens");
+        return err_hint(e, "add --format transformerlens, or leave --hooks out");
+    }
+    if (selection && (out->transformerlens || !out->attention)) {
+        err_set(e, ERR_USAGE, "--heads chooses among the arrays attn_<l>, which %s leaves out",
+                out->transformerlens ? "--format transformerlens" : "--no-attention");
+        return err_hint(e, "%s", out->transformerlens ? "choose arrays with --hooks blocks.3.attn.hook_pattern, all heads of a layer"
+                                                      : "keep one of them");
+    }
+    int rc = selection ? head_select_named(heads, &out->n_head, s, lm->m, selection, e) : 0;
+    out->heads = *heads;
+    return rc;
 }
 
 static int run(session *s, const command_args *a, err *e)
 {
     const char *inputs = params_str(a->p, "inputs"), *path = params_str(a->p, "output");
-    bool attention = params_bool(a->p, "attention");
+    dump_choice choice = {0};
+    head_id *heads = NULL;
     loaded_model *lm;
     prompt_input in = {0};
     reference_input ref = {0};
@@ -61,19 +91,23 @@ static int run(session *s, const command_args *a, err *e)
     if (!rc)
         rc = edit_choose(&changed, s, a, lm, e);
     if (!rc)
-        rc = dump_run(lm->rt, lm->m, use, attention, path, &s->prog, e);
+        rc = choose_arrays(&choice, &heads, s, a, lm, e);
+    if (!rc)
+        rc = dump_run_chosen(lm->rt, lm->m, use, &choice, path, &s->prog, e);
     if (!rc) {
         strbuf b = {0};
-        put_contents(&b, lm->m, use, attention);
+        put_contents(&b, lm->m, use, &choice);
         say(s, "wrote %s: %s", path, strbuf_str(&b));
         strbuf_free(&b);
     }
+    free(heads);
     edit_choice_free(&changed);
     prompt_free(&in);
     reference_input_free(&ref);
     return rc;
 }
 
+static const char *const formats[] = {"plain", "transformerlens", NULL};
 static const param own[] = {
     {.name = "inputs", .kind = PARAM_PATH, .value = "REF.npz",
      .help = "take the inputs (ids, enc_ids, pixel_values, input_features) from a reference file"},
@@ -81,6 +115,12 @@ static const param own[] = {
      .help = "the file to write"},
     {.name = "attention", .kind = PARAM_BOOL, .def = "true",
      .help = "also the attention maps: attn_<l> [H, n, n] and those of the other stacks"},
+    {.name = "heads", .kind = PARAM_STR, .value = "HEADS", .complete = "heads",
+     .help = "maps of these heads alone: attn_<l> [h, n, n] with their numbers in attn_<l>_heads [h] (`help heads`)"},
+    {.name = "format", .kind = PARAM_ENUM, .def = "plain", .choices = formats,
+     .help = "plain, which verify reads, or transformerlens: arrays named and shaped as in an ActivationCache"},
+    {.name = "hooks", .kind = PARAM_STR, .value = "NAMES",
+     .help = "of --format transformerlens these alone: hook_resid_pre,blocks.3.attn.hook_* (* and ? as in file names)"},
     {.name = NULL},
 };
 static const param *const *extra(void)
@@ -94,6 +134,9 @@ static const char *const examples[] = {
     "dump examples/models/lantern-3m --prompt \"A lamp.\" -o lamp.npz",
     "ids, logits, hidden states and attention maps",
     "dump examples/models/lantern-3m --ids 0,17,42 --no-attention -o small.npz", "without the maps",
+    "dump examples/models/lantern-3m --prompt \"A lamp.\" --heads L1H3,L2 -o five.npz", "maps of some heads",
+    "dump examples/models/lantern-3m --prompt \"A lamp.\" --format transformerlens -o cache.npz",
+    "blocks.0.hook_resid_pre, blocks.0.attn.hook_pattern and so on",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};
@@ -105,7 +148,17 @@ const command command_dump = {
             "[n, C] for l = 0 .. L (the residual stream after l blocks, before the final norm) and `attn_<l>` "
             "[H, n, n]: what `verify` compares and numpy.load reads. An encoder, or an image tower before a decoder, "
             "adds `enc_ids`, `pixel_values` or `input_features`, `enc_hidden_<l>`, `enc_attn_<l>` and, where there is "
-            "cross attention, `cross_attn_<l>` [H, n, m]. Written under a temporary name and renamed when complete.",
+            "cross attention, `cross_attn_<l>` [H, n, m]. Written under a temporary name and renamed when complete.\n\n"
+            "With --format transformerlens the arrays have the names and shapes of TransformerLens' ActivationCache, float32 "
+            "with a batch of one in front, and `ids` is [1, n]. Residual stream: hook_embed (models without learned "
+            "positions), blocks.<l>.hook_resid_pre, hook_attn_out, hook_resid_mid (not where attention and MLP read the same "
+            "stream), hook_mlp_out, hook_resid_post [1, n, C]. Attention: blocks.<l>.attn.hook_q and hook_k [1, n, heads, d], "
+            "or hook_rot_q and hook_rot_k (behind RoPE) in models that have it, hook_v, hook_z [1, n, H, d], hook_attn_scores "
+            "(-inf where masked) and hook_pattern [1, H, n, n]; keys and values have the model's key-value heads. They are "
+            "what the checkpoint computes: a HookedTransformer without weight processing (from_pretrained_no_processing) "
+            "holds the same. Not held: hook_result, hook_normalized, hook_scale, those inside an MLP, and logits, which "
+            "the plain form has. Positions come before heads in hook_q, hook_k, hook_v and hook_z, behind them in scores and "
+            "patterns. Patterns of a stored run come with `export --format transformerlens`.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1,
     .complete = complete, .extra_params = extra,
     .run = run, .no_table = true,

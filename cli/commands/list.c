@@ -102,11 +102,12 @@ static int figure_rows(table *t, err *e)
     return rc;
 }
 
-static int command_rows(table *t, err *e)
+/* Commands of a group, NULL: of all. */
+static int commands_of(table *t, const char *group, err *e)
 {
     int rc = 0;
     for (const command_group *g = command_groups; g->name; g++) {
-        for (int i = 0; commands[i] && !rc; i++) {
+        for (int i = 0; commands[i] && !rc && (!group || !strcmp(g->name, group)); i++) {
             const char *row[] = {commands[i]->name, commands[i]->group, commands[i]->summary,
                                  commands[i]->usage};
             if (!strcmp(commands[i]->group, g->name))
@@ -114,6 +115,16 @@ static int command_rows(table *t, err *e)
         }
     }
     return rc;
+}
+
+static int command_rows(table *t, err *e)
+{
+    return commands_of(t, NULL, e);
+}
+
+static int experiment_rows(table *t, err *e)
+{
+    return commands_of(t, "experiment", e);
 }
 
 static int example_rows(table *t, err *e)
@@ -190,6 +201,7 @@ static const kind kinds[] = {
      {"edit", "of", "values", "summary", "definition", "decoding", "source", "reading", "traps", "cite"}, edit_rows},
     {"figures", "attnscope.figure/1", 6, 3, {"figure", "needs", "summary", "options", "reading", "traps"}, figure_rows},
     {"commands", "attnscope.command/1", 4, 3, {"command", "group", "summary", "usage"}, command_rows},
+    {"experiments", "attnscope.command/1", 4, 3, {"command", "group", "summary", "usage"}, experiment_rows},
     {"examples", "attnscope.example/1", 3, 3, {"command", "example", "shows"}, example_rows},
     {"readers", "attnscope.reader/1", 2, 2, {"reader", "summary"}, reader_rows},
     {"families", "attnscope.family/1", 4, 4, {"family", "summary", "model_types", "gguf_architectures"},
@@ -204,6 +216,8 @@ static const kind *find_kind(const char *name, err *e)
 {
     enum { N = sizeof kinds / sizeof *kinds };
     const char *names[N + 1] = {NULL};
+    if (!strcmp(name, "recipes")) /* as `plot` calls them */
+        name = "figures";
     for (int i = 0; i < N; i++) {
         if (!strcmp(kinds[i].name, name))
             return &kinds[i];
@@ -214,7 +228,7 @@ static const kind *find_kind(const char *name, err *e)
     if (near)
         err_hint(e, "did you mean \"%s\"?", near);
     else
-        err_hint(e, "one of metrics, edits, figures, commands, examples, readers, families, models, isas, schemas, settings");
+        err_hint(e, "one of metrics, edits, figures, commands, experiments, examples, readers, families, models, isas, schemas, settings");
     return NULL;
 }
 
@@ -248,9 +262,9 @@ static const char *const complete[] = {"lists", NULL};
 
 const command command_list = {
     .name = "list", .group = "shell",
-    .usage = "metrics | edits | figures | commands | examples | readers | families | models | isas | schemas | settings",
+    .usage = "metrics | edits | figures (or recipes) | commands | experiments | examples | readers | families | models | isas | schemas | settings",
     .summary = "list what there is to choose from",
     .help = "The aligned table is brief; --json, --csv and --tsv give all that is known. `help NAME` tells "
-            "more about one metric, figure or command.",
+            "more about one metric, figure or command. `list recipes` is `list figures`.",
     .examples = examples, .min_args = 1, .max_args = 1, .complete = complete, .run = run,
 };
