@@ -258,10 +258,12 @@ static int out_of_range(const param *r, const char *value, err *e)
     return explain(r, e);
 }
 
+/* A choice that ends in * stands for every word that begins so; the command checks the rest. */
 static bool is_choice(const char *const *choices, const char *word)
 {
     for (; *choices; choices++) {
-        if (strcmp(*choices, word) == 0)
+        size_t n = strlen(*choices);
+        if (strcmp(*choices, word) == 0 || (n && (*choices)[n - 1] == '*' && strncmp(*choices, word, n - 1) == 0))
             return true;
     }
     return false;

@@ -25,7 +25,7 @@ typedef struct param {
     const char *value;     /* placeholder in help ("FILE", "N"); NULL for BOOL */
     const char *help;      /* one line, lower case, no full stop */
     double min, max;       /* INT and REAL; both 0 = no limit */
-    const char *const *choices; /* NULL-terminated; NULL when free */
+    const char *const *choices; /* NULL-terminated; NULL when free; "blocks.*": every word that begins so */
     const char *complete;  /* what fills the list: "metrics", "heads", "layers", "models", "figures",
                             * "runs", "commands"; NULL when nothing does */
 } param;

@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "analysis/metric.h"
 #include "base/near_file.h"
+#include "cli/help.h"
 #include "cli/model_search.h"
 #include "cli/pager.h"
 #include "cli/parse.h"
@@ -82,11 +83,13 @@ output_format command_format(const session *s, const command_args *a)
 
 static void say_text(const session *s, const char *text)
 {
-    strbuf line = {0};
+    strbuf line = {0}, rows = {0};
     strbuf_put_visible(&line, text, strlen(text)); /* names that a user or a file gave */
+    help_fit(&rows, strbuf_str(&line), STDERR_FILENO);
     pager_end(s);
     progress_bar_clear(s->bar);
-    fprintf(stderr, "%s\n", strbuf_str(&line));
+    fputs(strbuf_str(&rows), stderr);
+    strbuf_free(&rows);
     strbuf_free(&line);
 }
 

@@ -254,7 +254,7 @@ static int print_jsd(const compare_report *r, const shown *v, int64_t top, err *
     if (!rc)
         rc = table_set_unit(t, 2, "nats", e);
     if (!rc)
-        rc = output_flush(r->s->out, &b, e);
+        rc = output_prose(r->s, &b, e);
     if (!rc)
         rc = print_table(r->s, r->a, t, "attnscope.compare/1", e);
     strbuf_free(&b);
@@ -318,7 +318,7 @@ static int print_metrics(const compare_report *r, const shown *v, err *e)
     strbuf_puts(&b, "metrics: second less first, mean over the prompts; the place where it is largest (of tokens: their mean), "
                     "with its 95 % interval:\n");
     if (!rc)
-        rc = output_flush(r->s->out, &b, e);
+        rc = output_prose(r->s, &b, e);
     if (!rc)
         rc = print_table(r->s, r->a, t, "attnscope.compare/1", e);
     strbuf_free(&b);
@@ -341,7 +341,7 @@ static int print_head(const compare_report *r, const shown *v, err *e)
                       100 * v->agree.high);
     }
     if (!rc)
-        rc = output_flush(r->s->out, &b, e);
+        rc = output_prose(r->s, &b, e);
     strbuf_free(&b);
     return rc;
 }

@@ -1,9 +1,11 @@
 /* What may stand at a place of a command line. */
 #include <stdlib.h>
 #include <string.h>
+#include "analysis/bibliography.h"
 #include "base/mem.h"
 #include "base/strbuf.h"
 #include "cli/complete.h"
+#include "cli/explain_terms.h"
 #include "cli/help.h"
 #include "cli/model_search.h"
 #include "cli/settings.h"
@@ -85,6 +87,18 @@ static void add_edits(word_list *out)
         word_list_describe(out, edits[i]->name, edits[i]->summary);
 }
 
+/* What `explain` knows. */
+static void add_explained(word_list *out)
+{
+    complete_metrics(out);
+    add_edits(out);
+    add_figures(out);
+    for (const term *t = terms; t->name; t++)
+        word_list_describe(out, t->name, t->summary);
+    for (const bib_entry *x = bibliography; x->key; x++)
+        word_list_describe(out, x->key, x->title);
+}
+
 static void add_topics(word_list *out)
 {
     add_commands(out);
@@ -131,7 +145,7 @@ static void add_places(word_list *out, const session *s, const line_context *at,
 static void add_source(word_list *out, const session *s, const char *source, const line_context *at, const char *text)
 {
     static const char *const lists[] = {"metrics", "edits", "figures", "commands", "experiments", "examples", "readers", "families",
-                                        "models", "isas", "settings", NULL};
+                                        "models", "isas", "schemas", "settings", NULL};
     static const char *const pagers[] = {"auto", "off", "less", NULL};
     if (!strcmp(source, "models"))
         add_models(out);
@@ -145,6 +159,8 @@ static void add_source(word_list *out, const session *s, const char *source, con
         add_edits(out);
     else if (!strcmp(source, "topics"))
         add_topics(out);
+    else if (!strcmp(source, "explained"))
+        add_explained(out);
     else if (!strcmp(source, "aliases"))
         add_names(out, &s->aliases);
     else if (!strcmp(source, "variables"))

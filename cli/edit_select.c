@@ -16,6 +16,14 @@ const param edit_option_params[] = {
     {.name = NULL},
 };
 
+int edits_without_run(const command_args *a, err *e)
+{
+    if (!params_given(a->p, "edit"))
+        return 0;
+    err_set(e, ERR_USAGE, "--edit changes a run, and --emit makes none");
+    return err_hint(e, "leave one of them out");
+}
+
 int require_edit(const edit **out, const char *name, err *e)
 {
     enum { MANY = 64 };

@@ -29,6 +29,8 @@ typedef struct edit_choice {
 int edit_choose(edit_choice *out, session *s, const command_args *a, loaded_model *lm, err *e);
 /* The same from a text; NULL: no edits. */
 int edit_choose_text(edit_choice *out, session *s, loaded_model *lm, const char *text, err *e);
+/* For a command that writes its prompts and does not run (--emit): --edit is ERR_USAGE then. */
+int edits_without_run(const command_args *a, err *e);
 /* Takes the edits off the runtime.  *c may be zeroed. */
 void edit_choice_free(edit_choice *c);
 static inline const char *edit_choice_json(const edit_choice *c)

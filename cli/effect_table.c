@@ -149,7 +149,7 @@ int effect_heading(session *s, const effect_view *v, err *e)
     int rc = experiment_conditions(&b, v->st, v->run, e);
     strbuf_putc(&b, '\n');
     if (!rc)
-        rc = output_flush(s->out, &b, e);
+        rc = output_prose(s, &b, e);
     strbuf_free(&b);
     if (!rc)
         rc = query_count(&n, v->st, "SELECT count(*) FROM unit WHERE run_id = ?1", bind, 1, e);

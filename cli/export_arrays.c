@@ -122,7 +122,7 @@ static int describe(table *index, const values *v, err *e)
     strbuf axes = {0};
     for (int c = 0; c < 3; c++)
         if (v->form & 1 << c)
-            strbuf_printf(&axes, "%s%s", axes.len ? "," : "", names[c]);
+            strbuf_printf(&axes, "%s%s", axes.len ? "; " : "", names[c]);
     const char *texts[] = {v->name, m ? m->unit : "", strbuf_str(&axes)};
     cell *row = table_row(index, e);
     int rc = row ? 0 : ERR_RESOURCE;

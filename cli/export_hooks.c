@@ -47,7 +47,8 @@ static int put_pattern(npz_export *x, const table *t, int64_t from, int64_t to, 
 static int check_maps(const npz_export *x, const table *t, err *e)
 {
     if (t->n_row == 0) {
-        err_set(e, ERR_FAILED, "run %" PRId64 " has no stored maps of prompt %" PRId64, x->run, x->prompt);
+        err_set(e, ERR_FAILED, "run %" PRId64 " has no stored maps of prompt %" PRId64 "%s%s", x->run, x->prompt,
+                x->selection ? " of the heads of " : "", x->selection ? x->selection : "");
         return err_hint(e, "keep them with `run ... --maps all`, or write activations with `dump --format transformerlens`");
     }
     for (int64_t i = 0; i < t->n_row; i++) {

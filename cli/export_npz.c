@@ -7,6 +7,7 @@
 #include "base/cancel.h"
 #include "base/mem.h"
 #include "cli/command_util.h"
+#include "cli/head_filter.h"
 
 int export_query(npz_export *x, table **out, const char *sql, const char *kind, const char *metric, err *e)
 {
@@ -155,5 +156,7 @@ int export_npz(npz_export *x, const char *path, int *n, const progress *p, err *
         rc = export_put_values(x, n, p, e);
     if (!rc)
         rc = put_maps(x, n, p, e);
+    if (!rc && *n == 0 && x->selection)
+        rc = head_filter_nothing(x->run, x->selection, e);
     return export_finish(x, rc, e);
 }

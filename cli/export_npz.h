@@ -6,7 +6,7 @@
  *     <metric>_positions [P] int64: the position of each place along P
  *     <metric>_heads [P] texts, where positions count heads (jsd, composition_q): "L1H3"
  *     map_L1H3 [rows, cols] float32, NaN where no key is visible
- *     metrics, units, axes [M] texts: each array of values, its unit, and its axes ("layer,head,query token")
+ *     metrics, units, axes [M] texts: each array of values, its unit, and its axes ("layer; head; query token")
  *
  * L and H are the largest index + 1.  A metric with values of several forms (of heads and of whole layers) has an array for
  * each: all but the one of most axes with its axes behind its name, <metric>_layer.  Names of attention other than "self"
@@ -22,6 +22,7 @@ typedef struct npz_export {
     store *st;
     int64_t run, prompt;
     const char *heads;   /* condition on columns of heads (cli/head_filter.h), "" for all */
+    const char *selection; /* what it was made of, for errors; NULL: all */
     npz_writer *w;       /* used between the functions below */
 } npz_export;
 

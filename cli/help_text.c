@@ -1,7 +1,11 @@
 /* Laying out help: wrapping, options, and the texts about the program as a whole. */
 #include <string.h>
-#include "cli/help.h"
+#include <unistd.h>
 #include "base/text_width.h"
+#include "cli/help.h"
+#include "cli/terminal.h"
+
+#define NARROWEST_FIT 20 /* columns */
 
 const program_option program_options[] = {
     {"-c COMMANDS", "run commands of the command language; may be given several times"},
@@ -316,6 +320,23 @@ void help_wrap(strbuf *b, const char *text, int indent, int width)
     }
     if (at >= 0)
         strbuf_putc(b, '\n');
+}
+
+void help_fit(strbuf *b, const char *text, int fd)
+{
+    int width = isatty(fd) ? terminal_size(fd).columns : 0;
+    while (*text) {
+        size_t len = strcspn(text, "\n");
+        int lead = (int)strspn(text, " ");
+        if (width >= NARROWEST_FIT && text_columns(text, len) > width && lead < width / 2) {
+            put_blanks(b, lead);
+            put_words(b, text, len, lead, lead, width);
+        } else {
+            strbuf_add(b, text, len);
+        }
+        strbuf_putc(b, '\n');
+        text += len + (text[len] == '\n');
+    }
 }
 
 void help_entry(strbuf *b, const char *label, const char *text, int indent, int column, int width)

@@ -1,6 +1,7 @@
 #include "cli/help_words.h"
 
 #include <string.h>
+#include "analysis/bibliography.h"
 #include "cli/explain_terms.h"
 #include "cli/settings.h"
 
@@ -32,7 +33,7 @@ bool help_words(strbuf *b, const char *const *choices, const char *source)
 {
     size_t from = b->len;
     const char *s = source ? source : "";
-    bool all = !strcmp(s, "topics");
+    bool topics = !strcmp(s, "topics"), explained = !strcmp(s, "explained"), all = topics || explained;
     for (; choices && *choices; choices++)
         put_named(b, from, *choices);
     for (int i = 0; (all || !strcmp(s, "metrics")) && metrics[i]; i++)
@@ -41,12 +42,14 @@ bool help_words(strbuf *b, const char *const *choices, const char *source)
         put_named(b, from, edits[i]->name);
     for (int i = 0; (all || !strcmp(s, "figures")) && figures[i]; i++)
         put_named(b, from, figures[i]->name);
-    for (int i = 0; (all || !strcmp(s, "commands")) && commands[i]; i++)
+    for (int i = 0; (topics || !strcmp(s, "commands")) && commands[i]; i++)
         put_named(b, from, commands[i]->name);
-    for (const help_topic *t = help_topics; all && t->name; t++)
+    for (const help_topic *t = help_topics; topics && t->name; t++)
         put_named(b, from, t->name);
-    for (const term *t = terms; all && t->name; t++)
+    for (const term *t = terms; explained && t->name; t++)
         put_named(b, from, t->name);
+    for (const bib_entry *x = bibliography; explained && x->key; x++)
+        put_named(b, from, x->key);
     for (const param *r = settings_params; !strcmp(s, "settings") && r->name; r++)
         put_named(b, from, r->name);
     if (!strcmp(s, "lists"))

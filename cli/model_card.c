@@ -38,10 +38,12 @@ static void describe_kind(const model *m, attn_kind kind, strbuf *all)
         if (l == start + 1) {
             strbuf_clear(&first);
             model_describe_layer(m, kind, start, &first);
+            all->failed |= first.failed; /* a later clearing forgets it */
         }
         if (l < s->n_layer) {
             strbuf_clear(&now);
             model_describe_layer(m, kind, l, &now);
+            all->failed |= now.failed;
             if (strcmp(strbuf_str(&now), strbuf_str(&first)) == 0)
                 continue;
         }
@@ -53,7 +55,6 @@ static void describe_kind(const model *m, attn_kind kind, strbuf *all)
         strbuf_printf(all, ": %s", strbuf_str(&first));
         start = l;
     }
-    all->failed |= now.failed || first.failed;
     strbuf_free(&now);
     strbuf_free(&first);
 }

@@ -298,6 +298,11 @@ void model_search_near(const char *name, err *e)
     put_near(&text, near, n);
     if (n && !text.failed)
         err_hint(e, "did you mean %s? `list models` shows what is found", strbuf_str(&text));
+    else if (slash && *name != '/' && *name != '~')
+        err_hint(e, "the path is taken from the current directory; `list models` shows models that a name alone finds");
+    else if (!slash && *name != '.')
+        err_hint(e, "no model of that name is in the search path (`list models`, `help models`); a path does as well: a directory "
+                 "with config.json and weights, or a .gguf file");
     strbuf_free(&text);
     free(names);
     model_entries_free(&l);

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
+#include "cli/help.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
 
@@ -27,6 +28,18 @@ int output_flush(FILE *f, strbuf *b, err *e)
     if (done == n && !ferror(f))
         return 0;
     return output_error(errno, e);
+}
+
+int output_prose(const session *s, strbuf *b, err *e)
+{
+    if (b->failed || !terminal_output(s))
+        return output_flush(s->out, b, e);
+    strbuf rows = {0};
+    help_fit(&rows, strbuf_str(b), STDOUT_FILENO);
+    strbuf_clear(b);
+    int rc = output_flush(s->out, &rows, e);
+    strbuf_free(&rows);
+    return rc;
 }
 
 static void put_number(strbuf *b, const cell *c)

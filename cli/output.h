@@ -34,5 +34,7 @@ int output_error(int why, err *e);
 
 /* Write what b holds to f and empty it: ERR_RESOURCE when that fails. */
 int output_flush(FILE *f, strbuf *b, err *e);
+/* The same for lines of words among the results: in a terminal those that are too long go on at a word (help_fit). */
+int output_prose(const session *s, strbuf *b, err *e);
 
 #endif

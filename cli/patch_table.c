@@ -155,7 +155,7 @@ static int print_head(const patch_report *r, const bases *b, int64_t shown, int6
         strbuf_printf(&text, "; %" PRId64 " of %" PRId64 " places, strongest first", shown, n);
     strbuf_puts(&text, "\n");
     if (!rc)
-        rc = output_flush(r->s->out, &text, e);
+        rc = output_prose(r->s, &text, e);
     strbuf_free(&text);
     strbuf_free(&how);
     return rc;

@@ -1,7 +1,9 @@
 /* Where errors meet the user. */
 #include <string.h>
+#include <unistd.h>
 #include "base/ranks.h"
 #include "base/strbuf.h"
+#include "cli/help.h"
 #include "cli/pager.h"
 #include "cli/progress_bar.h"
 #include "cli/session.h"
@@ -36,11 +38,14 @@ void session_report(const session *s, const char *where, const char *verb, const
             fflush(s->standard_out); /* in a terminal: results first, then what went wrong */
         pager_end(s);
     }
-    if (text.failed) { /* not even memory for this */
-        strbuf_clear(&text);
+    strbuf lines = {0};
+    help_fit(&lines, strbuf_str(&text), STDERR_FILENO);
+    if (text.failed || lines.failed) { /* not even memory for this */
+        strbuf_clear(&lines);
         fprintf(stderr, "attnscope: %s\n", e->msg);
     }
-    fputs(strbuf_str(&text), stderr); /* one call: lines of several processes do not mix */
+    fputs(strbuf_str(&lines), stderr); /* one call: lines of several processes do not mix */
     fflush(stderr);
+    strbuf_free(&lines);
     strbuf_free(&text);
 }

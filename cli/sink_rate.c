@@ -85,7 +85,7 @@ int sink_rate(session *s, store *st, int64_t run, double threshold, err *e)
     }
     table_free(t);
     if (!rc)
-        rc = output_flush(s->out, &b, e);
+        rc = output_prose(s, &b, e);
     strbuf_free(&b);
     return rc;
 }

@@ -1,3 +1,4 @@
+#include "cli/edit_select.h"
 #include "cli/task_run.h"
 
 #include <inttypes.h>
@@ -182,7 +183,7 @@ static int show(const task_job *j, int64_t run, err *e)
     int rc = session_store(j->s, &st, e);
     if (!rc && people && !(rc = experiment_conditions(&b, st, run, e))) {
         strbuf_printf(&b, "; run %" PRId64 "\n", run);
-        rc = output_flush(j->s->out, &b, e);
+        rc = output_prose(j->s, &b, e);
     }
     strbuf_free(&b);
     if (!rc && (people || only) && !(rc = accuracy_table(&t, j, st, run, e))) {
@@ -293,22 +294,28 @@ int task_command(session *s, const command_args *a, const task_kind *kind, void 
     task_job j = {.s = s, .a = a, .kind = kind, .ud = ud};
     const char *path = params_str(a->p, "emit");
     char *settings = NULL;
+    edit_choice changed = {0};
     int64_t run = 0;
     int rc = choose_model(s, a, path == NULL, &j.lm, e);
     if (!rc)
         rc = prepare(&j, e);
+    if (!rc && path)
+        rc = edits_without_run(a, e);
+    else if (!rc)
+        rc = edit_choose(&changed, s, a, j.lm, e);
     if (!rc && path) {
         rc = emit(&j, path, e);
     } else if (!rc) {
         settings = settings_of(&j, e);
         const experiment_plan plan = {
-            .s = s, .a = a, .lm = j.lm, .settings = settings, .seed = params_int(a->p, "seed"),
-            .n_unit = j.n_size * j.repeats, .unit = unit, .ud = &j, .what = "sequence",
+            .s = s, .a = a, .lm = j.lm, .settings = settings, .edits = edit_choice_json(&changed),
+            .seed = params_int(a->p, "seed"), .n_unit = j.n_size * j.repeats, .unit = unit, .ud = &j, .what = "sequence",
         };
         rc = settings ? experiment_run(&plan, &run, e) : e->code ? e->code : ERR_RESOURCE;
         if (!rc)
             rc = show(&j, run, e);
     }
+    edit_choice_free(&changed);
     free(settings);
     free(j.sizes);
     task_vocabulary_free(&j.vocabulary);

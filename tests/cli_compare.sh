@@ -95,4 +95,18 @@ printf '{"text":"Zebra queens quietly quarrel."}\n{"text":"The lantern lit the o
 run compare "$model" --quantize q8_0 --prompts "$tmp/p.jsonl" --store "$tmp/resume.db" --resume 1
 refuses 2 "not the same settings" "a file that has changed since is another run"
 
+# --- a metric of tokens as a whole ---
+run run "$model" --prompts "$tmp/p.jsonl" --metrics nll --store "$tmp/mean.db" --quiet
+run run "$model" --prompts "$tmp/p.jsonl" --metrics nll --edit "zero L0H1" --store "$tmp/mean.db" --quiet
+run compare 1 2 --store "$tmp/mean.db" --csv
+exits 0 "two runs, in lines"
+check "the first is the mean over tokens" test "$(sed -n 2p "$tmp/out" | cut -d, -f1-6)" = "nll,model,self,,,"
+change=$(sed -n 2p "$tmp/out" | cut -d, -f10)
+run sql "SELECT avg(x) FROM (SELECT avg(b.value - a.value) AS x FROM value_list a JOIN value_list b USING (prompt, metric, position)
+    WHERE a.run = 1 AND b.run = 2 GROUP BY prompt)" --store "$tmp/mean.db" --csv
+expected=$(tail -n 1 "$tmp/out")
+between "$(awk -v x="$expected" 'BEGIN { printf "%.12g", x - 1e-9 }')" "$change" "$(awk -v x="$expected" 'BEGIN { printf "%.12g", x + 1e-9 }')" "of the changes"
+run compare 1 2 --store "$tmp/mean.db"
+check "as in the table for people" grep -q "model, mean" "$tmp/out"
+
 plan

@@ -4,6 +4,9 @@
 top=$(cd "$srcdir" && pwd)
 build=$(cd "$(dirname "$attnscope")" && pwd)
 
+# run from make check: what that make was told is not for those that are called here
+unset MAKEFLAGS MFLAGS MAKELEVEL
+
 # variable NAME: a variable of the makefile.
 variable()
 {

@@ -119,4 +119,22 @@ else
     for what in "the same seed makes the same prompts" "six of them" colours; do skip "$what" "no $smol"; done
 fi
 
+# --- one layer, by the name of its hook ---
+two="--clean-ids 0,5,9,11 --corrupted-ids 0,6,9,11 --metric kl --json --quiet"
+run patch "$model" $two --what z
+grep '"layer":2,' "$tmp/out" | sort > "$tmp/layer"
+run patch "$model" $two --what blocks.2.attn.hook_z
+exits 0 "heads of one layer"
+sort "$tmp/out" > "$tmp/hook"
+check "eight of them" test "$(grep -c '' "$tmp/hook")" -eq 8
+same "$tmp/layer" "$tmp/hook" "as where all layers are swept"
+run patch "$model" $two --what "blocks.*.attn.hook_z"
+check "all layers" test "$(grep -c '' "$tmp/out")" -eq 32
+run patch "$model" $two --what blocks.9.attn.hook_z
+refuses 2 "layer 9 out of range" "a layer that there is not"
+run patch "$model" $two --what blocks.1.attn.hook_result
+refuses 2 "is no activation that is patched" "a hook that is not patched"
+run patch "$model" $two --what blocks.1.attn.hook_z,blocks.2.attn.hook_z
+refuses 2 "different layers" "two layers"
+
 plan

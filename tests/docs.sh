@@ -9,6 +9,27 @@ else
     skip "METRICS.md is what build-aux/metrics-table.py writes" "no python3"
 fi
 
+# So are those of the reference.
+if command -v python3 > /dev/null 2>&1; then
+    "$srcdir/build-aux/reference" "$attnscope" "$tmp/reference"
+    for page in "$tmp"/reference/*.md; do
+        name=docs/reference/${page##*/}
+        same "$srcdir/$name" "$page" "$name is what build-aux/reference writes"
+    done
+    check "nothing else is in docs/reference" test "$(ls "$srcdir/docs/reference")" = "$(ls "$tmp/reference")"
+else
+    skip "docs/reference is what build-aux/reference writes" "no python3"
+fi
+
+# Every link of a page of docs/ leads to a file.
+missing=$(cd "$srcdir" && find docs -name '*.md' ! -path 'docs/reference/*' | LC_ALL=C sort | while read -r page; do
+    grep -oE '\]\([^)#:]+' "$page" | sed 's/^](//' | while read -r link; do
+        test -e "$(dirname "$page")/$link" || echo "$page: $link"
+    done
+done)
+[ -z "$missing" ] || echo "$missing" | sed 's/^/# not there: /'
+check "the links of docs/ lead to files" test -z "$missing"
+
 # Every test that THREATS.md names is there and is run.
 for named in $(grep -oE '`tests/[a-z0-9_.]+`' "$srcdir/THREATS.md" | tr -d '`' | sort -u); do
     case $named in
@@ -33,9 +54,9 @@ there()
 named_in()
 {
     grep -oE '`[A-Za-z0-9_./*-]+(\.(c|h|py|sh|md|mk|am|ac|jsonl|json|txt|awk)|/)`|\]\([A-Za-z0-9_./-]+\)' "$srcdir/$1" | tr -d '`' |
-        sed 's/^\](\(.*\))$/\1/; s|^\(\.\./\)*||' | grep -vE 'NAME|_N\.|^(config|tokenizer)\.json$|^demo-out/' | sort -u
+        sed 's/^\](\(.*\))$/\1/; s|^\(\.\./\)*||' | grep -vE 'NAME|_N\.|^(config|tokenizer)\.json$|^demo-out/|/(lead|arcee)\.c$' | sort -u
 }
-for page in ARCHITECTURE.md CONTRIBUTING.md README.md $(cd "$srcdir" && find base compute model analysis db plots cli tests bench build-aux \
+for page in ARCHITECTURE.md CONTRIBUTING.md README.md docs/howto/add-a-metric.md docs/howto/add-a-family.md $(cd "$srcdir" && find base compute model analysis db plots cli tests bench build-aux \
     man examples -name README.md | grep -v '^examples/models/' | sort); do
     folder=$(dirname "$page")
     missing=

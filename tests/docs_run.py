@@ -10,7 +10,7 @@ A page is read from top to bottom and run in a folder of its own, with `attnscop
     ```console norun      not run: its verbs and options are looked up in `help`
     ```console if=WORD    run where the program WORD is, else as norun
 
-In what is shown, `...` stands for anything in a line, or alone for any lines.  Times, dates, instruction sets, numbers of
+In what is shown, a line `...` stands for any lines, `[...]` for anything in a line.  Times, dates, instruction sets, numbers of
 threads and versions are masked on both sides.  A command whose output shows `attnscope: ` may fail, every other must succeed.
 In README.md, whose blocks are indented, commands without output shown must only succeed, and those for other models, files or
 programs are as norun.  --refresh writes into the page what the program prints where that is not what the page shows.
@@ -169,16 +169,18 @@ def masked(line):
     return line.rstrip()
 
 
+def alike(want, got):
+    return re.fullmatch(".*".join(re.escape(part) for part in masked(want).split("[...]")), masked(got)) is not None
+
+
 def agrees(want, got):
     """Do the lines got match the lines shown?"""
-    if not want:
-        return not got
-    if want[0].strip() == "...":
-        return any(agrees(want[1:], got[i:]) for i in range(len(got) + 1))
-    if not got:
+    if "..." not in want:
+        return len(want) == len(got) and all(map(alike, want, got))
+    at = want.index("...")
+    if len(got) < at or not all(map(alike, want[:at], got)):
         return False
-    line = ".*".join(re.escape(part) for part in masked(want[0]).split("..."))
-    return re.fullmatch(line, masked(got[0])) is not None and agrees(want[1:], got[1:])
+    return any(agrees(want[at + 1:], got[i:]) for i in range(at, len(got) + 1))
 
 
 class Looked:

@@ -159,7 +159,9 @@ shell_tests = \
 	tests/cli_compare.sh \
 	tests/cli_convert.sh \
 	tests/cli_divergence.sh \
+	tests/cli_edited_tasks.sh \
 	tests/cli_examples.sh \
+	tests/cli_export.sh \
 	tests/cli_faults.sh \
 	tests/cli_faults_verbs.sh \
 	tests/cli_figure.sh \

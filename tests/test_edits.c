@@ -52,6 +52,7 @@ static void weights_under(double *out, attn_args a, const char *name, const char
 {
     tiny_model t;
     tiny_new(&t, TINY_DECODER);
+    t.m.main->layers[0].self.sinks = a.sinks;
     runtime *r;
     edit_plan *plan;
     attn_scratch *s;
@@ -122,6 +123,37 @@ static void test_zerotuning_vector(void **state)
     near(w[0], 0, 0, "gamma 0 removes the column");
     near(w[1] + w[2] + w[3], 1, 1e-6, "and the others share the row");
     near(w[3] / w[1], .615863 / .050553, 1e-3, "as before");
+}
+
+/* With all but a little of the weight on key 0 the little that is left is the row. */
+static void test_scale_first_of_a_strong_sink(void **state)
+{
+    (void)state;
+    enum { KEYS = 7 };
+    const float q[] = {1}, left[] = {40, 30, 22, 16.5f, 9};
+    for (size_t i = 0; i < sizeof left / sizeof *left; i++) {
+        float k[KEYS] = {left[i], 0, 0.5f, -1, 0.25f, 1, 0};
+        double w[KEYS], sum = 0, expected = 0;
+        attn_args a = one_head(q, k, 1, KEYS, KEYS - 1, 1);
+        weights_under(w, a, "scale_first", "0", 1);
+        for (int j = 1; j < KEYS; j++) {
+            sum += w[j];
+            expected += exp((double)k[j]);
+        }
+        near(w[0], 0, 0, "nothing on key 0");
+        near(sum, 1, 1e-6, "gamma 0: the others share the row");
+        for (int j = 1; j < KEYS; j++)
+            near(w[j], exp((double)k[j]) / expected, 1e-6, "as the softmax over them");
+        weights_under(w, a, "scale_first", "gamma=0.001", 1);
+        sum = w[0];
+        expected = 0.001 * exp((double)k[0]);
+        for (int j = 1; j < KEYS; j++) {
+            sum += w[j];
+            expected += exp((double)k[j]);
+        }
+        near(sum, 1, 1e-6, "gamma 0.001");
+        near(w[1], 1 / expected, 1e-6, "as with ln gamma added to the score");
+    }
 }
 
 static void test_act_vector(void **state)
@@ -410,6 +442,7 @@ int main(void)
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_zerotuning_vector),
+        cmocka_unit_test(test_scale_first_of_a_strong_sink),
         cmocka_unit_test(test_act_vector),
         cmocka_unit_test(test_uniform_first_impose),
         cmocka_unit_test(test_scale_first_is_a_bias),

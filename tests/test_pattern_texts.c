@@ -278,7 +278,7 @@ static void test_bundled_model(void **state)
     source_path(path, "examples/models/lantern-3m");
     opened o = open_model(path, 2);
     tokens t;
-    collected c;
+    collected c = {0};
     err e = {0};
     int32_t ids[64];
     bool keys[4][64], span[64] = {0}, from[64] = {0};
@@ -334,7 +334,7 @@ static void test_other_kinds_of_attention(void **state)
         opened o = {.m = &t.m};
         head_id maps[64];
         int n_map = 0;
-        collected c;
+        collected c = {0};
         model_input in = tiny_input(&t, 9, 7);
         assert_int_equal(runtime_new(&o.r, o.m, 2, PRECISION_F32, &e), 0);
         for (int kind = 0; kind <= ATTN_VISION; kind++) {
@@ -382,7 +382,7 @@ static void test_texts_of_two_sequences(void **state)
     model_input in = {.ids = target, .n = 5, .source = source, .n_source = 4};
     assert_int_equal(runtime_new(&o.r, o.m, 1, PRECISION_F32, &e), 0);
     for (int where = 0; where < 3; where++) {
-        collected c;
+        collected c = {0};
         const char *const named[] = {"span-text=\x02", "span-text=\x07", "span-text=\x0b"};
         const char *const set[] = {named[where], NULL};
         int rc = analyse_all(&c, &o, &in, names, set, tok, NULL, 0);

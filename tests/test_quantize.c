@@ -308,7 +308,7 @@ static double furthest(const collected *a, const collected *b)
 static void test_bundled_model(void **state)
 {
     (void)state;
-    collected stored, made, again;
+    collected stored = {0}, made = {0}, again = {0};
     double drift[3];
     values_of(&stored, NULL, false, 0);
     values_of(&made, "bf16", true, 1); /* its weights are bf16 */
@@ -334,7 +334,7 @@ static void test_run_is_that_of_the_rounded_weights(void **state)
     (void)state;
     opened a = open_rounded("fp8", false, 2), b = open_rounded(NULL, false, 2);
     arena mem = {0};
-    collected x, y;
+    collected x = {0}, y = {0};
     for (int l = 0; l < b.m->main->n_layer; l++) {
         model_layer *to = &b.m->main->layers[l], *from = &a.m->main->layers[l];
         weight *const dst[] = {&to->self.q,   &to->self.k, &to->self.v,  &to->self.out,

@@ -77,7 +77,7 @@ static double dense_spectral_norm(const attention_block *b, int h)
 static void check_logit_norms(const opened *o)
 {
     for (int kind = 0; kind < CAPTURE_KINDS; kind++) {
-        collected c;
+        collected c = {0};
         int64_t n = 0;
         if (!model_stack(o->m, (attn_kind)kind))
             continue;

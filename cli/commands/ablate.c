@@ -311,7 +311,7 @@ static int report_list(const ablation *b, const effect_view *v, err *e)
     for (const measure *m = effect_measures; m->name && b->n_random && !rc; m++)
         rc = compare(b, v, m, c, &out, e);
     if (!rc && command_format(b->s, b->a) == FORMAT_TABLE)
-        rc = output_flush(b->s->out, &out, e);
+        rc = output_prose(b->s, &out, e);
     strbuf_free(&out);
     table_free(t);
     return rc;

@@ -156,7 +156,7 @@ static int say_kept(const calibration *c, const head_change *rows, int by, err *
         put_heads(&b, kept, n);
     }
     strbuf_puts(&b, "\n");
-    int rc = output_flush(c->s->out, &b, e);
+    int rc = output_prose(c->s, &b, e);
     if (!rc && n)
         say(c->s, "next: calibrate with --heads of these and --together, on other texts: on these they were chosen");
     strbuf_free(&b);

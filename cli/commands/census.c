@@ -10,6 +10,7 @@
 #include "base/rng.h"
 #include "cli/builtin_prompts.h"
 #include "cli/census_table.h"
+#include "cli/edit_select.h"
 #include "cli/json_line.h"
 #include "cli/metric_select.h"
 #include "cli/output.h"
@@ -35,14 +36,15 @@ typedef struct census {
 
 static const param *const *extra(void)
 {
-    static const param *tables[8];
+    static const param *tables[9];
     tables[0] = prompts_params;
     tables[1] = builtin_params;
     tables[2] = precision_params;
     tables[3] = config_params;
     tables[4] = tokenizer_params;
     tables[5] = experiment_params;
-    tables[6] = metric_choice_params();
+    tables[6] = edit_option_params;
+    tables[7] = metric_choice_params();
     return tables;
 }
 
@@ -321,7 +323,7 @@ static int put_rules(const census *c, const census_view *v, store *st, err *e)
     if (!rc)
         strbuf_puts(&b, strbuf_str(&labels));
     if (!rc)
-        rc = output_flush(c->s->out, &b, e);
+        rc = output_prose(c->s, &b, e);
     free(success.g);
     strbuf_free(&b);
     strbuf_free(&labels);
@@ -357,7 +359,7 @@ static int report(const census *c, err *e)
         rc = experiment_conditions(&b, st, c->run, e);
         strbuf_putc(&b, '\n');
         if (!rc)
-            rc = output_flush(c->s->out, &b, e);
+            rc = output_prose(c->s, &b, e);
     }
     if (!rc)
         rc = print_table(c->s, c->a, t, "attnscope.census/1", e);
@@ -374,18 +376,22 @@ static int report(const census *c, err *e)
 static int run(session *s, const command_args *a, err *e)
 {
     census c = {.s = s, .a = a};
+    edit_choice changed = {0};
     int rc = prepare(&c, e);
+    if (!rc)
+        rc = edit_choose(&changed, s, a, c.lm, e);
     if (!rc) {
         c.measured = (analysis_request){.metrics = c.metrics.list, .n_metric = c.metrics.n, .p = a->p, .tok = c.lm->tok};
         const experiment_plan plan = {
-            .s = s, .a = a, .lm = c.lm, .verb = "census", .settings = c.settings, .seed = params_int(a->p, "seed"),
-            .n_unit = c.n_text + c.n_random + c.n_trial, .unit = unit, .input = input_of, .ud = &c,
-            .what = "prompt",
+            .s = s, .a = a, .lm = c.lm, .verb = "census", .settings = c.settings, .edits = edit_choice_json(&changed),
+            .seed = params_int(a->p, "seed"), .n_unit = c.n_text + c.n_random + c.n_trial, .unit = unit, .input = input_of,
+            .ud = &c, .what = "prompt",
         };
         rc = experiment_run(&plan, &c.run, e);
     }
     if (!rc)
         rc = report(&c, e);
+    edit_choice_free(&changed);
     prompt_requests_free(c.request, c.n_text);
     trials_free(&c.trials);
     strbuf_free(&c.metrics.left);
@@ -419,6 +425,7 @@ static const param own[] = {
 static const char *const examples[] = {
     "census examples/models/lantern-3m", "every head of the bundled model, with the names it earns",
     "census examples/models/lantern-3m --labelled --json", "heads with a label, all scores with their intervals",
+    "census examples/models/lantern-3m --edit \"zero L0H1\" --labelled", "which names are left when a head is taken out",
     "census models/smollm --prompts mine.jsonl --by domain --store census.db", "own texts, by domain, kept",
     NULL,
 };

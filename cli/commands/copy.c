@@ -4,6 +4,7 @@
 #include <string.h>
 #include "analysis/haystack.h"
 #include "base/mem.h"
+#include "cli/edit_select.h"
 #include "cli/json_line.h"
 #include "cli/prompt_request.h"
 #include "cli/task_run.h"
@@ -132,7 +133,7 @@ static const param own[] = {
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {task_params, experiment_params, precision_params, config_params,
+    static const param *const tables[] = {task_params, edit_option_params, experiment_params, precision_params, config_params,
                                           tokenizer_params, NULL};
     return tables;
 }

@@ -149,7 +149,7 @@ static int put_heading(const job *j, store *st, err *e)
             strbuf_printf(&b, ", %s %s", row->name, params_str(j->a->p, row->name));
     strbuf_puts(&b, "\n");
     if (!rc)
-        rc = output_flush(j->s->out, &b, e);
+        rc = output_prose(j->s, &b, e);
     strbuf_free(&b);
     return rc;
 }

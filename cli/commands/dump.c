@@ -50,8 +50,8 @@ static int choose_arrays(dump_choice *out, head_id **heads, session *s, const co
     if (selection && (out->transformerlens || !out->attention)) {
         err_set(e, ERR_USAGE, "--heads chooses among the arrays attn_<l>, which %s leaves out",
                 out->transformerlens ? "--format transformerlens" : "--no-attention");
-        return err_hint(e, "%s", out->transformerlens ? "choose arrays with --hooks blocks.3.attn.hook_pattern, all heads of a layer"
-                                                      : "keep one of them");
+        return err_hint(e, "%s", out->transformerlens ?
+                        "choose arrays with --hooks blocks.3.attn.hook_pattern (all heads of a layer)" : "keep one of them");
     }
     int rc = selection ? head_select_named(heads, &out->n_head, s, lm->m, selection, e) : 0;
     out->heads = *heads;

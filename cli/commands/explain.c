@@ -2,11 +2,14 @@
 #include "cli/explain.h"
 
 #include "cli/command_util.h"
+#include "cli/help.h"
 
 static int unknown(const char *name, err *e)
 {
     const char *near = explain_nearest(name);
     err_set(e, ERR_USAGE, "nothing to explain is called \"%s\"", name);
+    if (command_find(name, false) || help_find_topic(name))
+        return err_hint(e, "`help %s` tells of it", name);
     return near ? err_hint(e, "did you mean \"%s\"?", near)
                 : err_hint(e, "`explain` shows the terms, `list metrics`, `list edits` and `list figures` the rest");
 }
@@ -59,7 +62,7 @@ static const char *const examples[] = {
     "explain entropy --json", "field by field, for a script",
     NULL,
 };
-static const char *const complete[] = {"topics", NULL};
+static const char *const complete[] = {"explained", NULL};
 
 const command command_explain = {
     .name = "explain", .group = "shell", .usage = "[METRIC | EDIT | FIGURE | TERM]...",

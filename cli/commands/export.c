@@ -84,7 +84,8 @@ static int check_form(const command_args *a, bool arrays, bool hooks, err *e)
 
 static int to_npz(const job *j, bool hooks, const char *path, err *e)
 {
-    npz_export x = {.st = j->st, .run = j->run, .prompt = params_int(j->a->p, "prompt"), .heads = strbuf_str(&j->heads)};
+    npz_export x = {.st = j->st, .run = j->run, .prompt = params_int(j->a->p, "prompt"), .heads = strbuf_str(&j->heads),
+                    .selection = j->selection};
     int n = 0;
     int rc = (hooks ? export_hooks : export_npz)(&x, path, &n, &j->s->prog, e);
     if (rc)

@@ -1,8 +1,20 @@
 /* help: what there is, and how it is used. */
 #include <string.h>
 #include "cli/aliases.h"
+#include "cli/explain.h"
 #include "cli/help.h"
 #include "cli/settings.h"
+
+/* A term of the field, or a work that is cited. */
+static bool is_explained(const char *name)
+{
+    table *t = NULL;
+    bool any = false;
+    if (!explain_table(&t, NULL) && explain_name(t, name, &any, NULL) != 0)
+        any = false;
+    table_free(t);
+    return any;
+}
 
 static int unknown_topic(const char *name, err *e)
 {
@@ -21,6 +33,8 @@ static int unknown_topic(const char *name, err *e)
     names[n] = NULL;
     const char *near = nearest_word(name, names);
     err_set(e, ERR_USAGE, "no help on \"%s\"", name);
+    if (is_explained(name))
+        return err_hint(e, "`explain %s` tells of it", name);
     return near ? err_hint(e, "did you mean \"%s\"?", near) : err_hint(e, "`help` shows what there is");
 }
 

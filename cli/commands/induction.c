@@ -1,4 +1,5 @@
 /* induction: random tokens that repeat. */
+#include "cli/edit_select.h"
 #include "cli/json_line.h"
 #include "cli/task_run.h"
 
@@ -34,7 +35,7 @@ static const param own[] = {
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {task_params, experiment_params, precision_params, config_params,
+    static const param *const tables[] = {task_params, edit_option_params, experiment_params, precision_params, config_params,
                                           tokenizer_params, NULL};
     return tables;
 }
@@ -43,6 +44,7 @@ static const char *const examples[] = {
     "previous-token, duplicate-token and induction scores of every head",
     "induction examples/models/lantern-3m --lengths 50 --repeats 3 --emit repeats.jsonl",
     "the sequences alone",
+    "induction examples/models/lantern-3m --lengths 30 --edit \"zero L0H1\"", "what is left without a previous-token head",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};

@@ -121,7 +121,7 @@ static int put_summary(const influence *c, const effect_view *v, err *e)
                       "the loss of the %s model\n", c->n_head, c->mode->name, g.g[0].st.mean, g.g[0].st.low, g.g[0].st.high,
                       g.g[0].st.sd, g.g[0].st.n, c->by_masked ? "masked" : "plain");
     free(g.g);
-    rc = output_flush(c->s->out, &b, e);
+    rc = output_prose(c->s, &b, e);
     strbuf_free(&b);
     return rc;
 }

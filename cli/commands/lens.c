@@ -203,7 +203,7 @@ static int print_grid(const job *j, const prompt_request *q, bool several, err *
         strbuf_puts(&b, *name ? ", " : "");
         strbuf_put_visible(&b, name, strlen(name));
         strbuf_putc(&b, '\n');
-        rc = output_flush(j->s->out, &b, e);
+        rc = output_prose(j->s, &b, e);
         strbuf_free(&b);
     }
     if (!rc)

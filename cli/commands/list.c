@@ -228,7 +228,8 @@ static const kind *find_kind(const char *name, err *e)
     if (near)
         err_hint(e, "did you mean \"%s\"?", near);
     else
-        err_hint(e, "one of metrics, edits, figures, commands, experiments, examples, readers, families, models, isas, schemas, settings");
+        err_hint(e, "one of metrics, edits, figures, commands, experiments, examples, readers, families, models, isas, schemas, "
+                 "settings");
     return NULL;
 }
 
@@ -262,7 +263,8 @@ static const char *const complete[] = {"lists", NULL};
 
 const command command_list = {
     .name = "list", .group = "shell",
-    .usage = "metrics | edits | figures (or recipes) | commands | experiments | examples | readers | families | models | isas | schemas | settings",
+    .usage = "metrics | edits | figures | commands | experiments | examples | readers | families | models | isas | schemas |"
+             " settings",
     .summary = "list what there is to choose from",
     .help = "The aligned table is brief; --json, --csv and --tsv give all that is known. `help NAME` tells "
             "more about one metric, figure or command. `list recipes` is `list figures`.",

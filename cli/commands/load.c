@@ -14,11 +14,12 @@ static int run(session *s, const command_args *a, err *e)
     if (rc)
         return rc;
     strbuf b = {0};
-    if (command_format(s, a) == FORMAT_JSON)
+    bool object = command_format(s, a) == FORMAT_JSON;
+    if (object)
         info_json(&b, lm, &card);
     else
         info_short(&b, lm, &card);
-    rc = output_flush(s->out, &b, e);
+    rc = object ? output_flush(s->out, &b, e) : output_prose(s, &b, e);
     if (!rc && !lm->tok)
         say_once(s, "no tokenizer: %s; prompts must be token ids (--ids)", lm->tok_err.msg);
     strbuf_free(&b);

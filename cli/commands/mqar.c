@@ -1,4 +1,5 @@
 /* mqar: multi-query associative recall. */
+#include "cli/edit_select.h"
 #include "cli/json_line.h"
 #include "cli/task_run.h"
 
@@ -31,7 +32,7 @@ static const param own[] = {
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {task_params, experiment_params, precision_params, config_params,
+    static const param *const tables[] = {task_params, edit_option_params, experiment_params, precision_params, config_params,
                                           tokenizer_params, NULL};
     return tables;
 }

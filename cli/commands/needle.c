@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/outfile.h"
 #include "cli/chat_input.h"
+#include "cli/edit_select.h"
 #include "cli/experiment.h"
 #include "cli/needle_plan.h"
 #include "cli/needle_tables.h"
@@ -174,7 +175,7 @@ static int put_conditions(job *j, store *st, int64_t run, const needle_counts *n
                   PRId64 "\n", n->counted, n->all, j->plan.score.success == SUCCESS_ROUGE1 ? "ROUGE-1" : "token",
                   j->plan.score.recall, n->exact, run);
     if (!rc)
-        rc = output_flush(j->s->out, &b, e);
+        rc = output_prose(j->s, &b, e);
     strbuf_free(&b);
     return rc;
 }
@@ -191,7 +192,7 @@ static int put_shares(job *j, const table *heads, err *e)
     strbuf_printf(&b, "\n%" PRId64 " heads: %" PRId64 " score 0, %" PRId64 " up to 0.1, %" PRId64 " up to 0.5, %" PRId64
                   " more; %.1f %% are above 0.1\n", heads->n_row, n[0], n[1], n[2], n[3],
                   heads->n_row ? 100 * (double)(n[2] + n[3]) / (double)heads->n_row : 0);
-    int rc = output_flush(j->s->out, &b, e);
+    int rc = output_prose(j->s, &b, e);
     strbuf_free(&b);
     return rc;
 }
@@ -234,20 +235,25 @@ static int run(session *s, const command_args *a, err *e)
     int64_t id = 0;
     store *st;
     char *settings = NULL;
+    edit_choice changed = {0};
     int rc = choose_model(s, a, true, &j.lm, e);
     if (rc)
         return rc;
     rc = needle_plan_make(&j.plan, j.lm, a->p, e);
     if (!rc && emit) {
-        rc = emit_trials(&j, emit, e);
+        rc = edits_without_run(a, e);
+        if (!rc)
+            rc = emit_trials(&j, emit, e);
         needle_plan_free(&j.plan);
         return rc;
     }
     if (!rc && !(settings = needle_plan_settings(&j.plan, e)))
         rc = e->code ? e->code : ERR_RESOURCE;
+    if (!rc)
+        rc = edit_choose(&changed, s, a, j.lm, e);
     const experiment_plan plan = {
-        .s = s, .a = a, .lm = j.lm, .settings = settings, .seed = params_int(a->p, "seed"), .n_unit = j.plan.n_trial,
-        .unit = unit, .ud = &j, .what = "trial",
+        .s = s, .a = a, .lm = j.lm, .settings = settings, .edits = edit_choice_json(&changed),
+        .seed = params_int(a->p, "seed"), .n_unit = j.plan.n_trial, .unit = unit, .ud = &j, .what = "trial",
     };
     if (!rc)
         rc = experiment_run(&plan, &id, e);
@@ -257,6 +263,7 @@ static int run(session *s, const command_args *a, err *e)
         rc = needle_write_scores(st, id, scores, params_bool(a->p, "append-scores"), e);
     if (!rc)
         rc = show(&j, st, id, e);
+    edit_choice_free(&changed);
     free(settings);
     needle_plan_free(&j.plan);
     return rc;
@@ -275,7 +282,7 @@ static const param own[] = {
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {needle_trial_params, needle_score_params, chat_params, experiment_params,
+    static const param *const tables[] = {needle_trial_params, needle_score_params, chat_params, edit_option_params, experiment_params,
                                           precision_params, config_params, tokenizer_params, NULL};
     return tables;
 }
@@ -286,6 +293,8 @@ static const char *const examples[] = {
     "your own trials, one row each",
     "needle examples/models/SmolLM2-135M-Instruct.Q4_1.gguf --chat --store needles.db --lengths 300:1000:3",
     "in the chat template, kept for `plot needle_grid`",
+    "needle examples/models/lantern-3m --lengths 128 --wording fact --edit \"zero L2H5\"",
+    "what is still found without a head",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};

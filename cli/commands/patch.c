@@ -22,6 +22,7 @@ typedef struct job {
     path_patch route;
     head_id *receivers;
     int n_layer;              /* layers of a pair */
+    int64_t layer;            /* the only one that is swept; NO_INDEX: all */
     char metric[PATCH_WHATS][32];
     /* of the unit at hand */
     experiment *x;
@@ -36,23 +37,52 @@ static int index_of(const char *const *list, const char *word)
     return -1;
 }
 
-/* A name of TransformerLens without its layer, "hook_z": all layers are swept. */
-static const char *hooked(const char *word)
+static int no_place(const char *word, err *e)
 {
+    err_set(e, ERR_USAGE, "--what %s is no activation that is patched", word);
+    return err_hint(e, "write blocks.3.attn.hook_z, blocks.3.hook_resid_pre or the like, without brackets; `help patch` lists them");
+}
+
+/* What a word means: one of ours, or a name of TransformerLens, "hook_z" (all layers are swept) or "blocks.3.attn.hook_z"
+ * (*layer alone). */
+static int read_what(const char **out, int64_t *layer, const char *word, err *e)
+{
+    hook_name name;
+    const char *at = word;
+    *layer = NO_INDEX;
+    *out = word;
+    if (strchr(word, '.')) {
+        if (!hook_name_read(&name, &at) || *at || !name.at || !name.at->what || name.kind == ATTN_CROSS || name.head != NO_INDEX)
+            return no_place(word, e);
+        *layer = name.layer;
+        *out = name.at->what;
+        return 0;
+    }
     for (const hook_point *x = hook_points; x->hook; x++)
         if (x->what && strcmp(strrchr(x->hook, '.') ? strrchr(x->hook, '.') + 1 : x->hook, word) == 0)
-            return x->what;
-    return word;
+            *out = x->what;
+    return 0;
 }
 
 static int choose_whats(job *j, err *e)
 {
     const char *list = params_str(j->a->p, "what");
-    char word[32];
-    while (*list) {
+    char word[64];
+    j->layer = NO_INDEX;
+    for (bool first = true; *list; first = false) {
         size_t len = strcspn(list, ",");
+        const char *name;
+        int64_t layer;
         snprintf(word, sizeof word, "%.*s", (int)(len < sizeof word ? len : sizeof word - 1), list);
-        int what = index_of(patch_what_names, hooked(word));
+        int rc = read_what(&name, &layer, word, e);
+        if (rc)
+            return rc;
+        if (!first && layer != j->layer) {
+            err_set(e, ERR_USAGE, "--what names places of different layers");
+            return err_hint(e, "give each layer a run of its own, or names without a layer, --what z,resid, for all");
+        }
+        j->layer = layer;
+        int what = index_of(patch_what_names, name);
         list += len + (list[len] == ',');
         if (strcmp(word, "path") == 0) {
             j->path = true;
@@ -122,7 +152,11 @@ static int choose_sweep(job *j, err *e)
         heads |= j->whats[i] >= PATCH_Z;
     j->sweep.by = by ? (patch_by)index_of(patch_by_names, by) : heads ? PATCH_BY_HEAD : PATCH_BY_POSITION;
     j->sweep.noise = strcmp(params_str(j->a->p, "direction"), "noise") == 0;
-    j->n_layer = j->lm->m->main->n_run;
+    j->n_layer = j->layer == NO_INDEX ? j->lm->m->main->n_run : 1;
+    if (j->layer >= j->lm->m->main->n_run) {
+        err_set(e, ERR_USAGE, "layer %" PRId64 " out of range (model has %d layers)", j->layer, j->lm->m->main->n_run);
+        return err_hint(e, "layers count from 0");
+    }
     return patch_sweep_check(&j->sweep, e);
 }
 
@@ -233,18 +267,19 @@ static int do_unit(void *ud, experiment *x, int64_t i, err *e)
 {
     job *j = ud;
     const pair_input *in = &j->pairs.pair[i / j->n_layer];
-    int layer = (int)(i % j->n_layer);
+    const bool first = i % j->n_layer == 0;
+    int layer = j->layer == NO_INDEX ? (int)(i % j->n_layer) : (int)j->layer;
     attn_kind kind = j->lm->m->main->kind;
     j->x = x;
     int rc = experiment_prompt(x, &in->clean, in->label, e);
-    if (!rc && layer == 0)
+    if (!rc && first)
         rc = keep_pair(j, x, in, e);
     if (!rc)
         rc = j->path ? path_patch_layer(&j->route, &in->p, layer, &j->base, take_site, j, experiment_progress(x), e)
                      : patch_sweep_layer(&j->sweep, &in->p, layer, &j->base, take_site, j, experiment_progress(x), e);
-    if (!rc && layer == 0)
+    if (!rc && first)
         rc = experiment_value(x, "patch_clean", kind, NO_INDEX, NO_INDEX, NO_INDEX, j->base.clean, e);
-    if (!rc && layer == 0)
+    if (!rc && first)
         rc = experiment_value(x, "patch_corrupted", kind, NO_INDEX, NO_INDEX, NO_INDEX, j->base.corrupted, e);
     if (rc && rc != ERR_CANCELLED && rc != ERR_RESOURCE && j->pairs.n > 1)
         err_prefix(e, "%s", in->label);
@@ -306,13 +341,15 @@ static int run(session *s, const command_args *a, err *e)
 
 static const char *const what_choices[] = {
     "resid", "attn_out", "mlp_out", "z", "q", "k", "v", "pattern", "path",
-    "hook_resid_pre", "hook_attn_out", "hook_mlp_out", "hook_z", "hook_q", "hook_k", "hook_v", "hook_pattern", NULL,
+    "hook_resid_pre", "hook_attn_out", "hook_mlp_out", "hook_z", "hook_q", "hook_k", "hook_v", "hook_pattern", "blocks.*",
+    NULL,
 };
 static const char *const direction_choices[] = {"denoise", "noise", NULL};
 static const char *const input_choices[] = {"q", "k", "v", NULL};
 static const param own[] = {
     {.name = "what", .kind = PARAM_LIST, .def = "resid", .value = "LIST", .choices = what_choices,
-     .help = "which activation is replaced, also by its TransformerLens name; or path: from head to head"},
+     .help = "which activation is replaced, also by its TransformerLens name, blocks.3.attn.hook_z for layer 3 alone; or path: "
+             "from head to head"},
     {.name = "by", .kind = PARAM_ENUM, .value = "WAY", .choices = patch_by_names,
      .help = "one layer, position or head at a time; default: head where there are heads, else position"},
     {.name = "metric", .kind = PARAM_ENUM, .def = "logit_diff", .value = "SCORE", .choices = patch_score_names,

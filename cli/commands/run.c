@@ -314,7 +314,7 @@ static int print_summary(const job *j, err *e)
                   kernels_get()->isa,
                   runtime_threads(j->lm->rt), runtime_threads(j->lm->rt) == 1 ? "" : "s",
                   j->begun > 0 ? clock_seconds() - j->begun : 0);
-    int rc = output_flush(j->s->out, &b, e);
+    int rc = output_prose(j->s, &b, e);
     strbuf_free(&b);
     if (!rc)
         rc = run_summary(j->s, j->a, j->st, j->run, j->metrics.list, j->metrics.n, e);
@@ -356,6 +356,8 @@ static void what_next(const job *j)
         say_once(j->s, "kept in memory only: with --store FILE runs can be asked, drawn and exported later");
         return;
     }
+    if (memory)
+        say_once(j->s, "kept in memory until the shell ends; what runs after `set store FILE` stays in that file");
     strbuf where = {0};
     if (!j->s->interactive) {
         strbuf_puts(&where, " --store ");

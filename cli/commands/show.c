@@ -1,6 +1,7 @@
 /* show: one run with its provenance. */
 #include <inttypes.h>
 #include <string.h>
+#include "cli/head_filter.h"
 #include "cli/json_line.h"
 #include "cli/output.h"
 #include "cli/terminal.h"
@@ -22,9 +23,13 @@ static const char inputs_sql[] =
 static const char values_sql[] =
     "SELECT metric, kind, n, mean, min AS lowest, max AS highest FROM metric_summary WHERE run = ?1 ORDER BY"
     " metric, kind";
+/* %s: of which heads (head_filter_put). */
+static const char head_values_sql[] =
+    "SELECT metric, kind, count(*) AS n, avg(value) AS mean, min(value) AS lowest, max(value) AS highest FROM head_value"
+    " WHERE run = ?1%s GROUP BY metric, kind ORDER BY metric, kind";
 static const char maps_sql[] =
     "SELECT prompt, head_name AS head, n_query AS queries, n_key AS keys, pool, bytes FROM map_list WHERE"
-    " run = ?1 ORDER BY prompt, kind, layer, head";
+    " run = ?1%s ORDER BY prompt, kind, layer, head";
 
 enum { MAX_MAPS = 24, MAX_PROMPTS = 24 }; /* more are counted, not listed */
 
@@ -127,6 +132,32 @@ static int only_command(session *s, const table *facts, err *e)
     return rc;
 }
 
+/* What was measured of the chosen heads, or of all that there is, and which maps are stored. */
+static int measured(session *s, const command_args *a, store *st, int64_t id, table **values, table **maps, err *e)
+{
+    const cell bind[] = {cell_int(id)};
+    const char *selection = params_str(a->p, "heads");
+    strbuf heads = {0}, sql = {0};
+    int n = 0;
+    int rc = head_filter_put(&heads, &n, s, st, id, selection, e);
+    strbuf_printf(&sql, head_values_sql, strbuf_str(&heads));
+    if (!rc && sql.failed)
+        rc = err_nomem(e, "a selection of heads");
+    if (!rc)
+        rc = store_query(st, values, selection ? strbuf_str(&sql) : values_sql, bind, 1, e);
+    strbuf_free(&sql);
+    strbuf_printf(&sql, maps_sql, strbuf_str(&heads));
+    if (!rc && sql.failed)
+        rc = err_nomem(e, "a selection of heads");
+    if (!rc)
+        rc = store_query(st, maps, strbuf_str(&sql), bind, 1, e);
+    if (!rc && selection && (*values)->n_row == 0 && (*maps)->n_row == 0)
+        rc = head_filter_nothing(id, selection, e);
+    strbuf_free(&sql);
+    strbuf_free(&heads);
+    return rc;
+}
+
 static int everything(session *s, const command_args *a, store *st, int64_t id, const table *facts, err *e)
 {
     const cell bind[] = {cell_int(id)};
@@ -137,9 +168,7 @@ static int everything(session *s, const command_args *a, store *st, int64_t id, 
     if (!rc)
         rc = store_query(st, &inputs, inputs_sql, bind, 1, e);
     if (!rc)
-        rc = store_query(st, &values, values_sql, bind, 1, e);
-    if (!rc)
-        rc = store_query(st, &maps, maps_sql, bind, 1, e);
+        rc = measured(s, a, st, id, &values, &maps, e);
     if (rc)
         goto out;
     if (as_json) {
@@ -213,10 +242,13 @@ static int run(session *s, const command_args *a, err *e)
 static const param own[] = {
     {.name = "command", .kind = PARAM_BOOL,
      .help = "print only the command that repeats the run"},
+    {.name = "heads", .kind = PARAM_STR, .value = "HEADS", .complete = "heads",
+     .help = "count values and maps of these alone: L3-7, blocks.3.attn.hook_pattern, \"where sink > 0.3\" (`help heads`)"},
     {.name = NULL},
 };
 static const char *const examples[] = {
     "show 1 --store heads.db", "everything about run 1: model, hashes, prompt, settings, values",
+    "show --store heads.db --heads \"top 5 by sink\"", "what the five heads with the strongest sink have in common",
     "show --command --store heads.db", "the command that repeats the last run",
     NULL,
 };
@@ -227,6 +259,6 @@ const command command_show = {
     .summary = "show one run: where it comes from and what it measured",
     .help = "Prints the exact command, model and tokenizer hashes, precision, instruction set, threads, "
             "version and times (UTC) of a run, its prompts, and for each metric how many values there are "
-            "with mean, lowest and highest. Without RUN the last one.",
+            "with mean, lowest and highest; with --heads of the values of those heads. Without RUN the last one.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1, .complete = complete, .run = run,
 };

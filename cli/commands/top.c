@@ -6,7 +6,7 @@
 #include "base/mem.h"
 #include "cli/counted_heads.h"
 #include "cli/experiment.h"
-#include "cli/head_select.h"
+#include "cli/head_filter.h"
 #include "cli/output.h"
 #include "cli/run_units.h"
 
@@ -192,21 +192,13 @@ static int heading(session *s, store *st, int64_t run, const subject *m, const c
 /* --heads: only those of them. */
 static int among(strbuf *units, strbuf *what, session *s, store *st, int64_t run, const subject *m, const char *text, err *e)
 {
-    head_id *head = NULL;
     int n = 0;
     if (!m->heads) {
         err_set(e, ERR_USAGE, "%s has no values of heads to choose from", m->name);
         return err_hint(e, "leave --heads out");
     }
-    int rc = head_select_stored(&head, &n, s, st, run, -1, text, e);
-    for (int i = 0; i < n; i++) {
-        head_text name;
-        head_format(name, head[i]);
-        strbuf_printf(units, "%s'%s'", i ? "," : " AND head_name IN (", name);
-    }
-    strbuf_puts(units, n ? ")" : "");
+    int rc = head_filter_put(units, &n, s, st, run, text, e);
     strbuf_printf(what, "%s%d heads of \"%s\"", what->len ? ", " : "", n, text);
-    free(head);
     return rc;
 }
 

@@ -273,7 +273,7 @@ static int print(const job *j, err *e)
                                                                         " the prompts");
     }
     if (!rc && people)
-        rc = output_flush(j->s->out, &b, e);
+        rc = output_prose(j->s, &b, e);
     if (!rc && people)
         rc = narrow(t, e);
     if (!rc)

@@ -249,7 +249,7 @@ static int put_heading(const job *j, store *st, err *e)
                       params_int(j->a->p, "top"), sum / (double)n, n, n == 1 ? "" : "s");
     strbuf_puts(&b, "\n");
     if (!rc)
-        rc = output_flush(j->s->out, &b, e);
+        rc = output_prose(j->s, &b, e);
     strbuf_free(&b);
     free(total.g);
     return rc;
