@@ -10,6 +10,23 @@
 
 enum { MOST_FILES = 5000 }; /* of a folder that are looked at */
 
+/* Numbers are meant: of step-100.gguf and shard-00003-of-00003 no neighbour is the one that was mistyped. */
+static bool differs_in_digits_alone(const char *a, const char *b)
+{
+    static const char digits[] = "0123456789";
+    for (;; a++, b++) {
+        bool number = *a && *b && strchr(digits, *a) && strchr(digits, *b);
+        if (number) {
+            a += strspn(a, digits) - 1;
+            b += strspn(b, digits) - 1;
+        } else if (*a != *b) {
+            return false;
+        } else if (!*a) {
+            return true;
+        }
+    }
+}
+
 /* The name in a folder that is most like `name`; NULL: none. */
 static char *nearest_in(const char *folder, const char *name)
 {
@@ -21,7 +38,7 @@ static char *nearest_in(const char *folder, const char *name)
     for (int n = 0; n < MOST_FILES && (file = readdir(d)); n++) {
         if (file->d_name[0] == '.' && name[0] != '.')
             continue;
-        if (!strcmp(file->d_name, ".") || !strcmp(file->d_name, ".."))
+        if (!strcmp(file->d_name, ".") || !strcmp(file->d_name, "..") || differs_in_digits_alone(file->d_name, name))
             continue;
         bool before = best && strcmp(best, file->d_name) < 0; /* of two alike the first, however the folder lists them */
         const char *both[3] = {before ? best : file->d_name, before ? file->d_name : best, NULL};

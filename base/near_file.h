@@ -5,7 +5,7 @@
 #include "base/err.h"
 
 /* A path like `path` (which does not exist) that does: one of its names, the first that is wrong, is written a little
- * differently (nearest_word).  NULL: there is none, or no memory for it.  free() it. */
+ * differently (nearest_word), not in its numbers alone.  NULL: there is none, or no memory for it.  free() it. */
 char *near_file(const char *path);
 
 /* The hint of e: "did you mean ...?" where there is a near file, else `otherwise` (NULL: the one that it has).  Returns

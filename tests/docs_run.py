@@ -236,7 +236,7 @@ def run_page(program, source, path, refresh, looked):
             results.append((not missing, "%s:%d: commands that are not run exist" % (name, block.line), missing))
             continue
         if indented:
-            for item in [i for i in block.items if ELSEWHERE.search(i.text)]:
+            for item in [i for i in block.items if ELSEWHERE.search(re.sub('"[^"]*"', '""', i.text))]:
                 block.items.remove(item)
                 missing = looked.missing(item.text)
                 results.append((not missing, "%s:%d: exists: %s" % (name, item.line + 1, item.text.split("\n")[0][:80]), [missing]))

@@ -201,6 +201,7 @@ shell_tests = \
 	tests/cli_view.sh \
 	tests/cli_weights.sh \
 	tests/docs.sh \
+	tests/docs_run.sh \
 	tests/examples_findings.sh \
 	tests/layers.sh \
 	tests/store_docs.sh
@@ -225,7 +226,7 @@ EXTRA_DIST += tests/stores/make_stores.py tests/stores/v1.db tests/stores/v2.db 
 EXTRA_DIST += tests/examples tests/json_schemas.py tests/zsh_complete.zsh
 EXTRA_DIST += tests/chat_cases.json tests/make_chat_cases.py
 EXTRA_DIST += tests/make_quantize_cases.py tests/quantize_cases.h
-EXTRA_DIST += tests/report_page.py
+EXTRA_DIST += tests/report_page.py tests/docs_run.py
 EXTRA_DIST += tests/compare_pictures.py tests/cli_lib.sh tests/cli_language.py tests/cli_shell.py tests/cli_view.py tests/sanitize tests/tap.sh tests/tsan.supp tests/valgrind.supp
 EXTRA_DIST += \
 	tests/activation_capture.h \

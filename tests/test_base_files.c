@@ -590,6 +590,9 @@ static void near_files(void **state)
     assert_near("near/.hiden", "near/.hidden");
     assert_near("near/something", NULL);
     assert_near("near/heads.db/inside", NULL);
+    write_bytes(in_folder("near/step-100-of-200.gguf"), "x", 1);
+    assert_near("near/step-1000-of-200.gguf", NULL); /* another number is another file */
+    assert_near("near/stp-100-of-200.gguf", "near/step-100-of-200.gguf");
     assert_null(near_file(""));
     assert_null(near_file("/"));
 
