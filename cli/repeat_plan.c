@@ -62,16 +62,51 @@ static bool is_left_out(const char *name)
     return false;
 }
 
+/* The heads that a ranking or a condition chose then: what they read may have changed, and `last` is another run now.
+ * NULL: the words of option `name` hold as they stand. */
+static const char *chosen_then(repeat_plan *r, const params *given, const char *name, err *e)
+{
+    const char *words = params_str(given, name), *settings = repeat_fact(r, "settings");
+    bool maps = !strcmp(name, "maps");
+    const cell bind[] = {cell_int(r->run)};
+    const char *heads = NULL;
+    json *root = NULL;
+    if (!words || !strpbrk(words, " @"))
+        return NULL;
+    if (!maps && params_row(given, "rule") && !json_parse(&root, settings, strlen(settings), "settings", NULL)) {
+        const json *list = json_get(root, "heads");
+        heads = list ? json_str(list, NULL) : NULL;
+        heads = heads ? arena_strdup(&r->mem, heads, e) : NULL;
+        json_free(root);
+    } else if (maps && !strcmp(repeat_fact(r, "status"), "done")) {
+        table *t = NULL;
+        if (!store_query(r->st, &t, "SELECT group_concat(head_name) FROM (SELECT DISTINCT head_name, kind, layer, head FROM "
+                         "map_list WHERE run = ?1 ORDER BY kind, layer, head)", bind, 1, NULL))
+            heads = arena_strdup(&r->mem, cell_string(table_cell(t, 0, 0)), e);
+        table_free(t);
+    }
+    return heads && *heads ? heads : NULL;
+}
+
 /* Options of `given` that stay, into r->p and as words of the line. */
 static int keep_options(repeat_plan *r, const params *given, const command_tables tables, err *e)
 {
+    const char *heads = NULL;
     int rc = 0;
+    if (params_row(given, "rule")) /* one of the two (cli/head_rule.h) */
+        heads = chosen_then(r, given, params_given(given, "rule") ? "rule" : "heads", e);
     for (int t = 0; tables[t]; t++)
         for (const param *row = tables[t]; row->name && !rc; row++) {
             if (!params_given(given, row->name) || params_given(r->p, row->name) || is_left_out(row->name))
                 continue;
-            const char *value = row->kind == PARAM_BOOL ? (params_bool(given, row->name) ? "true" : "false")
-                                                        : params_str(given, row->name);
+            const char *then = !strcmp(row->name, "maps") ? chosen_then(r, given, "maps", e) : NULL;
+            if (heads && !strcmp(row->name, "run"))
+                continue;
+            if (heads && (!strcmp(row->name, "heads") || !strcmp(row->name, "rule")))
+                then = heads;
+            const char *value = then                      ? then
+                                : row->kind != PARAM_BOOL ? params_str(given, row->name)
+                                                          : params_bool(given, row->name) ? "true" : "false";
             rc = params_set(r->p, row->name, value, e);
             if (row->kind == PARAM_BOOL) {
                 strbuf_printf(&r->line, " --%s%s", params_bool(given, row->name) ? "" : "no-", row->name);
@@ -129,7 +164,7 @@ int repeat_plan_make(repeat_plan *out, store *st, int64_t run, const char *path,
     const cell bind[] = {cell_int(run)};
     const char **words = NULL;
     int n = 0;
-    *out = (repeat_plan){.run = run};
+    *out = (repeat_plan){.run = run, .st = st};
     int rc = store_query(st, &out->facts, facts_sql, bind, 1, e);
     if (!rc)
         rc = split(out, &words, &n, e);

@@ -7,6 +7,7 @@
 
 typedef struct repeat_plan {
     int64_t run;
+    store *st;                    /* where it is; borrowed */
     table *facts;                 /* one row; see repeat_fact */
     const command *c;
     params *p;                    /* the options of the recorded command, without those that say where output goes */

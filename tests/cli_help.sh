@@ -17,6 +17,10 @@ out_has "figure        score_grid" "explain: a figure"
 out_has "edit          zero" "explain: an edit beside it"
 run explain sonk
 refuses 2 'did you mean "sink"?' "explain: a near miss"
+run explain census
+refuses 2 '`help census` tells of it' "explain: a command is help's"
+run help gqa
+refuses 2 '`explain gqa` tells of it' "help: a term is explain's"
 run explain sink --bib
 out_has "@inproceedings{gu2025sink," "explain --bib: an entry"
 out_has "eprint        = {2410.10781}" "explain --bib: its number at arXiv"

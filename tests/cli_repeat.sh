@@ -231,4 +231,17 @@ for words in "--prompt-file '$tmp/secret.txt'" "--prompts '$tmp/secret.txt'" "--
 done
 evil "attnscope run '$model' --prompt-file '$tmp/secret.txt'" '{"inputs":{"prompt-file":"0000000000000000000000000000000000000000000000000000000000000000"}}'
 refuses 3 "secret.txt has changed" "nor one with another digest"
+
+# Heads that a ranking chose are those of then, whatever `last` and the newest run are by now.
+db=$tmp/ranked.db
+text="a dog saw a dog"
+run run "$model" --prompt "$text" --metrics sink,induction --store "$db"
+run run "$model" --prompt "$text" --metrics sink --maps "top 2 by induction of last" --store "$db"
+run ablate "$model" --prompt "$text" --heads "top 2 by sink of last" --random 1 --store "$db"
+run ablate "$model" --prompt "$text" --rule "top 2 by sink" --run last-1 --random 1 --store "$db"
+run run "$model" --prompt "The lamp went out and the night was dark." --metrics sink,induction --store "$db"
+for r in 2 3 4; do
+    run repeat $r --store "$db"
+    out_has "identical" "heads chosen by a ranking of an older run: run $r"
+done
 plan

@@ -249,7 +249,7 @@ def run_page(program, source, path, refresh, looked):
         for link in ("bin/attnscope", "work/build/attnscope"):
             os.symlink(program, os.path.join(folder, link))
         os.symlink(os.path.join(source, "examples"), os.path.join(work, "examples"))
-        env = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "ATTNSCOPE_CONFIG", "ATTNSCOPE_ISA")}
+        env = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "LINES", "ATTNSCOPE_CONFIG")}
         env.update(HOME=folder, XDG_CACHE_HOME=folder + "/cache", XDG_CONFIG_HOME=folder + "/config",
                    XDG_STATE_HOME=folder + "/state", NO_COLOR="1", LC_ALL="C.UTF-8", TERM="dumb",
                    PATH=folder + "/bin:" + env.get("PATH", ""), ATTNSCOPE_SOURCE=source, TOLD=folder + "/told")
