@@ -34,6 +34,11 @@ int require_edit(const edit **out, const char *name, err *e)
         names[i] = edits[i]->name;
     const char *near = nearest_word(name, names);
     err_set(e, ERR_USAGE, "no edit is called \"%s\"", name);
+    size_t n = strcspn(name, "=:(");
+    for (int i = 0; name[n] && names[i]; i++) {
+        if (strlen(names[i]) == n && !strncmp(names[i], name, n))
+            return err_hint(e, "heads or layers stand behind a blank: \"%s L1H3\" (`help %s`)", names[i], names[i]);
+    }
     return near ? err_hint(e, "did you mean \"%s\"?", near) : err_hint(e, "`list edits` names them all");
 }
 

@@ -117,6 +117,12 @@ exits 0 "ids without a tokenizer"
 run -f "$tmp/nope.attn"
 refuses 3 "nope.attn: no such file" "a script that is not there"
 check "has a hint" test "$(grep -c '' "$tmp/err")" -eq 2
+run -c 'top sink --heads @induction'
+refuses 3 "'@induction'" "a list of heads that is taken for a file: how to write it"
+run load nosuchmodel
+refuses 3 "no model of that name is in the search path" "a model by a name that there is not"
+run load nosuch/model
+refuses 3 "the path is taken from the current directory" "a path that there is not"
 for option in -c -f; do
     run $option
     refuses 2 "option $option needs a value" "$option without a value"

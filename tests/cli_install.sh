@@ -15,7 +15,7 @@ variable()
 
 # What is to be installed was built; nothing may be made anew while other tests run the program.
 built="-o attnscope -o man/attnscope.1 -o man/completion/attnscope -o Makefile -o config.status -o config.h"
-for page in $(variable nodist_man_MANS) $(variable nodist_zshcompletion_DATA) $(variable nodist_fishcompletion_DATA); do
+for page in man/verbs.stamp $(variable nodist_man_MANS) $(variable nodist_zshcompletion_DATA) $(variable nodist_fishcompletion_DATA); do
     built="$built -o $page"
 done
 install_with()
@@ -34,7 +34,20 @@ else
     man=$tmp/root$(variable man1dir)
     check "the program is there" test -x "$bin/attnscope"
     check "its manual page" grep -q '^\.TH ATTNSCOPE 1' "$man/attnscope.1"
-    check "completion for bash" sh -c 'find "$1" -path "*bash-completion/completions/attnscope" | grep -q .' sh "$tmp/root"
+    check "of a verb" grep -q '^\.TH ATTNSCOPE-RUN 1' "$man/attnscope-run.1"
+    check "of JSON" grep -q '^\.TH ATTNSCOPE-JSON 7' "$tmp/root$(variable man7dir)/attnscope-json.7"
+    verbs=$("$attnscope" list commands --tsv | sed 1d | grep -c .)
+    check "as many as there are verbs" test "$(find "$man" -name 'attnscope-*.1' | grep -c .)" = "$verbs"
+    if command -v man > /dev/null; then
+        for page in attnscope attnscope-run attnscope-json; do
+            check "man finds $page" sh -c 'man -M "$1" -w "$2" > /dev/null 2>&1' sh "${man%/*}" $page
+        done
+    else
+        skip "man finds them" "no man"
+    fi
+    check "completion for bash" test -s "$tmp/root$(variable bashcompletiondir)/attnscope"
+    check "for zsh" grep -q '^#compdef attnscope' "$tmp/root$(variable zshcompletiondir)/_attnscope"
+    check "for fish" test -s "$tmp/root$(variable fishcompletiondir)/attnscope.fish"
     for page in README.md METRICS.md STORE.md LICENSE; do
         check "$page is among its documents" test -s "$docs/$page"
     done
@@ -70,6 +83,24 @@ else
     left=$(find "$tmp/root" ! -type d; find "$tmp/root" -type d -name '*attnscope*')
     [ -z "$left" ] || echo "$left" | sed 's/^/# left: /'
     check "nothing is left" test -z "$left"
+fi
+
+# --- the archive of the sources ---
+if [ -e "$top/.git" ] && (cd "$top" && git ls-files) > "$tmp/known" 2> /dev/null && [ -f "$build/Makefile" ]; then
+    { variable DISTFILES; variable debian_files; } | tr ' ' '\n' |
+        awk -v top="$(variable srcdir)/" 'index($0, top) == 1 { $0 = substr($0, length(top) + 1) } { print }' > "$tmp/packed"
+    # Of a folder that is named all goes in; check is taken by a rule of its own.
+    awk 'NR == FNR { packed[$0]; next }
+        {
+            name = $0
+            while (!(name in packed) && sub("/[^/]*$", "", name));
+            if (!(name in packed) && $0 !~ /^(\.ci\/.*|\.gitignore|check)$/)
+                print
+        }' "$tmp/packed" "$tmp/known" > "$tmp/left_out"
+    check "make dist takes each file of the checkout" test ! -s "$tmp/left_out"
+    sed 's/^/# left out: /' "$tmp/left_out"
+else
+    skip "make dist takes each file of the checkout" "no checkout"
 fi
 
 # --- the version ---

@@ -219,6 +219,11 @@ def narrow(home):
     check("errors at 40 columns", s.wait(r'attnscope> $'), s.text)
     rows = s.seen.splitlines()
     check("go on at a word", max(map(len, rows)) <= 40 and "search path" in " ".join(r.strip() for r in rows), s.seen)
+    s.send("help list\r")
+    s.wait(r"help list\n")
+    check("help at 40 columns", s.wait(r"attnscope> $"), s.text)
+    wide = [line for line in s.seen.split("Examples")[0].splitlines() if len(line) > 40]
+    check("fits, but for examples", not wide, "\n".join(wide))
     if os.path.exists(MODEL):
         s.send("load %s; set pager off; run --prompt 'a dog' --metrics sink\r" % MODEL)
         s.wait(r"metrics\s+sink\n")
@@ -226,11 +231,6 @@ def narrow(home):
         rows = s.seen.splitlines()
         check("do so, too", max(map(len, rows)) <= 40 and any(r.startswith("run 1: lantern-3m, ") for r in rows), s.seen)
         check("runs in memory are said to be there alone, once", " ".join(rows).count("until the shell ends") == 1, s.seen)
-    s.send("help list\r")
-    s.wait(r"help list\n")
-    check("help at 40 columns", s.wait(r"attnscope> $"), s.text)
-    wide = [line for line in s.seen.split("Examples")[0].splitlines() if len(line) > 40]
-    check("fits, but for examples", not wide, "\n".join(wide))
     s.send("\x04")
     s.end()
 

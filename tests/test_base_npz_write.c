@@ -301,6 +301,37 @@ static void many_members(void **state)
     npz_close(z);
 }
 
+/* Texts are code points of four bytes, as wide as the longest; the reader here knows them by name alone. */
+static void put_as_texts(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"L1H3", "", "\xc3\xa9t\xc3\xa9", "a\xff"};
+    static const uint32_t expected[4][4] = {{'L', '1', 'H', '3'}, {0}, {0xe9, 't', 0xe9}, {'a', 0xfffd}};
+    npz_writer *w;
+    npz *z;
+    npy a;
+    err e = {0};
+    char bytes[1024];
+    assert_int_equal(npz_create(&w, in_folder("texts.npz"), false, NULL), 0);
+    assert_int_equal(npz_put_texts(w, "names", 4, texts, NULL), 0);
+    assert_int_equal(npz_put_texts(w, "none", 0, texts, NULL), 0);
+    assert_int_equal(npz_put_texts(w, "names", 4, texts, &e), ERR_FAILED);
+    npz_abandon(w);
+    assert_int_equal(npz_create(&w, in_folder("texts.npz"), false, NULL), 0);
+    assert_int_equal(npz_put_texts(w, "names", 4, texts, NULL), 0);
+    assert_int_equal(npz_commit(w, NULL), 0);
+    FILE *f = fopen(in_folder("texts.npz"), "r");
+    assert_non_null(f);
+    size_t n = fread(bytes, 1, sizeof bytes, f);
+    fclose(f);
+    assert_non_null(memmem(bytes, n, "{'descr': '<U4', 'fortran_order': False, 'shape': (4,), }", 56));
+    assert_non_null(memmem(bytes, n, expected, sizeof expected));
+    assert_int_equal(npz_open(&z, in_folder("texts.npz"), NULL), 0);
+    assert_true(npz_has(z, "names"));
+    assert_int_equal(npz_get(&a, z, "names", &e), ERR_INPUT);
+    npz_close(z);
+}
+
 int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
@@ -311,6 +342,7 @@ int main(void)
         FILE_TEST(wrong_use),
         FILE_TEST(without_memory),
         FILE_TEST(many_members),
+        FILE_TEST(put_as_texts),
     };
     return cmocka_run_group_tests_name("base npz writing", tests, NULL, NULL);
 }
