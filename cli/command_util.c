@@ -88,6 +88,8 @@ static void say_text(const session *s, const char *text)
     help_fit(&rows, strbuf_str(&line), STDERR_FILENO);
     pager_end(s);
     progress_bar_clear(s->bar);
+    if (s->out)
+        fflush(s->out); /* where both go to one pipe, results stand before what is said of them */
     fputs(strbuf_str(&rows), stderr);
     strbuf_free(&rows);
     strbuf_free(&line);

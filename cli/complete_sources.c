@@ -144,8 +144,8 @@ static void add_places(word_list *out, const session *s, const line_context *at,
 
 static void add_source(word_list *out, const session *s, const char *source, const line_context *at, const char *text)
 {
-    static const char *const lists[] = {"metrics", "edits", "figures", "commands", "experiments", "examples", "readers", "families",
-                                        "models", "isas", "schemas", "settings", NULL};
+    static const char *const lists[] = {"metrics", "edits", "figures", "commands", "experiments", "examples", "readers",
+                                        "families", "models", "isas", "schemas", "settings", NULL};
     static const char *const pagers[] = {"auto", "off", "less", NULL};
     if (!strcmp(source, "models"))
         add_models(out);

@@ -86,6 +86,8 @@ int experiment_groups(value_groups *out, store *st, int64_t run, const char *met
 int experiment_means(value_groups *out, store *st, int64_t run, const char *metric, const char *units,
                      const double *threshold, err *e);
 
+/* What intervals of a run's values are drawn with wherever they are shown: its seed, 0 for a run without one. */
+int run_seed(uint64_t *out, store *st, int64_t run, err *e);
 /* The first column of a query's rows as statistics; n is 0 where there are none. */
 int stats_of_query(stats *out, store *st, const char *sql, const cell *bind, int n_bind, uint64_t seed,
                    err *e);

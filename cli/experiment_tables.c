@@ -115,6 +115,18 @@ int experiment_means(value_groups *out, store *st, int64_t run, const char *metr
     return groups(out, st, run, metric, units, threshold, false, 0, e);
 }
 
+int run_seed(uint64_t *out, store *st, int64_t run, err *e)
+{
+    const cell bind[] = {cell_int(run)};
+    table *t = NULL;
+    *out = 0;
+    int rc = store_query(st, &t, "SELECT coalesce(seed, 0) FROM run WHERE id = ?1", bind, 1, e);
+    if (!rc && t->n_row)
+        *out = (uint64_t)index_of_cell(table_cell(t, 0, 0));
+    table_free(t);
+    return rc;
+}
+
 int stats_of_query(stats *out, store *st, const char *sql, const cell *bind, int n_bind, uint64_t seed,
                    err *e)
 {

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/stats.h"
 #include "cli/command_util.h"
+#include "cli/experiment.h"
 #include "cli/run_name.h"
 #include "cli/run_units.h"
 
@@ -317,11 +318,11 @@ int series_add(series_room *out, series_source *ss, series_kind kind, const char
 }
 
 /* Values [n] in any order (sorted here) as point k. */
-static int put_point(series_room *r, int64_t k, double *values, int64_t n, series_band band, err *e)
+static int put_point(series_room *r, int64_t k, double *values, int64_t n, series_band band, uint64_t seed, err *e)
 {
     stats st;
     if (band == BAND_BOOTSTRAP) {
-        int rc = stats_of(&st, values, n, 0, e);
+        int rc = stats_of(&st, values, n, seed, e);
         if (rc)
             return rc;
         r->low[k] = st.low;
@@ -346,11 +347,14 @@ int series_means(series_source *ss, int run, const char *label, const table *t, 
         points += i == 0 || table_cell(t, i, 0)->u.i != table_cell(t, i - 1, 0)->u.i;
     double *v = mem_array((size_t)t->n_row + 1, sizeof *v, e);
     int rc = v ? series_add(&r, ss, SERIES_LINE, label, run, points, band != BAND_NONE, e) : ERR_RESOURCE;
+    uint64_t seed = 0;
+    if (!rc && band == BAND_BOOTSTRAP)
+        rc = run_seed(&seed, ss->st, ss->run[run], e);
     for (int64_t i = 0, end; i < t->n_row && !rc; i = end, n++) {
         for (end = i; end < t->n_row && table_cell(t, end, 0)->u.i == table_cell(t, i, 0)->u.i; end++)
             v[end - i] = cell_number(table_cell(t, end, 1));
         r.x[n] = (double)table_cell(t, i, 0)->u.i;
-        rc = put_point(&r, n, v, end - i, band, e);
+        rc = put_point(&r, n, v, end - i, band, seed, e);
     }
     free(v);
     return rc;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "cli/command_util.h"
 #include "cli/effect_table.h"
+#include "cli/experiment.h"
 #include "cli/figure_series.h"
 
 typedef struct job {
@@ -92,8 +93,11 @@ static int change_of(stats *out, job *j, int run, const char *suffix, int64_t po
     int64_t n = 0;
     *out = (stats){0};
     int rc = changes_of(&d, &n, j, run, suffix, NO_INDEX, NO_INDEX, position, e);
+    uint64_t seed = 0;
     if (!rc && n && interval)
-        rc = stats_of(out, d, n, 0, e);
+        rc = run_seed(&seed, j->ss->st, j->ss->run[run], e);
+    if (!rc && n && interval)
+        rc = stats_of(out, d, n, seed, e);
     else if (!rc && n)
         stats_plain(out, d, n);
     free(d);
@@ -258,11 +262,14 @@ static int load_each(job *j, err *e)
     int64_t shown = n < most ? n : most;
     const char **group = rc ? NULL : arena_alloc(&ss->src->mem, (size_t)shown + 1, sizeof *group, e);
     series_room r;
+    uint64_t seed = 0;
+    if (!rc)
+        rc = run_seed(&seed, ss->st, ss->run[0], e);
     if (!rc)
         rc = group ? series_add(&r, ss, SERIES_BAR, NULL, 0, shown, true, e) : ERR_RESOURCE;
     for (int64_t i = 0; i < shown && !rc; i++) {
         stats st = {0};
-        rc = row[i].n ? stats_of(&st, row[i].change, row[i].n, 0, e) : 0;
+        rc = row[i].n ? stats_of(&st, row[i].change, row[i].n, seed, e) : 0;
         put_change(&r, i, (double)i, &st);
         if (!rc && !(group[i] = figure_text(ss->src, e, "L%dH%d", row[i].layer, row[i].head)))
             rc = ERR_RESOURCE;

@@ -66,8 +66,9 @@ static int backwards(const head_expr *x, err *e)
     return err_hint(e, "write the lower end first: L3-7; L-3- is the last three layers");
 }
 
-/* The heads of layer l that x names.  *any: the layer has attention weights. */
-static int add_layer(chosen *out, const evaluation *v, const head_expr *x, attn_kind kind, int64_t l, bool *any, err *e)
+/* The heads of layer l that x names.  *any: the layer has attention weights; *reached: x names some of it. */
+static int add_layer(chosen *out, const evaluation *v, const head_expr *x, attn_kind kind, int64_t l, bool *any, bool *reached,
+                     err *e)
 {
     const int *first = v->space->first[kind] + l, n = first[1] - first[0];
     bounds b;
@@ -81,6 +82,7 @@ static int add_layer(chosen *out, const evaluation *v, const head_expr *x, attn_
         return out_of_range("head", wrong, owner, n, "heads", e);
     if (b.hi < b.lo && !b.to_end)
         return backwards(x, e);
+    *reached |= b.lo <= b.hi;
     for (int64_t h = b.lo; h <= b.hi; h++)
         add(out, first[0] + (int)h);
     return 0;
@@ -90,9 +92,9 @@ static int add_kind(chosen *out, const evaluation *v, const head_expr *x, attn_k
 {
     const head_space *space = v->space;
     int64_t n_layer = space->n_layer[kind], wrong;
-    bool any = false;
+    bool any = false, reached = false;
     bounds b;
-    int rc = 0, before = out->n;
+    int rc = 0;
     if (n_layer == 0) {
         err_set(e, ERR_USAGE, space->layers ? "'%s': %s has no such layers" : "'%s': %s has no attention of that kind", x->text,
                 space->name);
@@ -103,8 +105,8 @@ static int add_kind(chosen *out, const evaluation *v, const head_expr *x, attn_k
     if (b.hi < b.lo)
         return backwards(x, e);
     for (int64_t l = b.lo; l <= b.hi && !rc; l++)
-        rc = add_layer(out, v, x, kind, l, &any, e);
-    if (rc || (any && (out->n > before || x->heads.lo == 0 || !x->heads.to_end)))
+        rc = add_layer(out, v, x, kind, l, &any, &reached, e);
+    if (rc || (any && (reached || !x->heads.to_end)))
         return rc;
     if (any) /* "H20-": an open range that none of the layers reaches */
         err_set(e, ERR_USAGE, "'%s': no layer has so many heads", x->text);

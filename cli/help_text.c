@@ -344,7 +344,7 @@ void help_entry(strbuf *b, const char *label, const char *text, int indent, int 
     int at = indent + text_columns(label, strlen(label));
     put_blanks(b, indent);
     strbuf_puts(b, label);
-    if (at >= column) {
+    if (at >= column || (indent && at + 1 == column)) { /* two blanks at least stand before the text of a list's row */
         strbuf_putc(b, '\n');
         at = 0;
     }

@@ -301,8 +301,8 @@ void model_search_near(const char *name, err *e)
     else if (slash && *name != '/' && *name != '~')
         err_hint(e, "the path is taken from the current directory; `list models` shows models that a name alone finds");
     else if (!slash && *name != '.')
-        err_hint(e, "no model of that name is in the search path (`list models`, `help models`); a path does as well: a directory "
-                 "with config.json and weights, or a .gguf file");
+        err_hint(e, "no model of that name is in the search path (`list models`, `help models`); a path does as well: a "
+                 "directory with config.json and weights, or a .gguf file");
     strbuf_free(&text);
     free(names);
     model_entries_free(&l);

@@ -15,6 +15,14 @@ prompt_rules prompt_rules_of(const params *p)
     return (prompt_rules){params_bool(p, "special"), params_given(p, "truncate") ? params_int(p, "truncate") : 0};
 }
 
+prompt_rules prompt_rules_for(const params *p, const loaded_model *lm)
+{
+    prompt_rules rules = prompt_rules_of(p);
+    if (params_bool(p, "builtin") && !rules.truncate)
+        rules.truncate = lm->m->main->context;
+    return rules;
+}
+
 /* --- what goes together --- */
 
 PRINTF_LIKE(3, 4)

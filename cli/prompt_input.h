@@ -51,6 +51,8 @@ typedef struct prompt_rules {
     int64_t truncate;      /* tokens of the prompt that are kept; 0: all */
 } prompt_rules;
 prompt_rules prompt_rules_of(const params *p);
+/* The same for a command with builtin_params: of the built-in prompts, what is behind the model's context is cut off. */
+prompt_rules prompt_rules_for(const params *p, const loaded_model *lm);
 
 /* Make the input that q asks for.  What the model does not take, what it needs and is missing, ids outside the
  * vocabulary, and sequences longer than a context are refused (ERR_USAGE).

@@ -227,11 +227,13 @@ static int prompt_stats(stats *out, store *st, int64_t run, const char *name, co
                         err *e)
 {
     const cell bind[] = {cell_int(run), cell_text(name), cell_text(key->kind), cell_index(key->position)};
-    return stats_of_query(out, st, one_position
+    uint64_t seed;
+    int rc = run_seed(&seed, st, run, e);
+    return rc ? rc : stats_of_query(out, st, one_position
         ? "SELECT avg(value) FROM head_value WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND position IS ?4 GROUP BY prompt"
           " ORDER BY prompt"
         : "SELECT avg(value) FROM value_list WHERE run = ?1 AND metric = ?2 AND kind = ?3 AND ?4 IS NULL GROUP BY prompt"
-          " ORDER BY prompt", bind, 4, 0, e);
+          " ORDER BY prompt", bind, 4, seed, e);
 }
 
 /* The heads, places or tokens that stand out. */
@@ -322,8 +324,8 @@ static int add_metric(table *t, store *st, int64_t run, const metric *m, const s
             left++;
     }
     if (!rc && left > 0)
-        strbuf_printf(&r->more, "%s%s: %" PRId64 " more positions; `top %s --position P` shows them",
-                      r->more.len ? "\n" : "", m->name, left, m->name);
+        strbuf_printf(&r->more, "%s%s: %" PRId64 " more position%s; `top %s --position P` shows %s",
+                      r->more.len ? "\n" : "", m->name, left, left == 1 ? "" : "s", m->name, left == 1 ? "it" : "them");
     if (!rc && q->n_row == 0)
         strbuf_printf(&r->none, "%s%s", r->none.len ? ", " : "", m->name);
     table_free(q);

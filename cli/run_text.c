@@ -20,8 +20,9 @@ static int read_file_word(char **out, const char *path, err *e)
     int rc = read_file(out, &size, path, MAX_FILE_WORD, e);
     if (rc) {
         *out = NULL;
-        err_hint(e, "@NAME is what the file NAME holds; quote a word that begins with @, as the name of a list of heads does: '@%s'",
-                 path);
+        if (!strstr(e->hint, "did you mean"))
+            err_hint(e, "@NAME is what the file NAME holds; a word that begins with @, as a list of heads does, stands in quotes: "
+                     "'@%s'", path);
         return rc;
     }
     return strlen(*out) == size ? 0 : err_set(e, ERR_INPUT, "%s: holds a NUL byte and cannot be a word", path);

@@ -42,8 +42,12 @@ static int put_rates(strbuf *b, store *st, int64_t run, double threshold, const 
 {
     const cell bind[] = {cell_int(run), cell_real(threshold), cell_text(kind), *key};
     stats rate;
-    int rc = stats_of_query(&rate, st, "SELECT avg(value > ?2) FROM head_value WHERE run = ?1 AND metric = 'sink' AND kind = ?3"
-                            " AND position = ?4 GROUP BY prompt ORDER BY prompt", bind, 4, 0, e);
+    uint64_t seed;
+    int rc = run_seed(&seed, st, run, e);
+    if (rc)
+        return rc;
+    rc = stats_of_query(&rate, st, "SELECT avg(value > ?2) FROM head_value WHERE run = ?1 AND metric = 'sink' AND kind = ?3"
+                            " AND position = ?4 GROUP BY prompt ORDER BY prompt", bind, 4, seed, e);
     if (!rc)
         strbuf_printf(b, "%" PRId64 " prompts, %.1f to %.1f (95 %%)", rate.n, 100 * rate.low, 100 * rate.high);
     if (!rc)

@@ -412,3 +412,21 @@ const sweep_entry *sweep_file_find(const sweep_file *f, const char *key)
             return &f->entry[i];
     return NULL;
 }
+
+/* What other words are meant by a key: in sweeps, of those who write verb, say. */
+static const struct { const char *said, *meant; } synonyms[] = {
+    {"verb", "command"}, {"experiment", "command"}, {"verbs", "command"}, {"prompt", "prompts"}, {"models", "model"},
+    {"metric", "metrics"},
+};
+
+const char *sweep_key_meant(const char *key, const char *const *names)
+{
+    for (size_t i = 0; i < sizeof synonyms / sizeof *synonyms; i++) {
+        if (strcmp(synonyms[i].said, key) != 0)
+            continue;
+        for (int k = 0; names[k]; k++)
+            if (strcmp(names[k], synonyms[i].meant) == 0)
+                return names[k];
+    }
+    return nearest_word(key, names);
+}

@@ -59,5 +59,8 @@ int sweep_file_parse(sweep_file *out, const char *text, size_t size, const char 
 void sweep_file_free(sweep_file *f);
 
 const sweep_entry *sweep_file_find(const sweep_file *f, const char *key); /* NULL: there is none */
+/* The one of NULL-terminated names that is meant by a key: by another word for it (verb for command), or one that is
+ * written much the same.  NULL: there is none. */
+const char *sweep_key_meant(const char *key, const char *const *names);
 
 #endif

@@ -183,14 +183,28 @@ static int count_cells(maker *m, int64_t *n, err *e)
 
 /* ---- a cell ---- */
 
+/* A key that a sweep must have is not there: was another meant to be it? */
+static int no_key(const maker *m, const char *key, const char *hint, err *e)
+{
+    const char *const names[] = {key, NULL};
+    const sweep_file *f = &m->w->file;
+    for (int i = 0; i < f->n_entry; i++) {
+        const sweep_entry *x = &f->entry[i];
+        if (!sweep_key_meant(x->key, names))
+            continue;
+        err_set(e, ERR_USAGE, "%s:%d: no %s, but a key %.60s", f->path, x->line, key, x->key);
+        return err_hint(e, "did you mean %s?", key);
+    }
+    err_set(e, ERR_USAGE, "%s: no %s", f->path, key);
+    return err_hint(e, "%s", hint);
+}
+
 static int choose_command(const maker *m, sweep_cell *c, err *e)
 {
     const sweep_entry *x = sweep_file_find(&m->w->file, "command");
     command_tables tables;
-    if (!x) {
-        err_set(e, ERR_USAGE, "%s: no command", m->w->file.path);
-        return err_hint(e, "name the verb: command = run");
-    }
+    if (!x)
+        return no_key(m, "command", "name the verb: command = run", e);
     const char *name = value_of(m, x)->text;
     c->c = command_find(name, false);
     if (!c->c) {
@@ -223,7 +237,7 @@ static int unknown_option(const maker *m, const sweep_entry *x, const sweep_cell
         for (const param *row = tables[i]; row->name && n < MANY; row++)
             names[n++] = row->name;
     const sweep_entry *verb = sweep_file_find(&m->w->file, "command");
-    const char *near = nearest_word(key, names);
+    const char *near = sweep_key_meant(key, names);
     err_set(e, ERR_USAGE, "%s:%d: %s has no option %.60s", m->w->file.path, x->line, c->c->name, key);
     if (near)
         return err_hint(e, "did you mean %s?", near);
@@ -312,11 +326,11 @@ static int take_words(const maker *m, sweep_cell *c, strbuf *line, err *e)
         parse_wait wait;
         if (k == 0) {
             if (!*text) {
-                if (x)
-                    fail(m, x, e, "the model is empty", "");
-                else
-                    err_set(e, ERR_USAGE, "%s: no model", m->w->file.path);
-                return err_hint(e, "name it: model = examples/models/lantern-3m");
+                static const char hint[] = "name it: model = examples/models/lantern-3m";
+                if (!x)
+                    return no_key(m, "model", hint, e);
+                fail(m, x, e, "the model is empty", "");
+                return err_hint(e, "%s", hint);
             }
             c->model = text;
             continue;

@@ -66,6 +66,10 @@ static int read_line(theme *t, params *into, char *line, err *e)
     value = unquote(text_trim(value));
     if (strcmp(key, "theme") == 0 || !params_row(t->own, key))
         return unknown_key(t, key, e);
+    if (strncmp(key, "no-", 3) == 0 && !strcmp(params_row(t->own, key)->name, key + 3)) {
+        err_set(e, ERR_USAGE, "theme %s, line %d: '%s' is no option of figures", t->path, t->line, key);
+        return err_hint(e, "write %s = false", key + 3);
+    }
     if (params_given(t->own, key)) {
         err_set(e, ERR_USAGE, "theme %s, line %d: %s stands twice", t->path, t->line, key);
         return err_hint(e, "remove one of the two lines");

@@ -147,4 +147,9 @@ if command -v zsh > /dev/null 2>&1; then
 else
     skip "completion of zsh" "no zsh"
 fi
+
+run help
+check "the overview says where to begin" grep -qF 'docs/tutorial.md' "$tmp/out"
+run help dump
+check "a label that fills its column stands alone" grep -qx '  --quantize-embeddings' "$tmp/out"
 plan

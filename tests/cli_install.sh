@@ -51,6 +51,8 @@ else
     for page in README.md METRICS.md STORE.md LICENSE; do
         check "$page is among its documents" test -s "$docs/$page"
     done
+    check "where its pages link to are the examples" test -s "$docs/docs/../examples/prompts/story.txt"
+    check "by a link that holds wherever it is put" sh -c 'case $(readlink "$1") in /*) exit 1 ;; esac' sh "$docs/examples"
     check "the bundled model" test -s "$data/examples/models/lantern-3m/model.safetensors"
     check "nothing points to where it was built" sh -c '! grep -rqlF "$1" "$2"' sh "$build/" "$tmp/root"
 
@@ -80,7 +82,7 @@ else
     check "a second make install changes nothing" install_with install-exec-am install-data-am
     if [ "$(find "$tmp/root" -type f | wc -l)" = "$installed" ]; then ok "as many files"; else not_ok "as many files"; fi
     check "make uninstall" install_with uninstall
-    left=$(find "$tmp/root" ! -type d; find "$tmp/root" -type d -name '*attnscope*')
+    left=$(find "$tmp/root" ! -type d; find "$tmp/root$(variable prefix)" -mindepth 1 -type d -name '*attnscope*')
     [ -z "$left" ] || echo "$left" | sed 's/^/# left: /'
     check "nothing is left" test -z "$left"
 fi

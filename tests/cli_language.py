@@ -26,7 +26,7 @@ def configuration(home):
     config = os.path.join(home, ".config/attnscope/config")
     write(config, QUIET + "# the rest\nset threads 6\nlet who = world\nalias hi = 'let greeting = \"hello $who\"; let greeting'\n"
           "set thread 3\nrun now\nlet open = \"\n")
-    s = Shell(home)
+    s = Shell(home, columns=200)
     check("the shell begins with its configuration", s.wait(PROMPT), s.text)
     for line, message in ((7, 'set: unknown setting "thread"'), (8, "only set, alias and let may stand here"), (9, 'no closing "')):
         check("line %d that cannot be read is told" % line, "config:%d: %s" % (line, message) in s.text, s.text)

@@ -167,4 +167,12 @@ if [ -d "$shared/golden/t5" ]; then
 else
     skip "an encoder-decoder" "no $shared/golden/t5"
 fi
+
+# one stream of draws for a run: its intervals are the same wherever they are shown
+run needle "$model" --lengths 128 --depths 0,50,100 --count 4 --seed 7 --recall 0 --csv --store "$tmp/stream.db"
+awk -F, 'NR > 1 && $3 > 0 { print $1, $5, $6 }' "$tmp/out" | sort > "$tmp/of-needle"
+run top retrieval --store "$tmp/stream.db" --n 0 --csv
+awk -F, 'NR > 1 && $(NF - 2) > 0 && $(NF - 3) > 0 { print $2, $(NF - 1), $NF }' "$tmp/out" | sort > "$tmp/of-top"
+check "some heads retrieve" test -s "$tmp/of-top"
+same "$tmp/of-needle" "$tmp/of-top" "top draws intervals as needle does, with the seed of the run"
 plan

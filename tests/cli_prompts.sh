@@ -86,7 +86,7 @@ refuses 3 "chat.jsonl:1: the model has no chat template" "messages for a model w
 
 # ---- what is wrong ----
 run run "$model" --prompts texts.txt --prompt x
-refuses 2 "--prompts excludes" "two kinds of prompts"
+refuses 2 "--prompts, --builtin and the options" "two kinds of prompts"
 run run "$model" --prompt x --prompt-unit line
 refuses 2 "--prompt-unit without --prompts" "a unit of nothing"
 run run "$model" --prompts texts.txt --prompt-unit page
@@ -100,4 +100,22 @@ refuses 3 "bad.txt:2: holds a NUL byte" "a NUL byte"
 mkdir nothing
 run run "$model" --prompts nothing
 refuses 3 "holds no *.txt and no *.jsonl" "a folder without prompts"
+
+# --- the prompts that come with the program ---
+"$attnscope" run "$model" --builtin --metrics entropy --store builtin.db > "$tmp/out" 2>&1 < /dev/null
+status=$?
+exits 0 "run --builtin"
+check "all of them, no longer than the context" grep -q '61 prompts' "$tmp/out"
+check "and says what that leaves out" grep -q '^truncated: the last [0-9]* tokens' "$tmp/out"
+check "in one pipe what comes next stands behind the table" sh -c 'tail -n 1 "$1" | grep -q "^next: top entropy"' sh "$tmp/out"
+run repeat 1 --store builtin.db
+exits 0 "and is repeated"
+run run "$model" --builtin --prompt x
+refuses 2 "--prompts, --builtin and the options that give one prompt exclude each other" "run --builtin with a prompt"
+echo '[{"role": "user", "content": "x"}]' > talk.json
+run run "$model" --builtin --chat-file talk.json
+refuses 2 "exclude" "run --builtin with a conversation"
+run lens "$model" --builtin --last 1 --csv
+exits 0 "lens --builtin"
+check "of each prompt" test "$(cut -d, -f1 "$tmp/out" | sort -u | wc -l)" -eq 62
 plan

@@ -241,6 +241,17 @@ refuses 2 "bad.sweep: no model" "no model"
 printf 'model = x\n' > bad.sweep
 run sweep bad.sweep
 refuses 2 "bad.sweep: no command" "no command"
+printf 'model = x\nverb = run\n' > bad.sweep
+run sweep bad.sweep
+refuses 2 "bad.sweep:2: no command, but a key verb" "another word for command"
+check "is told which" grep -qF 'did you mean command?' "$tmp/err"
+printf 'command = run\nmodels = x\n' > bad.sweep
+run sweep bad.sweep
+refuses 2 "bad.sweep:2: no model, but a key models" "another word for model"
+printf 'command = census\nmodel = x\nprompt = y\n' > bad.sweep
+run sweep bad.sweep
+refuses 2 "census has no option prompt" "another word for prompts"
+check "is told too" grep -qF 'did you mean prompts?' "$tmp/err"
 printf 'model = x\ncommand = rnu\n' > bad.sweep
 run sweep bad.sweep
 refuses 2 "bad.sweep:2: no command is called rnu" "an unknown command"

@@ -25,6 +25,12 @@ out_has '"ids":[0,806,308]' "a tokenizer file alone"
 printf 'It was' > "$tmp/text"
 run tokenize "$model" --file "$tmp/text" --json
 out_has '"ids":[0,806,308]' "--file"
+run tokenize "$model" --prompt "It was" --json
+out_has '"ids":[0,806,308]' "--prompt, as elsewhere"
+run tokenize "$model" --prompt-file "$tmp/text" --json
+out_has '"ids":[0,806,308]' "--prompt-file"
+run tokenize "$model" --prompt "It was" --text "It was"
+refuses 2 "exclude each other" "a text under both names"
 run tokenize "$model" --text "" --no-special --json
 out_has '"ids":[],"decoded":""' "an empty text has no tokens"
 run tokenize "$model"

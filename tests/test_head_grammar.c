@@ -225,6 +225,8 @@ static void test_selections(void **state)
         {"decoder.3.attn.hook_v", "L3H0 L3H1"},
         {"top 1 by sink, bottom 1 by sink, L3H1", "L0H0 L3H1"},
         {"\tL1H3\n  L0H0 ", "L1H3 L0H0"},
+        {"L1H2, L1H2-3, L1H2-", "L1H2 L1H3"}, /* an open range of heads that are there already */
+        {"L3, L3H-1-", "L3H0 L3H1"},
         {"where sink > 1", "L0H0 L0H1 L0H2 L0H3 L1H0 L1H1 L1H2 L1H3"},
     };
     (void)state;

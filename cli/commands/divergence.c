@@ -95,7 +95,8 @@ static int prepare(job *j, err *e)
     }
     if (!rc)
         rc = prompt_requests_chosen(&j->request, &j->n_request, j->a->p, false, e);
-    j->rules = prompt_rules_of(j->a->p);
+    if (!rc)
+        j->rules = prompt_rules_for(j->a->p, j->lm);
     for (int64_t i = 0; i < j->n_request && !rc; i++)
         rc = check_prompt(j, i, e);
     strbuf_free(&fit.left);

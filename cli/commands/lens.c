@@ -28,19 +28,20 @@ typedef struct job {
     int64_t prompt;
     prompt_input in;
     lens *l;
-    int64_t top, n_row;
+    int64_t top, n_row, n_cut;  /* n_cut: tokens of all prompts that were left out */
     lens_row *rows;
 } job;
 
 static const param *const *extra(void)
 {
-    static const param *tables[7];
+    static const param *tables[8];
     tables[0] = prompt_params;
     tables[1] = prompts_params;
-    tables[2] = chat_params;
-    tables[3] = precision_params;
-    tables[4] = config_params;
-    tables[5] = tokenizer_params;
+    tables[2] = builtin_params;
+    tables[3] = chat_params;
+    tables[4] = precision_params;
+    tables[5] = config_params;
+    tables[6] = tokenizer_params;
     return tables;
 }
 
@@ -231,7 +232,7 @@ static void forget(job *j)
 /* rows: where they go; NULL: a grid is printed. */
 static int one_prompt(job *j, const prompt_request *q, bool several, table *rows, err *e)
 {
-    const prompt_rules rules = prompt_rules_of(j->a->p);
+    const prompt_rules rules = prompt_rules_for(j->a->p, j->lm);
     int rc = cancel_check(e);
     if (!rc)
         rc = prompt_make_chat(&j->in, j->lm, q, &rules, j->a->p, e);
@@ -239,6 +240,7 @@ static int one_prompt(job *j, const prompt_request *q, bool several, table *rows
         err_prefix(e, "%s", q->where);
     if (!rc)
         rc = measure(j, e);
+    j->n_cut += rc ? 0 : j->in.n_cut;
     if (!rc)
         rc = rows ? list(rows, j, e) : print_grid(j, q, several, e);
     forget(j);
@@ -271,6 +273,8 @@ static int run(session *s, const command_args *a, err *e)
         rc = one_prompt(&j, &request[j.prompt], n > 1, rows, e);
     if (!rc && rows)
         rc = print_table(s, a, rows, "attnscope.lens/1", e);
+    if (!rc && j.n_cut)
+        say(s, "truncated: the last %" PRId64 " tokens were left out", j.n_cut);
     table_free(rows);
     prompt_requests_free(request, n);
     return rc;

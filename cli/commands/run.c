@@ -45,16 +45,17 @@ typedef struct job {
 
 static const param *const *extra(void)
 {
-    static const param *tables[10];
+    static const param *tables[11];
     tables[0] = prompt_params;
     tables[1] = prompts_params;
-    tables[2] = chat_params;
-    tables[3] = precision_params;
-    tables[4] = config_params;
-    tables[5] = tokenizer_params;
-    tables[6] = metric_choice_params();
-    tables[7] = edit_option_params;
-    tables[8] = resume_params;
+    tables[2] = builtin_params;
+    tables[3] = chat_params;
+    tables[4] = precision_params;
+    tables[5] = config_params;
+    tables[6] = tokenizer_params;
+    tables[7] = metric_choice_params();
+    tables[8] = edit_option_params;
+    tables[9] = resume_params;
     return tables;
 }
 
@@ -65,8 +66,10 @@ static char *settings_json(const job *j, err *e)
     json_line_begin(&b, NULL);
     metric_put_settings(&b, &j->metrics, p);
     json_line_bool(&b, "special", params_bool(p, "special"));
-    if (params_given(p, "truncate"))
-        json_line_int(&b, "truncate", params_int(p, "truncate"));
+    if (params_bool(p, "builtin"))
+        json_line_bool(&b, "builtin", true);
+    if (j->rules.truncate)
+        json_line_int(&b, "truncate", j->rules.truncate);
     if (j->n_map) {
         json_line_text(&b, "maps", params_str(p, "maps"));
         json_line_int(&b, "map-limit", params_int(p, "map-limit"));
@@ -78,10 +81,10 @@ static char *settings_json(const job *j, err *e)
 static int read_requests(job *j, err *e)
 {
     const params *p = j->a->p;
-    j->rules = prompt_rules_of(p);
-    if (params_str(p, "prompts") && chat_from_file(p)) {
-        err_set(e, ERR_USAGE, "--prompts excludes --chat-file");
-        return err_hint(e, "write the conversations into lines of the file, as \"messages\"");
+    j->rules = prompt_rules_for(p, j->lm);
+    if ((params_str(p, "prompts") || params_bool(p, "builtin")) && chat_from_file(p)) {
+        err_set(e, ERR_USAGE, "--%s excludes --chat-file", params_str(p, "prompts") ? "prompts" : "builtin");
+        return err_hint(e, "write the conversations into lines of a file for --prompts, as \"messages\"");
     }
     return prompt_requests_chosen(&j->request, &j->n_request, p, false, e);
 }
@@ -472,7 +475,7 @@ const command command_run = {
             " alone, "
             "there), enc.L1H3 in the encoder, cross.L1H3 from decoder to encoder, vis.L1H3 in the image"
             " tower. "
-            "--prompts runs every line of a file. Prints a line for each metric: the mean over heads and the"
+            "--prompts runs every line of a file, --builtin the prompts that come with the program. Prints a line for each metric: the mean over heads and the"
             " heads "
             "with the highest and lowest values. --json prints every value instead, one object a line, --csv"
             " a table "

@@ -134,20 +134,32 @@ static int run_text(session *s, const command_args *a, const tokenizer *tok, con
     return rc;
 }
 
+/* The text or file under the name that all commands share, else under the one of this command alone. */
+static const char *either(const params *p, const char *shared, const char *own)
+{
+    const char *value = params_str(p, shared);
+    return value ? value : params_str(p, own);
+}
+
+static int n_given(const params *p, const char *shared, const char *own)
+{
+    return (params_str(p, shared) != NULL) + (params_str(p, own) != NULL);
+}
+
 static int run(session *s, const command_args *a, err *e)
 {
-    const char *text = params_str(a->p, "text"), *file = params_str(a->p, "file");
+    const char *text = either(a->p, "prompt", "text"), *file = either(a->p, "prompt-file", "file");
     const char *cases = params_str(a->p, "file-jsonl"), *check = params_str(a->p, "check");
     bool chat_file = chat_from_file(a->p);
-    int given = (text != NULL) + (file != NULL) + (cases != NULL) + (check != NULL) + chat_file;
+    int given = n_given(a->p, "prompt", "text") + n_given(a->p, "prompt-file", "file") + (cases != NULL) + (check != NULL) + chat_file;
     if ((cases || check) && chat_asked(a->p)) {
         err_set(e, ERR_USAGE, "%s excludes --chat and its options", cases ? "--file-jsonl" : "--check");
         return err_hint(e, "give one text, or the lines as they are to be tokenised");
     }
     if (given != 1) {
-        err_set(e, ERR_USAGE, given ? "--text, --file, --file-jsonl, --check and --chat-file exclude each other"
+        err_set(e, ERR_USAGE, given ? "--prompt, --prompt-file, --file-jsonl, --check and --chat-file exclude each other"
                                     : "no text given");
-        return err_hint(e, "give one of --text \"some text\", --file FILE, --file-jsonl TEXTS.jsonl, --check CASES.jsonl "
+        return err_hint(e, "give one of --prompt \"some text\", --prompt-file FILE, --file-jsonl TEXTS.jsonl, --check CASES.jsonl "
                         "or --chat-file TALK.json");
     }
     const tokenizer *tok = NULL;
@@ -171,10 +183,14 @@ static int run(session *s, const command_args *a, err *e)
 }
 
 static const param own[] = {
-    {.name = "text", .kind = PARAM_STR, .value = "TEXT",
+    {.name = "prompt", .kind = PARAM_STR, .value = "TEXT",
      .help = "the text"},
-    {.name = "file", .kind = PARAM_PATH, .value = "FILE",
+    {.name = "prompt-file", .kind = PARAM_PATH, .value = "FILE",
      .help = "a text file, taken whole (- is standard input)"},
+    {.name = "text", .kind = PARAM_STR, .value = "TEXT",
+     .help = "the same as --prompt"},
+    {.name = "file", .kind = PARAM_PATH, .value = "FILE",
+     .help = "the same as --prompt-file"},
     {.name = "file-jsonl", .kind = PARAM_PATH, .value = "FILE",
      .help = "JSON Lines: the \"text\" of each line, a line of output each (- is standard input)"},
     {.name = "check", .kind = PARAM_PATH, .value = "FILE",
@@ -186,8 +202,8 @@ static const param own[] = {
     {.name = NULL},
 };
 static const char *const examples[] = {
-    "tokenize examples/models/lantern-3m --text \"The lamp went out.\"", "ids, pieces and byte ranges",
-    "tokenize examples/models/lantern-3m --text \"The lamp\" --no-special --json",
+    "tokenize examples/models/lantern-3m --prompt \"The lamp went out.\"", "ids, pieces and byte ranges",
+    "tokenize examples/models/lantern-3m --prompt \"The lamp\" --no-special --json",
     "one object with ids and decoding, nothing added",
     "tokenize examples/models/lantern-3m --check cases.jsonl", "a table of texts and the ids they must have",
     NULL,

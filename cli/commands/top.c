@@ -82,13 +82,13 @@ static int name_heads(table *t, store *st, int64_t run, err *e)
 
 /* The values of one row over the prompts, as n, mean, sd and interval. */
 static int row_stats(stats *out, store *st, int64_t run, const char *name, const char *units, const cell *head,
-                     const cell *position, err *e)
+                     const cell *position, uint64_t seed, err *e)
 {
     const cell bind[] = {cell_int(run), cell_text(name), *head, *position};
     strbuf sql = {0};
     strbuf_printf(&sql, "SELECT value FROM head_value WHERE run = ?1 AND metric = ?2 AND head_name = ?3 AND position IS ?4%s"
                   " ORDER BY prompt", units);
-    int rc = sql.failed ? err_nomem(e, "ranking") : stats_of_query(out, st, strbuf_str(&sql), bind, 4, 0, e);
+    int rc = sql.failed ? err_nomem(e, "ranking") : stats_of_query(out, st, strbuf_str(&sql), bind, 4, seed, e);
     strbuf_free(&sql);
     return rc;
 }
@@ -98,12 +98,15 @@ static int add_stats(table **t, store *st, int64_t run, const char *name, const 
 {
     static const char *const columns[] = {"rank", "head", "position", "n", "mean", "sd", "low", "high"};
     table *in = *t, *out = NULL;
-    int rc = table_new(&out, 8, columns, e);
+    uint64_t seed = 0;
+    int rc = run_seed(&seed, st, run, e);
+    if (!rc)
+        rc = table_new(&out, 8, columns, e);
     for (int64_t i = 0; i < in->n_row && !rc; i++) {
         const cell *head = table_cell(in, i, 1);
         cell *row = table_row(out, e);
         stats s;
-        rc = row ? row_stats(&s, st, run, name, units, head, table_cell(in, i, 2), e) : ERR_RESOURCE;
+        rc = row ? row_stats(&s, st, run, name, units, head, table_cell(in, i, 2), seed, e) : ERR_RESOURCE;
         if (rc)
             break;
         row[0] = *table_cell(in, i, 0);

@@ -153,7 +153,8 @@ static int prepare(job *j, err *e)
     }
     if (!rc)
         rc = prompt_requests_chosen(&j->request, &j->n_request, j->a->p, false, e);
-    j->rules = prompt_rules_of(j->a->p);
+    if (!rc)
+        j->rules = prompt_rules_for(j->a->p, j->lm);
     for (int64_t i = 0; i < j->n_request && !rc; i++) {
         pair p;
         rc = make_pair(&p, j, i, e);
