@@ -58,6 +58,10 @@ int dump_hooks_begin(dump *d, err *e)
     int words = 0;
     for (const char *c = d->choice->hooks; c && *c; c++)
         words += *c == ',';
+    if (d->choice->hooks && !d->choice->hooks[strspn(d->choice->hooks, ", ")]) {
+        err_set(e, ERR_USAGE, "no array is named");
+        return err_hint(e, "write hook_resid_pre or blocks.3.attn.hook_z; `help dump` lists them");
+    }
     if (words >= DUMP_MAX_NAMES)
         return err_set(e, ERR_USAGE, "more than %d names of arrays", DUMP_MAX_NAMES);
     if (m->encoder || m->vision || m->main->kind == ATTN_VISION) {

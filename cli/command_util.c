@@ -312,6 +312,20 @@ static void put_option(strbuf *b, const char *name, const char *value)
     put_shell_word(b, value);
 }
 
+/* An option as f->chosen has it: true where it was put, or falls away. */
+static bool put_chosen(strbuf *b, const command_args *a, const char *word, const repeat_facts *f)
+{
+    char name[32];
+    const char *bare = word + strspn(word, "-");
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(bare, "="), bare);
+    const name_entry *heads = name_list_find(f->chosen, name);
+    if (heads)
+        put_option(b, name, heads->text);
+    /* --run says what a ranking reads, and names are none (cli/head_rule.h) */
+    return heads || (!strcmp(name, "run") && params_row(a->p, "rule") &&
+                     (name_list_find(f->chosen, "heads") || name_list_find(f->chosen, "rule")));
+}
+
 static void put_words(strbuf *b, const command_args *a, const parsed_command *c, const repeat_facts *f)
 {
     bool options = true;
@@ -322,6 +336,8 @@ static void put_words(strbuf *b, const command_args *a, const parsed_command *c,
             put_option(b, "prompt", f->stdin_text);
             continue;
         }
+        if (n && f->chosen && put_chosen(b, a, c->word[i].text, f))
+            continue;
         n = n ? n : 1;
         for (int k = i; k < i + n; k++) {
             strbuf_putc(b, ' ');

@@ -68,6 +68,7 @@ typedef struct repeat_facts {
     bool quantize_embeddings;
     const char *isa;          /* from a setting: an option before the verb */
     const char *stdin_text;   /* what --prompt-file - read: put as --prompt in its place */
+    const name_list *chosen;  /* what stands in place of an option's value: heads by their names */
 } repeat_facts;
 /* "attnscope VERB WORDS": the command as it can be pasted into a POSIX shell, and from the verb on into
  * ours.  facts may be NULL.  free() the result. */

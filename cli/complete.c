@@ -136,14 +136,16 @@ static void show_candidates(char **matches, int n, int longest)
         bool dim = terminal_colour(the_session) != TERM_ASCII;
         rl_crlf();
         for (int i = 1; i <= n; i++) {
-            strbuf text = {0};
+            strbuf text = {0}, name = {0};
             const char *words = about(matches[i]);
             strbuf_put_visible(&text, words ? words : "", words ? strlen(words) : 0);
-            int gap = width - text_columns(matches[i], strlen(matches[i])) + 2;
+            strbuf_put_visible(&name, matches[i], strlen(matches[i])); /* maybe a file's */
+            int gap = width - text_columns(strbuf_str(&name), name.len) + 2;
             int fit = (int)text_fit(strbuf_str(&text), text.len, room);
-            fprintf(rl_outstream, "%s%*s%s%.*s%s", matches[i], gap > 2 ? gap : 2, "", dim ? "\033[2m" : "", fit,
+            fprintf(rl_outstream, "%s%*s%s%.*s%s", strbuf_str(&name), gap > 2 ? gap : 2, "", dim ? "\033[2m" : "", fit,
                     strbuf_str(&text), dim ? "\033[0m" : "");
             rl_crlf();
+            strbuf_free(&name);
             strbuf_free(&text);
         }
     }
@@ -173,6 +175,8 @@ static char **complete(const char *text, int start, int end)
     rl_completion_append_character = place.list || candidates.stem ? '\0' : ' ';
     rl_filename_completion_desired = candidates.files;
     char **found = rl_completion_matches(text, give_candidate);
+    if (found && !found[1] && complete_goes_on(&place, found[0]))
+        rl_completion_append_character = ' ';
     rl_completion_display_matches_hook = count_matches(found) <= rl_completion_query_items ? show_candidates : NULL;
     return found;
 }

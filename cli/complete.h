@@ -25,6 +25,9 @@ void complete_words(word_list *out, const session *s, const line_context *at, co
  * characters that keep them apart, NULL: it is not. */
 const char *complete_inner(const line_context *at);
 
+/* Does a blank belong behind this word of a quoted selection or edit, for it says nothing alone ("top", "zero")? */
+bool complete_goes_on(const line_context *at, const char *word);
+
 /* --- sources --- */
 
 void complete_metrics(word_list *out);
@@ -34,6 +37,8 @@ void complete_sql(word_list *out, const session *s, const char *statement, size_
 /* Heads or layers of the loaded model; in a selection in quotes also the words of the grammar, metrics and runs.
  * before: the text of the selection up to the word. */
 void complete_heads(word_list *out, const session *s, const line_context *at, const char *before, bool layers);
+/* "zero L1H3; scale 2 top ...": names of edits, then what they take. */
+void complete_edits(word_list *out, const session *s, const line_context *at, const char *before);
 /* The place in a line with the alias that begins its command in full, where it is one. */
 void complete_place(line_context *out, const session *s, const char *line, size_t point);
 

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include "analysis/edit.h"
 #include "base/strbuf.h"
 #include "cli/command_util.h"
 #include "cli/complete.h"
@@ -90,11 +91,12 @@ static bool one_of(const char *word, const char *const *words)
     return false;
 }
 
+static const char *const words[] = {"all", "top", "bottom", "by", "where", "random", "seed", "in", "of", "run", "and",
+                                    "or", "not", "except", NULL};
+
 /* The grammar of cli/head_grammar.h: true when a metric or a run is due, and no head. */
 static bool add_grammar(word_list *out, const session *s, const char *before)
 {
-    static const char *const words[] = {"all", "top", "bottom", "by", "where", "random", "seed", "in", "of", "run", "and",
-                                        "or", "not", "except", NULL};
     static const char *const metric_next[] = {"by", "where", NULL}, *const run_next[] = {"of", "run", NULL};
     char last[16];
     word_before(last, before);
@@ -129,4 +131,32 @@ void complete_heads(word_list *out, const session *s, const line_context *at, co
     bool many = m && count_heads(m) > MANY_HEADS;
     for (int k = ATTN_SELF; m && !layers && k <= ATTN_VISION; k++)
         add_heads(out, m, (attn_kind)k, equals ? equals + 1 : typed, many);
+}
+
+void complete_edits(word_list *out, const session *s, const line_context *at, const char *before)
+{
+    const char *begin = before + strlen(before);
+    while (begin > before && !strchr(";\"'", begin[-1]))
+        begin--;
+    begin += strspn(begin, " \t\n");
+    if (!at->quoted || !*begin) {
+        for (int i = 0; edits[i]; i++)
+            word_list_describe(out, edits[i]->name, edits[i]->summary);
+        return;
+    }
+    char name[64];
+    snprintf(name, sizeof name, "%.*s", (int)strcspn(begin, " \t\n"), begin);
+    const edit *kind = edit_find(name);
+    for (const param *row = kind && kind->params ? kind->params : NULL; row && row->name; row++) {
+        char value[80];
+        snprintf(value, sizeof value, "%s=", row->name);
+        word_list_describe(out, value, row->help);
+    }
+    if (kind)
+        complete_heads(out, s, at, before, kind->target == EDIT_LAYERS);
+}
+
+bool complete_goes_on(const line_context *at, const char *word)
+{
+    return at->quoted && at->want != LINE_VARIABLE && strcmp(word, "all") != 0 && (one_of(word, words) || edit_find(word));
 }

@@ -9,6 +9,7 @@
 #include "cli/help.h"
 #include "cli/model_search.h"
 #include "cli/settings.h"
+#include "cli/variables.h"
 #include "compute/kernels.h"
 
 void word_list_describe(word_list *l, const char *word, const char *about)
@@ -142,6 +143,28 @@ static void add_places(word_list *out, const session *s, const line_context *at,
     strbuf_free(&before);
 }
 
+static void add_edit_words(word_list *out, const session *s, const line_context *at, const char *text)
+{
+    strbuf before = {0};
+    strbuf_add(&before, text + at->command, at->begin - at->command);
+    complete_edits(out, s, at, strbuf_str(&before));
+    strbuf_free(&before);
+}
+
+static void add_variables(word_list *out, const session *s, const line_context *at, const char *text)
+{
+    bool braces = at->begin > 0 && text[at->begin - 1] == '{';
+    const char *name;
+    int n = s->variables.n;
+    for (int i = 0; i < n || variables_predefined(i - n); i++) {
+        char word[120];
+        name = i < n ? s->variables.entry[i].name : variables_predefined(i - n);
+        snprintf(word, sizeof word, "%s%s", name, braces ? "}" : "");
+        word_list_describe(out, word, i < n ? s->variables.entry[i].text : NULL);
+    }
+    out->stem = at->quoted;
+}
+
 static void add_source(word_list *out, const session *s, const char *source, const line_context *at, const char *text)
 {
     static const char *const lists[] = {"metrics", "edits", "figures", "commands", "experiments", "examples", "readers",
@@ -155,6 +178,8 @@ static void add_source(word_list *out, const session *s, const char *source, con
         complete_metrics(out);
     else if (!strcmp(source, "figures"))
         add_figures(out);
+    else if (!strcmp(source, "edits") && at->want == LINE_VALUE)
+        add_edit_words(out, s, at, text);
     else if (!strcmp(source, "edits"))
         add_edits(out);
     else if (!strcmp(source, "topics"))
@@ -249,6 +274,7 @@ void complete_words(word_list *out, const session *s, const line_context *at, co
     case LINE_VALUE: add_values(out, s, at->row, at, text); break;
     case LINE_ARGUMENT: add_argument(out, s, at, text); break;
     case LINE_FILE: out->files = true; break;
+    case LINE_VARIABLE: add_variables(out, s, at, text); break;
     }
 }
 
@@ -259,6 +285,10 @@ const char *complete_inner(const line_context *at)
                                                                           : NULL;
     if (source && !strcmp(source, "sql"))
         return " \t\n\"'();,.=<>+-*/";
+    if (at->want == LINE_VARIABLE)
+        return " \t\n\"'${";
+    if (source && !strcmp(source, "edits") && at->want == LINE_VALUE && at->quoted)
+        return " \t\n\"';(),@<>=";
     return source && !strcmp(source, "heads") && at->quoted ? " \t\n\"'(),@<>=" : NULL;
 }
 

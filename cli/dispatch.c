@@ -105,7 +105,9 @@ static int unknown_verb(const session *s, const char *word, err *e)
         strbuf_free(&list);
     } else {
         err_set(e, ERR_USAGE, "unknown command \"%s\"", word);
-        if (near)
+        if (!strcmp(word, "version"))
+            err_hint(e, "`attnscope --version` prints it");
+        else if (near)
             err_hint(e, "did you mean \"%s\"?", near);
         else if (access(word, F_OK) == 0)
             err_hint(e, "that is a file: `info %s` describes a model, `source %s` runs a script", word, word);
@@ -201,12 +203,14 @@ static int run_with_options(session *s, const command *c, const command_args *a,
             s->out = outfile_stream(file);
     }
     if (!rc) {
+        bool setting = params_bool(s->settings, "quiet");
         s->quiet = quiet || params_bool(a->p, "quiet");
         progress_bar_begin(s->bar, s->quiet);
         rc = ranks_size() > 1 && !c->all_ranks && rank_units_of(c) ? rank_units_run(s, c, a, e) : c->run(s, a, e);
         progress_bar_clear(s->bar);
-        /* `set quiet` may just have changed what holds for the session */
-        s->quiet = params_bool(s->settings, "quiet");
+        /* `set quiet` may just have changed what holds for the session; else what held before, as in a script that is quiet */
+        bool now = params_bool(s->settings, "quiet");
+        s->quiet = now != setting ? now : quiet;
     }
     rc = finish_output(s, file, rc, e);
     restore_store(s, &swap);

@@ -10,7 +10,7 @@
 #include "cli/prompt_input.h"
 
 const param edit_option_params[] = {
-    {.name = "edit", .kind = PARAM_STR, .value = "EDITS",
+    {.name = "edit", .kind = PARAM_STR, .value = "EDITS", .complete = "edits",
      .help = "change the run: \"zero L1H3; scale 2 top 5 by retrieval\"; `list edits` explains each, `help heads` how heads"
              " are chosen"},
     {.name = NULL},
@@ -170,6 +170,35 @@ static int read_word(spoken *x, char *word, bool first, err *e)
     return 0;
 }
 
+/* A value that next_word reads back. */
+static void put_value(strbuf *b, const char *value)
+{
+    bool bare = !value[strcspn(value, " \t\r\n;\"'")];
+    char quote = strchr(value, '"') ? '\'' : '"';
+    strbuf_putc(b, ' ');
+    if (bare)
+        strbuf_puts(b, value);
+    else
+        strbuf_printf(b, "%c%s%c", quote, value, quote);
+}
+
+/* The edit in words, its heads by their names where words may choose others another time. */
+static void put_words(edit_choice *c, const spoken *x, const head_id *heads, int n)
+{
+    const char *words = strbuf_str(&x->heads);
+    bool varies = n && x->kind->target != EDIT_LAYERS && head_choice_varies(words);
+    strbuf_printf(&c->words, "%s%s", c->words.len ? "; " : "", x->kind->name);
+    for (int i = 0; i < x->n; i++)
+        put_value(&c->words, x->value[i]);
+    if (x->heads.len)
+        strbuf_putc(&c->words, ' ');
+    if (varies)
+        put_heads(&c->words, heads, n);
+    else
+        strbuf_puts(&c->words, words);
+    c->varies |= varies;
+}
+
 static int add_edit(edit_choice *c, session *s, loaded_model *lm, spoken *x, err *e)
 {
     params *values = NULL;
@@ -191,6 +220,8 @@ static int add_edit(edit_choice *c, session *s, loaded_model *lm, spoken *x, err
         params_free(values);
     else
         rc = edit_plan_add(c->plan, x->kind, heads, n, values, ref, e);
+    if (!rc)
+        put_words(c, x, heads, n);
     free(heads);
     return rc;
 }
@@ -255,7 +286,14 @@ int edit_choose_text(edit_choice *out, session *s, loaded_model *lm, const char 
 
 int edit_choose(edit_choice *out, session *s, const command_args *a, loaded_model *lm, err *e)
 {
-    return edit_choose_text(out, s, lm, params_str(a->p, "edit"), e);
+    name_list_remove(&s->chosen, "edit");
+    int rc = edit_choose_text(out, s, lm, params_str(a->p, "edit"), e);
+    if (rc || !out->varies)
+        return rc;
+    rc = out->words.failed ? err_nomem(e, "edits") : name_list_set(&s->chosen, "edit", strbuf_str(&out->words), false, e);
+    if (rc)
+        edit_choice_free(out);
+    return rc;
 }
 
 void edit_choice_free(edit_choice *c)
@@ -267,5 +305,6 @@ void edit_choice_free(edit_choice *c)
         head_reference_free(c->ref[i]);
     free(c->ref);
     free(c->json);
+    strbuf_free(&c->words);
     *c = (edit_choice){0};
 }

@@ -22,6 +22,8 @@ typedef struct edit_choice {
     head_reference **ref;     /* [n_ref] of mean and resample */
     int n_ref;
     char *json;               /* for the store; NULL: none were asked for */
+    strbuf words;             /* the edits as --edit takes them, heads that were chosen by their names */
+    bool varies;              /* some were: by a ranking, a condition, a list */
 } edit_choice;
 
 /* What --edit asks for, in use by lm's runtime until edit_choice_free.  Outputs over reference prompts are

@@ -31,6 +31,7 @@ static char *exact_command(const experiment_plan *p, err *e)
         .quantize_embeddings = lm->quantize_embeddings,
         .isa = isa && strcmp(isa, "best") != 0 ? kernels_get()->isa : NULL,
         .stdin_text = p->stdin_text,
+        .chosen = &p->s->chosen,
     };
     return repeatable_command(p->a, &f, e);
 }

@@ -21,7 +21,9 @@ static int no_head(parser *p, const char *word)
 {
     shown_word small;
     snprintf(small, sizeof small, "%.100s", word);
-    const char *near = strlen(word) >= 4 ? nearest_word(words_lower(small), keywords) : NULL;
+    words_lower(small);
+    bool letters = !small[strspn(small, "abcdefghijklmnopqrstuvwxyz")]; /* "L1K" is no slip of "all" */
+    const char *near = strlen(word) >= (letters ? 3 : 4) ? nearest_word(small, keywords) : NULL;
     err_set(p->e, ERR_USAGE, "'%s' names no head", word);
     if (near)
         return err_hint(p->e, "did you mean \"%s\"?", near);

@@ -12,6 +12,12 @@ extern const param head_choice_params[];
  * that gives the logits.  free(*out). */
 int head_choose(head_id **out, int *n, session *s, const command_args *a, const model *m, bool otherwise_all, err *e);
 
+/* The heads [n] that the text of an option chose, kept in s->chosen for the command that is recorded: a ranking, `last`
+ * or a list may choose others later.  Of names alone nothing is kept. */
+int head_choice_note(session *s, const char *option, const char *text, const head_id *heads, int n, err *e);
+/* Is the text a selection that may choose other heads another time? */
+bool head_choice_varies(const char *text);
+
 /* "L1H3,L2H5", appended. */
 void put_heads(strbuf *b, const head_id *heads, int n);
 

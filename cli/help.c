@@ -50,6 +50,7 @@ int help_overview(FILE *f, err *e)
     strbuf_free(&topics);
     help_wrap(&b, "explain the rest. `list metrics`, `list figures`, `list settings` show what there is.", 0,
               width);
+    strbuf_puts(&b, "\n");
     help_wrap(&b, "Where to begin: the tutorial, docs/tutorial.md of the source and of the installed documentation "
                   "(share/doc/attnscope), and `help shell`.", 0, width);
     return finish(f, &b, e);

@@ -57,6 +57,12 @@ static void take_word(reader *r, const char *word)
 {
     line_context *out = r->out;
     size_t value;
+    /* the command behind `watch` is one of its own */
+    if (r->n > 0 && out->c && out->c->literal_after == 1 && out->c->min_args == 1 && !r->pending &&
+        !(r->options && word[0] == '-' && word[1])) {
+        r->n = r->n_positional = 0;
+        r->options = true;
+    }
     if (r->n++ == 0) {
         snprintf(out->verb, sizeof out->verb, "%s", word);
         out->c = command_find(word, r->prefix);
@@ -75,6 +81,19 @@ static void take_word(reader *r, const char *word)
     }
 }
 
+/* Where the name of a variable begins that is typed at the end of raw; 0: there is none. */
+static size_t variable_at(const char *raw)
+{
+    const char *sign = strrchr(raw, '$');
+    if (!sign || raw[0] == '\'' || (sign > raw && sign[-1] == '\\'))
+        return 0;
+    const char *name = sign + 1 + (sign[1] == '{');
+    for (const char *c = name; *c; c++)
+        if (!isalnum((unsigned char)*c) && *c != '_')
+            return 0;
+    return (size_t)(name - raw);
+}
+
 /* The word under the cursor; begin: where it starts in the line, text: what it is without quotes. */
 static void take_last(reader *r, const char *text, size_t begin, const char *raw)
 {
@@ -87,6 +106,12 @@ static void take_last(reader *r, const char *text, size_t begin, const char *raw
     snprintf(out->word, sizeof out->word, "%s", text);
     if (raw[0] == '"' || raw[0] == '\'')
         out->begin++;
+    size_t variable = variable_at(raw);
+    if (variable) {
+        out->want = LINE_VARIABLE;
+        out->begin = begin + variable;
+        return;
+    }
     if (r->n == 0) {
         out->want = LINE_VERB;
         return;

@@ -11,6 +11,7 @@ typedef enum line_want {
     LINE_VALUE,     /* of option `row` */
     LINE_ARGUMENT,  /* positional argument number `argument` */
     LINE_FILE,      /* the name after an @ */
+    LINE_VARIABLE,  /* the name after a $, or after ${ */
 } line_want;
 
 typedef struct line_context {

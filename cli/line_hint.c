@@ -139,7 +139,8 @@ void line_hint(strbuf *out, const session *s, const line_context *at)
         break;
     case LINE_ARGUMENT: argument_hint(out, s, at); break;
     case LINE_NOTHING:
-    case LINE_FILE: break;
+    case LINE_FILE:
+    case LINE_VARIABLE: break;
     }
 }
 

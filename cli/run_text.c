@@ -4,6 +4,7 @@
 #include "base/mapfile.h"
 #include "base/ranks.h"
 #include "base/strbuf.h"
+#include "cli/command_util.h"
 #include "cli/dispatch.h"
 #include "cli/variables.h"
 
@@ -137,6 +138,19 @@ static int run_alias(session *s, const name_entry *a, const parsed_command *c, c
 
 /* --- commands --- */
 
+/* A script that was given nothing and has a $1 of its own was likely meant to be given something: once for each script. */
+static void note_arguments(session *s, const parsed_command *c, const char *where)
+{
+    if (!s->depth || s->n_script_arg || s->argument_noted || !where)
+        return;
+    for (int i = 0; i < c->n && !s->argument_noted; i++) {
+        if (!variables_is_argument(&c->word[i]))
+            continue;
+        say(s, "%s: $%s stands as it is: no arguments were given", where, c->word[i].ref[0].name);
+        s->argument_noted = true;
+    }
+}
+
 /* more: a command whose words but the first are put behind those of c; NULL: none. */
 static int run_command(session *s, const parsed_command *c, const parsed_command *more, const char *where)
 {
@@ -157,6 +171,7 @@ static int run_command(session *s, const parsed_command *c, const parsed_command
     const name_entry *a = alias_of(s, &whole);
     command_words words = {0};
     int rc;
+    note_arguments(s, &whole, where);
     if (a)
         rc = run_alias(s, a, &whole, where);
     else if ((rc = make_words(&words, s, &whole, &e)))

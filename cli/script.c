@@ -82,6 +82,8 @@ int session_script(session *s, FILE *f, const char *name)
     char *line = NULL;
     size_t cap = 0;
     ssize_t n = 0;
+    bool noted = s->argument_noted;
+    s->argument_noted = false;
     s->depth++;
     while (!sc.stop && !cancel_requested() && (n = getline(&line, &cap, f)) >= 0)
         add_line(&sc, line, (size_t)n);
@@ -95,6 +97,7 @@ int session_script(session *s, FILE *f, const char *name)
         report(&sc, sc.line + sc.wait.line, parse_unfinished(&sc.wait, &e), &e);
     }
     s->depth--;
+    s->argument_noted = noted;
     free(line);
     strbuf_free(&sc.text);
     return sc.first_error;

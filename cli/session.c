@@ -69,6 +69,7 @@ void session_free(session *s)
     params_free(s->settings);
     name_list_free(&s->variables);
     name_list_free(&s->aliases);
+    name_list_free(&s->chosen);
     progress_bar_free(s->bar);
     if (s->standard_out)
         fclose(s->standard_out);

@@ -42,8 +42,10 @@ struct session {
     bool reading_config;      /* lines of the configuration file are read (cli/user_config.h) */
     bool no_config;           /* --no-config */
     name_list variables;      /* `let` */
+    name_list chosen;         /* names of the heads that the command chose, by option (cli/head_rule.h) */
     name_list aliases;        /* `alias`; texts of the command language */
     const struct alias_frame *alias; /* those that are running (cli/dispatch.c) */
+    bool argument_noted;      /* it was said that the script's $1 stands as it is */
     int n_script_arg;         /* $1 ... of the script that runs */
     const char *const *script_arg; /* [n_script_arg] */
     int64_t last_run;

@@ -62,6 +62,7 @@ static void drop_line(shell *sh)
     strbuf_clear(&sh->text);
     sh->wait = (parse_wait){0};
     fputs("^C\n", rl_outstream);
+    rl_callback_sigcleanup(); /* a search or a count that was half typed goes, too */
     rl_callback_handler_remove();
 }
 
@@ -168,7 +169,10 @@ static bool recall(shell *sh)
         session_report(sh->s, NULL, NULL, &e);
         free(sh->line);
     } else if (!sh->text.len && expanded) {
-        fprintf(rl_outstream, "%s\n", sh->line);
+        strbuf shown = {0};
+        strbuf_put_visible(&shown, sh->line, strlen(sh->line));
+        fprintf(rl_outstream, "%s\n", strbuf_str(&shown));
+        strbuf_free(&shown);
     }
     return rc == 0;
 }

@@ -37,7 +37,8 @@ typedef struct sweep_cell {
     double seconds;           /* that the work took in this process */
     int rc;                   /* of the last attempt, 0: none failed */
     err error;
-    bool reported;            /* it was printed */
+    bool reported;            /* it was printed, or one before it that failed for the same reason */
+    int64_t n_same;           /* cells behind it that failed for its reason and were not printed */
 } sweep_cell;
 
 typedef struct sweep {
@@ -98,8 +99,10 @@ int sweep_on_ranks(sweep *w, session *s, const char *line, bool keep_going, err 
 
 /* ---- estimates and tables ---- */
 
-/* Say that the cell failed, if it did and that was not said yet. */
-void sweep_report_cell(const sweep *w, session *s, sweep_cell *c);
+/* Say that the cell failed, if it did and that was not said yet; a reason that another cell had is counted. */
+void sweep_report_cell(sweep *w, session *s, sweep_cell *c);
+/* Say how many were counted. */
+void sweep_report_counted(sweep *w, session *s);
 
 /* Of the units that are missing: seconds, or their number where the cost of some cell is not known. */
 double sweep_cell_weight(const sweep *w, const sweep_cell *c);

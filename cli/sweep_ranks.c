@@ -138,6 +138,7 @@ static int end_all(sweep *w, session *s, const int64_t *there, err *e)
             store_run_end(st, c->part.run, "failed", c->error.msg, NULL);
         sweep_report_cell(w, s, c);
     }
+    sweep_report_counted(w, s);
     free(seconds);
     return rc;
 }

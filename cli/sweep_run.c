@@ -201,14 +201,50 @@ int sweep_work_cell(sweep *w, session *s, int64_t number, const sweep_dealer *de
     return 0;
 }
 
-void sweep_report_cell(const sweep *w, session *s, sweep_cell *c)
+static void put_where(char out[160], const sweep *w, const sweep_cell *c)
+{
+    snprintf(out, 160, "%.100s: cell %" PRId64, w->file.path, c->index);
+}
+
+/* The cell whose error was printed and is the one of c, NULL: none. */
+static sweep_cell *same_reason(sweep *w, const sweep_cell *c)
+{
+    for (int64_t i = 0; i < w->n; i++) {
+        sweep_cell *other = &w->cell[i];
+        if (other != c && other->reported && other->c == c->c && other->rc == c->rc &&
+            !strcmp(other->error.msg, c->error.msg) && !strcmp(other->error.hint, c->error.hint))
+            return other; /* the first: one that was counted stands behind it, or was counted for it */
+    }
+    return NULL;
+}
+
+void sweep_report_cell(sweep *w, session *s, sweep_cell *c)
 {
     char where[160];
     if (!c->rc || c->reported)
         return;
-    snprintf(where, sizeof where, "%.100s: cell %" PRId64, w->file.path, c->index);
-    session_report(s, where, c->c->name, &c->error);
+    sweep_cell *other = same_reason(w, c);
+    put_where(where, w, c);
+    if (other)
+        other->n_same++;
+    else
+        session_report(s, where, c->c->name, &c->error);
     c->reported = true;
+}
+
+void sweep_report_counted(sweep *w, session *s)
+{
+    for (int64_t i = 0; i < w->n; i++) {
+        sweep_cell *c = &w->cell[i];
+        char where[160];
+        err e = {0};
+        if (!c->n_same)
+            continue;
+        put_where(where, w, c);
+        err_set(&e, c->rc, "and %" PRId64 " more cell%s for the same reason", c->n_same, c->n_same == 1 ? "" : "s");
+        session_report(s, where, c->c->name, &e);
+        c->n_same = 0;
+    }
 }
 
 int sweep_work(sweep *w, session *s, const sweep_dealer *deal, err *e)
@@ -231,6 +267,7 @@ int sweep_work(sweep *w, session *s, const sweep_dealer *deal, err *e)
             s->last_run = c->part.run;
     }
     progress_step(&s->prog, "sweep", total, total);
+    sweep_report_counted(w, s);
     if (rc || !first)
         return rc;
     *e = (err){.code = first}; /* said already */

@@ -85,7 +85,7 @@ static void read_command(session *s, const parsed_command *c, const char *where,
     if (!set && !name)
         rc = bad_line(&e, "only set, alias and let may stand here", "what else is to be done belongs into a script");
     if (!rc)
-        rc = command_words_make(&words, s, c, &e);
+        rc = command_words_make(&words, s, c, shell ? &e : NULL); /* its variables are the shell's: elsewhere left out unsaid */
     if (!rc && name)
         rc = session_words(s, words.n, (const char *const *)words.word, where);
     else if (!rc)
@@ -163,14 +163,16 @@ static bool says(const parsed_command *c, const char *verb, const char *name)
 
 typedef struct stretch { size_t at, n; bool hit; } stretch; /* a logical line of the file */
 
-/* The logical lines of the file; what cannot be read counts as one that says something else. */
-static int find_lines(stretch **out, int *n_out, const char *text, size_t n, const char *verb, const char *name, err *e)
+/* The logical lines of the file; what cannot be read counts as one that says something else.  open: what the last of
+ * them waits for. */
+static int find_lines(stretch **out, int *n_out, parse_wait *open, const char *text, size_t n, const char *verb,
+                      const char *name, err *e)
 {
     int rc = 0;
+    *open = (parse_wait){0};
     for (size_t at = 0; at < n && !rc;) {
         parsed_line p;
-        parse_wait wait;
-        if (!parse_line(&p, &wait, text + at, n - at, NULL) && wait.missing)
+        if (!parse_line(&p, open, text + at, n - at, NULL) && open->missing)
             p.used = n - at;
         stretch *grown = mem_grow(*out, (size_t)*n_out + 1, sizeof *grown, e);
         rc = grown ? 0 : ERR_RESOURCE;
@@ -194,10 +196,13 @@ static void put_line(strbuf *b, const char *line)
 static int edit_text(strbuf *b, const char *text, size_t n, const char *verb, const char *name, const char *line, err *e)
 {
     stretch *lines = NULL;
+    parse_wait open;
     int n_line = 0, last = -1;
-    int rc = find_lines(&lines, &n_line, text, n, verb, name, e);
+    int rc = find_lines(&lines, &n_line, &open, text, n, verb, name, e);
     for (int i = 0; i < n_line; i++)
         last = lines[i].hit ? i : last;
+    if (!rc && line && last < 0 && open.missing) /* a line behind it would become a part of it */
+        rc = parse_unfinished(&open, e);
     for (int i = 0; i < n_line && !rc; i++) {
         if (line && i == last)
             put_line(b, line);
@@ -255,6 +260,8 @@ int user_config_save(session *s, const char *verb, const char *name, const char 
         rc = read_config(&text, &n, strbuf_str(&path), e);
     if (!rc && (text || line)) {
         rc = edit_text(&b, text ? text : "", n, verb, name, line, e);
+        if (rc)
+            err_prefix(e, "%s", strbuf_str(&path));
         if (!rc && (b.len != n || !text || memcmp(b.s, text, n) != 0))
             rc = write_config(strbuf_str(&path), &b, e);
     }

@@ -144,7 +144,18 @@ int variables_expand(strbuf *b, session *s, const parsed_word *w, err *e)
     return b->failed ? err_nomem(e, "a word") : 0;
 }
 
+bool variables_is_argument(const parsed_word *w)
+{
+    return w->n_ref == 1 && is_number(w->ref[0].name) && !w->ref[0].braces && w->ref[0].at == 0 &&
+           w->text[w->ref[0].len] == '\0';
+}
+
 /* --- names --- */
+
+const char *variables_predefined(int i)
+{
+    return i < N_PREDEFINED ? predefined[i].name : NULL;
+}
 
 int variables_check_name(const char *name, err *e)
 {

@@ -10,6 +10,11 @@
  * which it stands a value is a part as it is: never split, never read again.  ERR_USAGE: no such variable. */
 int variables_expand(strbuf *b, session *s, const parsed_word *w, err *e);
 
+/* Is the word no more than $1 ... $9? */
+bool variables_is_argument(const parsed_word *w);
+/* Names of the predefined ones, NULL behind the last. */
+const char *variables_predefined(int i);
+
 /* ERR_USAGE unless name may be given a value: well formed, and none of the predefined ones. */
 int variables_check_name(const char *name, err *e);
 /* "did you mean" among all variables, else how to see them. */

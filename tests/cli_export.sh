@@ -54,6 +54,8 @@ run dump "$model" --prompt a --hooks hook_z -o "$tmp/none.npz" --quiet
 refuses 2 "--hooks chooses among the arrays of --format transformerlens" "hooks of the plain form"
 run dump "$model" --prompt a --format transformerlens --hooks hook_zz -o "$tmp/none.npz" --quiet
 refuses 2 "no array of this model is called 'hook_zz'" "a hook that there is not"
+run dump "$model" --prompt a --format transformerlens --hooks "" -o "$tmp/none.npz" --quiet
+refuses 2 "no array is named" "no hook at all"
 run dump "$model" --prompt a --format transformerlens --heads L1 -o "$tmp/none.npz" --quiet
 refuses 2 "--heads chooses among the arrays attn_<l>" "heads of whole arrays"
 run dump "$srcdir/tests/families/t5" --source-ids 5,6 --target-ids 0 --format transformerlens -o "$tmp/none.npz" --quiet

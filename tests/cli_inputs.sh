@@ -39,7 +39,7 @@ check "the mean lies within its interval" awk '$1 == "nll" { exit !($4 == 5 && $
 run run "$model" --prompts "$tmp/lengths.jsonl" --metrics sink
 check "the sink rate says its lengths" grep -q '^sink rate: .* 5 prompts, .* (95 %), T = [0-9]* to [0-9]*$' "$tmp/out"
 run run "$model" --prompts "$tmp/p.jsonl" --prompt a
-refuses 2 "--prompts excludes" "one prompt beside many"
+refuses 2 "--prompts, --builtin and the options" "one prompt beside many"
 printf '{"text": "a"}\n{"ids": [99999]}\n' > "$tmp/bad.jsonl"
 run run "$model" --prompts "$tmp/bad.jsonl" --store "$tmp/s.db"
 refuses 2 "bad.jsonl:2: token id 99999" "a bad line is named"

@@ -59,6 +59,30 @@ awk -F, 'NR == FNR { line[FNR] = $0; next }
     END { exit bad > 0 }' "$tmp/rows" "$tmp/out"
 check "they are the same, to the last digit" test $? -eq 0
 
+run run "$model" --prompt "A lamp stood on the table." --metrics layer_similarity,attribution_bias --store "$tmp/forms.db"
+exits 0 "metrics of several forms are measured"
+cat > "$tmp/forms.py" << 'EOF'
+import sys
+import numpy as np
+from attnscope import Attnscope
+scope = Attnscope(sys.argv[1])
+pairs, mean = scope.values("layer_similarity", 1), scope.values("layer_similarity", 1, axes=["layer"])
+assert pairs.shape == (4, 4) and mean.shape == (4,), (pairs.shape, mean.shape)
+assert np.allclose(np.nanmean(pairs, axis=1), mean)
+bias = scope.values("attribution_bias", 1)
+assert bias.shape == (4,), bias.shape
+try:
+    scope.values("layer_similarity", 1, axes=("head",))
+except KeyError:
+    print("no such axes")
+assert scope.run(sys.argv[2], prompt="A lamp.", metrics="nll") == 2
+assert scope.run(sys.argv[2], prompt="A lamp stood on the table.", metrics="layer_similarity,attribution_bias", resume=1) == 1
+EOF
+"$python" "$tmp/forms.py" "$tmp/forms.db" "$model" > "$tmp/out" 2> "$tmp/err"
+status=$?
+exits 0 "each form is an array of its own, and a resumed run keeps its number"
+check "axes that a metric lacks are an error" grep -qx "no such axes" "$tmp/out"
+
 cat > "$tmp/maps.py" << 'EOF'
 import sys
 import numpy as np

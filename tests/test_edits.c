@@ -125,6 +125,20 @@ static void test_zerotuning_vector(void **state)
     near(w[3] / w[1], .615863 / .050553, 1e-3, "as before");
 }
 
+/* The last index that can be written is as good as any behind the prompt. */
+static void test_open_spans_of_keys(void **state)
+{
+    (void)state;
+    const float q[] = {1}, k[] = {1, -0.5f, 0.25f, 2};
+    double w[4];
+    attn_args a = one_head(q, k, 1, 4, 3, 1);
+    weights_under(w, a, "scale_first", "gamma=0 keys=1-9223372036854775807", 1);
+    near(w[0], 1, 1e-6, "all keys but the first are taken away");
+    weights_under(w, a, "impose", "keys=1-9223372036854775807 weight=1", 1);
+    near(w[0], 0, 0, "the first key has nothing left");
+    near(w[2], 1. / 3, 1e-6, "the others share alike");
+}
+
 /* With all but a little of the weight on key 0 the little that is left is the row. */
 static void test_scale_first_of_a_strong_sink(void **state)
 {
@@ -442,6 +456,7 @@ int main(void)
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_zerotuning_vector),
+        cmocka_unit_test(test_open_spans_of_keys),
         cmocka_unit_test(test_scale_first_of_a_strong_sink),
         cmocka_unit_test(test_act_vector),
         cmocka_unit_test(test_uniform_first_impose),

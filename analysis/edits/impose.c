@@ -39,7 +39,7 @@ static void release(edit_use *u)
 static void impose_row(const imposed *p, const attn_tile *t, float *probs, int64_t i)
 {
     int64_t lo = t->visible_lo[i], hi = t->visible_hi[i], q = t->q0 + i;
-    int64_t from = p->lo > lo ? p->lo : lo, to = p->hi + 1 < hi ? p->hi + 1 : hi;
+    int64_t from = p->lo > lo ? p->lo : lo, to = p->hi < hi ? p->hi + 1 : hi;
     double rest = 0;
     if (from >= to)
         return;

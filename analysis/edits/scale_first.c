@@ -41,7 +41,7 @@ static double beside(const scaling *s, const attn_tile *t, double total)
 static void scale_row(const scaling *s, const attn_tile *t, float *probs, int64_t i)
 {
     int64_t lo = t->visible_lo[i], hi = t->visible_hi[i], q = t->q0 + i;
-    int64_t from = s->lo > lo ? s->lo : lo, to = s->hi + 1 < hi ? s->hi + 1 : hi;
+    int64_t from = s->lo > lo ? s->lo : lo, to = s->hi < hi ? s->hi + 1 : hi;
     double mass = 0, rest = 0;
     for (int64_t k = lo; k < hi; k++)
         *(k >= from && k < to ? &mass : &rest) += (double)*edit_cell(t, probs, q, k);

@@ -17,7 +17,7 @@ const edit edit_zero = {
     .definition = "output of the head = 0 at every position, before the output projection (its bias stays).  Far from what "
                   "later layers are used to: compare with mean",
     .source = "Michel et al., arXiv 1905.10650, and after",
-    .reading = "The simplest removal and an upper limit of the damage.",
+    .reading = "The simplest removal, and often the one that does most damage.",
     .traps =
         "Far from what later layers expect, so the damage may be of the absence and not of the function: "
         "compare with mean, and with random heads of the same layers.",

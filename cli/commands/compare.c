@@ -227,6 +227,10 @@ static int compare_runs(session *s, const command_args *a, err *e)
 
 static int run(session *s, const command_args *a, err *e)
 {
+    if (a->n == 0 && !s->current) {
+        err_set(e, ERR_USAGE, "needs two models, one model and --quantize, or two runs");
+        return err_hint(e, "compare base/ tuned/, compare MODEL --quantize q4_0, or compare 3 5 --store FILE");
+    }
     bool runs = a->n == 2 && run_name_like(a->word[0]) && run_name_like(a->word[1]);
     return runs ? compare_runs(s, a, e) : compare_models(s, a, e);
 }

@@ -24,7 +24,7 @@ static int define(session *s, const command_args *a, const char *name, const cha
     if (rc || !params_bool(a->p, "save"))
         return rc;
     strbuf line = {0};
-    strbuf_printf(&line, "let %s = ", name);
+    strbuf_printf(&line, *value == '-' ? "let %s=" : "let %s = ", name); /* a word with a dash would be an option */
     strbuf_put_quoted(&line, value);
     rc = line.failed ? err_nomem(e, "a variable") : user_config_save(s, "let", name, strbuf_str(&line), e);
     strbuf_free(&line);

@@ -119,8 +119,9 @@ static int choose_receivers(job *j, err *e)
 {
     const params *p = j->a->p;
     const char *list = params_str(p, "receivers"), *input = params_str(p, "input");
+    bool logits = strcmp(list, "logits") == 0;
     int n = 0, rc = 0;
-    if (strcmp(list, "logits") == 0) {
+    if (logits) {
         if (params_given(p, "input")) {
             err_set(e, ERR_USAGE, "--input is for receivers that are heads");
             return err_hint(e, "name them: --receivers L9H9,L10H0");
@@ -128,6 +129,8 @@ static int choose_receivers(job *j, err *e)
     } else {
         rc = head_select_named(&j->receivers, &n, j->s, j->lm->m, list, e);
     }
+    if (!rc)
+        rc = head_choice_note(j->s, "receivers", logits ? NULL : list, j->receivers, n, e);
     j->route = (path_patch){
         .r = j->lm->rt, .m = j->lm->m, .receivers = j->receivers, .n_receiver = n,
         .input = (patch_what)index_of(patch_what_names, input),

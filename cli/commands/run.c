@@ -175,6 +175,8 @@ static int prepare(job *j, err *e)
         rc = metric_need(&j->metrics, j->a->p, j->lm->tok, e);
     if (!rc && maps && *maps)
         rc = head_select_named(&j->maps, &j->n_map, j->s, j->lm->m, maps, e);
+    if (!rc)
+        rc = head_choice_note(j->s, "maps", maps, j->maps, j->n_map, e);
     if (!rc && j->metrics.n == 0 && j->n_map == 0) {
         err_set(e, ERR_USAGE, "nothing to measure");
         rc = err_hint(e, "name metrics (--metrics sink,entropy) or maps (--maps L1H3)");
@@ -475,8 +477,8 @@ const command command_run = {
             " alone, "
             "there), enc.L1H3 in the encoder, cross.L1H3 from decoder to encoder, vis.L1H3 in the image"
             " tower. "
-            "--prompts runs every line of a file, --builtin the prompts that come with the program. Prints a line for each metric: the mean over heads and the"
-            " heads "
+            "--prompts runs every line of a file, --builtin the prompts that come with the program. Prints a line for each "
+            "metric: the mean over heads and the heads "
             "with the highest and lowest values. --json prints every value instead, one object a line, --csv"
             " a table "
             "of all values. Under mpirun one prompt is split over the processes: metrics of weights and"

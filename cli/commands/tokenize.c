@@ -151,7 +151,8 @@ static int run(session *s, const command_args *a, err *e)
     const char *text = either(a->p, "prompt", "text"), *file = either(a->p, "prompt-file", "file");
     const char *cases = params_str(a->p, "file-jsonl"), *check = params_str(a->p, "check");
     bool chat_file = chat_from_file(a->p);
-    int given = n_given(a->p, "prompt", "text") + n_given(a->p, "prompt-file", "file") + (cases != NULL) + (check != NULL) + chat_file;
+    int given = n_given(a->p, "prompt", "text") + n_given(a->p, "prompt-file", "file") +
+                (cases != NULL) + (check != NULL) + chat_file;
     if ((cases || check) && chat_asked(a->p)) {
         err_set(e, ERR_USAGE, "%s excludes --chat and its options", cases ? "--file-jsonl" : "--check");
         return err_hint(e, "give one text, or the lines as they are to be tokenised");
@@ -159,8 +160,8 @@ static int run(session *s, const command_args *a, err *e)
     if (given != 1) {
         err_set(e, ERR_USAGE, given ? "--prompt, --prompt-file, --file-jsonl, --check and --chat-file exclude each other"
                                     : "no text given");
-        return err_hint(e, "give one of --prompt \"some text\", --prompt-file FILE, --file-jsonl TEXTS.jsonl, --check CASES.jsonl "
-                        "or --chat-file TALK.json");
+        return err_hint(e, "give one of --prompt \"some text\", --prompt-file FILE, --file-jsonl TEXTS.jsonl, "
+                        "--check CASES.jsonl or --chat-file TALK.json");
     }
     const tokenizer *tok = NULL;
     tokenizer *owned = NULL;

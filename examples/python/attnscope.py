@@ -57,17 +57,24 @@ class Attnscope:
     def run(self, model, **options):
         """`attnscope run`; returns the number of the run."""
         self.text("run", model, **options)
+        if options.get("resume"):
+            return int(options["resume"])
         return self.sql("SELECT max(run) AS run FROM run_list")[0]["run"]
 
-    def values(self, metric, run, prompt=0, kind="self"):
+    def values(self, metric, run, prompt=0, kind="self", axes=None):
         """[layer, head], or [layer, head, position] where there are positions; without the axes that the metric lacks, NaN
-        where there is no value.  The last axis has the positions up to the largest."""
+        where there is no value.  The last axis has the positions up to the largest.  A metric may have values of several
+        forms (layer_similarity has pairs of layers, and a mean for each): those of the most axes, or axes=("layer",)."""
         quoted = [text.replace("'", "''") for text in (metric, kind)]
         rows = self.sql("SELECT layer, head, position, value FROM value_list WHERE run = %d AND prompt = %d AND "
                         "metric = '%s' AND kind = '%s'" % (run, prompt, *quoted))
         if not rows:
             raise KeyError(f"run {run} has no {metric} of prompt {prompt} ({kind})")
-        axes = [axis for axis in ("layer", "head", "position") if rows[0][axis] is not None]
+        forms = [tuple(axis for axis in ("layer", "head", "position") if row[axis] is not None) for row in rows]
+        axes = max(sorted(set(forms)), key=len) if axes is None else tuple(axes)
+        rows = [row for row, form in zip(rows, forms) if form == axes]
+        if not rows:
+            raise KeyError(f"{metric} of run {run} has no values of {axes}")
         array = np.full([1 + max(row[axis] for row in rows) for axis in axes], np.nan)
         for row in rows:
             array[tuple(row[axis] for axis in axes)] = row["value"]
