@@ -95,7 +95,8 @@ static int on_attention(void *ud, const model *m, const attn_site *site, const a
     if ((r = put_head_numbers(d, name, &heads, e)) || heads == 0)
         return r;
     const int64_t shape[] = {1, heads, site->n_query, site->n_key};
-    r = d->choice->transformerlens ? npz_begin(d->w, name, NPY_F32, 4, shape, e) : npz_begin(d->w, name, NPY_F32, 3, shape + 1, e);
+    r = d->choice->transformerlens ? npz_begin(d->w, name, NPY_F32, 4, shape, e)
+                                   : npz_begin(d->w, name, NPY_F32, 3, shape + 1, e);
     if (r != 0)
         return r;
     d->tap = (attn_tap){ATTN_NEED_PROBS, NULL, on_tile, on_heads_done, d};

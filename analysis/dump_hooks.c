@@ -87,7 +87,8 @@ void dump_hooks_free(dump *d)
 /* ---- attention ---- */
 
 /* x [n, heads * width], row stride ld, as [1, n, heads, width]. */
-static int put_heads(dump *d, int layer, const char *rest, const float *x, int64_t n, int64_t ld, int heads, int64_t width, err *e)
+static int put_heads(dump *d, int layer, const char *rest, const float *x, int64_t n, int64_t ld, int heads,
+                     int64_t width, err *e)
 {
     char name[64];
     dump_hook_name(name, layer, rest);

@@ -135,32 +135,27 @@ static void add_models(word_list *out)
     out->files = out->models = true;
 }
 
-static void add_places(word_list *out, const session *s, const line_context *at, const char *text, bool layers)
+/* source: heads, layers, or edits with theirs. */
+static void add_places(word_list *out, const session *s, const line_context *at, const char *text, const char *source)
 {
     strbuf before = {0};
     strbuf_add(&before, text + at->command, at->begin - at->command);
-    complete_heads(out, s, at, strbuf_str(&before), layers);
-    strbuf_free(&before);
-}
-
-static void add_edit_words(word_list *out, const session *s, const line_context *at, const char *text)
-{
-    strbuf before = {0};
-    strbuf_add(&before, text + at->command, at->begin - at->command);
-    complete_edits(out, s, at, strbuf_str(&before));
+    if (*source == 'e')
+        complete_edits(out, s, at, strbuf_str(&before));
+    else
+        complete_heads(out, s, at, strbuf_str(&before), *source == 'l');
     strbuf_free(&before);
 }
 
 static void add_variables(word_list *out, const session *s, const line_context *at, const char *text)
 {
-    bool braces = at->begin > 0 && text[at->begin - 1] == '{';
-    const char *name;
+    const char *end = at->begin > 0 && text[at->begin - 1] == '{' ? "}" : "";
     int n = s->variables.n;
     for (int i = 0; i < n || variables_predefined(i - n); i++) {
-        char word[120];
-        name = i < n ? s->variables.entry[i].name : variables_predefined(i - n);
-        snprintf(word, sizeof word, "%s%s", name, braces ? "}" : "");
-        word_list_describe(out, word, i < n ? s->variables.entry[i].text : NULL);
+        strbuf word = {0};
+        strbuf_printf(&word, "%s%s", i < n ? s->variables.entry[i].name : variables_predefined(i - n), end);
+        word_list_describe(out, strbuf_str(&word), i < n ? s->variables.entry[i].text : NULL);
+        strbuf_free(&word);
     }
     out->stem = at->quoted;
 }
@@ -179,7 +174,7 @@ static void add_source(word_list *out, const session *s, const char *source, con
     else if (!strcmp(source, "figures"))
         add_figures(out);
     else if (!strcmp(source, "edits") && at->want == LINE_VALUE)
-        add_edit_words(out, s, at, text);
+        add_places(out, s, at, text, source);
     else if (!strcmp(source, "edits"))
         add_edits(out);
     else if (!strcmp(source, "topics"))
@@ -199,7 +194,7 @@ static void add_source(word_list *out, const session *s, const char *source, con
     else if (!strcmp(source, "isas"))
         add_isas(out);
     else if (!strcmp(source, "heads") || !strcmp(source, "layers"))
-        add_places(out, s, at, text, *source == 'l');
+        add_places(out, s, at, text, source);
     else if (!strcmp(source, "sql"))
         complete_sql(out, s, text + at->command, at->begin - at->command);
     else if (!strcmp(source, "runs"))

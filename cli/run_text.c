@@ -22,7 +22,8 @@ static int read_file_word(char **out, const char *path, err *e)
     if (rc) {
         *out = NULL;
         if (!strstr(e->hint, "did you mean"))
-            err_hint(e, "@NAME is what the file NAME holds; a word that begins with @, as a list of heads does, stands in quotes: "
+            err_hint(e, "@NAME is what the file NAME holds; a word that begins with @, as a list of heads "
+                        "does, stands in quotes: "
                      "'@%s'", path);
         return rc;
     }

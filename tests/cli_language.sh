@@ -161,6 +161,8 @@ printf 'set store "a $5 note"; set store\nsource args x\nset store $1; set store
 run -f outer
 printf '%s\n' 'a $5 note' x 'none of x' '$1' > "$tmp/want"
 same "$tmp/want" "$tmp/out" "without arguments a dollar and a digit are no more than that"
+check "of a whole word it is noted once" test "$(grep -c 'stands as it is' "$tmp/err")" = 1
+check "with its line" grep -q '^outer:3: \$1 stands as it is: no arguments were given$' "$tmp/err"
 if [ "$status" -eq 2 ] && grep -q '^attnscope: outer:4: set: argument 1 of the script is missing' "$tmp/err"; then
     ok "in braces they are an argument that is missing"
 else

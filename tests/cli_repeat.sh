@@ -240,8 +240,18 @@ run run "$model" --prompt "$text" --metrics sink --maps "top 2 by induction of l
 run ablate "$model" --prompt "$text" --heads "top 2 by sink of last" --random 1 --store "$db"
 run ablate "$model" --prompt "$text" --rule "top 2 by sink" --run last-1 --random 1 --store "$db"
 run run "$model" --prompt "The lamp went out and the night was dark." --metrics sink,induction --store "$db"
-for r in 2 3 4; do
+run run "$model" --prompt "$text" --metrics sink --edit "zero top 2 by sink of last; scale 2 L0H1; \
+mean 'where sink > 0.5 of 1' prompts='$tmp/many.jsonl'" --store "$db"
+run run "$model" --prompt "$text" --metrics sink --maps "L0H1, L2H0" --edit "zero L1H1" --store "$db"
+run run "$model" --prompt "A lamp." --metrics sink,induction --store "$db"
+for r in 2 3 4 6; do
     run repeat $r --store "$db"
     out_has "identical" "heads chosen by a ranking of an older run: run $r"
+    run show $r --command --store "$db"
+    check "the command that is recorded names them" sh -c '! grep -E "top|where|last|--run" "$1" && grep -qE "L[0-3]H[0-7]" "$1"' \
+        sh "$tmp/out"
 done
+out_has "; scale 2 L0H1; mean prompts=" "edits stand in it in their order, with their values"
+run show 7 --command --store "$db"
+out_has "--maps 'L0H1, L2H0' --edit 'zero L1H1'" "names are left as they were typed"
 plan

@@ -193,7 +193,8 @@ check "an excluded cell is left out" [ "$(wc -l < "$tmp/out")" = 4 ]
 sed "s#^model .*#model = [$model, nowhere]#" small.sweep > failing.sweep
 run sweep failing.sweep --store failing.db --json
 exits 3 "a model that is not there"
-check "is reported for each of its cells" [ "$(grep -c '^attnscope: failing.sweep: cell [4-7]: run: nowhere: ' "$tmp/err")" = 4 ]
+check "is reported for the first of its cells" [ "$(grep -c '^attnscope: failing.sweep: cell [4-7]: run: nowhere: ' "$tmp/err")" = 1 ]
+check "the others are counted" grep -q '^attnscope: failing.sweep: cell 4: run: and 3 more cells for the same reason$' "$tmp/err"
 check "the others are done" [ "$(grep -c '"status":"done"' "$tmp/out")" = 4 ]
 check "and it says so" [ "$(grep -c '"status":"failed"' "$tmp/out")" = 4 ]
 run sweep failing.sweep --plan
@@ -201,7 +202,8 @@ exits 3 "a plan says it before"
 echo '{"text": "two", "image": "no.png"}' > bad.jsonl
 sed 's/^prompts .*/prompts = [texts.jsonl, bad.jsonl]/' small.sweep > failing.sweep
 run sweep failing.sweep --store failing2.db --json
-check "prompts that do not fit" [ "$(grep -c 'bad.jsonl:1: .*reads no images' "$tmp/err")" = 4 ]
+check "prompts that do not fit" [ "$(grep -c 'bad.jsonl:1: .*reads no images' "$tmp/err")" = 1 ]
+check "in all four cells" grep -q 'and 3 more cells for the same reason' "$tmp/err"
 
 # ---- files with faults ----
 # fault STATUS WORDS LINES...: a sweep with these lines more is refused.

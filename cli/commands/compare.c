@@ -264,7 +264,8 @@ const command command_compare = {
             "rounds the second. They must have the same layers, heads, vocabulary and tokenizer.\n\n"
             "Two numbers are stored runs: values of the same metric on the same prompt are paired.\n\n"
             "In --json, --csv and --tsv a row is a place: of map_jsd, logit_kl and top1_agree `mean` is the value, of a metric"
-            " the change, and `first` and `second` are the means of the two; a metric of tokens (nll) has, before its positions, a "
+            " the change, and `first` and `second` are the means of the two; a metric of tokens (nll) has, "
+            "before its positions, a "
             "row without a position for the mean over them. The table for people shows the place where a metric "
             "changes most: that one was chosen, which its interval does not account for.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 2, .complete = complete, .extra_params = extra, .run = run,

@@ -282,8 +282,8 @@ static const param own[] = {
 };
 static const param *const *extra(void)
 {
-    static const param *const tables[] = {needle_trial_params, needle_score_params, chat_params, edit_option_params, experiment_params,
-                                          precision_params, config_params, tokenizer_params, NULL};
+    static const param *const tables[] = {needle_trial_params, needle_score_params, chat_params, edit_option_params,
+                                          experiment_params, precision_params, config_params, tokenizer_params, NULL};
     return tables;
 }
 static const char *const examples[] = {

@@ -40,7 +40,8 @@ static int index_of(const char *const *list, const char *word)
 static int no_place(const char *word, err *e)
 {
     err_set(e, ERR_USAGE, "--what %s is no activation that is patched", word);
-    return err_hint(e, "write blocks.3.attn.hook_z, blocks.3.hook_resid_pre or the like, without brackets; `help patch` lists them");
+    return err_hint(e, "write blocks.3.attn.hook_z, blocks.3.hook_resid_pre or the like, without brackets; "
+                       "`help patch` lists them");
 }
 
 /* What a word means: one of ours, or a name of TransformerLens, "hook_z" (all layers are swept) or "blocks.3.attn.hook_z"
