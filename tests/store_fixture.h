@@ -128,9 +128,9 @@ HELPER int64_t begin_run(store *s)
 
 /* A unit of a decoder: one sequence. */
 HELPER int begin_text(store *s, int64_t run, int64_t index, const char *label, const char *text, size_t len,
-                      const char *policy, const store_token *token, int64_t n, err *e)
+                      const char *policy, const store_token *in_order, int64_t n, err *e)
 {
-    const store_sequence own = {ATTN_SELF, token, n};
+    const store_sequence own = {ATTN_SELF, in_order, n};
     const store_prompt p = {.label = label, .text = text, .text_len = len, .policy = policy, .sequences = &own,
                             .n_sequence = 1};
     return store_unit_begin(s, run, index, &p, e);
