@@ -12,6 +12,14 @@ run run "$model" --ids 0,1 --maps L1H8
 refuses 2 "head 8 out of range (layer 1 has 8 heads)" "a head out of range"
 run run "$model" --ids 0,1 --maps nonsense
 refuses 2 "'nonsense' names no head" "what is no head"
+run run "$model" --ids 0,1 --maps "tpo 3 by sink"
+refuses 2 "'tpo' names no head" "a short word of a selection"
+check "with what was meant" grep -q 'did you mean "top"' "$tmp/err"
+run compare
+refuses 2 "needs two models" "compare without arguments"
+run version
+refuses 2 'unknown command "version"' "version as a verb"
+check "with the option" grep -q 'attnscope --version' "$tmp/err"
 run run "$model"
 refuses 2 "no prompt given" "no prompt"
 run run "$model" --prompt x --ids 1

@@ -240,8 +240,9 @@ run run "$model" --prompt "$text" --metrics sink --maps "top 2 by induction of l
 run ablate "$model" --prompt "$text" --heads "top 2 by sink of last" --random 1 --store "$db"
 run ablate "$model" --prompt "$text" --rule "top 2 by sink" --run last-1 --random 1 --store "$db"
 run run "$model" --prompt "The lamp went out and the night was dark." --metrics sink,induction --store "$db"
+printf '{"text":"A lamp."}\n' > "$tmp/mean.jsonl"
 run run "$model" --prompt "$text" --metrics sink --edit "zero top 2 by sink of last; scale 2 L0H1; \
-mean 'where sink > 0.5 of 1' prompts='$tmp/many.jsonl'" --store "$db"
+mean 'where sink > 0.1 of 1' prompts='$tmp/mean.jsonl'" --store "$db"
 run run "$model" --prompt "$text" --metrics sink --maps "L0H1, L2H0" --edit "zero L1H1" --store "$db"
 run run "$model" --prompt "A lamp." --metrics sink,induction --store "$db"
 for r in 2 3 4 6; do

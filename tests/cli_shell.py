@@ -291,7 +291,7 @@ def completion(home):
         s.send("\x03")
         s.does("a word of a selection gets its blank", 'top sink --heads "to\t', r'--heads "top $')
         s.send("\x03")
-        s.does("edits", 'run --edit "zero_\t', r'"zero_[a-z_]*')
+        s.does("edits", 'run --edit "drop_b\t', r'"drop_block $')
         s.send("\x03")
         s.does("edits behind a semicolon, and heads", 'run --edit "zero L0H1; resampl\tL2H\t\t', r'resample L2H[^>]*L2H7')
         s.send("\x03")

@@ -302,7 +302,8 @@ fails_with "cell 0: run: unit 1: store fails.db: writing a unit: this one is not
 check "its cell ends there, the next begins" \
     test "$(count fails.db "SELECT group_concat(n, ' ') FROM (SELECT count(*) AS n FROM unit WHERE run_id > 1 GROUP BY run_id)")" = "1 1"
 run sweep fails.sweep --store fails.db --try 0 --keep-going
-fails_with "cell 1: run: 2 units failed: unit 1: store fails.db" "with --keep-going the status is the same"
+fails_with "cell 0: run: 2 units failed: unit 1: store fails.db" "with --keep-going the status is the same"
+check "the other cell is counted" grep -q "cell 0: run: and 1 more cell for the same reason$" "$tmp/err"
 check "and the other units are there" \
     test "$(count fails.db "SELECT group_concat(n, ' ') FROM (SELECT count(*) AS n FROM unit WHERE run_id > 1 GROUP BY run_id)")" = "4 4"
 check "the run keeps what went wrong" test "$(count fails.db "SELECT count(*) FROM run WHERE status = 'failed' AND message LIKE '2 units failed: unit 1:%'")" = 2
