@@ -61,7 +61,7 @@ const help_topic help_topics[] = {
      "cannot be read is told with its number and left out.\n"
      "\n"
      "So that a script gives the same everywhere, commands and scripts (anything but the shell) take from it only the "
-     "settings that change no results: threads, color, graphics, quiet, hash-cache, and, in a terminal, plain. The options "
+     "settings that change no results: threads, quiet, hash-cache, and, in a terminal, color, graphics and plain. The options "
      "before the verb go before the file; `--no-config` leaves it out."},
     {"output", "Output",
      "Results go to standard output, everything else to standard error. Tables are aligned for reading, with "

@@ -8,7 +8,6 @@
 
 #define NARROWEST 8     /* columns that text keeps */
 #define LONGEST_WORD 16 /* of a text that goes on in further lines: it need not be broken up to this */
-#define WIDEST 5000      /* columns: from here on a text has no say in how it is shortened */
 #define EACH (-1)       /* decimals: chosen for each number apart */
 
 /* --- numbers --- */
@@ -199,10 +198,6 @@ static int sample_lines(const layout *l, int width)
 /* Take from the texts until the table fits, where it makes fewest lines longer.  False: it cannot. */
 static bool shrink(layout *l, int n, int width)
 {
-    for (int i = 0; i < n && width < WIDEST; i++) {
-        if (!l[i].number && l[i].width > WIDEST)
-            l[i].width = larger(WIDEST, l[i].least);
-    }
     for (int total = total_width(l, n); total > width; total--) {
         layout *best = NULL;
         int cost = 0;

@@ -67,8 +67,9 @@ const char *settings_origin(const session *s, const char *name)
 
 bool settings_for_batch(const char *name)
 {
-    static const char *const names[] = {"threads", "color", "graphics", "hints", "pager", "quiet", "hash-cache"};
-    if (!strcmp(name, "plain")) /* programs that read the results get what they know */
+    static const char *const names[] = {"threads", "hints", "pager", "quiet", "hash-cache"};
+    /* programs that read the results get what they know */
+    if (!strcmp(name, "plain") || !strcmp(name, "color") || !strcmp(name, "graphics"))
         return isatty(STDOUT_FILENO);
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (!strcmp(names[i], name))

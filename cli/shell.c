@@ -170,8 +170,13 @@ static bool recall(shell *sh)
         free(sh->line);
     } else if (!sh->text.len && expanded) {
         strbuf shown = {0};
-        strbuf_put_visible(&shown, sh->line, strlen(sh->line));
-        fprintf(rl_outstream, "%s\n", strbuf_str(&shown));
+        for (const char *at = sh->line; *at; at += *at == '\n') { /* its lines as they are, all else safe for a terminal */
+            size_t n = strcspn(at, "\n");
+            strbuf_put_visible(&shown, at, n);
+            strbuf_putc(&shown, '\n');
+            at += n;
+        }
+        fputs(strbuf_str(&shown), rl_outstream);
         strbuf_free(&shown);
     }
     return rc == 0;

@@ -212,7 +212,8 @@ set precision bf16
 END
 cp "$config" "$tmp/before"
 run -c 'set threads; set color; set format; set precision; let where'
-printf '%s\n' 3 never table f32 > "$tmp/want"
+# a program reads this: nothing is said of colours to it
+printf '%s\n' 3 auto table f32 > "$tmp/want"
 same "$tmp/want" "$tmp/out" "commands and scripts take what changes no results"
 if [ "$status" -eq 2 ] && grep -q 'unknown variable "where"' "$tmp/err"; then
     ok "and no variables"
@@ -222,7 +223,7 @@ else
 fi
 run list settings --csv
 sed -n 's/^\([a-z-]*\),[^,]*,\([a-z]*\),.*/\1 \2/p' "$tmp/out" | grep 'threads\|color\|store' > "$tmp/got"
-printf '%s\n' 'threads config' 'store default' 'color config' > "$tmp/want"
+printf '%s\n' 'threads config' 'store default' 'color default' > "$tmp/want"
 same "$tmp/want" "$tmp/got" "list settings says where they come from"
 run -c 'set threads 4 --save; set --unset color --save; set color; let --save who = "me $"; alias --save r = runs --limit 3; alias --save t = top; unlet --save where' \
     -c 'let where = 1'
@@ -260,15 +261,23 @@ if [ "$(id -u)" -ne 0 ]; then
     exits 5 "a folder that cannot be written to fails" || :
     chmod u+w "$XDG_CONFIG_HOME/attnscope"
 fi
-printf 'set threads x\nset color sometimes\nnonsense "\nset quiet\n' > other
+printf 'set threads x\nset hash-cache sometimes\nnonsense "\nset quiet\n' > other
 ATTNSCOPE_CONFIG=other run -c 'set threads'
 if [ "$status" -eq 0 ] && [ "$(cat "$tmp/out")" = 0 ] && grep -q "^attnscope: other:1: set: option --threads: 'x' is not an integer" "$tmp/err" &&
-    grep -q "^attnscope: other:2: set: option --color: unknown value 'sometimes'" "$tmp/err" && [ "$(grep -c '^attnscope' "$tmp/err")" -eq 2 ]; then
+    grep -q "^attnscope: other:2: set: option --hash-cache" "$tmp/err" && [ "$(grep -c '^attnscope' "$tmp/err")" -eq 2 ]; then
     ok "a broken line is told and left out"
 else
     not_ok "a broken line is told and left out"
     told "$tmp/out" "$tmp/err"
 fi
+printf 'let n = 3\nset threads $n\n' > shells
+ATTNSCOPE_CONFIG=shells run set threads
+if [ "$status" -eq 0 ] && [ ! -s "$tmp/err" ]; then ok "a setting with a variable is the shell's"; else not_ok "a setting with a variable is the shell's"; told "$tmp/err"; fi
+ATTNSCOPE_CONFIG=dash run let x=-abc --save
+if grep -qx 'let x=-abc' dash; then ok "a value that begins with a dash is saved as it is read"; else not_ok "a value that begins with a dash is saved as it is read"; fi
+printf "let p = 'open\n" > unfinished
+ATTNSCOPE_CONFIG=unfinished run set threads 2 --save
+refuses 2 "unfinished: no closing '" "nothing is put behind a quote that was left open"
 ATTNSCOPE_CONFIG=nowhere run set threads
 says 0 "a file that is named and missing"
 if grep -q '^attnscope: ATTNSCOPE_CONFIG: nowhere: no such file' "$tmp/err"; then ok "is told"; else not_ok "is told"; told "$tmp/err"; fi
@@ -318,6 +327,8 @@ says '0
 f32
 0
 f32' "or several commands"
+run watch --quiet --times 3 --every 0.1 set threads
+if [ "$status" -eq 0 ] && [ ! -s "$tmp/err" ]; then ok "quiet to its last round"; else not_ok "quiet to its last round"; told "$tmp/err"; fi
 run watch --quiet --times 2 --every 0.1 set thread
 refuses 2 'unknown setting "thread"' "one that is wrong ends it"
 run watch --changed runs
