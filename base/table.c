@@ -10,6 +10,7 @@
 int table_new(table **out, int n_col, const char *const *columns, err *e)
 {
     assert(n_col > 0);
+    *out = NULL;
     table *t = mem_array(1, sizeof *t, e);
     if (!t)
         return ERR_RESOURCE;

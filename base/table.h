@@ -25,6 +25,7 @@ typedef struct table {
     void *arena_;
 } table;
 
+/* *out: NULL after an error. */
 int table_new(table **out, int n_col, const char *const *columns, err *e);
 void table_free(table *t);
 /* A new row of NULL cells; returns a pointer to its n_col cells, valid until the next row is added. */

@@ -125,7 +125,7 @@ static int describe(table *index, const values *v, err *e)
             strbuf_printf(&axes, "%s%s", axes.len ? "; " : "", names[c]);
     const char *texts[] = {v->name, m ? m->unit : "", strbuf_str(&axes)};
     cell *row = table_row(index, e);
-    int rc = row ? 0 : ERR_RESOURCE;
+    int rc = axes.failed ? err_nomem(e, "values") : row ? 0 : ERR_RESOURCE;
     for (int c = 0; c < 3 && !rc; c++)
         rc = table_text(index, &row[c], texts[c], strlen(texts[c]), e);
     strbuf_free(&axes);

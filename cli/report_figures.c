@@ -57,7 +57,9 @@ int report_plot(report_build *b, const char *recipe, const char *const *options,
 {
     report_figure *f;
     strbuf line = {0};
-    int rc = add_figure(&f, b, recipe, e);
+    int rc = b->doc->failed ? err_nomem(e, "report") : 0; /* what options say may be cut short */
+    if (!rc)
+        rc = add_figure(&f, b, recipe, e);
     if (rc || !f)
         return rc;
     strbuf_printf(&line, "attnscope plot %s", recipe);

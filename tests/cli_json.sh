@@ -27,6 +27,8 @@ for file in "$srcdir"/tests/examples/*.txt; do
 done
 printf '%s\n' '{"text":"The old man lit the lantern, and the lantern lit the room.","domain":"story"}' \
     '{"text":"A key opens a door. The door opens a house.","domain":"note"}' > "$tmp/texts.jsonl"
+# its paths start at the top of the tree
+sed "s#= examples/#= $(cd "$srcdir" && pwd)/examples/#" "$srcdir/examples/sweeps/length.sweep" > "$tmp/length.sweep"
 while IFS= read -r line; do
     eval "\"$tmp/program\" $line" > /dev/null 2> "$tmp/err" || { not_ok "$line"; told "$tmp/err"; }
 done <<END
@@ -40,7 +42,7 @@ drop $model --prompts $tmp/texts.jsonl
 influence $model --heads L1H2 --prompts $tmp/texts.jsonl
 scale $model --heads L1H2 --prompts $tmp/texts.jsonl
 bench metrics $model --metrics entropy --length 64
-sweep $srcdir/examples/sweeps/length.sweep --shard 1/8 --store $tmp/sweep.db
+sweep $tmp/length.sweep --shard 1/8 --store $tmp/sweep.db
 runs --store $tmp/sweep.db --sweeps
 list edits
 list figures

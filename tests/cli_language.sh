@@ -273,6 +273,7 @@ fi
 printf 'let n = 3\nset threads $n\n' > shells
 ATTNSCOPE_CONFIG=shells run set threads
 if [ "$status" -eq 0 ] && [ ! -s "$tmp/err" ]; then ok "a setting with a variable is the shell's"; else not_ok "a setting with a variable is the shell's"; told "$tmp/err"; fi
+# shellcheck disable=SC3039 # a verb of the program, not the shell's
 ATTNSCOPE_CONFIG=dash run let x=-abc --save
 if grep -qx 'let x=-abc' dash; then ok "a value that begins with a dash is saved as it is read"; else not_ok "a value that begins with a dash is saved as it is read"; fi
 printf "let p = 'open\n" > unfinished

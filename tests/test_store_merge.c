@@ -76,8 +76,8 @@ static char *dump(const char *path)
     static const char *const questions[] = {
         "SELECT run, model, verb, status, prompts, precision, operator, command FROM run_list ORDER BY run",
         "SELECT * FROM value_list ORDER BY run, prompt, metric, kind, layer, head, position",
-        "SELECT run, metric, kind, layer, head, head_name, position, n, mean, sd, min, max FROM value_summary ORDER BY run,"
-        " metric, kind, layer, head, position",
+        ("SELECT run, metric, kind, layer, head, head_name, position, n, mean, sd, min, max FROM value_summary ORDER BY run,"
+         " metric, kind, layer, head, position"),
         "SELECT run, prompt, kind, layer, head, n_query, n_key, pool, pooling FROM map_list ORDER BY run, prompt, layer, head",
         "SELECT hex(a.cells) FROM unit u JOIN map a ON a.unit_id = u.id ORDER BY u.prompt_index",
         "SELECT run, prompt, label, name, hex(text) FROM fact_list ORDER BY run, prompt, name",

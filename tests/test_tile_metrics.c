@@ -413,8 +413,8 @@ static void test_lists_that_do_not_read(void **state)
 {
     (void)state;
     static const char *const bad[] = {"0", "257", "one", "1.5", "", "1,,2",
-                                      "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,"
-                                      "27,28,29,30,31,32,33"};
+                                      ("1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,21,22,23,24,25,26,"
+                                       "27,28,29,30,31,32,33")};
     const metric *m = metric_find("top_k_mass");
     for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
         params *p;
