@@ -1,7 +1,6 @@
 #include "cli/head_list.h"
 #include "cli/hook_name.h"
 
-#include <ctype.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdlib.h>
@@ -9,8 +8,6 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "cli/run_name.h"
-
-enum { INDEX_LIMIT = 100000 }; /* of layers and heads: beyond it is a mistake of the file */
 
 typedef char place[160];
 
@@ -46,16 +43,6 @@ static int add(head_list *l, attn_kind kind, int64_t layer, int64_t head, double
 
 /* ---- a head in words ---- */
 
-static bool number(int64_t *out, const char **s)
-{
-    if (!isdigit((unsigned char)**s))
-        return false;
-    for (*out = 0; isdigit((unsigned char)**s); (*s)++)
-        if ((*out = *out * 10 + (**s - '0')) >= INDEX_LIMIT)
-            return false;
-    return true;
-}
-
 /* A name of TransformerLens, with the head as the only number of its index ("[:, :, 7]") or behind it.  *s ends after it. */
 static bool hook_head(head_id *h, const char **s)
 {
@@ -66,7 +53,7 @@ static bool hook_head(head_id *h, const char **s)
     p += *p == '"';
     if (x.head == NO_INDEX) {
         p += strspn(p, " \t,");
-        if (!number(&x.head, &p))
+        if (!index_read(&x.head, &p))
             return false;
     }
     *h = (head_id){x.kind, (int)x.layer, (int)x.head};
@@ -81,11 +68,11 @@ static bool letters(head_id *h, const char *word)
     if (*word != 'a' && *word != 'A')
         return false;
     word++;
-    if (!number(&layer, &word) || word[0] != '.' || (word[1] != 'h' && word[1] != 'H'))
+    if (!index_read(&layer, &word) || word[0] != '.' || (word[1] != 'h' && word[1] != 'H'))
         return false;
     word += 2;
     *h = (head_id){ATTN_SELF, 0, 0};
-    if (!number(&head, &word) || *word)
+    if (!index_read(&head, &word) || *word)
         return false;
     h->layer = (int)layer;
     h->head = (int)head;

@@ -4,8 +4,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-enum { INDEX_LIMIT = 100000 };
-
 const hook_point hook_points[] = {
     {"attn.hook_pattern", "pattern", "attn_<l>", "attention weights"},
     {"attn.hook_q", "q", NULL, "queries"},
@@ -41,7 +39,7 @@ _Bool hook_name_begins(const char *text)
     return stack_of(text) < N_STACK;
 }
 
-static bool read_index(int64_t *out, const char **s)
+_Bool index_read(int64_t *out, const char **s)
 {
     if (!isdigit((unsigned char)**s))
         return false;
@@ -59,7 +57,7 @@ static bool read_brackets(int64_t *head, const char **s)
     for (; *p && *p != ']';) {
         if (strchr(":, \t", *p))
             p++;
-        else if (++n > 1 || !read_index(head, &p))
+        else if (++n > 1 || !index_read(head, &p))
             return false;
     }
     if (*p != ']')
@@ -97,7 +95,7 @@ _Bool hook_name_read(hook_name *out, const char **s)
     hook_name h = {.kind = stacks[stack].attn, .prefixed = stacks[stack].prefixed, .layer = NO_INDEX, .head = NO_INDEX};
     if (*p == '*')
         p++;
-    else if (!read_index(&h.layer, &p))
+    else if (!index_read(&h.layer, &p))
         return false;
     if ((*p && !strchr(". \t,()", *p)) || !read_point(&h, &p, stack))
         return false;

@@ -28,6 +28,11 @@ typedef struct hook_name {
     const hook_point *at;  /* NULL: blocks.3, blocks.3.attn */
 } hook_name;
 
+/* Layers and heads are below it: a larger number is a mistake. */
+enum { INDEX_LIMIT = 100000 };
+/* The decimal number at *s, which moves behind its digits; false: none stands there, or it is not below INDEX_LIMIT. */
+_Bool index_read(int64_t *out, const char **s);
+
 /* Does text begin as such a name does? */
 _Bool hook_name_begins(const char *text);
 /* The name at *s, which moves behind it; false, and *s stays: no such name. */

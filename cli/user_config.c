@@ -270,3 +270,14 @@ int user_config_save(session *s, const char *verb, const char *name, const char 
     strbuf_free(&path);
     return rc;
 }
+
+int user_config_forget(session *s, name_list *l, const char *verb, const char *const *names, int n, bool save, err *e)
+{
+    for (int i = 0; i < n; i++) {
+        name_list_remove(l, names[i]);
+        int rc = save ? user_config_save(s, verb, names[i], NULL, e) : 0;
+        if (rc)
+            return rc;
+    }
+    return 0;
+}

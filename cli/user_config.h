@@ -17,4 +17,7 @@ void user_config_read(session *s, bool shell);
  * NULL: remove all lines that say it.  What else is there stays as it is; the file appears whole. */
 int user_config_save(session *s, const char *verb, const char *name, const char *line, err *e);
 
+/* Take n names out of a list of the session, aliases or variables; save: their `VERB NAME ...` out of the file, too. */
+int user_config_forget(session *s, name_list *l, const char *verb, const char *const *names, int n, bool save, err *e);
+
 #endif

@@ -43,7 +43,8 @@ class Shell:
         if self.pid == 0:
             fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
             os.chdir(cwd or home)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a background job inherits it ignored
+            for sig in (signal.SIGINT, signal.SIGHUP):  # a background job inherits them ignored
+                signal.signal(sig, signal.SIG_DFL)
             try:
                 os.execve(PROGRAM, [PROGRAM, *args], environ)
             finally:

@@ -135,7 +135,8 @@ class Terminal:
         if self.pid == 0:
             os.read(0, 1)       # until the size is set
             os.chdir(home)
-            signal.signal(signal.SIGINT, signal.SIG_DFL)
+            for sig in (signal.SIGINT, signal.SIGHUP):  # a background job inherits them ignored
+                signal.signal(sig, signal.SIG_DFL)
             try:
                 os.execve(shutil.which(program[0]) or program[0], program, environ)
             finally:

@@ -5,17 +5,10 @@
 
 static int run(session *s, const command_args *a, err *e)
 {
-    bool save = params_bool(a->p, "save");
     for (int i = 0; i < a->n; i++)
         if (!name_list_find(&s->aliases, a->word[i]))
             return alias_unknown(s, a->word[i], e);
-    for (int i = 0; i < a->n; i++) {
-        name_list_remove(&s->aliases, a->word[i]);
-        int rc = save ? user_config_save(s, "alias", a->word[i], NULL, e) : 0;
-        if (rc)
-            return rc;
-    }
-    return 0;
+    return user_config_forget(s, &s->aliases, "alias", a->word, a->n, params_bool(a->p, "save"), e);
 }
 
 static const param own[] = {

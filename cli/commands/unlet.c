@@ -5,7 +5,6 @@
 
 static int run(session *s, const command_args *a, err *e)
 {
-    bool save = params_bool(a->p, "save");
     for (int i = 0; i < a->n; i++) {
         int rc = variables_check_name(a->word[i], e);
         if (!rc && !name_list_find(&s->variables, a->word[i]))
@@ -13,13 +12,7 @@ static int run(session *s, const command_args *a, err *e)
         if (rc)
             return rc;
     }
-    for (int i = 0; i < a->n; i++) {
-        name_list_remove(&s->variables, a->word[i]);
-        int rc = save ? user_config_save(s, "let", a->word[i], NULL, e) : 0;
-        if (rc)
-            return rc;
-    }
-    return 0;
+    return user_config_forget(s, &s->variables, "let", a->word, a->n, params_bool(a->p, "save"), e);
 }
 
 static const param own[] = {
