@@ -73,6 +73,8 @@ int edit_params(params **out, const edit *kind, const char *const *settings, err
         return settings && settings[0] ? no_parameter(kind, settings[0], e) : 0;
     params *p;
     int rc = params_new(&p, e);
+    if (!rc)
+        params_call(p, "parameter");
     if (rc)
         return rc;
     rc = params_use(p, kind->params, e);
@@ -407,4 +409,33 @@ void edit_plan_put_json(strbuf *b, const edit_plan *p)
         strbuf_putc(b, '}');
     }
     strbuf_putc(b, ']');
+}
+
+/* What the row has beside its keys: only a learned sink's share is taken from 1, for that difference is all rounding where the
+ * keys are the whole row. */
+static double beside_keys(const model *m, const attn_tile *t, double total)
+{
+    const attention_block *b = model_attention(m, t->kind, t->layer);
+    return b && b->sinks && total < 1 ? 1 - total : 0;
+}
+
+/* The denominator is a sum of what is left, never 1 less what is taken: with nearly all weight on the keys that would be a
+ * difference of nearly equal numbers. */
+void edit_scale_keys(const model *m, const attn_tile *t, float *probs, int64_t i, int64_t from, int64_t to, double factor)
+{
+    int64_t lo = t->visible_lo[i], hi = t->visible_hi[i], q = t->q0 + i;
+    from = from > lo ? from : lo;
+    to = to < hi ? to : hi;
+    if (from >= to)
+        return;
+    double mass = 0, rest = 0;
+    for (int64_t k = lo; k < hi; k++)
+        *(k >= from && k < to ? &mass : &rest) += (double)*edit_cell(t, probs, q, k);
+    double sink = beside_keys(m, t, mass + rest), whole = mass + rest + sink, sum = factor * mass + rest + sink;
+    if (sum <= 0)
+        return;
+    for (int64_t k = lo; k < hi; k++) {
+        float *p = edit_cell(t, probs, q, k);
+        *p = (float)((double)*p * (k >= from && k < to ? factor : 1) * whole / sum);
+    }
 }

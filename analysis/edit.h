@@ -84,6 +84,10 @@ void edit_plan_put_json(strbuf *b, const edit_plan *p);
 /* For edits: a range of tokens, "3" or "3-7" (both ends count).  False when the text is none. */
 bool edit_read_span(int64_t *lo, int64_t *hi, const char *text);
 
+/* For edits of weights: row i of a block has its weights on keys from .. to - 1 multiplied by factor and keeps its sum (a learned
+ * sink's share included).  A row that has no weight but theirs stays as it is when factor is 0. */
+void edit_scale_keys(const model *m, const attn_tile *t, float *probs, int64_t i, int64_t from, int64_t to, double factor);
+
 static inline float *edit_cell(const attn_tile *t, float *probs, int64_t q, int64_t k)
 {
     return probs + (q - t->q0) * t->q_stride + (k - t->k0) * t->k_stride;

@@ -48,7 +48,7 @@ static int read_folder(strbuf *out, const char *path, err *e)
     struct dirent **names;
     int n = scandir(path, &names, visible_file, alphasort), rc = 0, files = 0;
     if (n < 0) {
-        err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+        err_errno(e, ERR_INPUT, errno, "%s", path);
         return err_hint(e, "name files, or a folder that can be read");
     }
     for (int i = 0; i < n; i++) {

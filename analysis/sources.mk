@@ -112,6 +112,7 @@ edit_sources = \
 	analysis/edits/drop_mlp.c \
 	analysis/edits/first.c \
 	analysis/edits/impose.c \
+	analysis/edits/keep.c \
 	analysis/edits/mean.c \
 	analysis/edits/resample.c \
 	analysis/edits/scale.c \

@@ -1,5 +1,6 @@
 #include "base/err.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -102,6 +103,20 @@ int err_set(err *e, int code, const char *fmt, ...)
     e->code = code;
     e->hint[0] = '\0';
     return code;
+}
+
+int err_errno(err *e, int code, int why, const char *fmt, ...)
+{
+    char text[sizeof e->msg], buffer[128];
+    const char *reason = strerror_r(why, buffer, sizeof buffer);
+    va_list ap;
+
+    va_start(ap, fmt);
+    format_safe(text, sizeof text, fmt, ap);
+    va_end(ap);
+    bool word = reason[0] && islower((unsigned char)reason[1]); /* not RPC or .lib */
+    return err_set(e, code, "%s: %c%s", text, word ? tolower((unsigned char)reason[0]) : reason[0],
+                   reason[0] ? reason + 1 : "");
 }
 
 int err_hint(err *e, const char *fmt, ...)

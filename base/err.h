@@ -29,6 +29,9 @@ typedef struct err {
  * control characters become \xHH.  What does not fit loses its middle. */
 int err_set(err *e, int code, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* The same with ": REASON" behind it, what the operating system says of errno `why`, in lower case. */
+int err_errno(err *e, int code, int why, const char *fmt, ...) PRINTF_LIKE(4, 5);
+
 /* Add a hint to the error already in e; return e's code. */
 int err_hint(err *e, const char *fmt, ...) PRINTF_LIKE(2, 3);
 

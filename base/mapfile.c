@@ -141,10 +141,10 @@ static int cannot_read(const char *path, int why, err *e)
     case ENOMEM:
     case EMFILE:
     case ENFILE:
-        err_set(e, ERR_RESOURCE, "%s: %s", path, strerror(why));
+        err_errno(e, ERR_RESOURCE, why, "%s", path);
         return err_hint(e, "close other programs or raise the limits (ulimit -n, ulimit -v)");
     default:
-        err_set(e, ERR_INPUT, "%s: cannot be read: %s", path, strerror(why));
+        err_errno(e, ERR_INPUT, why, "%s: cannot be read", path);
         return err_hint(e, "check the file and the disk it is on");
     }
 }

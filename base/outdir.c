@@ -27,7 +27,7 @@ static int cannot(const char *path, const char *what, int why, err *e)
 {
     bool room = why == ENOSPC || why == EDQUOT;
 
-    err_set(e, room ? ERR_RESOURCE : ERR_FAILED, "%s: %s: %s", path, what, strerror(why));
+    err_errno(e, room ? ERR_RESOURCE : ERR_FAILED, why, "%s: %s", path, what);
     return err_hint(e, room ? "make room on that disk, or name a directory on another one"
                             : "name another directory, in one that exists and that this user may write to");
 }

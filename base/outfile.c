@@ -63,12 +63,12 @@ static int cannot_write(const char *path, int why, err *e)
     case ENOSPC:
     case EDQUOT:
     case EFBIG:
-        err_set(e, ERR_RESOURCE, "%s: cannot be written: %s", path, strerror(why));
+        err_errno(e, ERR_RESOURCE, why, "%s: cannot be written", path);
         return err_hint(e, "make room on that disk, or name a file on another one");
     case ENOMEM:
     case EMFILE:
     case ENFILE:
-        err_set(e, ERR_RESOURCE, "%s: cannot be written: %s", path, strerror(why));
+        err_errno(e, ERR_RESOURCE, why, "%s: cannot be written", path);
         return err_hint(e, "close other programs or raise the limits (ulimit -n, ulimit -v)");
     case ENOENT:
         if (folder_exists(path)) { /* as in /proc, where no file can be made */
@@ -86,13 +86,13 @@ static int cannot_write(const char *path, int why, err *e)
     case EACCES:
     case EPERM:
     case EROFS:
-        err_set(e, ERR_FAILED, "%s: cannot be written: %s", path, strerror(why));
+        err_errno(e, ERR_FAILED, why, "%s: cannot be written", path);
         return err_hint(e, "name a file in a folder that this user may write to");
     case EPIPE:
-        err_set(e, ERR_FAILED, "%s: cannot be written: %s", path, strerror(why));
+        err_errno(e, ERR_FAILED, why, "%s: cannot be written", path);
         return err_hint(e, "the program that reads this output ended first");
     default:
-        err_set(e, ERR_FAILED, "%s: cannot be written: %s", path, strerror(why));
+        err_errno(e, ERR_FAILED, why, "%s: cannot be written", path);
         return err_hint(e, "check the path and the disk, or name another file");
     }
 }

@@ -16,6 +16,7 @@ enum { MAX_WORD = 64 };
 struct params {
     const param **table; /* [n_table] */
     int n_table;
+    const char *noun; /* NULL: options */
     struct given {
         const param *row;
         char *value;
@@ -352,7 +353,29 @@ static int check_value(const param *r, const char *value, err *e)
     return err_set(e, ERR_FAILED, "option --%s: unknown kind", r->name);
 }
 
-int params_set(params *p, const char *name, const char *value, err *e)
+void params_call(params *p, const char *noun)
+{
+    p->noun = noun;
+}
+
+/* An error of an option, in words for what is set otherwise. */
+static int reword(const char *noun, const param *row, err *e)
+{
+    static const char begin[] = "option --";
+    const size_t n = sizeof begin - 1;
+    char msg[sizeof e->msg], hint[sizeof e->hint];
+
+    memcpy(msg, e->msg, sizeof msg);
+    memcpy(hint, e->hint, sizeof hint);
+    if (strncmp(msg, begin, n) != 0)
+        return e->code;
+    err_set(e, e->code, "%s %s", noun, msg + n);
+    if (row->kind == PARAM_BOOL)
+        return err_hint(e, "it is true or false");
+    return err_hint(e, "%s", strncmp(hint, "--", 2) == 0 ? hint + 2 : hint);
+}
+
+static int set_value(params *p, const char *name, const char *value, err *e)
 {
     bool negated;
     const param *row = find_row(p, name, &negated);
@@ -398,6 +421,14 @@ int params_set(params *p, const char *name, const char *value, err *e)
     }
     p->given[p->n_given++] = (struct given){row, copy};
     return 0;
+}
+
+int params_set(params *p, const char *name, const char *value, err *e)
+{
+    int rc = set_value(p, name, value, e);
+    const param *row = params_row(p, name);
+
+    return rc == ERR_USAGE && p->noun && row && e ? reword(p->noun, row, e) : rc;
 }
 
 void params_unset(params *p, const char *name)

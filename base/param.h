@@ -40,6 +40,8 @@ int params_use(params *p, const param *table, err *e);
 /* Set by name; the value is checked against its row.  Unknown name: ERR_USAGE with a near-miss hint.
  * value NULL is allowed for BOOL only (means true). */
 int params_set(params *p, const char *name, const char *value, err *e);
+/* Errors of params_set speak of "NOUN name" ("setting threads") and not of "option --name".  noun must outlive p. */
+void params_call(params *p, const char *noun);
 /* Forget what the user gave, if anything: the default holds again. */
 void params_unset(params *p, const char *name);
 /* The row that describes name, NULL when there is none. */

@@ -189,7 +189,7 @@ int pool_new(pool **out, int threads, err *e)
     for (int i = 1; i < threads && rc == 0; i++) {
         int why = pthread_create(&p->worker[p->n_started], NULL, work, p);
         if (why) {
-            err_set(e, ERR_RESOURCE, "cannot start thread %d of %d: %s", i + 1, threads, strerror(why));
+            err_errno(e, ERR_RESOURCE, why, "cannot start thread %d of %d", i + 1, threads);
             rc = err_hint(e, "ask for fewer threads");
         } else {
             p->n_started++;

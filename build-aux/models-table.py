@@ -5,7 +5,9 @@
 
 Runs `attnscope verify --json` on the safetensors and on the GGUF twin of each directory, with all its references, on
 the best instruction set of this machine and on plain C.  Exit status 1 when anything but what tests/families/twins.txt
-lists is out of its gate (the table is not written then).  Needs Python's standard library alone.
+lists is out of its gate (the table is not written then).  The small models of tests/families are taken as well, where --golden
+lacks their names.  Without --golden the rows of other models stay as they stand in MODELS.md.  Needs Python's standard library
+alone.
 """
 import argparse
 import json
@@ -30,6 +32,7 @@ SPECIAL = {  # what the case is there for
     "distilbert": "post-norm encoder without token types",
     "electra": "embedding narrower than the model",
     "exaone4": "norms on outputs, window in 3 of 4 layers, the full ones without positions",
+    "falcon": "groups of heads, two norms, parallel, no biases",
     "falcon-alibi": "ALiBi in bfloat16, biases, serial",
     "falcon-gqa": "groups of heads, two norms, parallel",
     "falcon-mqa": "one key/value head, parallel",
@@ -83,6 +86,7 @@ SPECIAL = {  # what the case is there for
     "vit": "pre-norm tower, class token",
     "whisper": "mel frames through convolutions, cross attention",
 }
+HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SOURCES = {"safetensors": "", "GGUF": "model-f32.gguf"}
 
 
@@ -163,6 +167,26 @@ def model_type(folder):
         return json.load(f)["model_type"]
 
 
+def cases_of(golden):
+    """{case: folder}, those of tests/families too where golden lacks them."""
+    cases = {}
+    for parent in (os.path.join(HERE, "tests", "families"), golden):
+        for name in sorted(os.listdir(parent)) if os.path.isdir(parent) else []:
+            if os.path.exists(os.path.join(parent, name, "config.json")):
+                cases[name] = os.path.join(parent, name)
+    return cases
+
+
+def rows_of(path):
+    """{case: its row} of the table that a MODELS.md has."""
+    rows = {}
+    with open(path, encoding="utf-8") as f:
+        for line in f.read().split(TWINS.split("|")[0])[0].splitlines(True):
+            if line.startswith("| ") and not line.startswith("| case "):
+                rows[line.split("|")[1].strip()] = line
+    return rows
+
+
 HEAD = """# Models
 
 Written by `build-aux/models-table.py`; do not edit.
@@ -210,23 +234,26 @@ def code(names):
 
 
 def main():
-    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--attnscope", default=os.path.join(here, "build", "attnscope"))
-    parser.add_argument("--golden", default=os.path.join(here, "..", "shared", "golden"))
-    parser.add_argument("--out", default=os.path.join(here, "MODELS.md"))
+    parser.add_argument("--attnscope", default=os.path.join(HERE, "build", "attnscope"))
+    parser.add_argument("--golden", default=os.path.join(HERE, "..", "shared", "golden"))
+    parser.add_argument("--out", default=os.path.join(HERE, "MODELS.md"))
     args = parser.parse_args()
-    lacks = read_twins(os.path.join(here, "tests", "families", "twins.txt"))
+    lacks = read_twins(os.path.join(HERE, "tests", "families", "twins.txt"))
     text, problems = HEAD.format(best=best_isa(args.attnscope)), []
-    for case in sorted(os.listdir(args.golden)):
-        folder = os.path.join(args.golden, case)
-        if not os.path.exists(os.path.join(folder, "config.json")):
+    rows = {}
+    if not os.path.isdir(args.golden):
+        rows = rows_of(os.path.join(HERE, "MODELS.md"))
+        print(f"no folder {args.golden}: rows that MODELS.md has stay as they are", file=sys.stderr)
+    for case, folder in cases_of(args.golden).items():
+        if case in rows:
             continue
         formats, lengths, worst, bad = run_case(args.attnscope, folder, case, lacks)
         problems += bad
         cells = [a if a == b else f"{a} / {b}" for a, b in zip(worst[None].cells(), worst["c"].cells())]
-        text += "| " + " | ".join([case, f"`{model_type(folder)}`", SPECIAL.get(case, ""), ", ".join(formats),
-                                   ", ".join(lengths)] + cells) + " |\n"
+        rows[case] = "| " + " | ".join([case, f"`{model_type(folder)}`", SPECIAL.get(case, ""), ", ".join(formats),
+                                        ", ".join(lengths)] + cells) + " |\n"
+    text += "".join(rows[case] for case in sorted(rows))
     text += TWINS
     for case, reference, outcome, _, why in lacks:
         text += f"| {case} | {'all' if reference == '*' else reference[4:-4]} | {outcome} | {why} |\n"

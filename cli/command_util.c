@@ -406,20 +406,3 @@ int append_params(param *rows, int n, int max, const param *more)
     rows[n] = (param){.name = NULL};
     return n;
 }
-
-int require_metric(const metric **out, const char *name, err *e)
-{
-    enum { MAX = 128 };
-    const char *names[MAX + 1];
-    int n = 0;
-    *out = metric_find(name);
-    if (*out)
-        return 0;
-    for (; metrics[n] && n < MAX; n++)
-        names[n] = metrics[n]->name;
-    names[n] = NULL;
-    const char *near = nearest_word(name, names);
-    err_set(e, ERR_USAGE, "no metric is called '%s'", name);
-    return near ? err_hint(e, "did you mean %s? `list metrics` shows all", near)
-                : err_hint(e, "`list metrics` shows all");
-}

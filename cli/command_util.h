@@ -85,6 +85,8 @@ int append_params(param *rows, int n, int max, const param *more);
 /* The metric called name: ERR_USAGE with a near miss otherwise. */
 struct metric;
 int require_metric(const struct metric **out, const char *name, err *e);
+/* The command that forms a value of heads which is no metric, as retrieval; NULL: none is known. */
+const char *measured_by(const char *name);
 
 static inline cell cell_text(const char *s)
 {

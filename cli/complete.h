@@ -18,8 +18,8 @@ void word_list_add(word_list *l, const char *word);
 void word_list_describe(word_list *l, const char *word, const char *about);
 void word_list_free(word_list *l);
 
-/* All words that fit the place (not yet narrowed by what is typed).  text: the line, of which at is a place.  Looks at
- * the loaded model and at the open store of the session, but opens neither. */
+/* All words that fit the place (not yet narrowed by what is typed, but for lists that would be very long).  text: the line,
+ * of which at is a place.  Looks at the loaded model and at the store, but changes neither. */
 void complete_words(word_list *out, const session *s, const line_context *at, const char *text);
 /* Is the word at the place several to complete: a statement of SQL, a selection of heads in quotes?  Returns the
  * characters that keep them apart, NULL: it is not. */
@@ -31,9 +31,16 @@ bool complete_goes_on(const line_context *at, const char *word);
 /* --- sources --- */
 
 void complete_metrics(word_list *out);
-void complete_runs(word_list *out, const session *s);
+/* Those that the store has values of; where it has none that begins like the word at the place, all. */
+void complete_measured(word_list *out, const session *s, const line_context *at);
+void complete_runs(word_list *out, const session *s, const line_context *at);
 /* Keywords, tables and views, columns of those that the statement names, metrics in quotes: point: the cursor in it. */
-void complete_sql(word_list *out, const session *s, const char *statement, size_t point);
+void complete_sql(word_list *out, const session *s, const line_context *at, const char *statement, size_t point);
+/* What a query gives of the store that a command at the place would use: that of its --store, else the session's, which is
+ * opened to look at it where no command has opened it yet.  0, or a code: there is no such store, or it cannot be read. */
+int complete_query(table **out, const session *s, const line_context *at, const char *sql);
+/* Does the text hold this name as a word? */
+bool complete_names(const char *text, const char *name);
 /* Heads or layers of the loaded model; in a selection in quotes also the words of the grammar, metrics and runs.
  * before: the text of the selection up to the word. */
 void complete_heads(word_list *out, const session *s, const line_context *at, const char *before, bool layers);

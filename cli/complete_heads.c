@@ -2,7 +2,9 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "analysis/edit.h"
+#include "analysis/metric.h"
 #include "base/strbuf.h"
 #include "cli/command_util.h"
 #include "cli/complete.h"
@@ -10,10 +12,23 @@
 #define MAX_RUNS 200
 #define MANY_HEADS 128 /* more are offered layer by layer */
 
-static void add_query(word_list *out, const session *s, const char *sql)
+int complete_query(table **out, const session *s, const line_context *at, const char *sql)
+{
+    const char *path = at->store[0] ? at->store : s->store_path;
+    store *own = NULL, *st = s->st && !strcmp(path, s->store_path) ? s->st : NULL;
+    *out = NULL;
+    int rc = st || !strcmp(path, ":memory:") ? 0 : store_open(&own, path, true, NULL);
+    st = st ? st : own;
+    if (!rc)
+        rc = st ? store_query(st, out, sql, NULL, 0, NULL) : ERR_FAILED;
+    store_close(own);
+    return rc;
+}
+
+static void add_query(word_list *out, const session *s, const line_context *at, const char *sql)
 {
     table *t = NULL;
-    if (!s->st || store_query(s->st, &t, sql, NULL, 0, NULL) != 0)
+    if (complete_query(&t, s, at, sql) != 0)
         return;
     for (int64_t i = 0; i < t->n_row; i++) {
         const cell *c = table_cell(t, i, 0);
@@ -24,14 +39,43 @@ static void add_query(word_list *out, const session *s, const char *sql)
     table_free(t);
 }
 
-void complete_runs(word_list *out, const session *s)
+void complete_runs(word_list *out, const session *s, const line_context *at)
 {
     char sql[320];
     snprintf(sql, sizeof sql, "SELECT r.id, r.verb || ' of ' || m.name || "
              "CASE r.status WHEN 'done' THEN '' ELSE ', ' || r.status END || ', ' || r.started "
              "FROM run r JOIN model m ON m.id = r.model_id ORDER BY r.id DESC LIMIT %d", MAX_RUNS);
     word_list_describe(out, "last", "the newest run that is done");
-    add_query(out, s, sql);
+    add_query(out, s, at, sql);
+}
+
+/* What is typed of the last piece of the word. */
+static const char *last_piece(const line_context *at)
+{
+    const char *piece = at->word + strlen(at->word);
+    while (piece > at->word && !strchr(", =<>(", piece[-1]))
+        piece--;
+    return piece;
+}
+
+void complete_measured(word_list *out, const session *s, const line_context *at)
+{
+    table *t = NULL;
+    const char *typed = last_piece(at);
+    bool any = false;
+    if (complete_query(&t, s, at, "SELECT DISTINCT name FROM metric ORDER BY name") == 0) {
+        for (int64_t i = 0; i < t->n_row; i++) {
+            const char *name = cell_string(table_cell(t, i, 0));
+            const metric *m = metric_find(name);
+            any = any || !strncasecmp(name, typed, strlen(typed));
+            word_list_describe(out, name, m ? m->summary : NULL);
+        }
+    }
+    table_free(t);
+    if (any)
+        return;
+    word_list_free(out);
+    complete_metrics(out);
 }
 
 static int64_t count_heads(const model *m)
@@ -95,17 +139,17 @@ static const char *const words[] = {"all", "top", "bottom", "by", "where", "rand
                                     "or", "not", "except", NULL};
 
 /* The grammar of cli/head_grammar.h: true when a metric or a run is due, and no head. */
-static bool add_grammar(word_list *out, const session *s, const char *before)
+static bool add_grammar(word_list *out, const session *s, const line_context *at, const char *before)
 {
     static const char *const metric_next[] = {"by", "where", NULL}, *const run_next[] = {"of", "run", NULL};
     char last[16];
     word_before(last, before);
     if (one_of(last, metric_next)) {
-        complete_metrics(out);
+        complete_measured(out, s, at);
         return true;
     }
     if (one_of(last, run_next)) {
-        complete_runs(out, s);
+        complete_runs(out, s, at);
         return true;
     }
     for (int i = 0; words[i]; i++)
@@ -116,7 +160,7 @@ static bool add_grammar(word_list *out, const session *s, const char *before)
 void complete_heads(word_list *out, const session *s, const line_context *at, const char *before, bool layers)
 {
     const model *m = s->current ? s->current->m : NULL;
-    if (!layers && at->quoted && add_grammar(out, s, before))
+    if (!layers && at->quoted && add_grammar(out, s, at, before))
         return;
     if (!layers && !at->quoted)
         word_list_add(out, "all");

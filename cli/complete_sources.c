@@ -7,6 +7,7 @@
 #include "cli/complete.h"
 #include "cli/explain_terms.h"
 #include "cli/help.h"
+#include "cli/metric_select.h"
 #include "cli/model_search.h"
 #include "cli/settings.h"
 #include "cli/variables.h"
@@ -160,6 +161,20 @@ static void add_variables(word_list *out, const session *s, const line_context *
     out->stem = at->quoted;
 }
 
+/* Does the command show what was measured, and measures nothing? */
+static bool reads_store(const command *c)
+{
+    return c && (!strcmp(c->group, "store") || !strcmp(c->group, "figure"));
+}
+
+/* Panels side by side: runs, heads or metrics. */
+static void add_panels(word_list *out, const session *s, const line_context *at, const char *text)
+{
+    complete_runs(out, s, at);
+    complete_measured(out, s, at);
+    add_places(out, s, at, text, "heads");
+}
+
 static void add_source(word_list *out, const session *s, const char *source, const line_context *at, const char *text)
 {
     static const char *const lists[] = {"metrics", "edits", "figures", "commands", "experiments", "examples", "readers",
@@ -169,6 +184,8 @@ static void add_source(word_list *out, const session *s, const char *source, con
         add_models(out);
     else if (!strcmp(source, "commands"))
         add_commands(out);
+    else if (!strcmp(source, "metrics") && reads_store(at->c))
+        complete_measured(out, s, at);
     else if (!strcmp(source, "metrics"))
         complete_metrics(out);
     else if (!strcmp(source, "figures"))
@@ -196,10 +213,17 @@ static void add_source(word_list *out, const session *s, const char *source, con
     else if (!strcmp(source, "heads") || !strcmp(source, "layers"))
         add_places(out, s, at, text, source);
     else if (!strcmp(source, "sql"))
-        complete_sql(out, s, text + at->command, at->begin - at->command);
+        complete_sql(out, s, at, text + at->command, at->begin - at->command);
     else if (!strcmp(source, "runs"))
-        complete_runs(out, s);
-    else
+        complete_runs(out, s, at);
+    else if (!strcmp(source, "compared")) { /* two models, or two runs */
+        complete_runs(out, s, at);
+        add_models(out);
+    } else if (!strcmp(source, "panels")) {
+        add_panels(out, s, at, text);
+    } else if (!strcmp(source, "imports")) {
+        word_list_describe(out, "heads", "lists of heads, for --heads @NAME");
+    } else
         out->files = true;
 }
 
@@ -216,16 +240,33 @@ static void add_values(word_list *out, const session *s, const param *row, const
         out->files = row->kind == PARAM_PATH;
 }
 
-static void add_options(word_list *out, const command *c)
+/* Is it an option of metrics alone, none of which the text names?  There are very many: they come when one begins to be
+ * typed, or with its metric. */
+static bool of_other_metrics(const param *rows, const param *row, const char *text)
 {
+    if (rows != metric_choice_params() && rows != metric_weights_params())
+        return false;
+    for (int i = 0; metrics[i]; i++) {
+        for (const param *r = metrics[i]->params; r && r->name; r++) {
+            if (!strcmp(r->name, row->name) && complete_names(text, metrics[i]->name))
+                return false;
+        }
+    }
+    return true;
+}
+
+static void add_options(word_list *out, const line_context *at, const char *text)
+{
+    const command *c = at->c;
     command_tables tables;
     command_get_tables(c, tables);
+    bool few = strlen(at->word) <= 2; /* nothing of a name is typed */
     for (int t = 0; tables[t]; t++) {
         for (const param *r = tables[t]; r->name; r++) {
             char name[80];
             bool on = r->kind == PARAM_BOOL && r->def && !strcmp(r->def, "true");
             snprintf(name, sizeof name, "--%s%s", on ? "no-" : "", r->name);
-            if (!help_shadowed(tables, t, r))
+            if (!help_shadowed(tables, t, r) && !(few && of_other_metrics(tables[t], r, text + at->command)))
                 word_list_describe(out, name, r->help);
         }
     }
@@ -265,7 +306,7 @@ void complete_words(word_list *out, const session *s, const line_context *at, co
         add_names(out, &s->aliases);
         add_commands(out);
         break;
-    case LINE_OPTION: add_options(out, at->c); break;
+    case LINE_OPTION: add_options(out, at, text); break;
     case LINE_VALUE: add_values(out, s, at->row, at, text); break;
     case LINE_ARGUMENT: add_argument(out, s, at, text); break;
     case LINE_FILE: out->files = true; break;

@@ -14,16 +14,17 @@ static const char *const keywords[] = {
     "SUM", "ROUND", "ABS", "GROUP_CONCAT", NULL,
 };
 
-/* Tables and views with their columns: a row each, [table, column].  Of the open store; else of an empty one in memory,
- * made once. */
-static int read_schema(table **out, const session *s)
+/* Tables and views with their columns: a row each, [table, column].  Of the store; where there is none yet of an empty one in
+ * memory, made once and kept: *own is false. */
+static int read_schema(table **out, bool *own, const session *s, const line_context *at)
 {
     static const char sql[] = "SELECT t.name, c.name FROM sqlite_schema AS t, pragma_table_info(t.name) AS c WHERE t.type IN "
                               "('table', 'view') AND t.name NOT LIKE 'sqlite_%' ORDER BY t.type DESC, t.name, c.cid";
     static table *empty;
     static bool tried;
-    if (s->st)
-        return store_query(s->st, out, sql, NULL, 0, NULL);
+    *own = complete_query(out, s, at, sql) == 0;
+    if (*own)
+        return 0;
     if (!tried) {
         store *st = NULL;
         tried = true;
@@ -35,12 +36,11 @@ static int read_schema(table **out, const session *s)
     return empty ? 0 : ERR_FAILED;
 }
 
-/* Does the statement hold this name as a word? */
-static bool names(const char *statement, const char *name)
+bool complete_names(const char *text, const char *name)
 {
     size_t n = strlen(name);
-    for (const char *at = statement; (at = strcasestr(at, name)); at++) {
-        bool begins = at == statement || (!isalnum((unsigned char)at[-1]) && at[-1] != '_');
+    for (const char *at = text; (at = strcasestr(at, name)); at++) {
+        bool begins = at == text || (!isalnum((unsigned char)at[-1]) && at[-1] != '_');
         if (begins && !isalnum((unsigned char)at[n]) && at[n] != '_')
             return true;
     }
@@ -89,9 +89,9 @@ static void add_columns(word_list *out, const table *t, const char *statement)
 {
     bool any = false;
     for (int64_t row = 0; row < t->n_row && !any; row++)
-        any = names(statement, text_of(t, row, 0));
+        any = complete_names(statement, text_of(t, row, 0));
     for (int64_t row = 0; row < t->n_row; row++) {
-        if (!any || names(statement, text_of(t, row, 0)))
+        if (!any || complete_names(statement, text_of(t, row, 0)))
             add_once(out, text_of(t, row, 1));
     }
 }
@@ -105,18 +105,19 @@ static bool in_literal(const char *statement, size_t point)
     return literal && memchr(statement, '"', point);
 }
 
-void complete_sql(word_list *out, const session *s, const char *statement, size_t point)
+void complete_sql(word_list *out, const session *s, const line_context *at, const char *statement, size_t point)
 {
     table *t = NULL;
+    bool own = false;
     size_t begin = point;
     while (begin > 0 && (isalnum((unsigned char)statement[begin - 1]) || statement[begin - 1] == '_'))
         begin--;
     char before = begin > 0 ? statement[begin - 1] : '\0';
     if (in_literal(statement, point)) {
-        complete_metrics(out);
+        complete_measured(out, s, at);
         return;
     }
-    if (read_schema(&t, s) != 0)
+    if (read_schema(&t, &own, s, at) != 0)
         t = NULL;
     bool tables = wants_table(statement, point);
     for (int i = 0; !tables && before != '.' && keywords[i]; i++)
@@ -125,6 +126,6 @@ void complete_sql(word_list *out, const session *s, const char *statement, size_
         add_tables(out, t);
     if (t && !tables)
         add_columns(out, t, statement);
-    if (s->st)
+    if (own)
         table_free(t);
 }

@@ -2,7 +2,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/cancel.h"
 #include "base/outfile.h"
 #include "base/ranks.h"
@@ -12,7 +11,9 @@
 #include "cli/pager.h"
 #include "cli/progress_bar.h"
 #include "cli/rank_units.h"
+#include "cli/settings.h"
 #include "cli/standard_out.h"
+#include "cli/verb_hint.h"
 
 /* --- options --- */
 
@@ -27,13 +28,27 @@ static bool is_option(const char *word)
     return word[0] == '-' && word[1] != '\0' && !parse_real(&number, word);
 }
 
+/* Options of the program as a whole stand before the verb. */
+static int hint_before_verb(const char *name, err *e)
+{
+    bool no = !strncmp(name, "no-", 3);
+    for (const param *r = settings_params; r->name; r++)
+        if (!strcmp(r->name, name) || (no && r->kind == PARAM_BOOL && !strcmp(r->name, name + 3)))
+            return err_hint(e, "--%s stands before the command: attnscope --%s%s ...; in a session, `set %s`", name, name,
+                            r->kind == PARAM_BOOL ? "" : " VALUE", r->name);
+    if (!strcmp(name, "keep-going") || !strcmp(name, "no-config") || !strcmp(name, "no-color"))
+        err_hint(e, "--%s stands before the command: attnscope --%s ...", name, name);
+    return e->code;
+}
+
 static int set_option(params *p, const char *name, const char *value, int *at, int n,
                       const char *const *words, err *e)
 {
     const param *row = params_row(p, name);
     if (row && row->kind != PARAM_BOOL && !value && *at + 1 < n)
         value = words[++*at];
-    return params_set(p, name, value, e);
+    int rc = params_set(p, name, value, e);
+    return rc && !row && e ? hint_before_verb(name, e) : rc;
 }
 
 int command_read_words(const command *c, params *p, const char **positional, int *n_positional, int n,
@@ -69,52 +84,64 @@ int command_read_words(const command *c, params *p, const char **positional, int
     return rc;
 }
 
+/* One form of the results at a time. */
+static int check_formats(const command *c, const params *p, err *e)
+{
+    const char *first = NULL;
+    for (const param *r = output_params; !c->no_table && r->name; r++) {
+        if (r->kind != PARAM_BOOL || params_row(p, r->name) != r || !params_bool(p, r->name))
+            continue;
+        if (first) {
+            err_set(e, ERR_USAGE, "--%s and --%s exclude each other", first, r->name);
+            return err_hint(e, "keep one of them");
+        }
+        first = r->name;
+    }
+    return 0;
+}
+
+/* Signs of the system's shell, which would send the results elsewhere. */
+static bool is_redirection(const char *word)
+{
+    static const char *const signs[] = {"|", ">", ">>", "<", "2>", "&", "&&", "||", NULL};
+    for (int i = 0; signs[i]; i++)
+        if (!strcmp(word, signs[i]))
+            return true;
+    return false;
+}
+
 static int check_count(const command *c, int n, const char *const *positional, err *e)
 {
+    bool surplus = c->max_args >= 0 && n > c->max_args;
     if (n < c->min_args)
         err_set(e, ERR_USAGE, n == 0 ? "needs an argument" : "needs %d arguments, has %d", c->min_args, n);
-    else if (c->max_args >= 0 && n > c->max_args)
+    else if (surplus)
         err_set(e, ERR_USAGE, "unexpected argument \"%s\"", positional[c->max_args]);
     else
         return 0;
+    if (surplus && is_redirection(positional[c->max_args]))
+        return err_hint(e, "there are no pipes here: `;` parts commands%s", c->no_table ? ", --help shows the options"
+                        : ", --output FILE writes the results to a file");
     return err_hint(e, "usage: %s%s%s", c->name, *c->usage ? " " : "", c->usage);
 }
 
 static int unknown_verb(const session *s, const char *word, err *e)
 {
-    int n = 0, starts = 0;
-    while (commands[n])
-        n++;
-    const char **names = mem_array((size_t)(n + s->aliases.n) + 1, sizeof *names, e);
-    if (!names)
-        return ERR_RESOURCE;
-    for (int i = 0; i < n; i++) {
-        names[i] = commands[i]->name;
-        starts += !strncmp(names[i], word, strlen(word));
+    strbuf list = {0};
+    int starts = 0;
+    for (int i = 0; s->interactive && commands[i]; i++) {
+        if (strncmp(commands[i]->name, word, strlen(word)) != 0)
+            continue;
+        strbuf_printf(&list, " %s", commands[i]->name);
+        starts++;
     }
-    for (int i = 0; i < s->aliases.n; i++)
-        names[n + i] = s->aliases.entry[i].name;
-    const char *near = nearest_word(word, names);
-    if (s->interactive && starts > 1) {
-        strbuf list = {0};
-        for (int i = 0; i < n; i++) {
-            if (!strncmp(names[i], word, strlen(word)))
-                strbuf_printf(&list, " %s", names[i]);
-        }
+    if (starts > 1) {
         err_set(e, ERR_USAGE, "\"%s\" begins several commands:%s", word, strbuf_str(&list));
-        strbuf_free(&list);
     } else {
         err_set(e, ERR_USAGE, "unknown command \"%s\"", word);
-        if (!strcmp(word, "version"))
-            err_hint(e, "`attnscope --version` prints it");
-        else if (near)
-            err_hint(e, "did you mean \"%s\"?", near);
-        else if (access(word, F_OK) == 0)
-            err_hint(e, "that is a file: `info %s` describes a model, `source %s` runs a script", word, word);
-        else
-            err_hint(e, "`%shelp` lists the commands", s->interactive ? "" : "attnscope ");
+        verb_hint(s, word, e);
     }
-    free(names);
+    strbuf_free(&list);
     return ERR_USAGE;
 }
 
@@ -239,6 +266,8 @@ static int run_words(session *s, const command *c, int n, const char *const *wor
         goto out;
     }
     rc = check_count(c, a.n, positional, e);
+    if (!rc)
+        rc = check_formats(c, p, e);
     if (rc)
         goto out;
     strbuf_puts(&line, c->name);

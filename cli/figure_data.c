@@ -7,6 +7,7 @@
 #include <string.h>
 #include "analysis/metric.h"
 #include "base/json.h"
+#include "base/near_word.h"
 #include "cli/command_util.h"
 #include "cli/experiment.h"
 #include "cli/figure_parts.h"
@@ -61,10 +62,8 @@ int figure_require(const figure **out, const char *name, err *e)
     for (; figures[n] && n < MAX; n++)
         names[n] = figures[n]->name;
     names[n] = NULL;
-    const char *near = nearest_word(name, names);
     err_set(e, ERR_USAGE, "no figure is called '%s'", name);
-    return near ? err_hint(e, "did you mean %s? `list figures` shows all", near)
-                : err_hint(e, "`list figures` shows all");
+    return near_word_hint(e, name, names, "`list figures` shows all");
 }
 
 void figure_put_visible(strbuf *b, const char *s, size_t n)

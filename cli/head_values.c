@@ -48,12 +48,13 @@ static int hint_measure(const head_space *space, store *st, const char *name, er
     if (!metric_find(name) && require_metric(&known, name, &why) && strncmp(why.hint, "did you mean", 12) == 0)
         return err_hint(e, "%s", why.hint);
     const bool weights = metric_find(name) && metric_find(name)->scope == METRIC_WEIGHTS;
-    strbuf_puts(&b, strcmp(name, "retrieval") == 0 ? "attnscope needle " : weights ? "attnscope weights " : "attnscope run ");
+    const char *verb = measured_by(name) ? measured_by(name) : weights ? "weights" : "run";
+    strbuf_printf(&b, "attnscope %s ", verb);
     put_shell_word(&b, space->path);
     if (metric_find(name))
         strbuf_printf(&b, "%s --metrics %s", weights ? "" : " --prompt TEXT", name);
     put_store(&b, st);
-    if (metric_find(name) || strcmp(name, "retrieval") == 0)
+    if (metric_find(name) || measured_by(name))
         err_hint(e, "measure it: `%s`; or name a run that did: of run 5", strbuf_str(&b));
     else
         err_hint(e, "`list metrics` names those that can be measured; `needle`, `census` and `patch` measure others");

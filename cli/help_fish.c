@@ -16,22 +16,28 @@ static void put_quoted(strbuf *b, const char *s)
     strbuf_putc(b, '\'');
 }
 
-/* condition: a command of fish */
-static void put_option(strbuf *b, const char *condition, const param *row)
+static void put_name(strbuf *b, const char *condition, const param *row)
 {
-    strbuf words = {0};
     strbuf_puts(b, "complete -c attnscope -n ");
     put_quoted(b, condition);
     strbuf_puts(b, " -l ");
     help_long_option(b, row);
-    if (row->kind != PARAM_BOOL) {
-        if (help_option_words(&words, row) && row->kind == PARAM_LIST)
-            strbuf_printf(b, " -x -a '(__fish_complete_list , \"string split \\\\  -- %s\")'", strbuf_str(&words));
-        else if (words.len)
-            strbuf_printf(b, " -x -a '%s'", strbuf_str(&words));
-        else
-            strbuf_puts(b, help_takes_file(row) ? " -r -F" : " -x");
+}
+
+/* condition: a command of fish.  Words that an option takes have a line of their own: fish shows the help of theirs beside
+ * each of them. */
+static void put_option(strbuf *b, const char *condition, const param *row)
+{
+    strbuf words = {0};
+    bool takes = row->kind != PARAM_BOOL;
+    if (takes && help_option_words(&words, row)) {
+        put_name(b, condition, row);
+        strbuf_printf(b, row->kind == PARAM_LIST ? " -x -a '(__fish_complete_list , \"string split \\\\  -- %s\")'\n" : " -x -a '%s'\n",
+                      strbuf_str(&words));
     }
+    put_name(b, condition, row);
+    if (takes)
+        strbuf_puts(b, !words.len && help_takes_file(row) ? " -r -F" : " -x");
     strbuf_puts(b, " -d ");
     put_quoted(b, row->help ? row->help : "");
     strbuf_putc(b, '\n');

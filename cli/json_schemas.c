@@ -108,5 +108,7 @@ const json_schema json_schemas[] = {
     {"attnscope.vhd/1", "vhd", "a head",
      "head:t vhd:r? relative:r? norm:r? norm_without:r? outlier:r? above_median:r?"},
     {"attnscope.weights/1", "weights", "a value", "metric:t head:t? reads:t? rank:i? value:r"},
+    {"attnscope.wide/1", "export --wide", "all values of a place",
+     "run:i prompt:i kind:t layer:i? head:i? position:i? *:r?"},
     {NULL, NULL, NULL, NULL},
 };

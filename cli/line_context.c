@@ -52,6 +52,17 @@ static bool is_list(const param *row)
     return row->kind == PARAM_LIST || !strcmp(source, "heads") || !strcmp(source, "layers");
 }
 
+static bool is_command(const line_context *at, const char *name)
+{
+    return at->c && !strcmp(at->c->name, name);
+}
+
+static void note_store(line_context *out, const param *row, const char *value)
+{
+    if (row && !strcmp(row->name, "store"))
+        snprintf(out->store, sizeof out->store, "%s", value);
+}
+
 /* A word that is finished. */
 static void take_word(reader *r, const char *word)
 {
@@ -63,18 +74,27 @@ static void take_word(reader *r, const char *word)
         r->n = r->n_positional = 0;
         r->options = true;
     }
+    if (r->n > 0 && is_command(out, "alias") && !strcmp(word, "=")) { /* and so is what an alias stands for */
+        *r = (reader){.out = out, .options = true, .prefix = r->prefix, .begun = true};
+        out->c = NULL;
+        out->verb[0] = '\0';
+        return;
+    }
     if (r->n++ == 0) {
         snprintf(out->verb, sizeof out->verb, "%s", word);
         out->c = command_find(word, r->prefix);
     } else if (!out->c) {
         return;
     } else if (r->pending) {
+        note_store(out, r->pending, word);
         r->pending = NULL;
     } else if (r->options && !strcmp(word, "--")) {
         r->options = false;
     } else if (r->options && word[0] == '-' && word[1]) {
         const param *row = option_row(out->c, word, &value);
         r->pending = row && row->kind != PARAM_BOOL && !value ? row : NULL;
+        if (value)
+            note_store(out, row, word + value);
     } else {
         if (r->n_positional++ == 0)
             snprintf(out->first, sizeof out->first, "%s", word);
@@ -133,6 +153,12 @@ static void take_last(reader *r, const char *text, size_t begin, const char *raw
     } else {
         out->want = LINE_ARGUMENT;
         out->argument = r->n_positional;
+        const char *equals = is_command(out, "set") && r->n_positional == 0 ? strchr(raw, '=') : NULL;
+        if (equals) { /* set NAME=VALUE */
+            out->argument = 1;
+            snprintf(out->first, sizeof out->first, "%.*s", (int)(equals - raw), raw);
+            out->begin = begin + (size_t)(equals - raw) + 1;
+        }
     }
     if (raw[0] == '@' && out->want != LINE_NOTHING && out->want != LINE_OPTION) {
         out->want = raw[1] == '@' ? LINE_NOTHING : LINE_FILE;

@@ -24,6 +24,7 @@ typedef struct line_context {
     char word[64];        /* what is typed of the word at the cursor, without quotes */
     bool quoted;          /* it stands in an open quote */
     char first[64];       /* the first positional argument, when it is behind the cursor's word */
+    char store[256];      /* the value of --store, likewise */
     size_t begin;         /* where the piece to be completed begins: behind a quote, '=', ',' or '@' */
     bool list;            /* the value may go on with a comma */
 } line_context;

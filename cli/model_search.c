@@ -254,7 +254,7 @@ static bool same_name(const char *name, const char *typed)
 /* One of the names and the typed one hold each other, whatever their case. */
 static bool resembles(const char *name, const char *typed)
 {
-    return strcasestr(name, typed) || (strlen(name) > 3 && strcasestr(typed, name));
+    return (strlen(typed) > 2 && strcasestr(name, typed)) || (strlen(name) > 3 && strcasestr(typed, name));
 }
 
 static void put_near(strbuf *b, const char *const *near, int n)

@@ -11,7 +11,7 @@ enum { MOST_NUMBERS = 10000 };
 
 static int wrong(const char *option, const char *item, double min, double max, err *e)
 {
-    err_set(e, ERR_USAGE, "%s: '%s' is no number from %g to %g", option, item, min, max);
+    err_set(e, ERR_USAGE, "%s: '%s' is no number from %.15g to %.15g", option, item, min, max);
     return err_hint(e, "write them as 128,256,500 or as 100:1000:10 (ten from 100 to 1000)");
 }
 

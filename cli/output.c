@@ -12,7 +12,7 @@
 
 int output_error(int why, err *e)
 {
-    err_set(e, ERR_RESOURCE, "cannot write output: %s", strerror(why ? why : EIO));
+    err_errno(e, ERR_RESOURCE, why ? why : EIO, "cannot write output");
     if (why == ENOSPC || why == EDQUOT)
         return err_hint(e, "free some space or write elsewhere");
     return err_hint(e, "check where the output goes, or write to a file with --output");

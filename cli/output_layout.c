@@ -9,6 +9,9 @@
 #define NARROWEST 8     /* columns that text keeps */
 #define LONGEST_WORD 16 /* of a text that goes on in further lines: it need not be broken up to this */
 #define EACH (-1)       /* decimals: chosen for each number apart */
+/* Bytes for each column of the page that a long text keeps at its beginning and its end: however wide its characters are,
+ * more than is ever shown of it. */
+enum { KEPT_HEAD = 16, KEPT_TAIL = 4 };
 
 /* --- numbers --- */
 
@@ -80,6 +83,26 @@ static void put_real(strbuf *b, double v, int decimals, int digits)
     }
 }
 
+static bool inside_character(char c)
+{
+    return ((unsigned char)c & 0xc0) == 0x80;
+}
+
+static void put_text(strbuf *b, const char *s, const layout *l)
+{
+    size_t n = strlen(s), head = (size_t)l->page * KEPT_HEAD, tail = n - (size_t)l->page * KEPT_TAIL;
+    if (n <= 2 * head || head == 0) {
+        strbuf_put_visible(b, s, n);
+        return;
+    }
+    while (inside_character(s[head]) && head > 1)
+        head--;
+    while (inside_character(s[tail]))
+        tail++;
+    strbuf_put_visible(b, s, head);
+    strbuf_put_visible(b, s + tail, n - tail);
+}
+
 void layout_cell(strbuf *b, const cell *c, const layout *l)
 {
     strbuf_clear(b);
@@ -87,7 +110,7 @@ void layout_cell(strbuf *b, const cell *c, const layout *l)
     case CELL_NULL: strbuf_putc(b, '-'); break;
     case CELL_INT: strbuf_printf(b, "%" PRId64, c->u.i); break;
     case CELL_REAL: put_real(b, c->u.r, l->decimals, l->digits); break;
-    case CELL_TEXT: strbuf_put_visible(b, c->u.s, strlen(c->u.s)); break;
+    case CELL_TEXT: put_text(b, c->u.s, l); break;
     }
 }
 
@@ -145,12 +168,12 @@ static int longest_word(const char *s)
     return longest;
 }
 
-static void measure(const table *t, int col, int digits, bool two_lines, layout *l)
+static void measure(const table *t, int col, int digits, bool two_lines, int page, layout *l)
 {
     strbuf text = {0};
     int word = 0;
     int64_t step = 1 + t->n_row / LAYOUT_SAMPLE;
-    *l = (layout){.digits = digits, .header = l->header, .below = l->below};
+    *l = (layout){.digits = digits, .page = page, .header = l->header, .below = l->below};
     scan_numbers(t, col, l);
     make_header(t, col, two_lines, l);
     for (int64_t row = 0; row < t->n_row; row++) {
@@ -225,7 +248,7 @@ bool layout_arrange(layout *l, const table *t, int width)
     };
     for (size_t way = 0; way < sizeof ways / sizeof *ways; way++) {
         for (int i = 0; i < t->n_col; i++)
-            measure(t, i, ways[way].digits, ways[way].two_lines, &l[i]);
+            measure(t, i, ways[way].digits, ways[way].two_lines, width, &l[i]);
         if (width <= 0 || (ways[way].cut ? shrink(l, t->n_col, width) : total_width(l, t->n_col) <= width))
             return true;
     }

@@ -16,6 +16,7 @@ typedef struct layout {
     int left, right;    /* columns before the point, and from the point on (numbers) */
     int width;          /* columns of the cells and the header */
     int least;          /* what text may shrink to */
+    int page;           /* columns of the page, 0: no limit; of a text much longer the middle is not looked at */
     int n_sample;
     int sample[LAYOUT_SAMPLE]; /* [n_sample] columns of some of its texts */
     strbuf header;      /* the name, with the unit */

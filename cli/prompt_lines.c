@@ -12,8 +12,10 @@ static int take_text(char **out, size_t *len, const json *v, const char *key, er
 {
     size_t n;
     const char *s = json_str(v, &n);
-    if (!s)
-        return err_set(e, ERR_INPUT, "\"%s\" is no string", key);
+    if (!s) {
+        err_set(e, ERR_INPUT, "\"%s\" is no string", key);
+        return err_hint(e, "write the text in quotes: {\"%s\": \"some text\"}", key);
+    }
     if (*out)
         return err_set(e, ERR_INPUT, "\"%s\" says again what another key says", key);
     if (!len && strlen(s) != n)

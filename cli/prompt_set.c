@@ -279,7 +279,7 @@ static int each_file(const char *path, use_file *use, void *ud, err *e)
         return use(ud, path, path, false, e);
     int n = scandir(path, &names, wanted, by_bytes);
     if (n < 0)
-        return err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+        return err_errno(e, ERR_INPUT, errno, "%s", path);
     for (int i = 0; i < n; i++) {
         strbuf full = {0};
         strbuf_printf(&full, "%s%s%s", path, ends_in(path, "/") ? "" : "/", names[i]->d_name);

@@ -24,12 +24,12 @@ static int hold(repeat_plan *r, const char **path, const char *text, size_t n, e
     r->fd = more;
     int fd = memfd_create("attnscope", MFD_CLOEXEC);
     if (fd < 0)
-        return err_set(e, ERR_RESOURCE, "cannot keep a file in memory: %s", strerror(errno));
+        return err_errno(e, ERR_RESOURCE, errno, "cannot keep a file in memory");
     r->fd[r->n_fd++] = fd;
     for (size_t at = 0; at < n;) {
         ssize_t w = write(fd, text + at, n - at);
         if (w < 0 && errno != EINTR)
-            return err_set(e, ERR_RESOURCE, "cannot keep a file in memory: %s", strerror(errno));
+            return err_errno(e, ERR_RESOURCE, errno, "cannot keep a file in memory");
         at += w > 0 ? (size_t)w : 0;
     }
     char name[64];

@@ -64,12 +64,13 @@ int run_name_hint(store *st, err *e)
     table *t = NULL;
     strbuf b = {0};
     /* runs that follow on each other are one row */
+    const cell bind[] = {cell_int(MOST + 1)};
     if (store_query(st, &t, "SELECT min(id), max(id) FROM (SELECT id, id - row_number() OVER (ORDER BY id) AS part FROM run)"
-                    " GROUP BY part ORDER BY 1 DESC LIMIT 12", NULL, 0, NULL) != 0)
+                    " GROUP BY part ORDER BY 1 DESC LIMIT ?1", bind, 1, NULL) != 0)
         return e ? e->code : ERR_USAGE;
-    if (t->n_row == MOST)
+    if (t->n_row > MOST)
         strbuf_puts(&b, "..., ");
-    for (int64_t i = t->n_row - 1; i >= 0; i--) {
+    for (int64_t i = (t->n_row > MOST ? MOST : t->n_row) - 1; i >= 0; i--) {
         int64_t lo = table_cell(t, i, 0)->u.i, hi = table_cell(t, i, 1)->u.i;
         strbuf_printf(&b, lo == hi ? "%" PRId64 : "%" PRId64 "-%" PRId64, lo, hi);
         strbuf_puts(&b, i ? ", " : "");

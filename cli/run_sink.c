@@ -36,7 +36,7 @@ static int pass_on(run_sink *s, bool flush, err *e)
     progress_bar_clear(s->bar);
     int rc = output_flush(s->json, &s->line, e);
     if (!rc && flush && fflush(s->json) != 0)
-        rc = err_set(e, ERR_RESOURCE, "cannot write output: %s", strerror(errno));
+        rc = err_errno(e, ERR_RESOURCE, errno, "cannot write output");
     if (rc && s->keep_going && standard_out_closed()) {
         s->json = NULL;
         rc = 0;

@@ -91,7 +91,7 @@ int session_script(session *s, FILE *f, const char *name)
     if (!sc.stop && cancel_check(&e)) {
         report(&sc, sc.line, ERR_CANCELLED, &e);
     } else if (!sc.stop && ferror(f)) {
-        err_set(&e, ERR_INPUT, "cannot read: %s", strerror(errno));
+        err_errno(&e, ERR_INPUT, errno, "cannot read");
         report(&sc, sc.line, err_hint(&e, "check where the script comes from"), &e);
     } else if (!sc.stop && sc.wait.missing) {
         report(&sc, sc.line + sc.wait.line, parse_unfinished(&sc.wait, &e), &e);

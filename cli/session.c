@@ -46,6 +46,8 @@ int session_new(session **out, err *e)
     if (!rc)
         rc = params_new(&s->settings, e);
     if (!rc)
+        params_call(s->settings, "setting");
+    if (!rc)
         rc = params_use(s->settings, settings_params, e);
     if (!rc)
         rc = progress_bar_new(&s->bar, e);

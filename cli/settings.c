@@ -108,7 +108,7 @@ static void take_effect(session *s, const char *name)
 static int set_store(session *s, const char *path, err *e)
 {
     int64_t last = 0;
-    if (!strcmp(path, s->store_path))
+    if (!path || !strcmp(path, s->store_path)) /* params_set says what is missing */
         return 0;
     bool memory = s->st && !strcmp(s->store_path, ":memory:");
     if (memory && !s->quiet && !store_last_run(s->st, &last, NULL) && last > 0)
@@ -133,11 +133,9 @@ int session_set(session *s, const char *name, const char *value, err *e)
     const param *row = params_row(s->settings, name);
     if (!row)
         return unknown_setting(name, e);
-    int rc = !strcmp(row->name, "isa") ? set_isa(s, value, e) : 0;
+    int rc = !strcmp(row->name, "isa") ? set_isa(s, value, e) : !strcmp(row->name, "store") ? set_store(s, value, e) : 0;
     if (!rc)
         rc = params_set(s->settings, name, value, e);
-    if (!rc && !strcmp(row->name, "store"))
-        rc = set_store(s, value, e);
     if (rc)
         return rc;
     take_effect(s, row->name);

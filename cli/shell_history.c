@@ -1,16 +1,35 @@
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 #include <readline/history.h>
+#include "base/mapfile.h"
 #include "base/outfile.h"
 #include "cli/output.h"
 #include "cli/shell.h"
 
-#define KEEP 10000 /* lines */
+#define KEEP 10000               /* lines */
+#define LARGEST ((size_t)1 << 28) /* bytes of the file */
 
 static bool loaded;
+
+/* --- the file ---
+ * As Readline writes it: before each entry a line "#SECONDS".  A line of an entry that reads like one, after any number of
+ * backslashes, stands there behind one more. */
+
+static bool like_timestamp(const char *line, size_t n)
+{
+    size_t sign = 0, end;
+    while (sign < n && line[sign] == '\\')
+        sign++;
+    end = sign + 1;
+    while (end < n && isdigit((unsigned char)line[end]))
+        end++;
+    return sign < n && line[sign] == '#' && end == n && end > sign + 1;
+}
 
 bool shell_history_path(strbuf *out)
 {
@@ -24,47 +43,110 @@ bool shell_history_path(strbuf *out)
     return !out->failed;
 }
 
+static void put_entry(strbuf *entry, const char *stamp)
+{
+    if (entry->len > 1 && !entry->failed) {
+        entry->s[entry->len - 1] = '\0'; /* its last newline */
+        add_history(entry->s);
+        if (*stamp)
+            add_history_time(stamp);
+    }
+    strbuf_clear(entry);
+}
+
+/* Lines before the first time, as of a file that something else wrote, are an entry each. */
+static int read_entries(const char *text, size_t n)
+{
+    strbuf entry = {0};
+    char stamp[32] = "";
+    int lines = 0;
+    for (size_t at = 0; at < n; lines++) {
+        const char *line = text + at, *end = memchr(line, '\n', n - at);
+        size_t len = end ? (size_t)(end - line) : n - at;
+        bool like = like_timestamp(line, len);
+        at += len + 1;
+        if ((like && *line == '#') || !*stamp)
+            put_entry(&entry, stamp);
+        if (like && *line == '#') {
+            snprintf(stamp, sizeof stamp, "%.*s", (int)len, line);
+            continue;
+        }
+        strbuf_add(&entry, line + like, len - like);
+        strbuf_putc(&entry, '\n');
+    }
+    put_entry(&entry, stamp);
+    strbuf_free(&entry);
+    return lines;
+}
+
 void shell_history_load(void)
 {
     strbuf path = {0};
+    char *text;
+    size_t n;
     if (loaded)
         return;
     loaded = true;
     using_history();
     history_comment_char = '#';
-    history_write_timestamps = 1; /* they also keep the lines of one entry together */
+    history_write_timestamps = 1; /* history_truncate_file: they are no lines of entries */
     stifle_history(KEEP);
-    if (shell_history_path(&path) && read_history(strbuf_str(&path)) == 0)
-        history_truncate_file(strbuf_str(&path), KEEP);
+    if (shell_history_path(&path) && read_file(&text, &n, strbuf_str(&path), LARGEST, NULL) == 0) {
+        if (read_entries(text, n) > 2 * KEEP)
+            history_truncate_file(strbuf_str(&path), KEEP);
+        free(text);
+    }
     strbuf_free(&path);
 }
 
-/* Make the file and its folder; only the owner may read what was typed. */
-static bool make_file(const char *path)
+/* Write at the end of the file, which is made with its folder if need be; only the owner may read what was typed. */
+static void append(const char *path, const strbuf *text)
 {
     char *slash = strrchr(path, '/');
     size_t n = slash ? (size_t)(slash - path) : 0;
     char *folder = strndup(path, n);
-    bool ok = folder && make_directories(folder, NULL) == 0;
+    bool ok = folder && !text->failed && make_directories(folder, NULL) == 0;
     free(folder);
     int fd = ok ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600) : -1;
+    for (size_t done = 0; fd >= 0 && done < text->len;) { /* trouble with the file is no reason not to run the line */
+        ssize_t w = write(fd, text->s + done, text->len - done);
+        if (w < 0 && errno != EINTR)
+            break;
+        done += w > 0 ? (size_t)w : 0;
+    }
     if (fd >= 0)
         close(fd);
-    return fd >= 0;
+}
+
+static void put_lines(strbuf *b, const char *entry)
+{
+    strbuf_printf(b, "#%lld\n", (long long)time(NULL));
+    for (const char *line = entry;; line++) {
+        size_t n = strcspn(line, "\n");
+        if (like_timestamp(line, n))
+            strbuf_putc(b, '\\');
+        strbuf_add(b, line, n);
+        strbuf_putc(b, '\n');
+        line += n;
+        if (!*line)
+            return;
+    }
 }
 
 void shell_history_add(const char *line)
 {
-    strbuf path = {0};
+    strbuf path = {0}, text = {0};
     if (!*line || *line == ' ')
         return;
     HIST_ENTRY *last = history_length > 0 ? history_get(history_base + history_length - 1) : NULL;
     if (last && !strcmp(last->line, line))
         return;
     add_history(line);
-    if (shell_history_path(&path) && make_file(strbuf_str(&path)))
-        append_history(1, strbuf_str(&path));
+    put_lines(&text, line);
+    if (shell_history_path(&path))
+        append(strbuf_str(&path), &text);
     strbuf_free(&path);
+    strbuf_free(&text);
 }
 
 static int no_such_line(const char *event, size_t n, err *e)
@@ -120,7 +202,7 @@ int shell_history_clear(err *e)
     shell_history_load();
     clear_history();
     if (shell_history_path(&path) && truncate(strbuf_str(&path), 0) != 0 && errno != ENOENT)
-        rc = err_set(e, ERR_FAILED, "%s: %s", strbuf_str(&path), strerror(errno));
+        rc = err_errno(e, ERR_FAILED, errno, "%s", strbuf_str(&path));
     strbuf_free(&path);
     return rc;
 }

@@ -127,6 +127,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/key_list.c \
 	cli/line_context.c \
 	cli/line_hint.c \
+	cli/metric_names.c \
 	cli/metric_select.c \
 	cli/model_card.c \
 	cli/model_search.c \
@@ -202,6 +203,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/tokenize_cases.c \
 	cli/user_config.c \
 	cli/variables.c \
+	cli/verb_hint.c \
 	cli/version_text.c \
 	cli/view_browse.c \
 	cli/view_frame.c \
@@ -228,7 +230,7 @@ libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/end_tokens.h cli/ne
 	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/rank_units.h cli/run_part.h cli/repeat_plan.h cli/run_compare.h cli/run_sink.h cli/run_summary.h cli/run_units.h cli/sampler.h cli/session.h cli/sweep.h cli/sweep_file.h cli/tokenize_cases.h \
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \
 	cli/token_ids.h cli/version_text.h
-libattnscope_a_SOURCES += cli/aliases.h cli/name_list.h cli/user_config.h cli/variables.h cli/word_ref.h
+libattnscope_a_SOURCES += cli/aliases.h cli/name_list.h cli/user_config.h cli/variables.h cli/verb_hint.h cli/word_ref.h
 libattnscope_a_SOURCES += cli/explain.h cli/explain_terms.h cli/help_words.h cli/json_schemas.h
 libattnscope_a_SOURCES += cli/report.h
 libattnscope_a_SOURCES += cli/compare_table.h cli/patch_pairs.h cli/patch_table.h cli/second_model.h

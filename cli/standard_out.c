@@ -73,7 +73,7 @@ int standard_out_open(FILE **out, err *e)
     first_errno = 0;
     *out = fopencookie(NULL, "w", (cookie_io_functions_t){.write = write_all});
     if (!*out)
-        return err_set(e, ERR_FAILED, "cannot open standard output: %s", strerror(errno));
+        return err_errno(e, ERR_FAILED, errno, "cannot open standard output");
     if (isatty(STDOUT_FILENO))
         setvbuf(*out, NULL, _IOLBF, BUFSIZ);
     else

@@ -56,7 +56,7 @@ static int lines_open(lines *l, const char *path, err *e)
     *l = (lines){.path = strcmp(path, "-") ? path : "standard input"};
     l->f = strcmp(path, "-") ? fopen(path, "re") : stdin;
     if (!l->f) {
-        err_set(e, ERR_INPUT, "%s: %s", path, strerror(errno));
+        err_errno(e, ERR_INPUT, errno, "%s", path);
         return err_hint(e, "check the path; - is standard input");
     }
     if (fstat(fileno(l->f), &st) == 0 && S_ISDIR(st.st_mode)) {
@@ -90,7 +90,7 @@ static int next_case(json **out, lines *l, session *s, err *e)
             if (feof(l->f))
                 return 0;
             return errno == ENOMEM ? err_nomem(e, "a line of the table")
-                                   : err_set(e, ERR_INPUT, "%s: %s", l->path, strerror(errno));
+                                   : err_errno(e, ERR_INPUT, errno, "%s", l->path);
         }
         l->len = (size_t)got;
         l->done += (double)got;

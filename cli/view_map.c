@@ -87,7 +87,7 @@ int view_map_of(view_map *out, const figure_matrix *m, err *e)
 
 static int no_room(err *e)
 {
-    err_set(e, ERR_RESOURCE, "no room for a temporary file of the map: %s", strerror(errno));
+    err_errno(e, ERR_RESOURCE, errno, "no room for a temporary file of the map");
     return err_hint(e, "TMPDIR names the folder for it");
 }
 

@@ -14,6 +14,7 @@ typedef uint64_t UNALIGNED u64_at;
 typedef int16_t UNALIGNED i16_at;
 typedef int32_t UNALIGNED i32_at;
 typedef int64_t UNALIGNED i64_at;
+typedef float UNALIGNED f32_at;
 typedef double UNALIGNED f64_at;
 
 static inline float float_of_bits(uint32_t u)

@@ -213,6 +213,9 @@ static void multiply_vector(void *ud, int64_t item, int thread)
                 for (int64_t i = 0; i < n; i++)
                     y[i] += j->x[k0 + k] * row[k * n + i];
         }
+    } else if (j->prec != PRECISION_BF16 && w->scale_kind == SCALE_NONE && j->k->row_dot[w->type]) {
+        for (int64_t i = 0; i < n; i++)
+            y[i] = j->k->row_dot[w->type](j->x, weight_stored(w, weight_stored_row(w, first + i), 0), w->n_in);
     } else {
         for (int64_t i = 0; i < n; i++) {
             weight_load(row, w, first + i, 0, w->n_in);

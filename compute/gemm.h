@@ -26,7 +26,7 @@ int gemm_scratch_reserve(gemm_scratch *s, int64_t max_rows, int64_t max_k, err *
 void gemm(gemm_scratch *s, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
           const weight *w, precision prec);
 
-/* The same for one row, reading the weights once at memory speed: for decoding.  Its order of additions
+/* The same for one row, for decoding: the weights are read once, where they lie (kernels.row_dot).  Its order of additions
  * differs from gemm's. */
 void gemv(gemm_scratch *s, float *y, const float *x, const weight *w, precision prec);
 

@@ -72,6 +72,10 @@ typedef struct kernels {
     /* sum of x[i] * y[i]; the order of additions depends on n alone. */
     float (*dot)(const float *x, const float *y, int64_t n);
 
+    /* dot of x and a stored row of n elements (whole blocks) at any address, read where it lies: the bits of
+     * dtypes[type].to_f32 and dot.  NULL: no faster way than those two. */
+    float (*row_dot[DT_COUNT])(const float *x, const void *row, int64_t n);
+
     /* Transpose while packing: dst[k * stride + i] = src[i * ld + k] for i < n_row <= stride, k < n_col;
      * columns n_row .. stride - 1 of dst become 0. */
     void (*interleave)(float *dst, int stride, const float *src, int64_t ld, int n_row, int64_t n_col);

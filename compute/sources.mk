@@ -21,4 +21,4 @@ libcompute_a_SOURCES += \
 	compute/weight.c \
 	compute/isa/avx2.c \
 	compute/isa/avx512.c
-libcompute_a_SOURCES += compute/attention.h compute/attention_parts.h compute/attention_ring.h compute/attention_ring_parts.h compute/cpu.h compute/isa/pair_body.h compute/isa/simd_body.h compute/kernels_c.h compute/gelu.h compute/layer_norm.h compute/dtype.h compute/dtype_grids.h compute/dtype_rows.h compute/gemm.h compute/kernels.h compute/quantize.h compute/tensor.h compute/weight.h
+libcompute_a_SOURCES += compute/attention.h compute/attention_parts.h compute/attention_ring.h compute/attention_ring_parts.h compute/cpu.h compute/isa/pair_body.h compute/isa/row_dot_body.h compute/isa/simd_body.h compute/kernels_c.h compute/gelu.h compute/layer_norm.h compute/dtype.h compute/dtype_grids.h compute/dtype_rows.h compute/gemm.h compute/kernels.h compute/quantize.h compute/tensor.h compute/weight.h

@@ -38,11 +38,16 @@ static void apply_scales(float *x, const weight *w, int64_t row, int64_t col, in
     }
 }
 
+const void *weight_stored(const weight *w, int64_t row, int64_t col)
+{
+    const dtype_info *t = &dtypes[w->type];
+    return (const unsigned char *)w->data + (row * w->ld + col) / t->block * t->block_bytes;
+}
+
 /* Elements col .. col + n - 1 of a stored row, counted from data. */
 static void load_stored(float *dst, const weight *w, int64_t row, int64_t col, int64_t n)
 {
-    const dtype_info *t = &dtypes[w->type];
-    t->to_f32(dst, (const unsigned char *)w->data + (row * w->ld + col) / t->block * t->block_bytes, n);
+    dtypes[w->type].to_f32(dst, weight_stored(w, row, col), n);
     if (w->scale_kind != SCALE_NONE)
         apply_scales(dst, w, row, col, n);
 }

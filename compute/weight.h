@@ -5,6 +5,9 @@
 #include "compute/gemm.h"
 #include "compute/kernels.h"
 
+/* Where element col, the first of a block, of a stored row lies (weight_stored_row). */
+const void *weight_stored(const weight *w, int64_t row, int64_t col);
+
 /* Stored columns read in one go, for outputs first_out .. first_out + n_out - 1 of a panel. */
 typedef struct column_window {
     int64_t first;

@@ -180,7 +180,7 @@ static int note_entry(contents *c, const char *s, err *e)
 
 static int not_readable(const char *path, int why, err *e)
 {
-    err_set(e, ERR_INPUT, "%s: cannot be read: %s", path, strerror(why));
+    err_errno(e, ERR_INPUT, why, "%s: cannot be read", path);
     return err_hint(e, "check the path and its permissions");
 }
 

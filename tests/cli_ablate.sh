@@ -24,7 +24,7 @@ cell()
 
 run list edits
 exits 0 "list edits"
-for name in act drop_attention drop_block drop_mlp first impose mean resample scale scale_first uniform zero; do
+for name in act drop_attention drop_block drop_mlp first impose keep mean resample scale scale_first uniform zero; do
     out_has "$name" "there is an edit $name"
 done
 run generate "$model" --prompt "The old man" --max-tokens 8

@@ -163,11 +163,11 @@ if [ -w /dev/full ]; then
         status=$?
         : > "$tmp/out"
         set -- $verb
-        refuses 5 "No space left on device" "$1 on a full disk"
+        refuses 5 "no space left on device" "$1 on a full disk"
         check "with a hint" grep -q "free some space" "$tmp/err"
     done
     run dump "$model" --ids 0,1 -o /dev/full
-    refuses 5 "No space left on device" "dump on a full disk"
+    refuses 5 "no space left on device" "dump on a full disk"
 else
     skip "full disk" "no /dev/full"
 fi

@@ -123,7 +123,7 @@ never'
 if [ -w /dev/full ]; then
     "$program" help > /dev/full 2> errors
     check "a full disk is status 5" [ $? = 5 ]
-    check "and is said" same errors 'attnscope: help: cannot write output: No space left on device
+    check "and is said" same errors 'attnscope: help: cannot write output: no space left on device
   hint: free some space or write elsewhere'
 else
     skip "a full disk" "no /dev/full"

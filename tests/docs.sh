@@ -21,14 +21,29 @@ else
     skip "docs/reference is what build-aux/reference writes" "no python3"
 fi
 
-# Every link of a page of docs/ leads to a file.
-missing=$(cd "$srcdir" && find docs -name '*.md' ! -path 'docs/reference/*' | LC_ALL=C sort | while read -r page; do
-    grep -oE '\]\([^)#:]+' "$page" | sed 's/^](//' | while read -r link; do
-        test -e "$(dirname "$page")/$link" || echo "$page: $link"
-    done
-done)
-[ -z "$missing" ] || echo "$missing" | sed 's/^/# not there: /'
-check "the links of docs/ lead to files" test -z "$missing"
+# Every link of every page leads to a file, and to a heading of it where it says which.
+if command -v python3 > /dev/null 2>&1; then
+    python3 "$srcdir/tests/docs_links.py" "$srcdir" > "$tmp/links"
+    status=$?
+    sed '$!s/^/# leads nowhere: /; $s/^/# /' "$tmp/links"
+    check "the links of all pages lead somewhere" test "$status" -eq 0
+    check "there are many" test "$(sed -n 's/ links$//p' "$tmp/links")" -gt 300
+    mkdir -p "$tmp/pages/more"
+    printf '%s\n' '# One' '## Of `two`, and [three](more/b.md)' '[a](#one) [b](#of-two-and-three) [c](more/b.md#x-1)' '```' '[no](no)' '```' \
+        '[d](none.md)' '[e](#two)' '![f](f.png)' '[g](https://example.org/none)' > "$tmp/pages/a.md"
+    printf '%s\n' '# X' '# X' '[h](../a.md#one) [i](../a.md#x) [k](#x-2)' > "$tmp/pages/more/b.md"
+    python3 "$srcdir/tests/docs_links.py" "$tmp/pages" > "$tmp/links"
+    check "links that lead nowhere are seen" test "$(grep -o '[a-z./]*:[0-9].*' "$tmp/links" | paste -sd , -)" = \
+        "a.md:7: none.md,a.md:8: #two,a.md:9: f.png,more/b.md:3: ../a.md#x,more/b.md:3: #x-2"
+else
+    skip "the links of all pages lead somewhere" "no python3"
+fi
+
+# Every family is in the table of MODELS.md.
+"$attnscope" list families --tsv | sed '1d' | cut -f 1 > "$tmp/families"
+missing=$(while read -r family; do grep -q "^| $family | " "$srcdir/MODELS.md" || echo "$family"; done < "$tmp/families")
+[ -z "$missing" ] || echo "# not in MODELS.md:" $missing
+check "MODELS.md has all $(grep -c . "$tmp/families") families" test -s "$tmp/families" -a -z "$missing"
 
 # Every test that THREATS.md names is there and is run.
 for named in $(grep -oE '`tests/[a-z0-9_.]+`' "$srcdir/THREATS.md" | tr -d '`' | sort -u); do

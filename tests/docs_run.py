@@ -184,16 +184,27 @@ def agrees(want, got):
 
 
 class Looked:
-    """Verbs and options of commands that are not run, against `help`."""
+    """Verbs and options of commands that are not run, against `help`; scripts and tests that they name, against the source."""
 
-    def __init__(self, program):
-        self.program, self.known = program, {}
+    def __init__(self, program, source):
+        self.program, self.source, self.known = program, source, {}
 
     def help_of(self, verb):
         if verb not in self.known:
             done = subprocess.run([self.program, "help", verb], capture_output=True, text=True, check=False)
             self.known[verb] = done.stdout if done.returncode == 0 else None
         return self.known[verb]
+
+    def wrong_file(self, word, first):
+        """A script must be there, and be one that runs where it is the command; of a test its source must be there."""
+        path = os.path.join(self.source, word)
+        if re.fullmatch(r"(build/)?tests/(test|fuzz)_\w+", word):
+            return None if os.path.exists(os.path.join(self.source, word.split("build/")[-1] + ".c")) else "no test " + word
+        if re.match(r"(build-aux|tests|examples/(scripts|findings|gallery|reference))/", word) and (first or re.search(r"\.\w+$", word)):
+            if not os.path.exists(path):
+                return None if re.match(r"tests/families/", word) else "no file " + word
+            return "%s does not run" % word if first and not os.access(path, os.X_OK) else None
+        return None
 
     def missing(self, text):
         text = re.sub(r"\s#\s.*", "", text.replace("\\\n", " "))
@@ -202,6 +213,12 @@ class Looked:
                 words = shlex.split(command)
             except ValueError as e:
                 return str(e)
+            while words and re.match(r"\w+=", words[0]):
+                words.pop(0)
+            for i, word in enumerate(words):
+                wrong = self.wrong_file(word, i == 0)
+                if wrong:
+                    return wrong
             at = next((i for i, w in enumerate(words) if os.path.basename(w) == "attnscope"), None)
             if at is None or at + 1 >= len(words):
                 continue
@@ -297,7 +314,7 @@ def main():
     if len(words) < 3:
         sys.exit(__doc__)
     program, source = os.path.abspath(words[0]), os.path.realpath(words[1])
-    looked = Looked(program)
+    looked = Looked(program, source)
     for path in words[2:]:
         for good, what, told in run_page(program, source, os.path.realpath(path), refresh, looked):
             print(("ok - " if good else "not ok - ") + what.replace("#", "\\#"))

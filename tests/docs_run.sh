@@ -35,12 +35,33 @@ for pair in add-a-metric.md=analysis/metrics/lead.c add-a-family.md=model/famili
     check "${pair%=*}: and is not empty" test -s "$tmp/made.c"
 done
 
-# The comparison can fail: a page that shows another value, one whose command fails, an option that is not there.
+# So does what it tells to put into the conformance test.
+awk -v page="$srcdir/docs/howto/add-a-metric.md" '
+    BEGIN {
+        while ((getline line < page) > 0)
+            if (line == "```c") part++
+            else if (line == "```") inside = 0
+            else if (part && (inside || line ~ /^(static bool row_lead|    } else if .*"lead")/)) { inside = 1; code[part] = code[part] line "\n" }
+    }
+    /^static bool row_self/ { printf "%s\n", code[1] }
+    /strcmp\(m->name, "self"\)/ { printf "%s", code[2] }
+    { print }' "$srcdir/tests/test_metrics.c" > "$tmp/made.c"
+${CC:-cc} -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -fsyntax-only -I"$srcdir" -I"$srcdir/tests" "$tmp/made.c" > "$tmp/err" 2>&1
+status=$?
+exits 0 "add-a-metric.md: its second implementation compiles"
+check "add-a-metric.md: and is called" test "$(grep -c 'row_lead' "$tmp/made.c")" -eq 2
+
+# The comparison can fail: a page that shows another value, one whose command fails, an option, a script or a test that is not
+# there, a script that does not run.
 printf '%s\n' '```console' '$ echo 0.25' '0.35' '```' '```sh' 'false' '```' '```console norun' '$ attnscope run MODEL --nothing' '```' \
-    '```console' '$ printf "a\\nb\\n1.5 s\\n"' 'a' '...' '9.0 s' '```' > "$tmp/page.md"
+    '```console' '$ printf "a\\nb\\n1.5 s\\n"' 'a' '...' '9.0 s' '```' \
+    '```console norun' '$ build-aux/no-such-script' '```' '```console norun' '$ tests/docs_run.sh && srcdir=. build/tests/test_no_such' '```' \
+    '```console norun' '$ build-aux/setup.sh' '```' '```console norun' '$ srcdir=. build/tests/test_metrics' '```' > "$tmp/page.md"
 python3 "$srcdir/tests/docs_run.py" "$attnscope" "$srcdir" "$tmp/page.md" > "$tmp/out" 2> "$tmp/err"
 status=$?
 exits 0 "a page with mistakes is read"
-check "three of its four blocks are mistakes" test "$(grep -c '^not ok' "$tmp/out")" -eq 3
-check "the fourth is none" test "$(grep -c '^ok' "$tmp/out")" -eq 1
+check "six of its eight blocks are mistakes" test "$(grep -c '^not ok' "$tmp/out")" -eq 6
+check "two are none" test "$(grep -c '^ok' "$tmp/out")" -eq 2
+check "what is wrong with files is said" test "$(grep -c 'no file build-aux/no-such-script\|no test build/tests/test_no_such\|setup.sh does not run' \
+    "$tmp/out")" -eq 3
 plan

@@ -87,6 +87,7 @@ cmocka_tests = \
 	tests/test_report \
 	tests/test_retrieval \
 	tests/test_ring \
+	tests/test_row_dot \
 	tests/test_safetensors \
 	tests/test_safetensors_rules \
 	tests/test_sixel \
@@ -226,7 +227,7 @@ EXTRA_DIST += tests/stores/make_stores.py tests/stores/v1.db tests/stores/v2.db 
 EXTRA_DIST += tests/examples tests/json_schemas.py tests/zsh_complete.zsh
 EXTRA_DIST += tests/chat_cases.json tests/make_chat_cases.py
 EXTRA_DIST += tests/make_quantize_cases.py tests/quantize_cases.h
-EXTRA_DIST += tests/report_page.py tests/docs_run.py
+EXTRA_DIST += tests/report_page.py tests/docs_links.py tests/docs_run.py
 EXTRA_DIST += tests/compare_pictures.py tests/cli_lib.sh tests/cli_language.py tests/cli_shell.py tests/cli_view.py tests/sanitize tests/tap.sh tests/tsan.supp tests/valgrind.supp
 EXTRA_DIST += \
 	tests/activation_capture.h \

@@ -403,14 +403,14 @@ static void out_full_disk(void **state)
     if (access("/dev/full", W_OK) != 0)
         skip();
     assert_int_equal(write_file("/dev/full", "x", &e), ERR_RESOURCE); /* found when the buffer is flushed */
-    assert_non_null(strstr(e.msg, "/dev/full: cannot be written: No space left on device"));
+    assert_non_null(strstr(e.msg, "/dev/full: cannot be written: no space left on device"));
 
     assert_int_equal(outfile_open(&f, "/dev/full", &e), 0); /* found in the middle of somebody's fprintf */
     for (int i = 0; i < 100000; i++)
         fprintf(outfile_stream(f), "line %d\n", i);
     e = (err){0};
     assert_int_equal(outfile_commit(f, &e), ERR_RESOURCE);
-    assert_non_null(strstr(e.msg, "No space left on device"));
+    assert_non_null(strstr(e.msg, "no space left on device"));
 
     char *much = calloc(1, 1 << 20); /* found in outfile_write */
     assert_int_equal(outfile_open(&f, "/dev/full", &e), 0);

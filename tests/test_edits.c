@@ -219,6 +219,40 @@ static void test_uniform_first_impose(void **state)
     rows_are(w, last_window, 16, 0, "first of a window");
 }
 
+/* A cache of the first keys and the latest: rows as the softmax over those keys alone gives. */
+static void test_keep(void **state)
+{
+    (void)state;
+    static const double one_and_two[] = {1, 0, 0, 0, .6, .4, 0, 0, .5, .3, .2, 0, .25, 0, .25, .5};
+    static const double itself[] = {1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1};
+    static const double both_sides[] = {.5, .5, 0, 0, .5, .3, .2, 0, 0, .5, .2, .3, 0, 0, .4, .6};
+    float q[16], k[16], both[16];
+    double w[16], plain[16];
+    attn_args a = matrix_m(q, k);
+    weights_under(w, a, "keep", "first=1 last=2", 1);
+    rows_are(w, one_and_two, 16, 1e-6, "the first and the latest two");
+    weights_under(w, a, "keep", "first=0 last=1", 1);
+    rows_are(w, itself, 16, 1e-6, "the query itself");
+    weights_under(plain, a, NULL, "", 1);
+    weights_under(w, a, "keep", "", 1);
+    assert_memory_equal(w, plain, sizeof w); /* shorter than 4 and 16 */
+    weights_under(w, a, "keep", "first=9000000000000000 last=9000000000000000", 1);
+    assert_memory_equal(w, plain, sizeof w);
+    static const double full[4][4] = {{.4, .4, .1, .1}, {.5, .3, .2, 1e-30}, {.1, .5, .2, .3}, {.2, .2, .4, .6}};
+    for (int i = 0; i < 4; i++)
+        for (int j = 0; j < 4; j++)
+            both[j * 4 + i] = (float)log(full[i][j]);
+    a = one_head(q, both, 4, 4, 0, 4);
+    a.causal = false;
+    weights_under(w, a, "keep", "first=0 last=2", 1);
+    rows_are(w, both_sides, 16, 1e-6, "a window to both sides");
+    /* A decoder's step: one query behind three keys that went before. */
+    a = matrix_m(q, k);
+    a.q = q + 12, a.n_query = 1, a.pos0 = 3;
+    weights_under(w, a, "keep", "first=1 last=2", 1);
+    rows_are(w, one_and_two + 12, 4, 1e-6, "the last row alone");
+}
+
 /* ---- second implementations ---- */
 
 enum { N = 307, D = 8 };
@@ -345,7 +379,7 @@ static void test_every_edit_of_weights(void **state)
             }
         }
     }
-    assert_int_equal(n_edit, 5);
+    assert_int_equal(n_edit, 6);
     free(q);
     free(k);
     free(w);
@@ -460,6 +494,7 @@ int main(void)
         cmocka_unit_test(test_scale_first_of_a_strong_sink),
         cmocka_unit_test(test_act_vector),
         cmocka_unit_test(test_uniform_first_impose),
+        cmocka_unit_test(test_keep),
         cmocka_unit_test(test_scale_first_is_a_bias),
         cmocka_unit_test(test_act_from_the_dense_map),
         cmocka_unit_test(test_every_edit_of_weights),

@@ -277,7 +277,7 @@ static void full_disk(void **state)
         err e = {0};
         table *t = sample();
         assert_int_equal(output_table(full, t, f, "s", &plain, &e), ERR_RESOURCE);
-        assert_string_equal(e.msg, "cannot write output: No space left on device");
+        assert_string_equal(e.msg, "cannot write output: no space left on device");
         table_free(t);
         fclose(full);
     }

@@ -28,37 +28,11 @@ static void release(edit_use *u)
     free(u->state);
 }
 
-/* What the row has beside its keys: only a learned sink's share is taken from 1, for that difference is all rounding where the
- * keys are the whole row. */
-static double beside(const scaling *s, const attn_tile *t, double total)
-{
-    const attention_block *b = model_attention(s->m, t->kind, t->layer);
-    return b && b->sinks && total < 1 ? 1 - total : 0;
-}
-
-/* The denominator is a sum of what is left, never 1 less what is taken: with nearly all weight on the key that would be a
- * difference of nearly equal numbers. */
-static void scale_row(const scaling *s, const attn_tile *t, float *probs, int64_t i)
-{
-    int64_t lo = t->visible_lo[i], hi = t->visible_hi[i], q = t->q0 + i;
-    int64_t from = s->lo > lo ? s->lo : lo, to = s->hi < hi ? s->hi + 1 : hi;
-    double mass = 0, rest = 0;
-    for (int64_t k = lo; k < hi; k++)
-        *(k >= from && k < to ? &mass : &rest) += (double)*edit_cell(t, probs, q, k);
-    double sink = beside(s, t, mass + rest), whole = mass + rest + sink, sum = s->gamma * mass + rest + sink;
-    if (from >= to || sum <= 0) /* gamma 0 of a row that has nothing else stays as it is */
-        return;
-    for (int64_t k = lo; k < hi; k++) {
-        float *p = edit_cell(t, probs, q, k);
-        *p = (float)((double)*p * (k >= from && k < to ? s->gamma : 1) * whole / sum);
-    }
-}
-
 static void weights(const edit_use *u, const attn_tile *t, float *probs)
 {
     const scaling *s = u->state;
     for (int64_t i = 0; i < t->n_query && s->gamma != 1; i++)
-        scale_row(s, t, probs, i);
+        edit_scale_keys(s->m, t, probs, i, s->lo, s->hi < INT64_MAX ? s->hi + 1 : INT64_MAX, s->gamma);
 }
 
 static const param own[] = {

@@ -381,7 +381,7 @@ static int run(session *s, const command_args *a, err *e)
     return rc;
 }
 
-static const char *const modes[] = {"zero", "uniform", "mean", "first", "resample", NULL};
+static const char *const modes[] = {"zero", "uniform", "mean", "first", "keep", "resample", NULL};
 static const char *const positions[] = {"pooled", "each", NULL};
 static const param own[] = {
     {.name = "mode", .kind = PARAM_ENUM, .def = "zero", .value = "MODE", .choices = modes,

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "analysis/analyse.h"
 #include "analysis/drift.h"
 #include "base/mem.h"
@@ -44,6 +45,13 @@ static int open_models(job *j, err *e)
     const params *p = j->a->p;
     const char *quantize = params_str(p, "quantize");
     const load_options o = {.config = params_str(p, "config"), .tokenizer = params_str(p, "tokenizer")};
+    for (int i = 0; i < j->a->n && i < 2; i++) {
+        const char *word = j->a->word[i];
+        if (!run_name_like(word) || access(word, F_OK) == 0)
+            continue;
+        err_set(e, ERR_USAGE, j->a->n < 2 ? "only run %s is named" : "%s is a run, the other one is none", word);
+        return err_hint(e, "compare two runs (compare 3 5 --store FILE; `runs` lists them) or two models");
+    }
     if (j->a->n < 2 && !quantize) {
         err_set(e, ERR_USAGE, "only one checkpoint is named");
         return err_hint(e, "name the second one, or what it is to be: --quantize q4_0");
@@ -249,7 +257,7 @@ static const char *const examples[] = {
     "compare 3 5 --store heads.db", "two stored runs: the paired difference of every value",
     NULL,
 };
-static const char *const complete[] = {"models", "models", NULL};
+static const char *const complete[] = {"compared", "compared", NULL};
 
 const command command_compare = {
     .name = "compare", .group = "measure", .usage = "[MODEL_A] [MODEL_B] | RUN_1 RUN_2",

@@ -1,6 +1,7 @@
 /* dump: the arrays of a run as NPZ, in the layout that verify reads. */
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "analysis/analyse.h"
 #include "analysis/reference.h"
 #include "cli/chat_input.h"
@@ -70,6 +71,11 @@ static int run(session *s, const command_args *a, err *e)
     if (!path) {
         err_set(e, ERR_USAGE, "no output file given");
         return err_hint(e, "add -o FILE.npz");
+    }
+    const char *dot = strrchr(path, '.');
+    if (dot && (!strcasecmp(dot, ".csv") || !strcasecmp(dot, ".tsv") || !strcasecmp(dot, ".json") || !strcasecmp(dot, ".npy"))) {
+        err_set(e, ERR_USAGE, "'%s': what is written is a NPZ file", path);
+        return err_hint(e, "add -o FILE.npz; `run ... --output FILE --csv` and `export` write tables");
     }
     if (inputs && prompt_options_given(a->p)) {
         err_set(e, ERR_USAGE, "--inputs excludes the options that give a prompt");

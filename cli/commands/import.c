@@ -104,7 +104,7 @@ static const char *const examples[] = {
     "import heads --store heads.db", "the lists there are",
     NULL,
 };
-static const char *const complete[] = {"files", NULL};
+static const char *const complete[] = {"imports", "files", NULL};
 
 const command command_import = {
     .name = "import", .group = "store", .usage = "heads [FILE --name NAME]",

@@ -2,8 +2,10 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/mem.h"
+#include "base/near_file.h"
 #include "cli/command.h"
 #include "cli/settings.h"
 #include "cli/user_config.h"
@@ -43,9 +45,46 @@ static int save(session *s, const char *name, const char *value, err *e)
     return rc;
 }
 
+/* Is there the folder that path names a file of? */
+static bool has_folder(const char *path)
+{
+    struct stat st;
+    const char *slash = strrchr(path, '/');
+    char *folder = slash && slash > path ? mem_strndup(path, (size_t)(slash - path), NULL) : NULL;
+    bool there = !folder || (stat(folder, &st) == 0 && S_ISDIR(st.st_mode));
+    free(folder);
+    return there;
+}
+
+/* What stands at the path, or the folder that it is to be made in, must do for a store: else the one in use stays. */
+static int try_store(const session *s, const char *path, err *e)
+{
+    struct stat st;
+    store *opened = NULL;
+    int rc = 0;
+    if (!strcmp(path, s->store_path) || !strcmp(path, ":memory:"))
+        return 0;
+    bool there = stat(path, &st) == 0;
+    if (!there && !has_folder(path)) {
+        err_set(e, ERR_INPUT, "cannot make store %s: its folder is missing", path);
+        rc = near_file_hint(e, path, "make the folder first");
+    } else if (!*path || (there && st.st_size > 0)) {
+        rc = store_open(&opened, path, access(path, W_OK) != 0, e);
+        store_close(opened);
+    }
+    if (rc && e) {
+        char hint[sizeof e->hint];
+        memcpy(hint, e->hint, sizeof hint);
+        err_hint(e, "%s%sthe store stays %s", hint, *hint ? "; " : "", s->store_path);
+    }
+    return rc;
+}
+
 static int change(session *s, const command_args *a, const char *name, const char *value, err *e)
 {
-    int rc = session_set(s, name, value, e);
+    int rc = strcmp(name, "store") ? 0 : try_store(s, value, e);
+    if (!rc)
+        rc = session_set(s, name, value, e);
     return rc || !params_bool(a->p, "save") ? rc : save(s, name, value, e);
 }
 

@@ -17,7 +17,7 @@ static int cannot_read(const char *path, int why, err *e)
     else if (why == EISDIR)
         err_set(e, ERR_INPUT, "%s: is a directory", path);
     else
-        err_set(e, ERR_INPUT, "%s: cannot be read: %s", path, strerror(why));
+        err_errno(e, ERR_INPUT, why, "%s: cannot be read", path);
     if (why == EISDIR)
         return err_hint(e, "name a file inside it");
     return near_file_hint(e, path, "check the path; relative paths start in the current directory");

@@ -118,6 +118,10 @@ static int run(session *s, const command_args *a, err *e)
         err_set(e, ERR_USAGE, "--changed: results are kept in memory, where nobody else writes");
         return err_hint(e, "name the store that others write: watch --store FILE --changed ...");
     }
+    if (!strcmp(a->word[0], "watch")) {
+        err_set(e, ERR_USAGE, "watch cannot watch itself");
+        return err_hint(e, "name the command to run again: watch --every 5 runs");
+    }
     for (int i = 0; i < a->n; i++) {
         strbuf_puts(&w.text, i ? " " : "");
         if (a->n == 1)

@@ -1,4 +1,5 @@
 /* AVX2 + FMA + F16C. */
+#include "compute/dtype_rows.h"
 #include "compute/kernels_c.h"
 
 #if defined(__x86_64__)
@@ -39,6 +40,12 @@ static inline V v_scale2(V x, V n)
     x = _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(half, bias), 23)));
     return _mm256_mul_ps(x, _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(rest, bias), 23)));
 }
+static inline float v_total(V a)
+{
+    __m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+    return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
+}
 static inline V v_keep(M m, V a) { return _mm256_and_ps(m, a); }
 static inline V v_pick(M m, V a, V b) { return _mm256_blendv_ps(b, a, m); }
 static inline M v_below(V a, V b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
@@ -59,11 +66,26 @@ static inline V v_exponent(V x)
     return _mm256_cvtepi32_ps(_mm256_sub_epi32(_mm256_srli_epi32(_mm256_castps_si256(x), 23), _mm256_set1_epi32(127)));
 }
 static inline V v_power(V x) { return _mm256_and_ps(x, _mm256_castsi256_ps(_mm256_set1_epi32(0x7f800000))); }
+static inline V v_bytes(__m128i x, int part)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(part ? _mm_srli_si128(x, 8) : x));
+}
+static inline V v_chars(__m128i x, int part)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(part ? _mm_srli_si128(x, 8) : x));
+}
+static inline V v_load_f16(const uint8_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+static inline V v_load_bf16(const uint8_t *p)
+{
+    __m256i x = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
+    return _mm256_castsi256_ps(_mm256_slli_epi32(x, 16));
+}
 
 #include "compute/gelu.h"
 #include "compute/layer_norm.h"
 #include "compute/isa/simd_body.h"
 #include "compute/isa/pair_body.h"
+#include "compute/isa/row_dot_body.h"
 
 /* 8 x 8 transpose in registers. */
 static inline void transpose8(float *dst, int64_t stride, const float *src, int64_t ld)

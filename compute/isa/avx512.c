@@ -1,4 +1,5 @@
 /* AVX-512 F, BW, DQ, VL. */
+#include "compute/dtype_rows.h"
 #include "compute/kernels_c.h"
 
 #if defined(__x86_64__)
@@ -33,6 +34,13 @@ static inline V v_min(V a, V b) { return _mm512_min_ps(a, b); }
 static inline V v_abs(V a) { return _mm512_abs_ps(a); }
 static inline V v_round(V a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
 static inline V v_scale2(V x, V n) { return _mm512_scalef_ps(x, n); }
+static inline float v_total(V a)
+{
+    __m256 h = _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+    __m128 x = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+    x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+    return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
+}
 static inline V v_keep(M m, V a) { return _mm512_maskz_mov_ps(m, a); }
 static inline V v_pick(M m, V a, V b) { return _mm512_mask_blend_ps(m, b, a); }
 static inline M v_below(V a, V b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
@@ -53,11 +61,20 @@ static inline V v_power(V x)
 {
     return _mm512_castsi512_ps(_mm512_and_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x7f800000)));
 }
+static inline V v_bytes(__m128i x, int part) { return (void)part, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(x)); }
+static inline V v_chars(__m128i x, int part) { return (void)part, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x)); }
+static inline V v_load_f16(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+static inline V v_load_bf16(const uint8_t *p)
+{
+    __m512i x = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
+    return _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
+}
 
 #include "compute/gelu.h"
 #include "compute/layer_norm.h"
 #include "compute/isa/simd_body.h"
 #include "compute/isa/pair_body.h"
+#include "compute/isa/row_dot_body.h"
 
 #if defined(__clang__)
 #pragma clang attribute pop

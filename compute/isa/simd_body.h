@@ -2,6 +2,7 @@
  * region:
  *   VW lanes; V the vector of float; M the lane mask
  *   v_load v_store v_set1 v_add v_sub v_mul v_div v_fma(a,b,c)=ab+c v_max v_min v_round(nearest) v_abs
+ *   v_total(a): the sum of the lanes, halves onto halves
  *   v_scale2(x, n): x 2^n for integral n in [-126, 151], in two steps; m_and_range(k, lo, hi): lanes with lo <= k < hi
  *   v_keep(m, a): a where m, else 0; v_pick(m, a, b): a where m, else b; v_below(a, b): mask of a < b
  *   SIMD_NR: columns of a panel (a multiple of VW).
@@ -139,6 +140,12 @@ static void simd_swiglu_oai(float *gate, const float *up, int64_t n, float alpha
     kernel_c_swiglu_oai(gate + i, up + i, n - i, alpha, limit);
 }
 
+/* The end of every dot. */
+static inline float v_dot_total(const V acc[4])
+{
+    return v_total(v_add(v_add(acc[0], acc[1]), v_add(acc[2], acc[3])));
+}
+
 static float simd_dot(const float *x, const float *y, int64_t n)
 {
     V acc[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
@@ -148,14 +155,10 @@ static float simd_dot(const float *x, const float *y, int64_t n)
             acc[l] = v_fma(v_load(x + i + l * VW), v_load(y + i + l * VW), acc[l]);
     for (; i + VW <= n; i += VW)
         acc[0] = v_fma(v_load(x + i), v_load(y + i), acc[0]);
-    float part[VW], sum = 0;
-    v_store(part, v_add(v_add(acc[0], acc[1]), v_add(acc[2], acc[3])));
-    for (int step = VW / 2; step; step /= 2)
-        for (int l = 0; l < step; l++)
-            part[l] += part[l + step];
+    float sum = 0;
     for (; i < n; i++)
         sum += x[i] * y[i];
-    return part[0] + sum;
+    return v_dot_total(acc) + sum;
 }
 
 /* kernel_c_tanh in lanes. */
@@ -384,6 +387,11 @@ static void simd_layer_norm(float *y, const float *x, const float *w, const floa
     .nr = SIMD_NR, \
     .gemm_micro = simd_gemm_micro, \
     .dot = simd_dot, \
+    .row_dot = { \
+        [DT_F32] = row_dot_f32, [DT_F16] = row_dot_f16, [DT_BF16] = row_dot_bf16, [DT_Q8_0] = row_dot_q8_0, \
+        [DT_Q4_0] = row_dot_q4_0, [DT_Q4_1] = row_dot_q4_1, [DT_Q5_0] = row_dot_q5_0, [DT_Q5_1] = row_dot_q5_1, \
+        [DT_Q4_K] = row_dot_q4_k, [DT_Q5_K] = row_dot_q5_k, [DT_Q6_K] = row_dot_q6_k, \
+    }, \
     .interleave = kernel_avx2_interleave, \
     .score_columns = simd_score_columns, \
     .softmax_columns = simd_softmax_columns, \

@@ -1,0 +1,206 @@
+/* Products of activations with stored rows that are read where they lie: what dtypes[].to_f32 gives, element by element, in
+ * the order of additions of simd_dot, without the floats going through memory.  Besides what simd_body.h asks for, the file
+ * that includes this defines
+ *   v_bytes(x, part), v_chars(x, part): lanes part * VW .. of 16 bytes, unsigned or signed, as floats
+ *   v_load_f16(p), v_load_bf16(p): VW stored halves or bfloat16s as floats
+ * Blocks are decoded by 32 elements: BLOCK_V vectors.  The layouts are described in dtype_q.c and dtype_k.c. */
+
+enum { BLOCK_V = 32 / VW };
+
+static inline float half_float(const uint8_t *p)
+{
+    return _cvtsh_ss(*(const u16_at *)p);
+}
+
+/* 32 bytes, unsigned, as floats. */
+static inline void v_block(V e[BLOCK_V], __m128i first, __m128i second)
+{
+    for (int i = 0; i < BLOCK_V; i++)
+        e[i] = v_bytes(i < BLOCK_V / 2 ? first : second, i % (BLOCK_V / 2));
+}
+
+static inline __m128i bytes_at(const uint8_t *p)
+{
+    return _mm_loadu_si128((const __m128i *)p);
+}
+
+static inline __m128i low_bits(__m128i x, int shift, int mask)
+{
+    return _mm_and_si128(_mm_srl_epi16(x, _mm_cvtsi32_si128(shift)), _mm_set1_epi8((char)mask));
+}
+
+/* e = e * a, or e * a + c, each step rounded. */
+static inline void v_block_scale(V e[BLOCK_V], float a)
+{
+    for (int i = 0; i < BLOCK_V; i++)
+        e[i] = v_mul(e[i], v_set1(a));
+}
+
+static inline void v_block_scale_add(V e[BLOCK_V], float a, float c)
+{
+    for (int i = 0; i < BLOCK_V; i++)
+        e[i] = v_add(v_mul(e[i], v_set1(a)), v_set1(c));
+}
+
+static inline void v_block_less(V e[BLOCK_V], float c)
+{
+    for (int i = 0; i < BLOCK_V; i++)
+        e[i] = v_sub(e[i], v_set1(c));
+}
+
+static inline void decode_q8_0(V e[BLOCK_V], const uint8_t *b, int part)
+{
+    (void)part;
+    for (int i = 0; i < BLOCK_V; i++)
+        e[i] = v_chars(bytes_at(b + 2 + (i < BLOCK_V / 2 ? 0 : 16)), i % (BLOCK_V / 2));
+    v_block_scale(e, half_float(b));
+}
+
+static inline void decode_q4_0(V e[BLOCK_V], const uint8_t *b, int part)
+{
+    (void)part;
+    __m128i q = bytes_at(b + 2);
+    v_block(e, low_bits(q, 0, 15), low_bits(q, 4, 15));
+    v_block_less(e, 8);
+    v_block_scale(e, half_float(b));
+}
+
+static inline void decode_q4_1(V e[BLOCK_V], const uint8_t *b, int part)
+{
+    (void)part;
+    __m128i q = bytes_at(b + 4);
+    v_block(e, low_bits(q, 0, 15), low_bits(q, 4, 15));
+    v_block_scale_add(e, half_float(b), half_float(b + 2));
+}
+
+/* 16 where the bit of an element is set in the two bytes at h. */
+static inline __m128i fifth_bits(const uint8_t *h)
+{
+    const __m128i bit = _mm_set1_epi64x((int64_t)0x8040201008040201), spread = _mm_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1,
+                                                                                          1, 1, 1, 1, 1, 1);
+    __m128i x = _mm_shuffle_epi8(_mm_cvtsi32_si128(*(const u16_at *)h), spread);
+    return _mm_and_si128(_mm_cmpeq_epi8(_mm_and_si128(x, bit), bit), _mm_set1_epi8(16));
+}
+
+static inline void decode_q5_0(V e[BLOCK_V], const uint8_t *b, int part)
+{
+    (void)part;
+    __m128i q = bytes_at(b + 6);
+    v_block(e, _mm_or_si128(low_bits(q, 0, 15), fifth_bits(b + 2)), _mm_or_si128(low_bits(q, 4, 15), fifth_bits(b + 4)));
+    v_block_less(e, 16);
+    v_block_scale(e, half_float(b));
+}
+
+static inline void decode_q5_1(V e[BLOCK_V], const uint8_t *b, int part)
+{
+    (void)part;
+    __m128i q = bytes_at(b + 8);
+    v_block(e, _mm_or_si128(low_bits(q, 0, 15), fifth_bits(b + 4)), _mm_or_si128(low_bits(q, 4, 15), fifth_bits(b + 6)));
+    v_block_scale_add(e, half_float(b), half_float(b + 2));
+}
+
+/* Scale and minimum of sub-block i of q4_k and q5_k; s: their twelve bytes. */
+static inline void six_bit(float *scale, float *least, const uint8_t *s, int i)
+{
+    const int a = i < 4 ? s[i] & 63 : (s[i + 4] & 15) | s[i - 4] >> 6 << 4;
+    const int c = i < 4 ? s[i + 4] & 63 : s[i + 4] >> 4 | s[i] >> 6 << 4;
+    *scale = (float)a;
+    *least = (float)c;
+}
+
+static inline void decode_q4_k(V e[BLOCK_V], const uint8_t *b, int part)
+{
+    float scale, least;
+    const uint8_t *q = b + 16 + part / 2 * 32;
+    six_bit(&scale, &least, b + 4, part);
+    v_block(e, low_bits(bytes_at(q), part % 2 * 4, 15), low_bits(bytes_at(q + 16), part % 2 * 4, 15));
+    v_block_scale(e, half_float(b) * scale);
+    v_block_less(e, half_float(b + 2) * least);
+}
+
+static inline void decode_q5_k(V e[BLOCK_V], const uint8_t *b, int part)
+{
+    float scale, least;
+    const uint8_t *q = b + 48 + part / 2 * 32, *h = b + 16;
+    __m128i x[2];
+    six_bit(&scale, &least, b + 4, part);
+    for (int i = 0; i < 2; i++)
+        x[i] = _mm_or_si128(low_bits(bytes_at(q + 16 * i), part % 2 * 4, 15),
+                            _mm_slli_epi16(low_bits(bytes_at(h + 16 * i), part, 1), 4));
+    v_block(e, x[0], x[1]);
+    v_block_scale(e, half_float(b) * scale);
+    v_block_less(e, half_float(b + 2) * least);
+}
+
+static inline void decode_q6_k(V e[BLOCK_V], const uint8_t *b, int part)
+{
+    const int8_t *s = (const int8_t *)b + 192 + 2 * part;
+    const float d = half_float(b + 208);
+    const int half = part / 4, quarter = part % 4;
+    const uint8_t *low = b + 64 * half + 32 * (quarter % 2), *high = b + 128 + 32 * half;
+    __m128i x[2];
+    for (int i = 0; i < 2; i++)
+        x[i] = _mm_or_si128(low_bits(bytes_at(low + 16 * i), quarter / 2 * 4, 15),
+                            _mm_slli_epi16(low_bits(bytes_at(high + 16 * i), 2 * quarter, 3), 4));
+    v_block(e, x[0], x[1]);
+    v_block_less(e, 32);
+    for (int i = 0; i < BLOCK_V; i++)
+        e[i] = v_mul(v_set1(d * (float)s[i < BLOCK_V / 2 ? 0 : 1]), e[i]);
+}
+
+/* Types whose blocks are parts of 32 elements, read by decode_<name>(e, block, part). */
+#define BLOCK_ROW_DOT(name, parts, bytes)                                                       \
+    static float row_dot_##name(const float *x, const void *row, int64_t n)                     \
+    {                                                                                           \
+        V acc[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)}, e[BLOCK_V];                    \
+        const uint8_t *b = row;                                                                 \
+        int64_t i = 0, at = 0;                                                                  \
+        for (; i + 4 * VW <= n; i += 4 * VW)                                                    \
+            for (int first = 0; first < 4; first += BLOCK_V, at++) {                            \
+                decode_##name(e, b + at / parts * bytes, (int)(at % parts));                    \
+                for (int l = 0; l < BLOCK_V; l++)                                               \
+                    acc[first + l] = v_fma(v_load(x + at * 32 + l * VW), e[l], acc[first + l]); \
+            }                                                                                   \
+        for (; i < n; i += 32, at++) {                                                          \
+            decode_##name(e, b + at / parts * bytes, (int)(at % parts));                        \
+            for (int l = 0; l < BLOCK_V; l++)                                                   \
+                acc[0] = v_fma(v_load(x + i + l * VW), e[l], acc[0]);                           \
+        }                                                                                       \
+        return v_dot_total(acc);                                                                \
+    }
+BLOCK_ROW_DOT(q8_0, 1, 34)
+BLOCK_ROW_DOT(q4_0, 1, 18)
+BLOCK_ROW_DOT(q4_1, 1, 20)
+BLOCK_ROW_DOT(q5_0, 1, 22)
+BLOCK_ROW_DOT(q5_1, 1, 24)
+BLOCK_ROW_DOT(q4_k, 8, 144)
+BLOCK_ROW_DOT(q5_k, 8, 176)
+BLOCK_ROW_DOT(q6_k, 8, 210)
+#undef BLOCK_ROW_DOT
+
+/* Plain numbers: lanes by v_load_<name>, one by one_<name>. */
+static inline V v_load_f32(const uint8_t *p) { return v_load((const float *)(const void *)p); }
+static inline float one_f32(const uint8_t *p) { return *(const f32_at *)p; }
+static inline float one_f16(const uint8_t *p) { return half_float(p); }
+static inline float one_bf16(const uint8_t *p) { return bf16_to_f32(*(const u16_at *)p); }
+
+#define PLAIN_ROW_DOT(name, bytes)                                                                            \
+    static float row_dot_##name(const float *x, const void *row, int64_t n)                                   \
+    {                                                                                                         \
+        V acc[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)};                                              \
+        const uint8_t *b = row;                                                                               \
+        float sum = 0;                                                                                        \
+        int64_t i = 0;                                                                                        \
+        for (; i + 4 * VW <= n; i += 4 * VW)                                                                  \
+            for (int l = 0; l < 4; l++)                                                                       \
+                acc[l] = v_fma(v_load(x + i + l * VW), v_load_##name(b + (i + l * VW) * bytes), acc[l]);      \
+        for (; i + VW <= n; i += VW)                                                                          \
+            acc[0] = v_fma(v_load(x + i), v_load_##name(b + i * bytes), acc[0]);                              \
+        for (; i < n; i++)                                                                                    \
+            sum += x[i] * one_##name(b + i * bytes);                                                          \
+        return v_dot_total(acc) + sum;                                                                        \
+    }
+PLAIN_ROW_DOT(f32, 4)
+PLAIN_ROW_DOT(f16, 2)
+PLAIN_ROW_DOT(bf16, 2)
+#undef PLAIN_ROW_DOT
