@@ -82,7 +82,9 @@ typedef struct dump_choice {
                                 * i64 attn_<l>_heads [h]; layers without one have none.  NULL: all, without numbers */
     int n_head;
     /* Arrays of TransformerLens' names and shapes (float32, a batch of one in front), in place of all others but ids [1, n]:
-     * hook_embed, blocks.<l>.hook_resid_pre, hook_attn_out, hook_resid_mid, hook_mlp_out, hook_resid_post [1, n, C],
+     * hook_embed, hook_pos_embed, ln_final.hook_scale [1, n, 1], ln_final.hook_normalized [1, n, C], blocks.<l>.ln1.* and ln2.*
+     * likewise, blocks.<l>.mlp.hook_post [1, n, inner],
+     * blocks.<l>.hook_resid_pre, hook_attn_out, hook_resid_mid, hook_mlp_out, hook_resid_post [1, n, C],
      * blocks.<l>.attn.hook_v and hook_rot_q, hook_rot_k or, without RoPE, hook_q, hook_k [1, n, heads, d], hook_z
      * [1, n, H, d_v], hook_attn_scores (-inf where masked) and hook_pattern [1, H, n, n]. */
     bool transformerlens;

@@ -203,7 +203,8 @@ int dump_run_chosen(runtime *r, const model *m, const model_input *in, const dum
     if (rc == 0) {
         observer o = {.attention = on_attention, .hidden = hooks ? dump_hooks_hidden : on_hidden,
                       .inputs = hooks ? dump_hooks_inputs : NULL, .heads = hooks ? dump_hooks_heads : NULL,
-                      .added = hooks ? dump_hooks_added : NULL, .logits = hooks ? NULL : on_logits, .ud = &d};
+                      .added = hooks ? dump_hooks_added : NULL, .inner = hooks ? dump_hooks_inner : NULL,
+                      .logits = hooks ? NULL : on_logits, .ud = &d};
         rc = forward(r, in, &o, p, e);
     }
     if (rc == 0 && hooks)

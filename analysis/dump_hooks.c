@@ -191,6 +191,27 @@ static int put_of_layer(dump *d, int layer, const char *rest, const float *x, in
     return put_stream(d, name, x, n, width, e);
 }
 
+/* What the down projection of an MLP reads, its rows one after the other. */
+int dump_hooks_inner(void *ud, const part_rows *p, err *e)
+{
+    dump *d = ud;
+    char name[64];
+    dump_hook_name(name, p->layer, "mlp.hook_post");
+    if (p->part != PART_MLP || !dump_wants(d, name))
+        return 0;
+    int rc = p->row > 0 ? 0 : npz_begin(d->w, name, NPY_F32, 3, (int64_t[]){1, d->n.main, p->width}, e);
+    if (!rc)
+        rc = npz_add(d->w, p->x, (size_t)p->rows * (size_t)p->width * sizeof *p->x, e);
+    return rc || p->row + p->rows < d->n.main ? rc : npz_end(d->w, e);
+}
+
+static int put_norm(dump *d, int layer, const char *which, const norm *by, const float *x, int64_t n, int64_t width, err *e)
+{
+    char name[64];
+    dump_hook_name(name, layer, which);
+    return dump_hooks_norm(d, name, by, x, n, width, e);
+}
+
 /* What a layer added, and where the stream was between its halves: only where those are one behind the other and the sum of
  * the first is what the second reads. */
 static int leave_layer(dump *d, int layer, const float *x, int64_t n, int64_t width, err *e)
@@ -203,6 +224,10 @@ static int leave_layer(dump *d, int layer, const float *x, int64_t n, int64_t wi
         for (int64_t i = 0; i < n * width; i++)
             d->stream[i] += d->part[PART_SELF][i];
         rc = put_of_layer(d, layer, "hook_resid_mid", d->stream, n, width, e);
+        if (!rc)
+            rc = put_norm(d, layer, "ln2", &y->at_mlp.pre, d->stream, n, width, e);
+    } else if (!rc && y->parallel && !y->shared_norm) {
+        rc = put_norm(d, layer, "ln2", &y->at_mlp.pre, d->stream, n, width, e);
     }
     if (!rc && d->there[PART_MLP])
         rc = put_of_layer(d, layer, "hook_mlp_out", d->part[PART_MLP], n, width, e);
@@ -213,13 +238,12 @@ static int leave_layer(dump *d, int layer, const float *x, int64_t n, int64_t wi
 int dump_hooks_hidden(void *ud, attn_kind kind, int layer, const float *x, int64_t n, int64_t width, err *e)
 {
     dump *d = ud;
-    const embedding *in = &d->m->main->embed;
+    const stack *s = d->m->main;
     (void)kind;
-    int rc = 0;
-    if (layer > 0)
-        rc = leave_layer(d, layer - 1, x, n, width, e);
-    else if (in->norm.kind == NORM_NONE && !in->positions.data && !in->project.data && !in->type)
-        rc = put_stream(d, "hook_embed", x, n, width, e);
+    int rc = layer > 0 ? leave_layer(d, layer - 1, x, n, width, e) : dump_hooks_embed(d, x, width, e);
     memcpy(d->stream, x, (size_t)n * (size_t)width * sizeof *x);
-    return rc || layer >= d->m->main->n_run ? rc : put_of_layer(d, layer, "hook_resid_pre", x, n, width, e);
+    if (rc || layer >= s->n_run)
+        return rc ? rc : dump_hooks_norm(d, "ln_final", &s->final_norm, x, n, width, e);
+    rc = put_of_layer(d, layer, "hook_resid_pre", x, n, width, e);
+    return rc || s->layers[layer].delta ? rc : put_norm(d, layer, "ln1", &s->layers[layer].at_self.pre, x, n, width, e);
 }

@@ -35,7 +35,12 @@ int dump_hooks_begin(dump *d, err *e);
 int dump_hooks_inputs(void *ud, const model *m, const attn_args *a, err *e);
 int dump_hooks_heads(void *ud, const head_outputs *h, err *e);
 int dump_hooks_added(void *ud, const part_rows *p, err *e);
+int dump_hooks_inner(void *ud, const part_rows *p, err *e);
 int dump_hooks_hidden(void *ud, attn_kind kind, int layer, const float *x, int64_t n, int64_t width, err *e);
+/* WHICH.hook_scale [1, n, 1] and WHICH.hook_normalized [1, n, C] of a norm that reads x [n, C]; none of a norm that is none. */
+int dump_hooks_norm(dump *d, const char *which, const norm *by, const float *x, int64_t n, int64_t width, err *e);
+/* hook_embed and, with learned positions, hook_pos_embed, whose sum x [n, C] is; none where x is more than that sum. */
+int dump_hooks_embed(dump *d, const float *x, int64_t width, err *e);
 /* Every word of choice->hooks must have named an array. */
 int dump_hooks_end(const dump *d, err *e);
 void dump_hooks_free(dump *d);

@@ -129,6 +129,7 @@ libattnscope_a_SOURCES += $(metric_sources) \
 	analysis/column_sums.c \
 	analysis/dump.c \
 	analysis/dump_hooks.c \
+	analysis/dump_norms.c \
 	analysis/key_set.c \
 	analysis/map.c \
 	analysis/matrix_file.c \

@@ -118,6 +118,7 @@ static int find_regex(range_list *l, const sequence_text *x, const char *pattern
     int rc = regex_new(&r, pattern, strlen(pattern), false, e);
     if (rc && rc != ERR_RESOURCE) {
         err_prefix(e, "%s", option);
+        err_hint(e, "a sign that is meant as itself takes a backslash: \\( \\[ \\. \\* \\+ \\?");
         if (e)
             e->code = ERR_USAGE;
         return ERR_USAGE;

@@ -23,7 +23,6 @@ struct ranks_transfer {
 
 static int rank, size = 1, here = 1;
 static bool begun;
-static uint64_t sent;
 
 int ranks_begin(err *e)
 {
@@ -77,7 +76,6 @@ void ranks_send(const void *bytes, size_t n, int to)
 {
     for (size_t at = 0; at < n; at += PIECE)
         MPI_Send((const char *)bytes + at, (int)(n - at < PIECE ? n - at : PIECE), MPI_BYTE, to, TAG_BYTES, MPI_COMM_WORLD);
-    sent += n;
 }
 
 void ranks_receive(void *bytes, size_t n, int from)
@@ -155,7 +153,6 @@ void ranks_exchange(ranks_transfer *t, const void *send, size_t n_send, int to, 
     for (size_t at = 0; at < n_send && t->n < MAX_REQUESTS; at += PIECE)
         MPI_Isend((const char *)send + at, (int)(n_send - at < PIECE ? n_send - at : PIECE), MPI_BYTE, to, TAG_EXCHANGE,
                   MPI_COMM_WORLD, &t->request[t->n++]);
-    sent += n_send;
 }
 
 void ranks_gather_rows(ranks_transfer *t, const float *send, float *to, int64_t width, const int *rows, const int *at)
@@ -165,7 +162,6 @@ void ranks_gather_rows(ranks_transfer *t, const float *send, float *to, int64_t 
     MPI_Type_commit(&row);
     MPI_Iallgatherv(send, rows[rank], row, to, rows, at, row, MPI_COMM_WORLD, &t->request[t->n++]);
     MPI_Type_free(&row); /* lives until the transfer is done */
-    sent += (uint64_t)rows[rank] * (uint64_t)width * sizeof(float) * (uint64_t)(size - 1);
 }
 
 void ranks_poll(ranks_transfer *t)
@@ -194,11 +190,6 @@ int ranks_size(void)
 int ranks_here(void)
 {
     return here;
-}
-
-uint64_t ranks_bytes_sent(void)
-{
-    return sent;
 }
 
 #else /* alone */
@@ -300,10 +291,5 @@ void ranks_poll(ranks_transfer *t)
 void ranks_wait(ranks_transfer *t)
 {
     (void)t;
-}
-
-uint64_t ranks_bytes_sent(void)
-{
-    return 0;
 }
 #endif

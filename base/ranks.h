@@ -50,7 +50,4 @@ void ranks_gather_rows(ranks_transfer *t, const float *send, float *to, int64_t 
 void ranks_poll(ranks_transfer *t);
 void ranks_wait(ranks_transfer *t);
 
-/* Bytes that this rank has sent so far. */
-uint64_t ranks_bytes_sent(void);
-
 #endif

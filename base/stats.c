@@ -200,39 +200,3 @@ double pearson(const double *x, const double *y, int64_t n)
     }
     return xx > 0 && yy > 0 ? xy / sqrt(xx * yy) : 0;
 }
-
-typedef struct ranked { double x; int64_t at; } ranked;
-
-static int by_value(const void *a, const void *b)
-{
-    return real_ascending(&((const ranked *)a)->x, &((const ranked *)b)->x);
-}
-
-/* Ranks from 1, the mean rank for ties. */
-static void ranks(double *out, ranked *sorted, const double *x, int64_t n)
-{
-    for (int64_t i = 0; i < n; i++)
-        sorted[i] = (ranked){x[i], i};
-    qsort(sorted, (size_t)n, sizeof *sorted, by_value);
-    for (int64_t i = 0, j; i < n; i = j) {
-        for (j = i; j < n && sorted[j].x == sorted[i].x; j++)
-            ;
-        for (int64_t k = i; k < j; k++)
-            out[sorted[k].at] = (double)(i + j + 1) / 2;
-    }
-}
-
-int spearman(double *out, const double *x, const double *y, int64_t n, err *e)
-{
-    double *r = mem_array((size_t)n * 2, sizeof *r, e);
-    ranked *sorted = mem_array((size_t)n, sizeof *sorted, e);
-    int rc = r && sorted ? 0 : ERR_RESOURCE;
-    if (!rc) {
-        ranks(r, sorted, x, n);
-        ranks(r + n, sorted, y, n);
-        *out = pearson(r, r + n, n);
-    }
-    free(r);
-    free(sorted);
-    return rc;
-}

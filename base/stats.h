@@ -36,8 +36,7 @@ int real_ascending(const void *a, const void *b);
 double percentile_of_sorted(const double *sorted, int64_t n, double p);
 /* Median and sum of values in any order; x is sorted by median_of. */
 double median_of(double *x, int64_t n);
-/* Pearson's correlation, and Spearman's (ranks, ties averaged); 0 when either does not vary.  ERR_RESOURCE only. */
+/* Pearson's correlation; 0 when either does not vary. */
 double pearson(const double *x, const double *y, int64_t n);
-int spearman(double *out, const double *x, const double *y, int64_t n, err *e);
 
 #endif

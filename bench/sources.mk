@@ -1,4 +1,4 @@
-# Benchmarks: built by `make bench`, never by the tests.
+# Benchmarks: built by `make bench`, never by the tests.  make_checkpoint makes what they race on; tests/cli_bench.sh takes it, too.
 EXTRA_PROGRAMS = bench/bench_kernels bench/bench_pairs bench/bench_ring bench/bench_store
 bench_bench_kernels_SOURCES = bench/bench_kernels.c
 bench_bench_kernels_LDADD = $(LIBS_ALL)
@@ -6,8 +6,10 @@ bench_bench_pairs_SOURCES = bench/bench_pairs.c
 bench_bench_pairs_LDADD = $(LIBS_ALL)
 bench_bench_store_SOURCES = bench/bench_store.c
 bench_bench_store_LDADD = $(LIBS_ALL)
+bench_make_checkpoint_SOURCES = bench/make_checkpoint.c
+bench_make_checkpoint_LDADD = $(LIBS_ALL)
 
-EXTRA_DIST += bench/ring_model.awk
+EXTRA_DIST += bench/race bench/ring_model.awk
 bench_bench_ring_SOURCES = bench/bench_ring.c
 bench_bench_ring_LDADD = $(LIBS_ALL)
 

@@ -31,8 +31,10 @@ bool complete_goes_on(const line_context *at, const char *word);
 /* --- sources --- */
 
 void complete_metrics(word_list *out);
-/* Those that the store has values of; where it has none that begins like the word at the place, all. */
-void complete_measured(word_list *out, const session *s, const line_context *at);
+/* Those that the store has values of; where none of them begins like what is typed, all. */
+void complete_measured(word_list *out, const session *s, const line_context *at, const char *typed);
+/* What is typed of the last piece of the word at the place, as far as the word is kept. */
+const char *complete_typed(const line_context *at);
 void complete_runs(word_list *out, const session *s, const line_context *at);
 /* Keywords, tables and views, columns of those that the statement names, metrics in quotes: point: the cursor in it. */
 void complete_sql(word_list *out, const session *s, const line_context *at, const char *statement, size_t point);

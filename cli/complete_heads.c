@@ -49,8 +49,7 @@ void complete_runs(word_list *out, const session *s, const line_context *at)
     add_query(out, s, at, sql);
 }
 
-/* What is typed of the last piece of the word. */
-static const char *last_piece(const line_context *at)
+const char *complete_typed(const line_context *at)
 {
     const char *piece = at->word + strlen(at->word);
     while (piece > at->word && !strchr(", =<>(", piece[-1]))
@@ -58,10 +57,9 @@ static const char *last_piece(const line_context *at)
     return piece;
 }
 
-void complete_measured(word_list *out, const session *s, const line_context *at)
+void complete_measured(word_list *out, const session *s, const line_context *at, const char *typed)
 {
     table *t = NULL;
-    const char *typed = last_piece(at);
     bool any = false;
     if (complete_query(&t, s, at, "SELECT DISTINCT name FROM metric ORDER BY name") == 0) {
         for (int64_t i = 0; i < t->n_row; i++) {
@@ -145,7 +143,7 @@ static bool add_grammar(word_list *out, const session *s, const line_context *at
     char last[16];
     word_before(last, before);
     if (one_of(last, metric_next)) {
-        complete_measured(out, s, at);
+        complete_measured(out, s, at, complete_typed(at));
         return true;
     }
     if (one_of(last, run_next)) {

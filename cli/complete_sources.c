@@ -6,9 +6,11 @@
 #include "base/strbuf.h"
 #include "cli/complete.h"
 #include "cli/explain_terms.h"
+#include "cli/bench.h"
 #include "cli/help.h"
 #include "cli/metric_select.h"
 #include "cli/model_search.h"
+#include "cli/report.h"
 #include "cli/settings.h"
 #include "cli/variables.h"
 #include "compute/kernels.h"
@@ -171,7 +173,7 @@ static bool reads_store(const command *c)
 static void add_panels(word_list *out, const session *s, const line_context *at, const char *text)
 {
     complete_runs(out, s, at);
-    complete_measured(out, s, at);
+    complete_measured(out, s, at, complete_typed(at));
     add_places(out, s, at, text, "heads");
 }
 
@@ -185,7 +187,7 @@ static void add_source(word_list *out, const session *s, const char *source, con
     else if (!strcmp(source, "commands"))
         add_commands(out);
     else if (!strcmp(source, "metrics") && reads_store(at->c))
-        complete_measured(out, s, at);
+        complete_measured(out, s, at, complete_typed(at));
     else if (!strcmp(source, "metrics"))
         complete_metrics(out);
     else if (!strcmp(source, "figures"))
@@ -221,6 +223,12 @@ static void add_source(word_list *out, const session *s, const char *source, con
         add_models(out);
     } else if (!strcmp(source, "panels")) {
         add_panels(out, s, at, text);
+    } else if (!strcmp(source, "sections")) {
+        for (int i = 0; report_sections[i]; i++)
+            word_list_add(out, report_sections[i]->name);
+    } else if (!strcmp(source, "benches")) {
+        for (int i = 0; bench_forms[i]; i++)
+            word_list_add(out, bench_forms[i]->name);
     } else if (!strcmp(source, "imports")) {
         word_list_describe(out, "heads", "lists of heads, for --heads @NAME");
     } else

@@ -114,7 +114,7 @@ void complete_sql(word_list *out, const session *s, const line_context *at, cons
         begin--;
     char before = begin > 0 ? statement[begin - 1] : '\0';
     if (in_literal(statement, point)) {
-        complete_measured(out, s, at);
+        complete_measured(out, s, at, "");
         return;
     }
     if (read_schema(&t, &own, s, at) != 0)

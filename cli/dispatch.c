@@ -147,10 +147,10 @@ static int unknown_verb(const session *s, const char *word, err *e)
 
 /* --- one command --- */
 
-/* --store of a command: the first store that is named becomes the session's; with one already open it is
- * used for this command alone, so that rows in memory are not lost. */
+/* --store of a command: the first store that is named becomes the session's, unless it cannot be opened; with one named or
+ * open already it is used for this command alone, so that rows in memory are not lost. */
 typedef struct store_swap {
-    bool swapped;
+    bool swapped, first;
     store *st;
     char *path;
     int64_t last_run;
@@ -160,9 +160,11 @@ static int use_command_store(session *s, store_swap *swap, const char *path, err
 {
     if (!path || !strcmp(path, s->store_path))
         return 0;
-    if (!s->st)
+    if (!s->st && !strcmp(s->store_path, ":memory:")) {
+        swap->first = true;
         return session_use_store(s, path, e);
-    *swap = (store_swap){true, s->st, s->store_path, s->last_run};
+    }
+    *swap = (store_swap){true, false, s->st, s->store_path, s->last_run};
     s->st = NULL;
     s->store_path = NULL;
     int rc = session_use_store(s, path, e);
@@ -174,8 +176,11 @@ static int use_command_store(session *s, store_swap *swap, const char *path, err
     return rc;
 }
 
-static void restore_store(session *s, store_swap *swap)
+/* rc: how the command ended. */
+static void restore_store(session *s, store_swap *swap, int rc)
 {
+    if (swap->first && rc && !s->st)
+        session_use_store(s, ":memory:", NULL);
     if (!swap->swapped)
         return;
     store_close(s->st);
@@ -240,7 +245,7 @@ static int run_with_options(session *s, const command *c, const command_args *a,
         s->quiet = now != setting ? now : quiet;
     }
     rc = finish_output(s, file, rc, e);
-    restore_store(s, &swap);
+    restore_store(s, &swap, rc);
     return rc;
 }
 

@@ -11,7 +11,7 @@ const term terms[] = {
      "`ablate`, `drop`, `calibrate`; edits zero, mean, resample, uniform, first",
      "Other heads make up for one that is missing, so a small loss does not show that a head does nothing; and a "
      "large one may come of outputs that the model never met.",
-     "michel2019,wang2023ioi"},
+     "michel2019,wang2023ioi,chan2022scrubbing"},
     {"activation-patching", "patching,causal-tracing,interchange-intervention",
      "carrying an activation from one run into another to see where an answer is held",
      "recovered = (m_patched - m_corrupted) / (m_clean - m_corrupted)",
@@ -20,7 +20,7 @@ const term terms[] = {
      "`patch`",
      "The pair decides what is found: a prompt that is corrupted too much shows everything, one that is corrupted too "
      "little nothing. Values outside of 0 .. 1 occur.",
-     "meng2022rome,wang2023ioi,geiger2021"},
+     "meng2022rome,wang2023ioi,geiger2021,zhang2024patching"},
     {"alibi", NULL, "position as a penalty on logits, linear in the distance", "Z[i][j] = scale q_i . k_j - m_h (i - j)",
      "Each head has a slope m_h; heads with a large slope are local by construction. Nothing is added to the stream.",
      "distance, local_mass; `info` shows which positions a model uses", NULL, "press2022alibi"},
@@ -32,7 +32,7 @@ const term terms[] = {
      "projection into the residual stream.",
      "`run`, `view head_map`",
      "A large weight is not a large influence: the value may be small, point nowhere, or be cancelled.",
-     "vaswani2017,kobayashi2020"},
+     "vaswani2017,jain2019,kobayashi2020"},
     {"attention-sink", "sink-head,sinks",
      "a key that takes much attention although it says little",
      "alpha_k = sum_{i >= k} A[i][k] / (n - k) > 0.3",
@@ -96,7 +96,7 @@ const term terms[] = {
     {"learned-sinks", "softmax-off-by-one,virtual-key", "a logit beside those of the keys that has no value",
      "A[i][j] = exp(Z[i][j]) / (exp(s_h) + sum_k exp(Z[i][k]))",
      "Weights of the keys sum to less than 1; what is missing goes nowhere. With s = 0 it is softmax off by one.",
-     "learned_sink, row_mass", NULL, "openai2025gptoss"},
+     "learned_sink, row_mass", NULL, "openai2025gptoss,miller2023"},
     {"log-sum-exp", "lse,logsumexp,softmax", "the logarithm of softmax's divisor, formed without overflow",
      "lse(z) = m + ln sum_j exp(z_j - m), m = max z;  A[i][j] = exp(Z[i][j] - lse(Z[i]))",
      "One number for each row says how its logits become weights. It can be formed block by block: with a new maximum the "
@@ -109,11 +109,12 @@ const term terms[] = {
      "The stream is a sum, and the final norm, held fixed, is linear: so each head, MLP and embedding has a share.",
      "attribution and its companions; `explain attribution`", "Direct effects only.", "elhage2021"},
     {"massive-activation", "massive-activations,outlier,outliers",
-     "a few channels of the first token that are thousands of times larger than the rest", NULL,
+     "a few channels of one or two tokens, the first among them, thousands of times larger than the rest", NULL,
      "An early MLP writes them, the residual stream carries them through all layers, a late one takes them out. After the "
      "norm such a token looks the same for all prompts: its key is constant, and so it can be the sink.",
      "massive_top, massive_median, massive_channel, activation_outlier, weight_outlier; `plot norm_profile`",
-     "The limits (100, and 1,000 times the median) are for large models.",
+     "The limits (100, and 1,000 times the median) are for large models. In some a delimiter, as the first full stop or line "
+     "break, has them too.",
      "sun2024massive,an2025outliers"},
     {"missing-mass", NULL, "what the weights of a row lack to 1", NULL,
      "A learned sink takes a share, a window hides keys, an edit changes weights. Every metric says what it does with such "
@@ -126,7 +127,7 @@ const term terms[] = {
     {"needle", "needle-in-a-haystack,niah", "a fact hidden in long text and asked for", NULL,
      "Success by length of the text and depth of the fact; while the answer is written, the heads that look at it are "
      "the retrieval heads.",
-     "`needle`; `plot needle_grid`", "One needle and one wording measure one needle and one wording.", "wu2024retrieval"},
+     "`needle`; `plot needle_grid`", "One needle and one wording measure one needle and one wording.", "kamradt2023needle,wu2024retrieval"},
     {"ov-circuit", "ov", "what a head writes when it looks at a token", "W_OV = W_V W_O",
      "A matrix of rank d from stream to stream. Positive eigenvalues: it copies.",
      "ov_spectrum, ov_rank, copying, copying_full, head_norm", NULL, "elhage2021"},
@@ -158,14 +159,14 @@ const term terms[] = {
     {"rms-norm", "layer-norm,norm", "what a sublayer reads: the stream at length sqrt(C)", "y = g x / sqrt(mean x^2 + eps)",
      "LayerNorm takes the mean out first. Because of it the length of the stream does not matter to a sublayer, its "
      "direction does; massive activations fix the direction.",
-     "residual_norm", NULL, "zhang2019rmsnorm"},
+     "residual_norm", NULL, "zhang2019rmsnorm,ba2016layernorm"},
     {"rope", "rotary,rotary-embedding", "position as a rotation of queries and keys", "q_i . k_j depends on i - j",
      "Pairs of channels are turned by an angle that grows with the position; slow pairs hardly turn and carry content. "
      "Lengths stay.",
      "query_norm, key_norm, sink_cosine (all after the rotation); `info --verbose`", NULL, "su2021rope"},
     {"sliding-window", "window,local-attention", "a layer whose queries see only the last W keys", NULL,
      "Late queries do not see the first token: sums over queries count only those that see a key.",
-     "`info` shows it by layer; sink, received, local_mass", NULL, "gemma2024"},
+     "`info` shows it by layer; sink, received, local_mass", NULL, "beltagy2020longformer,gemma2024"},
     {"softcap", "logit-softcap,capping", "a smooth limit of logits", "Z = c tanh(z / c)",
      "Keeps attention logits or final logits within (-c, c). Metrics of logits look at the capped ones unless they say so.",
      "sink_logit_gap, nll", NULL, "gemma2024"},

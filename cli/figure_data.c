@@ -22,7 +22,7 @@ const param figure_source_params[] = {
      .help = "which run; the last one when none is named; a chart takes several (3,5)"},
     {.name = "labels", .kind = PARAM_STR, .value = "A,B",
      .help = "names of several runs in the legend or above panels, in their order"},
-    {.name = "facet", .kind = PARAM_LIST, .value = "A,B",
+    {.name = "facet", .kind = PARAM_LIST, .value = "A,B", .complete = "panels",
      .help = "panels side by side with the same limits: runs (3,5), heads (L1H3,L2H0) or metrics (sink,induction)"},
     {.name = "metric", .kind = PARAM_STR, .value = "METRIC", .complete = "metrics",
      .help = "whose values (recipes that need values)"},
@@ -323,7 +323,22 @@ static int run_of_heads(int64_t *run, session *s, const command_args *a, store *
     return run_name_read(run, st, word, e);
 }
 
-static int put_named(session *s, const command_args *a, store *st, const char *option, const char *text, err *e)
+static bool is_range(const head_span *s)
+{
+    return s->to_end || s->lo != s->hi;
+}
+
+/* Do the names hold one of several heads ("L3", "L0-2H1")?  Numbers alone are runs. */
+static bool names_several(const head_expr *x)
+{
+    bool yes = x->op == HEADS_NAME && !x->bare && (x->every || !x->of_heads || is_range(&x->layers) || is_range(&x->heads));
+    for (const head_expr *c = x->child; c && !yes; c = c->next)
+        yes = names_several(c);
+    return yes;
+}
+
+/* The heads that the text chooses, in its place when `put`; else it is only seen that there are such heads. */
+static int put_named(session *s, const command_args *a, store *st, const char *option, const char *text, bool put, err *e)
 {
     const char *kind = params_row(a->p, "kind") ? params_str(a->p, "kind") : NULL;
     head_id *head = NULL;
@@ -335,7 +350,7 @@ static int put_named(session *s, const command_args *a, store *st, const char *o
         rc = head_select_stored(&head, &n, s, st, run, kind ? (int)attn_kind_named(kind, ATTN_SELF) : -1, text, e);
     if (!rc)
         put_heads(&names, head, n);
-    if (!rc)
+    if (!rc && put)
         rc = names.failed ? err_nomem(e, "heads") : params_set(a->p, option, strbuf_str(&names), e);
     strbuf_free(&names);
     free(head);
@@ -357,8 +372,10 @@ int figure_named_heads(session *s, const command_args *a, store *st, err *e)
             rc = bad;
             if (e)
                 *e = why;
-        } else if (text && !bad && (!head_expr_plain(x) || head_expr_from_end(x))) {
-            rc = put_named(s, a, st, options[i], text, e);
+        } else if (text && !bad) {
+            bool chosen = !head_expr_plain(x) || head_expr_from_end(x), several = names_several(x);
+            /* panels are heads one by one; a recipe that draws several takes the names as they are */
+            rc = chosen || several ? put_named(s, a, st, options[i], text, chosen || i == 1, e) : 0;
         }
         arena_free(&mem);
     }

@@ -18,16 +18,18 @@ typedef struct chosen {
 } chosen;
 
 /* The command that makes what is missing. */
-static void hint_maps(const session *s, const figure_facts *f, err *e)
+static void hint_maps(const session *s, store *st, const figure_facts *f, err *e)
 {
-    strbuf b = {0};
+    strbuf b = {0}, there = {0};
+    figure_put_run_with_maps(&there, st, NULL);
     put_shell_word(&b, f->path);
     strbuf_puts(&b, " --prompt TEXT --maps all");
     if (strcmp(s->store_path, ":memory:") != 0) {
         strbuf_puts(&b, " --store ");
         put_shell_word(&b, s->store_path);
     }
-    err_hint(e, "make them with `run %s`", strbuf_str(&b));
+    err_hint(e, "%smake them with `run %s`", strbuf_str(&there), strbuf_str(&b));
+    strbuf_free(&there);
     strbuf_free(&b);
 }
 
@@ -76,7 +78,7 @@ static int choose_maps(chosen *c, const session *s, figure_source *src, const co
                          c->stored);
         else
             rc = err_set(e, ERR_FAILED, "run %" PRId64 " holds no attention map", src->run);
-        hint_maps(s, f, e);
+        hint_maps(s, st, f, e);
     }
     return rc;
 }

@@ -149,17 +149,29 @@ static int list_maps(strbuf *out, char only[64], int64_t *n, store *st, int64_t 
     return 0;
 }
 
-/* The hint that says how to come by a map, in the same store. */
-static void hint_map(const session *s, const figure_facts *f, const char *head, err *e)
+void figure_put_run_with_maps(strbuf *b, store *st, const char *head)
 {
-    strbuf b = {0};
+    const cell bind[] = {cell_text(head)};
+    int64_t run = 0;
+    if (!query_count(&run, st, "SELECT coalesce(max(run), 0) FROM map_list WHERE ?1 IS NULL OR head_name = ?1", bind, 1, NULL) &&
+        run > 0)
+        strbuf_printf(b, "run %" PRId64 " holds %s: --run %" PRId64 "; or ", run, head ? "it" : "some", run);
+}
+
+/* The hint that says where there is a map, and how to come by one in the same store. */
+static void hint_map(const session *s, store *st, const figure_facts *f, const char *name, err *e)
+{
+    const char *head = name ? name : "L0H0";
+    strbuf b = {0}, there = {0};
+    figure_put_run_with_maps(&there, st, name);
     put_shell_word(&b, f->path);
     strbuf_printf(&b, " --prompt TEXT --maps %s", head);
     if (strcmp(s->store_path, ":memory:") != 0) {
         strbuf_puts(&b, " --store ");
         put_shell_word(&b, s->store_path);
     }
-    err_hint(e, "make one with `run %s`", strbuf_str(&b));
+    err_hint(e, "%smake one with `run %s`", strbuf_str(&there), strbuf_str(&b));
+    strbuf_free(&there);
     strbuf_free(&b);
 }
 
@@ -210,7 +222,7 @@ static int choose_head(head_id *h, figure_source *src, const session *s, const c
                          strbuf_str(&have));
         else
             rc = err_set(e, ERR_FAILED, "run %" PRId64 " holds no attention map", src->run);
-        hint_map(s, f, text ? name : "L0H0", e);
+        hint_map(s, st, f, text ? name : NULL, e);
     }
     table_free(t);
 out:

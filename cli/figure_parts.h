@@ -20,6 +20,8 @@ const char *figure_text(figure_source *src, err *e, const char *fmt, ...) PRINTF
 
 /* Fill cells, labels and titles: figure_map.c from a stored map, figure_values.c from the values of a
  * metric. */
+/* Append "run 3 holds some: --run 3; or " where the newest run of the store with maps (of that head, as L1H3; NULL: any) is told. */
+void figure_put_run_with_maps(strbuf *b, store *st, const char *head);
 int figure_load_map(figure_source *src, session *s, const command_args *a, store *st, const figure_facts *f,
                     err *e);
 int figure_load_values(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e);

@@ -27,6 +27,9 @@ static int no_head(parser *p, const char *word)
     err_set(p->e, ERR_USAGE, "'%s' names no head", word);
     if (near)
         return err_hint(p->e, "did you mean \"%s\"?", near);
+    if (strncmp(word, "hook_", 5) == 0 || strncmp(word, "ln_final.", 9) == 0)
+        return err_hint(p->e, "it is an activation of the whole model; heads are those of blocks.3.attn.hook_z and the like "
+                        "(`help heads`)");
     return err_hint(p->e, "write L1H3, L1H* (a layer), L*H0, L0-3H2 or all%s; separate several with commas; or choose by a "
                     "metric: \"top 20 by sink\" (`help heads`)", p->prefixes);
 }

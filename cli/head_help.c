@@ -37,6 +37,7 @@ const char head_help[] =
     "\n"
     "  blocks.N.attn.hook_pattern      pattern   attn_N\n"
     "  blocks.N.attn.hook_q  _k  _v    q  k  v\n"
+    "  blocks.N.attn.hook_rot_q _rot_k q  k\n"
     "  blocks.N.attn.hook_z            z\n"
     "  blocks.N.attn.hook_result       (heads alone)\n"
     "  blocks.N.attn.hook_attn_scores  (heads alone)\n"
@@ -44,5 +45,8 @@ const char head_help[] =
     "  blocks.N.hook_resid_post                  hidden_N+1\n"
     "  blocks.N.hook_attn_out          attn_out\n"
     "  blocks.N.hook_mlp_out           mlp_out\n"
+    "\n"
+    "The other names of a layer (hook_resid_mid, ln1.hook_scale, mlp.hook_post) and of the model (hook_embed, "
+    "ln_final.hook_normalized) name arrays of `dump --format transformerlens`, and no heads.\n"
     "\n"
     "decoder.N.cross_attn.hook_pattern is cross.LN, encoder.N.attn.hook_pattern enc.LN.";

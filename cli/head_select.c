@@ -98,6 +98,8 @@ int head_read(head_id *out, const char *text, err *e)
 {
     if (head_parse(out, text))
         return 0;
-    err_set(e, ERR_USAGE, strchr(text, ',') ? "'%s' names several heads, and one is wanted" : "'%s' names no head", text);
+    head_expr several = {0};
+    bool heads = strchr(text, ',') || (head_place_read(&several, text) && !several.bare);
+    err_set(e, ERR_USAGE, heads ? "'%s' names several heads, and one is wanted" : "'%s' names no head", text);
     return err_hint(e, "write L1H3 or 1.3, with enc., cross. or vis. before it where the model has several stacks");
 }

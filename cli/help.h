@@ -56,7 +56,7 @@ bool help_shadowed(const param *const *tables, int t, const param *row);
 /* Text as paragraphs of lines of at most width columns, each line after `indent` blanks. */
 void help_wrap(strbuf *b, const char *text, int indent, int width);
 /* Text as it is, each line ended; where fd is a terminal, words of a line that does not fit go on in the next row, below
- * its first word. */
+ * its first word, or below the text behind a label ("  name    text"). */
 void help_fit(strbuf *b, const char *text, int fd);
 /* One entry of a list: label at column `indent`, text wrapped from column `column` on. */
 void help_entry(strbuf *b, const char *label, const char *text, int indent, int column, int width);

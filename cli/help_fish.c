@@ -32,8 +32,10 @@ static void put_option(strbuf *b, const char *condition, const param *row)
     bool takes = row->kind != PARAM_BOOL;
     if (takes && help_option_words(&words, row)) {
         put_name(b, condition, row);
-        strbuf_printf(b, row->kind == PARAM_LIST ? " -x -a '(__fish_complete_list , \"string split \\\\  -- %s\")'\n" : " -x -a '%s'\n",
-                      strbuf_str(&words));
+        if (row->kind == PARAM_LIST)
+            strbuf_printf(b, " -x -a '(__fish_complete_list , \"string split \\\\  -- %s\")'\n", strbuf_str(&words));
+        else
+            strbuf_printf(b, " -x -a '%s'\n", strbuf_str(&words));
     }
     put_name(b, condition, row);
     if (takes)

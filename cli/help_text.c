@@ -322,6 +322,18 @@ void help_wrap(strbuf *b, const char *text, int indent, int width)
         strbuf_putc(b, '\n');
 }
 
+/* Where the text of an entry begins: behind a label and two blanks or more.  lead: there is none, or too far right. */
+static size_t entry_text(const char *line, size_t len, int lead, int width)
+{
+    for (size_t i = (size_t)lead; lead && i + 2 < len; i++) {
+        if (line[i] != ' ' || line[i + 1] != ' ' || line[i - 1] == '.')
+            continue;
+        i += strspn(line + i, " ");
+        return i < len && text_columns(line, i) < width / 2 ? i : (size_t)lead;
+    }
+    return (size_t)lead;
+}
+
 void help_fit(strbuf *b, const char *text, int fd)
 {
     int width = isatty(fd) ? terminal_size(fd).columns : 0;
@@ -329,8 +341,10 @@ void help_fit(strbuf *b, const char *text, int fd)
         size_t len = strcspn(text, "\n");
         int lead = (int)strspn(text, " ");
         if (width >= NARROWEST_FIT && text_columns(text, len) > width && lead < width / 2) {
-            put_blanks(b, lead);
-            put_words(b, text, len, lead, lead, width);
+            size_t from = entry_text(text, len, lead, width);
+            int column = text_columns(text, from);
+            strbuf_add(b, text, from);
+            put_words(b, text + from, len - from, column, column, width);
         } else {
             strbuf_add(b, text, len);
         }

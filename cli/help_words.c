@@ -3,6 +3,7 @@
 #include <string.h>
 #include "analysis/bibliography.h"
 #include "cli/explain_terms.h"
+#include "cli/report.h"
 #include "cli/settings.h"
 
 static void put_word(strbuf *b, size_t from, const char *word, size_t n)
@@ -52,6 +53,8 @@ bool help_words(strbuf *b, const char *const *choices, const char *source)
         put_named(b, from, x->key);
     for (const param *r = settings_params; !strcmp(s, "settings") && r->name; r++)
         put_named(b, from, r->name);
+    for (int i = 0; !strcmp(s, "sections") && report_sections[i]; i++)
+        put_named(b, from, report_sections[i]->name);
     if (!strcmp(s, "lists"))
         put_lists(b, from);
     return b->len > from;

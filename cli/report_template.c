@@ -12,7 +12,7 @@ const param report_template_params[] = {
     {.name = "heading", .kind = PARAM_STR, .value = "TEXT", .help = "title of the report"},
     {.name = "subheading", .kind = PARAM_STR, .value = "TEXT", .help = "the line below it"},
     {.name = "author", .kind = PARAM_STR, .value = "TEXT", .help = "who made it"},
-    {.name = "sections", .kind = PARAM_LIST, .value = "A,B",
+    {.name = "sections", .kind = PARAM_LIST, .value = "A,B", .complete = "sections",
      .help = "what it has, in this order: overview, compare, model, prompts, census, results, figures, methods, repeat"},
     {.name = "recipes", .kind = PARAM_LIST, .value = "A,B", .complete = "figures", .help = "figures of these kinds alone"},
     {.name = "metrics", .kind = PARAM_LIST, .value = "A,B", .complete = "metrics", .help = "grids and curves of these scores"

@@ -117,7 +117,9 @@ int run_name_read(int64_t *run, store *st, const char *word, err *e)
     table *t = NULL;
     if (!read_name(&w, word)) {
         err_set(e, ERR_USAGE, "'%s' is no run number", word);
-        return run_name_hint(st, e);
+        static const char *const names[] = {"last", NULL};
+        return nearest_word(word, names) ? err_hint(e, "did you mean \"last\"? that is the newest run that is done")
+                                         : run_name_hint(st, e);
     }
     if (w.number) {
         *run = w.number;

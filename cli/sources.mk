@@ -216,6 +216,8 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/view_status.c \
 	cli/view_terminal.c \
 	cli/word_ref.c
+libattnscope_a_SOURCES += cli/bench.h cli/bench_attention.c cli/bench_clock.c cli/bench_gemm.c cli/bench_kernels.c cli/bench_metrics.c \
+	cli/bench_run.c
 libattnscope_a_SOURCES += cli/counted_heads.h
 libattnscope_a_SOURCES += cli/head_changes.h cli/head_filter.h
 libattnscope_a_SOURCES += cli/head_grammar.h cli/head_list.h cli/head_rule.h cli/head_space.h cli/head_words.h cli/hook_name.h cli/run_name.h

@@ -133,6 +133,10 @@ typedef struct kernels {
                          int64_t stride, int columns);
     void (*mixture_sums)(float *out, const float *x, const float *y, int64_t y_stride, int n_y, int64_t n_key,
                          int64_t stride, int columns);
+
+    /* Multiply-adds that stay in registers, to measure what the processor can do: rounds of *flop operations each.  The
+     * result has no meaning. */
+    float (*multiply_adds)(int64_t rounds, int *flop);
 } kernels;
 
 #define MIXTURE_SHIFT 1.06681612

@@ -374,6 +374,19 @@ void kernel_c_swiglu_oai(float *gate, const float *up, int64_t n, float alpha, f
     }
 }
 
+static float multiply_adds(int64_t rounds, int *flop)
+{
+    enum { CHAINS = 8 };
+    float x[CHAINS] = {0, 1, 2, 3, 4, 5, 6, 7}, sum = 0;
+    for (int64_t r = 0; r < rounds; r++)
+        for (int i = 0; i < CHAINS; i++)
+            x[i] = x[i] * 0.999f + 0.001f;
+    for (int i = 0; i < CHAINS; i++)
+        sum += x[i];
+    *flop = 2 * CHAINS;
+    return sum;
+}
+
 const kernels kernels_c = {
     .isa = "c",
     .mr = MR,
@@ -405,4 +418,5 @@ const kernels kernels_c = {
     .gelu_fast = kernel_c_gelu_fast,
     .product_sums = kernel_c_product_sums,
     .mixture_sums = kernel_c_mixture_sums,
+    .multiply_adds = multiply_adds,
 };

@@ -5,12 +5,6 @@
 
 typedef unsigned char byte;
 
-bool quantizes_to(dtype t)
-{
-    return t == DT_F16 || t == DT_BF16 || t == DT_F8_E4M3 || t == DT_Q8_0 || t == DT_Q4_0 || t == DT_Q4_1 ||
-           t == DT_Q5_0 || t == DT_Q5_1;
-}
-
 /* A half at p; false when it cannot hold x. */
 static bool put_half(byte *p, float x)
 {

@@ -12,12 +12,10 @@
 #include <stdint.h>
 #include "compute/dtype.h"
 
-/* Types that quantize_row writes. */
-bool quantizes_to(dtype t);
-
-/* n elements, a multiple of dtypes[t].block, into n / block blocks at dst, which may be unaligned.  *scale:
- * of the row, for f8_e4m3 (0 for a row of zeros, whose elements are 0); 1 for the others. False when an
- * element is no finite number or the type cannot hold it or its scale (beyond 65504 in f16). */
+/* t: f16, bf16, f8_e4m3, q8_0, q4_0, q4_1, q5_0 or q5_1.
+ * n elements, a multiple of dtypes[t].block, into n / block blocks at dst, which may be unaligned.  *scale: of the row, for
+ * f8_e4m3 (0 for a row of zeros, whose elements are 0); 1 for the others.  False when an element is no finite number or the type
+ * cannot hold it or its scale (beyond 65504 in f16). */
 bool quantize_row(void *dst, float *scale, dtype t, const float *x, int64_t n);
 
 #endif

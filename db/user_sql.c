@@ -208,6 +208,20 @@ static void hint_column(store *s, const char *sql, const char *wrong, err *e)
     table_free(t);
 }
 
+/* Of `near "selct": syntax error` the keyword that was probably meant. */
+static void hint_syntax(const char *said, err *e)
+{
+    static const char *const keywords[] = {"select", "from", "where", "group", "order", "by", "limit", "having", "join", "left",
+                                           "using", "on", "as", "and", "or", "not", "distinct", "union", "with", "insert",
+                                           "update", "delete", "values", "between", "like", "explain", NULL};
+    char word[24];
+    const char *near = sscanf(said, "near \"%23[A-Za-z]\"", word) == 1 ? nearest_word(word, keywords) : NULL;
+    if (near && strcasecmp(near, word) != 0)
+        err_hint(e, "did you mean %s? `help sql` shows examples", near);
+    else
+        err_hint(e, "`help sql` shows examples");
+}
+
 static int sql_error(store *s, const char *sql, int rc, err *e)
 {
     static const char no_table[] = "no such table: ", no_column[] = "no such column: ";
@@ -221,7 +235,7 @@ static int sql_error(store *s, const char *sql, int rc, err *e)
     else if (strncmp(said, no_column, strlen(no_column)) == 0)
         hint_column(s, sql, said + strlen(no_column), e);
     else
-        err_hint(e, "`help sql` shows examples");
+        hint_syntax(said, e);
     return ERR_FAILED;
 }
 

@@ -4,6 +4,7 @@ pagedir = $(docdir)/docs
 dist_page_DATA = docs/README.md docs/first-token.png docs/tutorial.md
 howtodir = $(docdir)/docs/howto
 dist_howto_DATA = \
+	docs/howto/README.md \
 	docs/howto/add-a-family.md \
 	docs/howto/add-a-metric.md \
 	docs/howto/batch-report.md \

@@ -8,20 +8,26 @@ dist_examplemodel_DATA = \
 	examples/models/lantern-3m/tokenizer.json \
 	examples/models/lantern-3m/tokenizer_config.json
 
+examplemodelsdir = $(pkgdatadir)/examples/models
+dist_examplemodels_DATA = examples/models/README.md
+
 examplepromptdir = $(pkgdatadir)/examples/prompts
 dist_exampleprompt_DATA = \
+	examples/prompts/README.md \
 	examples/prompts/census.jsonl \
 	examples/prompts/repeat.ids \
 	examples/prompts/story.txt
 
 examplescriptdir = $(pkgdatadir)/examples/scripts
 dist_examplescript_DATA = \
+	examples/scripts/README.md \
 	examples/scripts/first-look.attn \
 	examples/scripts/one-model.attn
 dist_examplescript_SCRIPTS = examples/scripts/batch-report
 
 examplesweepdir = $(pkgdatadir)/examples/sweeps
 dist_examplesweep_DATA = \
+	examples/sweeps/README.md \
 	examples/sweeps/checkpoints.sweep \
 	examples/sweeps/length.sweep \
 	examples/sweeps/precision.sweep
@@ -36,6 +42,7 @@ dist_examplereport_DATA = \
 
 examplereferencedir = $(pkgdatadir)/examples/models/lantern-3m-reference
 dist_examplereference_DATA = \
+	examples/models/lantern-3m-reference/README.md \
 	examples/models/lantern-3m-reference/metrics-repeat.json \
 	examples/models/lantern-3m-reference/metrics-short.json \
 	examples/models/lantern-3m-reference/metrics-story.json \

@@ -57,6 +57,15 @@ check "heads of layer 1 look at all alike: the mean of ln 1 .. ln n" awk -v h="$
 run sql "select edits from run" --store "$tmp/e.db" --csv
 out_has '{""edit"":""first"",""heads"":""L0H1""},{""edit"":""uniform"",""heads"":""L1H0,' "the edits are recorded with the run"
 
+# A cache of 4 + 16 entries is enough for 7 tokens, one of 1 + 1 is not.
+for edit in "keep all" "keep first=1 last=1 all"; do
+    run dump "$model" --prompt "The old man." -o "$tmp/kept.npz" --edit "$edit" --quiet
+    run verify "$model" --reference "$tmp/kept.npz"
+    check "$edit" test "$status" -eq "$([ "$edit" = "keep all" ] && echo 0 || echo 4)"
+done
+run run "$srcdir/tests/families/t5" --source-ids 5,6 --target-ids 0,8 --metrics entropy --edit "keep cross.L0H1"
+refuses 2 "edit keep is for heads that look at their own text" "keep has no meaning for cross attention"
+
 refused_edit()
 {
     run generate "$model" --prompt "A" --max-tokens 2 --edit "$1"
@@ -70,6 +79,7 @@ refused_edit "scale L1H3" "edit scale has no factor" 2
 refused_edit "scale factr=2 L1H3" 'edit scale has no parameter "factr"' 2
 refused_edit "scale_first 0.5 keys=x L1" "no range of tokens" 2
 refused_edit "impose 2-3 weight=2 L1H1" "out of range" 2
+refused_edit "keep last=0 L1H1" "out of range" 2
 refused_edit "uniform L1; act L1" "comes behind another edit of its weights" 2
 refused_edit "drop_mlp L9" "layer 9 out of range" 2
 refused_edit "drop_attention cross.L1" "has no such layers" 2

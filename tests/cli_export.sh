@@ -27,6 +27,13 @@ run export 1 --store "$db" --heads "blocks.1.attn.hook_pattern[:, 3]" --csv
 cp "$tmp/out" "$tmp/hook"
 run export 1 --store "$db" --heads L1H3 --csv
 same "$tmp/hook" "$tmp/out" "a hook name is the head"
+run export 1 --store "$db" --heads "blocks.1.attn.hook_rot_k[:, :, 3]" --csv
+same "$tmp/hook" "$tmp/out" "so is that of its rotated keys"
+run export 1 --store "$db" --heads blocks.1.mlp.hook_post --csv
+refuses 2 "'blocks.1.mlp.hook_post' is an activation of a layer, not of heads" "what a layer has is not of heads"
+run export 1 --store "$db" --heads ln_final.hook_normalized --csv
+refuses 2 "'ln_final.hook_normalized' names no head" "nor what the model has"
+check "and it says so" grep -qF "it is an activation of the whole model" "$tmp/err"
 run export 1 --store "$db" --heads "top 1 by entropy" --wide
 check "a ranking is one head" test "$(tail -n +2 "$tmp/out" | cut -d, -f4,5 | sort -u | grep -c '')" -eq 1
 run show 1 --store "$db" --heads L1H3 --json
@@ -183,8 +190,26 @@ assert (heads["attn_1"][1] == plain["attn_1"][3]).all() and heads["attn_3"].shap
 two = np.load(folder + "/two.npz")
 assert two["decoder.0.cross_attn.hook_pattern"].shape[2:] == (3, 4)
 assert two["encoder.0.attn.hook_pattern"].shape[2:] == (4, 4) and two["decoder.0.attn.hook_pattern"].shape[2:] == (3, 3)
+
+def rms(x, eps):
+    return np.sqrt((x.astype("f8") ** 2).mean(-1, keepdims=True) + eps)
+
+assert "hook_pos_embed" not in cache.files
+for which, stream in [("ln_final", "blocks.3.hook_resid_post"), ("blocks.2.ln1", "blocks.2.hook_resid_pre"),
+                      ("blocks.2.ln2", "blocks.2.hook_resid_mid")]:
+    x, scale = cache[stream], cache[which + ".hook_scale"]
+    assert scale.shape == (1, 12, 1) and np.allclose(scale, rms(x, float(sys.argv[2])), rtol=1e-6), which
+    assert np.allclose(cache[which + ".hook_normalized"], x / scale, atol=1e-5), which
+assert cache["blocks.1.mlp.hook_post"].shape == (1, 12, int(sys.argv[3])) and np.abs(cache["blocks.1.mlp.hook_post"]).max() > 0
 gpt = np.load(folder + "/gpt.npz")
-assert "hook_embed" not in gpt.files and "blocks.0.attn.hook_q" in gpt.files and "blocks.0.attn.hook_rot_q" not in gpt.files
+assert "blocks.0.attn.hook_q" in gpt.files and "blocks.0.attn.hook_rot_q" not in gpt.files
+assert (gpt["hook_embed"] + gpt["hook_pos_embed"] == gpt["blocks.0.hook_resid_pre"]).all() and gpt["hook_pos_embed"].any()
+x = gpt["blocks.0.hook_resid_pre"].astype("f8")
+scale = np.sqrt(x.var(-1, keepdims=True) + 1e-5)
+assert np.allclose(gpt["blocks.0.ln1.hook_scale"], scale, rtol=1e-6)
+line = [np.polyfit(((x - x.mean(-1, keepdims=True)) / scale)[0, :, c], gpt["blocks.0.ln1.hook_normalized"][0, :, c], 1, full=True)[1]
+        for c in range(x.shape[-1])]  # behind the norm's weight and bias: a line of each channel
+assert max(float(r[0]) if len(r) else 0 for r in line) < 1e-9, max(map(float, np.concatenate(line)))
 EOF
 ids=$("$attnscope" sql "SELECT group_concat(id) FROM (SELECT id FROM prompt_token WHERE run = 1 AND prompt = 1 ORDER BY position)" \
     --csv --store "$db" 2> "$tmp/err" | tail -n 1 | tr -d '"')
@@ -207,7 +232,8 @@ if [ "$python" ]; then
     status=$?
     exits 0 "every array is the rows of its metric, bit for bit"
     out_has "[1, 1, 2, 2, 3]" "arrays of five forms"
-    "$python" "$tmp/hooks.py" "$tmp" > "$tmp/out" 2> "$tmp/err"
+    "$python" "$tmp/hooks.py" "$tmp" "$(sed -n 's/.*"rms_norm_eps": *\([^,}]*\).*/\1/p' "$model/config.json")" \
+        "$(sed -n 's/.*"intermediate_size": *\([0-9]*\).*/\1/p' "$model/config.json")" > "$tmp/out" 2> "$tmp/err"
     status=$?
     exits 0 "TransformerLens' names hold what the plain arrays hold"
 else

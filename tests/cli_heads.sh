@@ -67,6 +67,12 @@ run plot head_map --head "top 2 by induction" --run 1 -o "$tmp/map.svg" $store
 refuses 2 "names several heads, and one is wanted" "two heads where one is drawn"
 run plot head_map --facet "top 2 by induction" --run 1 -o "$tmp/two.svg" $store
 exits 0 "plot --facet by a ranking"
+run plot head_map --facet "L1H0-2" --run 1 -o "$tmp/three.svg" $store
+exits 0 "plot --facet by heads of a layer"
+run plot head_map --head L1 --run 1 -o "$tmp/map.svg" $store
+refuses 2 "'L1' names several heads, and one is wanted" "a layer where one head is drawn"
+run plot head_grid --head "L3-7" --run 1 -o "$tmp/grid.svg" $store
+refuses 2 "layer 7 out of range (model has 4 layers)" "layers that the model lacks, though it has the first"
 run plot head_grid --head "not L1-" --run 1 -o "$tmp/grid.svg" $store
 exits 0 "plot head_grid --head of the rest"
 check "layer 0 alone" test "$(grep -o '>L[0-3]<' "$tmp/grid.svg" | sort -u | tr -d '<>\n')" = L0
@@ -83,6 +89,11 @@ run patch "$model" --clean "It was a dark night, and the old man" --corrupted "I
     --metric kl --what hook_z --quiet
 exits 0 "patch --what by a name of TransformerLens"
 check "which is z" grep -q "L3H" "$tmp/out"
+
+run run "$model" --ids 1,2,3 --metrics sink $store --quiet
+run top induction --heads L2 $store
+refuses 1 "has no values of induction" "a run without the metric is not a metric without heads" 
+check "another run is named that has it" grep -qF "hint: run 1 has some: --run 1" "$tmp/err"
 
 # --- a sweep file ---
 cat > "$tmp/edit.sweep" <<END

@@ -122,6 +122,11 @@ if command -v fish > /dev/null 2>&1; then
     offers fish "verbs" "explain export"
     fish_words 'attnscope run --entropy-rows '
     offers fish "choices of an option" "mean last each"
+    check "without the help of the option beside each" sh -c '! grep -q "$(printf "\t")" "$1"' sh "$tmp/offered"
+    fish_words 'attnscope run --entropy-ro'
+    check "which is beside the option" grep -q "^--entropy-rows	mean over all queries" "$tmp/offered"
+    fish_words 'attnscope report 1 --sections ov'
+    offers fish "sections of a report" "overview"
     fish_words 'attnscope run --metrics sink,entr'
     offers fish "the next word of a list" "sink,entropy sink,entropy_bound"
     fish_words 'attnscope --store x.db plot score'

@@ -54,7 +54,11 @@ else
     check "where its pages link to are the examples" test -s "$docs/docs/../examples/prompts/story.txt"
     check "by a link that holds wherever it is put" sh -c 'case $(readlink "$1") in /*) exit 1 ;; esac' sh "$docs/examples"
     check "the bundled model" test -s "$data/examples/models/lantern-3m/model.safetensors"
-    check "nothing points to where it was built" sh -c '! grep -rqlF "$1" "$2"' sh "$build/" "$tmp/root"
+    check "nothing points to where it was built" sh -c '! grep -rqF "$1" "$2"' sh "$build/" "$tmp/root"
+    case $(variable prefix) in
+    "$top"/*) skip "nor to where the sources are" "it is to be installed there" ;;
+    *) check "nor to where the sources are" sh -c '! grep -rqF "$1" "$2"' sh "$top/" "$tmp/root" ;;
+    esac
 
     # Elsewhere, without the sources.
     mkdir "$tmp/elsewhere"
@@ -105,16 +109,45 @@ else
     skip "make dist takes each file of the checkout" "no checkout"
 fi
 
-# --- the version ---
-version()
+# --- configure without pkg-config ---
+# Its output goes into $tmp/out; a compiler that cannot have seen jansson.h stands for a system without the library.
+configure()
 {
-    sh "$top/build-aux/version.sh" "$@"
+    rm -rf "$tmp/configured" && mkdir "$tmp/configured" &&
+        (cd "$tmp/configured" && PKG_CONFIG=false CONFIG_SHELL=/bin/sh "$top/configure" "$@") > "$tmp/out" 2>&1
+    status=$?
 }
+compiler=$(variable CC)
+if [ ! -x "$top/configure" ] || [ -f "$top/config.status" ] || [ "$compiler" != gcc ]; then
+    skip "configure without pkg-config" "no configure, a build among the sources, or another compiler than gcc"
+else
+    configure --prefix=/opt/there
+    exits 0 "configure finds the libraries without pkg-config"
+    out_has 'checking for jansson >= 2.10 with "-ljansson"... yes' "where the compiler looks"
+    check "all flags are there" grep -qE '^PANGOCAIRO_LIBS = .*-lpangocairo-1.0' "$tmp/configured/Makefile"
+    check "what is asked for holds" grep -qx 'prefix = /opt/there' "$tmp/configured/Makefile"
+    printf '#!/bin/sh\ncase "$*" in *elsewhere*) ;; *conftest.c*) ! grep -q jansson conftest.c || exit 1 ;; esac\nexec gcc "$@"\n' \
+        > "$tmp/compiler"
+    chmod +x "$tmp/compiler"
+    configure CC="$tmp/compiler"
+    check "a library that is not there ends it" test $status -ne 0
+    out_has 'on Debian: apt-get install libjansson-dev; elsewhere say where it is: ./configure JANSSON_CFLAGS=' "and it says what to do"
+    configure CC="$tmp/compiler" JANSSON_LIBS="-L/elsewhere -ljansson"
+    exits 0 "with what was said it goes on"
+    check "and that is used" grep -qx 'JANSSON_LIBS = -L/elsewhere -ljansson' "$tmp/configured/Makefile"
+fi
+
+# --- the version ---
 equal()
 {
     if [ "$1" = "$2" ]; then ok "$3"; else not_ok "$3"; echo "# $1, expected $2"; fi
 }
 released=$(cat "$top/VERSION")
+equal "$(sed -n '1s/^attnscope (\(.*\)) .*/\1/p' "$top/debian/changelog")" "$released" "the Debian package has the version of the sources"
+version()
+{
+    sh "$top/build-aux/version.sh" "$@"
+}
 mkdir "$tmp/v"
 cp "$top/VERSION" "$tmp/v/VERSION"
 cd "$tmp/v" || exit 1

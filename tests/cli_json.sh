@@ -44,6 +44,7 @@ scale $model --heads L1H2 --prompts $tmp/texts.jsonl
 bench metrics $model --metrics entropy --length 64
 sweep $tmp/length.sweep --shard 1/8 --store $tmp/sweep.db
 runs --store $tmp/sweep.db --sweeps
+export last --wide --store $tmp/sweep.db
 list edits
 list figures
 list commands
@@ -61,7 +62,7 @@ check "every member has a meaning" python3 -c '
 import json, sys
 sys.exit(any(not json.loads(l)["meaning"] for l in open(sys.argv[1])))' "$tmp/schemas"
 # What a command prints by this name only as an aligned table needs no row.
-grep -hoE '"attnscope\.[a-z_]+/[0-9]+"' "$srcdir"/cli/*.c "$srcdir"/cli/commands/*.c | tr -d '"' |
+grep -hoE '"attnscope\.[a-z_]+/[0-9]+\\?"' "$srcdir"/cli/*.c "$srcdir"/cli/commands/*.c | tr -d '"\\' |
     grep -vE '\.(token|run_values|run_maps|run_summary)/' | sort -u > "$tmp/named"
 cut -d '"' -f 8 "$tmp/schemas" | sort -u > "$tmp/known"
 check "every schema in the source is in the table" test -z "$(comm -23 "$tmp/named" "$tmp/known")"

@@ -7,7 +7,7 @@ case $attnscope in
 esac
 root=$(cd "$srcdir" && pwd)
 model=$root/examples/models/lantern-3m
-mkdir -p "$tmp/work"
+mkdir -p "$tmp/work/two"
 cd "$tmp/work" || exit 1
 
 # says TEXT DESCRIPTION: standard output of the last run is TEXT, its status 0.
@@ -142,7 +142,7 @@ run -c 'alias one = set threads; unalias on'
 refuses 2 'unknown alias "on"' "an alias that is not there"
 run -c 'alias f = set threads x
 f'
-refuses 2 "set: option --threads: 'x' is not an integer" "errors name the command"
+refuses 2 "set: setting threads: 'x' is not an integer" "errors name the command"
 run -c 'alias x = "unalias x; set threads 1"; x; x'
 refuses 2 'unknown command "x"' "an alias may forget itself"
 
@@ -263,8 +263,8 @@ if [ "$(id -u)" -ne 0 ]; then
 fi
 printf 'set threads x\nset hash-cache sometimes\nnonsense "\nset quiet\n' > other
 ATTNSCOPE_CONFIG=other run -c 'set threads'
-if [ "$status" -eq 0 ] && [ "$(cat "$tmp/out")" = 0 ] && grep -q "^attnscope: other:1: set: option --threads: 'x' is not an integer" "$tmp/err" &&
-    grep -q "^attnscope: other:2: set: option --hash-cache" "$tmp/err" && [ "$(grep -c '^attnscope' "$tmp/err")" -eq 2 ]; then
+if [ "$status" -eq 0 ] && [ "$(cat "$tmp/out")" = 0 ] && grep -q "^attnscope: other:1: set: setting threads: 'x' is not an integer" "$tmp/err" &&
+    grep -q "^attnscope: other:2: set: setting hash-cache" "$tmp/err" && [ "$(grep -c '^attnscope' "$tmp/err")" -eq 2 ]; then
     ok "a broken line is told and left out"
 else
     not_ok "a broken line is told and left out"
@@ -284,6 +284,50 @@ says 0 "a file that is named and missing"
 if grep -q '^attnscope: ATTNSCOPE_CONFIG: nowhere: no such file' "$tmp/err"; then ok "is told"; else not_ok "is told"; told "$tmp/err"; fi
 ATTNSCOPE_CONFIG=made run set color always --save
 if grep -qx 'set color always' made; then ok "and is made by --save"; else not_ok "and is made by --save"; fi
+
+# --- the store of a session ---
+printf 'no store' > words
+mkdir -p folder
+stays()
+{
+    run --keep-going -c "set store runs.db; set store $1; set store"
+    if [ "$status" -eq "$2" ] && [ "$(cat "$tmp/out")" = runs.db ] && grep -qF "$3" "$tmp/err" && grep -q 'the store stays runs.db' "$tmp/err"; then
+        ok "set store $1 keeps the one in use, and says so"
+    else
+        not_ok "set store $1 keeps the one in use, and says so"
+        told "$tmp/out" "$tmp/err"
+    fi
+}
+stays words 3 'words is not an attnscope store'
+stays folder 3 'folder is a folder, not a store'
+stays folder/none/x.db 3 'its folder is missing'
+stays '""' 2 'the store has no name'
+run --keep-going -c 'set store words; list settings --csv'
+if grep -q '^store,:memory:,default,' "$tmp/out"; then ok "nor is the setting given"; else not_ok "nor is the setting given"; told "$tmp/out"; fi
+run -c 'set store later.db; set store'
+says later.db "a store may be made later"
+check "and is not made before" test ! -e later.db
+run --keep-going -c 'runs --store typo.db; set store; runs --store runs.db --quiet --output x; set store'
+printf '%s\n' :memory: runs.db > "$tmp/want"
+same "$tmp/want" "$tmp/out" "a store that a command names becomes the session's when it is one"
+cp runs.db other.db
+run -c 'set store other.db; runs --store runs.db --output x; set store'
+says other.db "and takes no place of one that was named before"
+
+# --- which runs there are ---
+run run "$model" --ids 1,2 --metrics sink --quiet --store many.db
+runs_till()
+{
+    "$attnscope" sql --write --store many.db "INSERT INTO run (id, uid, model_id, verb, command, settings, operator, edits, precision,
+        isa, threads, version, status, started) SELECT n, printf('%032d', n), model_id, verb, command, settings, operator, edits,
+        precision, isa, threads, version, status, started FROM run, (WITH RECURSIVE i(n) AS (SELECT $1 UNION ALL SELECT n + 2 FROM i
+        WHERE n < $2) SELECT n FROM i) WHERE id = 1" > "$tmp/out" 2> "$tmp/err" || told "$tmp/err"
+    run show 0 --store many.db
+}
+runs_till 3 23
+check "twelve stretches of runs are all named" grep -qF 'hint: there are 1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23;' "$tmp/err"
+runs_till 25 25
+check "of more the last twelve" grep -qF 'hint: there are ..., 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25;' "$tmp/err"
 
 # --- near misses ---
 # near WORDS HINT: the program refuses WORDS and means HINT.

@@ -106,6 +106,14 @@ check "and can be chosen" grep -q 'text cut as by o200k, as asked' "$tmp/err"
 run tokenize "$tmp/own.tiktoken" --pattern odd --text "hell"
 refuses 2 'unknown pattern "odd"' "but not at will"
 
+ATTNSCOPE_MODELS=$srcdir/examples/models
+export ATTNSCOPE_MODELS
+run tokenize lantern-3m --text "a b" --json
+out_has '"ids":[' "a model of the search path"
+run tokenize lantern-3n --text "a b"
+refuses 3 'lantern-3n: no such file' "a name that nothing has"
+check "or nearly" grep -q 'did you mean "lantern-3m"' "$tmp/err"
+
 golden=$shared/golden
 smollm=${ATTNSCOPE_SMOLLM2:-$srcdir/examples/models/SmolLM2-135M-Instruct.Q4_1.gguf}
 try()

@@ -69,7 +69,7 @@ there()
 named_in()
 {
     grep -oE '`[A-Za-z0-9_./*-]+(\.(c|h|py|sh|md|mk|am|ac|jsonl|json|txt|awk)|/)`|\]\([A-Za-z0-9_./-]+\)' "$srcdir/$1" | tr -d '`' |
-        sed 's/^\](\(.*\))$/\1/; s|^\(\.\./\)*||' | grep -vE 'NAME|_N\.|^(config|tokenizer)\.json$|^demo-out/|/(lead|arcee)\.c$' | sort -u
+        sed 's/^\](\(.*\))$/\1/; s|^\(\.\./\)*||' | grep -vE 'NAME|VERB|_N\.|^(config|tokenizer)\.json$|^demo-out/|^build/|/(lead|arcee)\.c$' | sort -u
 }
 for page in ARCHITECTURE.md CONTRIBUTING.md README.md docs/howto/add-a-metric.md docs/howto/add-a-family.md $(cd "$srcdir" && find base compute model analysis db plots cli tests bench build-aux \
     man examples -name README.md | grep -v '^examples/models/' | sort); do

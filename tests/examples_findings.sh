@@ -60,6 +60,36 @@ sed "s/'>' 0.5/'>' 5/" "$findings/value-drain" > "$tmp/wrong/examples/findings/v
 findings=$tmp/wrong/examples/findings lesson value-drain
 check "a claim that does not hold is not ok, and exit status 1" \
     test "$status" -eq 1 -a "$(grep -c '^not ok 1 ' "$tmp/out")" -eq 1 -a "$(grep -c '^ok 2 ' "$tmp/out")" -eq 1
+
+# A model whose heads do nothing in particular (its query weights shuffled) fails the lessons that are about what heads do.
+# What it passes says so itself: entropy-layers (layer 0 attends broadly in any case), quantisation-drift (about rounding).
+if command -v python3 > /dev/null 2>&1; then
+    rm "$tmp/wrong/examples/models" && mkdir "$tmp/wrong/examples/models"
+    cp -R "$srcdir/examples/models/lantern-3m" "$tmp/wrong/examples/models"
+    findings=$tmp/wrong/examples/findings
+    cp "$srcdir/examples/findings/value-drain" "$findings"
+    python3 - "$tmp/wrong/examples/models/lantern-3m/model.safetensors" << 'END'
+import json, random, sys
+random.seed(1)
+data = bytearray(open(sys.argv[1], "rb").read())
+begin = 8 + int.from_bytes(data[:8], "little")
+for name, tensor in json.loads(data[8:begin]).items():
+    if name.endswith("q_proj.weight"):
+        low, high = (begin + at for at in tensor["data_offsets"])
+        values = [data[i:i + 2] for i in range(low, high, 2)]
+        random.shuffle(values)
+        data[low:high] = b"".join(values)
+open(sys.argv[1], "wb").write(data)
+END
+    for each in softmax-sinks sink-length value-drain induction-pairs retrieval-heads head-clusters; do
+        lesson "$each"
+        check "$each fails on a model with shuffled query weights" \
+            test "$status" -eq 1 -a "$(grep -cE '^(not ok|retrieval-heads: |[a-z-]*: no head )' "$tmp/out" "$tmp/err" | grep -vc ':0$')" -ge 1
+    done
+else
+    skip "lessons fail on a model with shuffled query weights" "no python3"
+fi
+findings=$srcdir/examples/findings
 lesson value-drain --nonsense
 check "an unknown option is refused with the usage" test "$status" -eq 2 -a "$(grep -c '^usage: ' "$tmp/err")" -eq 1
 

@@ -155,6 +155,7 @@ shell_tests = \
 	tests/cli_ablate.sh \
 	tests/cli_bad_input.sh \
 	tests/cli_batch.sh \
+	tests/cli_bench.sh \
 	tests/cli_census.sh \
 	tests/cli_charts.sh \
 	tests/cli_compare.sh \
@@ -173,6 +174,7 @@ shell_tests = \
 	tests/cli_heads.sh \
 	tests/cli_heat_recipes.sh \
 	tests/cli_help.sh \
+	tests/cli_hints.sh \
 	tests/cli_inputs.sh \
 	tests/cli_install.sh \
 	tests/cli_json.sh \
@@ -209,7 +211,7 @@ shell_tests = \
 
 dist_check_SCRIPTS += $(shell_tests)
 if HAVE_CMOCKA
-check_PROGRAMS += $(cmocka_tests) $(fuzz_tests)
+check_PROGRAMS += $(cmocka_tests) $(fuzz_tests) bench/make_checkpoint
 TESTS += $(cmocka_tests) $(fuzz_tests)
 endif
 TESTS += $(shell_tests)
@@ -223,7 +225,7 @@ LOG_COMPILER = $(SHELL) $(top_srcdir)/build-aux/cmocka-tap.sh
 AM_TESTS_ENVIRONMENT = \
 	ATTNSCOPE='$(abs_top_builddir)/attnscope'; export ATTNSCOPE; \
 	CC='$(CC)'; export CC;
-EXTRA_DIST += tests/stores/make_stores.py tests/stores/v1.db tests/stores/v2.db tests/stores/v3.db
+EXTRA_DIST += tests/stores/README.md tests/stores/make_stores.py tests/stores/v1.db tests/stores/v2.db tests/stores/v3.db
 EXTRA_DIST += tests/examples tests/json_schemas.py tests/zsh_complete.zsh
 EXTRA_DIST += tests/chat_cases.json tests/make_chat_cases.py
 EXTRA_DIST += tests/make_quantize_cases.py tests/quantize_cases.h
@@ -260,7 +262,6 @@ EXTRA_DIST += \
 	tests/tile_expect.h \
 	tests/tiny_checkpoint.h \
 	tests/weights_numpy.h \
-	tests/tiny_model.h \
 	tests/tiny_model.h \
 	tests/tiny_vision.h \
 	tests/tokenizer_json.h \

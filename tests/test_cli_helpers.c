@@ -1,13 +1,17 @@
 /* What the commands share: choosing heads, quoting words, drawing tokens, tables of options. */
+#include <fcntl.h>
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 #include <cmocka.h>
 #include "cli/command_util.h"
 #include "cli/head_select.h"
+#include "cli/help.h"
 #include "cli/model_card.h"
 #include "cli/parse.h"
 #include "cli/prompt_input.h"
@@ -254,6 +258,57 @@ static void test_options(void **state)
     assert_int_equal(append_params(rows, 0, 3, NULL), 0);
 }
 
+/* In a terminal of 40 columns words of a long line go on below the first one, or below the text behind its label. */
+static void test_lines_fit(void **state)
+{
+    (void)state;
+    static const char text[] = "  decoder      4 layers, 8 heads over 4 key/value heads\n"
+                               "  hint: give a folder.  Or a file with weights, that does as well\n"
+                               "  short        line\n";
+    static const char wanted[] = "  decoder      4 layers, 8 heads over 4\n"
+                                 "               key/value heads\n"
+                                 "  hint: give a folder. Or a file with\n"
+                                 "  weights, that does as well\n"
+                                 "  short        line\n";
+    struct winsize size = {.ws_row = 24, .ws_col = 40};
+    int master = posix_openpt(O_RDWR | O_NOCTTY);
+    if (master < 0 || grantpt(master) || unlockpt(master)) {
+        fprintf(stderr, "# skipped: no pseudo-terminal here\n");
+        skip();
+    }
+    int fd = open(ptsname(master), O_RDWR | O_NOCTTY);
+    assert_true(fd >= 0);
+    assert_int_equal(ioctl(fd, TIOCSWINSZ, &size), 0);
+    strbuf b = {0};
+    help_fit(&b, text, fd);
+    assert_string_equal(strbuf_str(&b), wanted);
+    strbuf_free(&b);
+    close(fd);
+    close(master);
+}
+
+/* Names that are none: what was probably meant, and which command measures it. */
+static void test_metric_names(void **state)
+{
+    (void)state;
+    static const struct { const char *name, *hint; } cases[] = {
+        {"entropyy", "did you mean entropy? `list metrics` shows all"},
+        {"span", "did you mean span_mass, span_shift or span_to_span? `list metrics` shows all"},
+        {"retreival", "did you mean retrieval? `list metrics` shows all"},
+        {"copy_source", "`copy` measures copy_source, as a value of its own (`help copy`)"},
+        {"xy", "`list metrics` shows all"},
+    };
+    const struct metric *m;
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        err e = {0};
+        assert_int_equal(require_metric(&m, cases[i].name, &e), ERR_USAGE);
+        assert_string_equal(e.hint, cases[i].hint);
+    }
+    assert_int_equal(require_metric(&m, "sink", NULL), 0);
+    assert_null(measured_by("sink"));
+    assert_string_equal(measured_by("vhd_norm"), "vhd");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -265,6 +320,8 @@ int main(void)
         cmocka_unit_test(test_value_line),
         cmocka_unit_test(test_units),
         cmocka_unit_test(test_options),
+        cmocka_unit_test(test_lines_fit),
+        cmocka_unit_test(test_metric_names),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests(tests, NULL, NULL);

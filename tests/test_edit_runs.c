@@ -315,7 +315,8 @@ static void test_decoding(void **state)
     assert_int_equal(head_reference_add(ref, b.o.r, &other, NULL, NULL), 0);
     for (int i = 0; edits[i]; i++) {
         const char *name = edits[i]->name, *value = !strcmp(name, "scale") || !strcmp(name, "scale_first") ? "0.5"
-                                                    : !strcmp(name, "impose") ? "keys=2-4" : NULL;
+                                                    : !strcmp(name, "impose") ? "keys=2-4"
+                                                    : !strcmp(name, "keep") ? "last=1" : NULL;
         decoder *d;
         const float *last = NULL;
         if (edits[i]->measure)
@@ -374,10 +375,11 @@ static void test_all_kinds(void **state)
                 head_reference *ref;
                 const char *name = edits[i]->name, *value = !strcmp(name, "scale") || !strcmp(name, "scale_first") ? "0.5"
                                                             : !strcmp(name, "impose") ? "keys=1" : !strcmp(name, "act")
-                                                            ? "threshold=0.01" : NULL;
+                                                            ? "threshold=0.01" : !strcmp(name, "keep") ? "last=1" : NULL;
                 const head_id heads[] = {{(attn_kind)kind, 0, 0}, {(attn_kind)kind, 0, 1}};
                 tiny_new(&t, models[k]);
-                if (!model_stack(&t.m, (attn_kind)kind) || (edits[i]->target == EDIT_LAYERS && kind == ATTN_CROSS)) {
+                bool none_of_cross = edits[i]->target == EDIT_LAYERS || !strcmp(name, "keep");
+                if (!model_stack(&t.m, (attn_kind)kind) || (none_of_cross && kind == ATTN_CROSS)) {
                     tiny_free(&t);
                     continue;
                 }

@@ -149,6 +149,40 @@ static void aligned_narrow(void **state)
                         "name      b\nn         2\n");
 }
 
+/* n bytes: `unit` over and over, then `end`; free() it. */
+static char *long_text(const char *unit, const char *end, size_t n)
+{
+    char *s = calloc(n + 1, 1);
+    size_t m = strlen(unit), k = strlen(end), at = 0;
+    assert_non_null(s);
+    for (; at + m + k <= n; at += m)
+        memcpy(s + at, unit, m);
+    memcpy(s + at, end, k);
+    return s;
+}
+
+/* Of a text that is much longer than the page nothing else is shown than of one that is a little longer. */
+static void aligned_very_long(void **state)
+{
+    (void)state;
+    static const char *const units[] = {"ab c ", "abc", "\xc3\xa5 b", "\xe4\xb8\xad", "\xf0\x9f\x98\x80", "\xf0\x9d\x94\xb8", "\001 "};
+    static const char *const columns[] = {"n", "text", "note"};
+    for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
+        for (int width = 20; width <= 120; width += 50) {
+            const output_style style = {.width = width, .utf8 = true};
+            char *few = long_text(units[i], "the end", 3000), *many = long_text(units[i], "the end", 400000);
+            char *want = strdup(written(make(3, columns, "ittitt", 1, few, "a", 22, "short", "b"), FORMAT_TABLE, &style));
+            assert_non_null(want);
+            const char *got = written(make(3, columns, "ittitt", 1, many, "a", 22, "short", "b"), FORMAT_TABLE, &style);
+            assert_string_equal(got, want);
+            assert_true(strlen(got) < 4096);
+            free(want);
+            free(few);
+            free(many);
+        }
+    }
+}
+
 static table *two_reals(void)
 {
     static const char *const columns[] = {"mean", "sd"};
@@ -355,7 +389,7 @@ int main(void)
         cmocka_unit_test(json_lines),   cmocka_unit_test(full_disk),
         cmocka_unit_test(out_of_memory),       cmocka_unit_test(widths),
         cmocka_unit_test(progress_line),       cmocka_unit_test(aligned_digits), cmocka_unit_test(spoken),
-        cmocka_unit_test(rows_on_screen),
+        cmocka_unit_test(rows_on_screen),      cmocka_unit_test(aligned_very_long),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("output", tests, NULL, NULL);

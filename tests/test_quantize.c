@@ -152,7 +152,6 @@ static void test_what_a_form_cannot_hold(void **state)
     float scale;
     for (int t = 0; t < N_TYPE; t++) {
         float x[32] = {1, 2, 3};
-        assert_true(quantizes_to(all[t]));
         assert_true(quantize_row(bytes, &scale, all[t], x, 32));
         x[9] = NAN;
         assert_false(quantize_row(bytes, &scale, all[t], x, 32));
@@ -171,7 +170,6 @@ static void test_what_a_form_cannot_hold(void **state)
         x[0] = x[1] = x[2] = 0; /* 1 / scale is infinite */
         assert_true(quantize_row(bytes, &scale, all[t], x, 32));
     }
-    assert_false(quantizes_to(DT_F32) || quantizes_to(DT_Q6_K) || quantizes_to(DT_F8_E5M2));
 }
 
 /* ---- maps of any layout ---- */

@@ -40,7 +40,7 @@ const edit edit_resample = {
     .traps =
         "Noise of one draw: repeat with seeds and take the mean. The other prompt may carry the same "
         "answer.",
-    .cite = "geiger2021",
+    .cite = "geiger2021,chan2022scrubbing",
     .decoding = "position of the token in the text",
     .needs_reference = true, .params = own, .prepare = prepare, .output = output,
 };

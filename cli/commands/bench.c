@@ -1,182 +1,11 @@
-/* bench: what measuring costs, on the user's own machine and model. */
-#include <inttypes.h>
-#include <stdlib.h>
+/* bench: speed, on the user's own machine and model. */
+#include "cli/bench.h"
+
 #include <string.h>
-#include "analysis/analyse.h"
-#include "base/cancel.h"
-#include "base/clock.h"
-#include "base/mem.h"
-#include "base/rng.h"
-#include "cli/census_set.h"
+#include "cli/command_util.h"
 #include "cli/metric_select.h"
-#include "cli/output.h"
 
-typedef struct bench {
-    session *s;
-    const command_args *a;
-    loaded_model *lm;
-    int32_t *ids;
-    int64_t n;
-    double elements;      /* query-key pairs that are visible, over all heads and layers */
-    double plain;         /* seconds without a metric */
-    table *t;
-    int64_t repeat;
-    int n_done, n_all;
-} bench;
-
-static int drop_value(void *ud, const result_value *v, err *e)
-{
-    (void)ud, (void)v, (void)e;
-    return 0;
-}
-
-static int run_once(bench *b, const metric *const *list, int n_list, double *seconds, err *e)
-{
-    const model_input in = {.ids = b->ids, .n = b->n};
-    const analysis_request req = {.metrics = list, .n_metric = n_list, .p = b->a->p, .tok = b->lm->tok};
-    const result_sink out = {drop_value, NULL, NULL};
-    double start = clock_seconds();
-    int rc = n_list ? analyse(b->lm->rt, b->lm->m, &in, &req, &out, NULL, e)
-                    : forward(b->lm->rt, &in, NULL, NULL, e);
-    *seconds = clock_seconds() - start;
-    return rc;
-}
-
-/* The best of some runs with the metrics, each right behind one without: the machine may change its pace. */
-static int measure(bench *b, const char *name, const metric *const *list, int n_list, err *e)
-{
-    double best = 0, plain = 0;
-    for (int64_t i = 0; i < b->repeat; i++) {
-        double with, without;
-        progress_step(&b->s->prog, "metric", b->n_done + (double)i / (double)b->repeat, b->n_all);
-        int rc = run_once(b, NULL, 0, &without, e);
-        if (!rc)
-            rc = run_once(b, list, n_list, &with, e);
-        if (!rc)
-            rc = cancel_check(e);
-        if (rc)
-            return rc;
-        best = i == 0 || with < best ? with : best;
-        plain = i == 0 || without < plain ? without : plain;
-    }
-    b->n_done++;
-    cell *row = table_row(b->t, e);
-    if (!row)
-        return ERR_RESOURCE;
-    row[1] = cell_real(best);
-    row[2] = cell_real(plain);
-    row[3] = cell_real(best / plain);
-    row[4] = cell_real((best - plain) / b->elements * 1e9);
-    return table_text(b->t, &row[0], name, strlen(name), e);
-}
-
-static void make_ids(bench *b)
-{
-    rng r;
-    int64_t vocab = b->lm->m->main->embed.tokens.n_out, half = (b->n + 1) / 2;
-    rng_seed(&r, 0, 0);
-    for (int64_t i = 0; i < b->n; i++)
-        b->ids[i] = i < half ? (int32_t)rng_below(&r, vocab) : b->ids[i - half];
-}
-
-static double count_elements(const bench *b)
-{
-    const model *m = b->lm->m;
-    double pairs = 0;
-    for (int l = 0; l < m->main->n_layer; l++) {
-        const attention_block *k = model_attention(m, m->main->kind, l);
-        double n = (double)b->n, w = k && k->plan.window > 0 && (double)k->plan.window < n ? (double)k->plan.window : n;
-        double before = w * n - w * (w - 1) / 2; /* pairs with 0 <= query - key < w */
-        if (k)
-            pairs += k->plan.n_head * (k->plan.causal ? before : 2 * before - n);
-    }
-    return pairs;
-}
-
-static int named(bench *b, const char *name, const char *names, err *e)
-{
-    metric_choice c = {0};
-    int rc = metric_choose(&c, names, e);
-    c.named = false;
-    if (!rc)
-        rc = metric_fit(&c, b->lm->m, e);
-    if (!rc)
-        rc = metric_need(&c, b->a->p, b->lm->tok, e);
-    if (!rc)
-        rc = measure(b, name, c.list, c.n, e);
-    strbuf_free(&c.left);
-    return rc;
-}
-
-/* Does the metric take this prompt with the parameters as they are?  One that needs a span or a pattern does not. */
-static bool takes(const bench *b, const metric *one)
-{
-    const model_input in = {.ids = b->ids, .n = b->n};
-    const analysis_request req = {.metrics = &one, .n_metric = 1, .p = b->a->p, .tok = b->lm->tok};
-    return analyse_check(b->lm->rt, b->lm->m, &in, &req, NULL) == 0;
-}
-
-static int measure_all(bench *b, err *e)
-{
-    metric_choice c = {0};
-    int rc = metric_choose(&c, params_str(b->a->p, "metrics") ? params_str(b->a->p, "metrics") : "all", e);
-    if (!rc)
-        rc = metric_fit(&c, b->lm->m, e);
-    if (!rc)
-        rc = metric_need(&c, b->a->p, b->lm->tok, e);
-    b->n_all = c.n + 2;
-    if (!rc)
-        rc = named(b, "(the defaults of run)", metric_defaults, e);
-    if (!rc)
-        rc = named(b, "(those of census)", census_metrics, e);
-    for (int i = 0; i < c.n && !rc; i++)
-        if (takes(b, c.list[i]))
-            rc = measure(b, c.list[i]->name, &c.list[i], 1, e);
-        else
-            say(b->s, "left out, as it needs parameters of its own: %s", c.list[i]->name);
-    strbuf_free(&c.left);
-    return rc;
-}
-
-static int run(session *s, const command_args *a, err *e)
-{
-    static const char *const columns[] = {"metrics", "seconds", "plain", "ratio", "per_element"};
-    bench b = {.s = s, .a = a, .n = params_int(a->p, "length"), .repeat = params_int(a->p, "repeat")};
-    command_args rest = *a;
-    if (a->n < 1 || strcmp(a->word[0], "metrics") != 0) {
-        err_set(e, ERR_USAGE, "what to time is not known: '%.40s'", a->n ? a->word[0] : "");
-        return err_hint(e, "bench metrics MODEL");
-    }
-    rest.n--;
-    rest.word++;
-    int rc = choose_model(s, &rest, true, &b.lm, e);
-    if (!rc && b.lm->m->needs != NEEDS_TOKENS) {
-        err_set(e, ERR_USAGE, "%s reads more than tokens", b.lm->m->name);
-        rc = err_hint(e, "bench takes models of text alone");
-    }
-    if (!rc && b.n > b.lm->m->main->context)
-        b.n = b.lm->m->main->context;
-    if (!rc && !(b.ids = mem_array((size_t)b.n, sizeof *b.ids, e)))
-        rc = ERR_RESOURCE;
-    if (!rc)
-        rc = table_new(&b.t, 5, columns, e);
-    if (!rc) {
-        make_ids(&b);
-        b.elements = count_elements(&b);
-        rc = measure_all(&b, e);
-    }
-    if (!rc && (!(rc = table_set_unit(b.t, 1, "s", e))) && !(rc = table_set_unit(b.t, 2, "s", e)))
-        rc = table_set_unit(b.t, 4, "ns", e);
-    if (!rc)
-        rc = print_table(s, a, b.t, "attnscope.bench_metrics/1", e);
-    if (!rc)
-        say(s, "%s, %" PRId64 " tokens, %d thread%s, %.3g attention weights; the best of %" PRId64 " runs, each beside one"
-            " without metrics", b.lm->m->name, b.n, runtime_threads(b.lm->rt), runtime_threads(b.lm->rt) == 1 ? "" : "s",
-            b.elements, b.repeat);
-    table_free(b.t);
-    free(b.ids);
-    return rc;
-}
+const bench_form *const bench_forms[] = {&bench_metrics, &bench_run, &bench_attention, &bench_gemm, &bench_kernels, NULL};
 
 static const param *const *extra(void)
 {
@@ -189,26 +18,110 @@ static const param *const *extra(void)
 }
 
 static const param own[] = {
-    {.name = "metrics", .kind = PARAM_LIST, .value = "LIST", .complete = "metrics", .help = "which; default: all"},
-    {.name = "length", .kind = PARAM_INT, .def = "1024", .value = "N", .min = 1, .max = 1e7, .help = "tokens of the prompt"},
+    {.name = "metrics", .kind = PARAM_LIST, .value = "LIST", .complete = "metrics",
+     .help = "metrics: which; default all. run: what is measured; default entropy"},
+    {.name = "length", .kind = PARAM_INT, .def = "1024", .value = "N", .min = 1, .max = 1e7,
+     .help = "metrics: tokens of the prompt"},
+    {.name = "lengths", .kind = PARAM_STR, .value = "LIST",
+     .help = "run, attention: tokens, \"512,2048\"; default 512 and 1024,2048,4096"},
+    {.name = "new-tokens", .kind = PARAM_INT, .def = "32", .value = "N", .min = 0, .max = 1e6,
+     .help = "run: tokens decoded behind each prompt; 0: none"},
+    {.name = "heads", .kind = PARAM_INT, .def = "32", .value = "N", .min = 1, .max = 4096, .help = "attention: query heads"},
+    {.name = "kv-heads", .kind = PARAM_INT, .def = "0", .value = "N", .min = 0, .max = 4096,
+     .help = "attention: key/value heads; 0: as many as --heads"},
+    {.name = "width", .kind = PARAM_INT, .def = "64", .value = "N", .min = 1, .max = 1024, .help = "attention: width of a head"},
+    {.name = "window", .kind = PARAM_INT, .def = "0", .value = "N", .min = 0, .max = 1e7,
+     .help = "attention: keys that a query sees; 0: all before it"},
+    {.name = "types", .kind = PARAM_STR, .value = "LIST",
+     .help = "gemm: of the weights; default f32,bf16,f16,q8_0,q4_0,q4_1,q4_k,q5_k,q6_k"},
+    {.name = "rows", .kind = PARAM_STR, .def = "1,64,512,2048", .value = "LIST",
+     .help = "gemm: rows of activations; 1 is decoding"},
+    {.name = "outputs", .kind = PARAM_INT, .def = "2048", .value = "N", .min = 1, .max = 1 << 20, .help = "gemm: rows of the weights"},
+    {.name = "inputs", .kind = PARAM_INT, .def = "2048", .value = "N", .min = 1, .max = 1 << 20,
+     .help = "gemm: columns of the weights"},
     {.name = "repeat", .kind = PARAM_INT, .def = "3", .value = "N", .min = 1, .max = 1000, .help = "runs of each, the best"
                                                                                                    " counts"},
     {.name = NULL},
 };
+
+static bool takes(const bench_form *f, const char *option)
+{
+    for (int i = 0; f->options[i]; i++)
+        if (strcmp(f->options[i], option) == 0)
+            return true;
+    return false;
+}
+
+/* An option of another form would silently do nothing. */
+static int check_options(const bench_form *f, const params *p, err *e)
+{
+    const param *const *more = extra();
+    for (const param *const *from = (const param *const[]){own, more[0], more[1], more[2], more[3], NULL}; *from; from++)
+        for (const param *row = *from; row->name; row++)
+            if (params_given(p, row->name) && !(f->model && *from != own) && !takes(f, row->name)) {
+                err_set(e, ERR_USAGE, "%s takes no --%s", f->name, row->name);
+                return err_hint(e, "`help bench` says which options belong to which form");
+            }
+    return 0;
+}
+
+static int unknown(const char *word, err *e)
+{
+    const char *names[sizeof bench_forms / sizeof *bench_forms] = {NULL};
+    for (int i = 0; bench_forms[i]; i++)
+        names[i] = bench_forms[i]->name;
+    const char *near = nearest_word(word, names);
+    err_set(e, ERR_USAGE, "what to time is not known: '%.40s'", word);
+    return near ? err_hint(e, "did you mean `bench %s`?", near)
+                : err_hint(e, "bench metrics, run, attention, gemm or kernels; the first two take a MODEL");
+}
+
+static int run(session *s, const command_args *a, err *e)
+{
+    const bench_form *form = NULL;
+    command_args rest = *a;
+    for (int i = 0; bench_forms[i]; i++)
+        if (strcmp(a->word[0], bench_forms[i]->name) == 0)
+            form = bench_forms[i];
+    if (!form)
+        return unknown(a->word[0], e);
+    rest.n--;
+    rest.word++;
+    if (rest.n && !form->model) {
+        err_set(e, ERR_USAGE, "%s takes no model: '%.60s'", form->name, rest.word[0]);
+        return err_hint(e, "bench run MODEL, bench metrics MODEL");
+    }
+    int rc = check_options(form, a->p, e);
+    return rc ? rc : form->run(s, &rest, e);
+}
+
 static const char *const examples[] = {
     "bench metrics examples/models/lantern-3m --length 64", "what each metric adds to a run",
     "bench metrics examples/models/lantern-3m --metrics entropy,received --json", "two of them, for a program",
+    "bench run examples/models/lantern-3m --lengths 32,64 --new-tokens 4", "tokens a second, prompts and decoding",
+    "bench attention --lengths 128 --heads 4 --width 32 --repeat 1", "a layer with and without statistics",
+    "bench gemm --rows 1,64 --types f32,q4_1 --outputs 256 --inputs 256 --repeat 1", "products with weights of two types",
     NULL,
 };
-static const char *const complete[] = {NULL};
+static const char *const complete[] = {"benches", "models", NULL};
 
 const command command_bench = {
-    .name = "bench", .group = "prove", .usage = "metrics [MODEL]",
-    .summary = "time what measuring costs",
-    .help = "Runs a prompt of random tokens, the second half as the first, without any metric and with each in turn, and "
-            "prints the seconds of both, their ratio, and nanoseconds added for each attention weight (query-key pair "
-            "that is visible, in every head and layer). The first rows are the default metrics of `run` and those of "
-            "`census`, all together.",
+    .name = "bench", .group = "prove", .usage = "metrics|run|attention|gemm|kernels [MODEL]",
+    .summary = "time what measuring costs, and the machine",
+    .help = "metrics MODEL: a prompt of random tokens, the second half as the first, without any metric and with each in turn; "
+            "the seconds of both, their ratio, and nanoseconds added for each attention weight (query-key pair that is "
+            "visible, in every head and layer). The first rows are the default metrics of `run` and those of `census`, all "
+            "together.\n"
+            "run MODEL: tokens a second of random prompts, plain and measured, and of decoding behind them, with the most "
+            "memory held so far.\n"
+            "attention: one causal layer of random queries, keys and values, plain, with every statistic of rows, and with "
+            "the sums of columns in plain C over tiles as well; what the statistics add, and the share of what multiply-adds "
+            "in registers reach in the same process.\n"
+            "gemm: products of activations with stored weights through the code that models use, one row (decoding) to many; "
+            "beside the speed the bytes of weights read a second, and both as shares of what the machine gives.\n"
+            "kernels: every inner loop of every instruction set that this machine has, all threads at once, each on its own "
+            "operands.\n"
+            "The best of --repeat runs counts. Times depend on what else the machine does: compare within one run only.",
     .examples = examples, .params = own, .min_args = 1, .max_args = 2,
     .complete = complete, .extra_params = extra, .run = run, .live = true,
 };

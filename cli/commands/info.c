@@ -68,7 +68,7 @@ static int run(session *s, const command_args *a, err *e)
     }
     if (params_bool(a->p, "machine"))
         machine(&b, s, a);
-    rc = output_flush(s->out, &b, e);
+    rc = command_format(s, a) == FORMAT_JSON ? output_flush(s->out, &b, e) : output_prose(s, &b, e);
     strbuf_free(&b);
     return rc;
 }

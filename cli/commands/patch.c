@@ -360,7 +360,7 @@ static const param own[] = {
      .help = "logit of the answer less that of the wrong one, or KL divergence from the clean distribution in nats"},
     {.name = "direction", .kind = PARAM_ENUM, .def = "denoise", .value = "WAY", .choices = direction_choices,
      .help = "denoise: clean activations into the corrupted run; noise: the other way round"},
-    {.name = "receivers", .kind = PARAM_STR, .def = "logits", .value = "HEADS",
+    {.name = "receivers", .kind = PARAM_STR, .def = "logits", .value = "HEADS", .complete = "heads",
      .help = "--what path: heads whose inputs carry the change, L9H9,L10H0 (`help heads`); or logits"},
     {.name = "input", .kind = PARAM_ENUM, .def = "q", .value = "PART", .choices = input_choices,
      .help = "--what path: which input of the receivers"},

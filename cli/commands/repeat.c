@@ -288,7 +288,8 @@ static int run(session *s, const command_args *a, err *e)
 
 static const param own[] = {
     {.name = "into", .kind = PARAM_PATH, .value = "FILE", .help = "store of the new run; without it the store of the old one"},
-    {.name = "model", .kind = PARAM_PATH, .value = "MODEL", .help = "where the model lies now; its weights must be the same"},
+    {.name = "model", .kind = PARAM_PATH, .value = "MODEL", .complete = "models",
+     .help = "where the model lies now; its weights must be the same"},
     {.name = "force", .kind = PARAM_BOOL, .help = "also when weights, tokenizer or files that were read are others now"},
     {.name = "dry-run", .kind = PARAM_BOOL, .help = "check weights, tokenizer and files, print what would be run, and stop"},
     {.name = NULL},

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "cli/chat_input.h"
 #include "cli/json_line.h"
+#include "cli/model_search.h"
 #include "cli/output.h"
 #include "cli/prompt_input.h"
 #include "cli/tokenize_cases.h"
@@ -95,18 +96,32 @@ static int one_text(session *s, const command_args *a, const tokenizer *tok, con
     return rc;
 }
 
+/* The tokenizer at a path or of a model by name, *owned; NULL where the loaded model's will do. */
+static int open_named(session *s, tokenizer **owned, const char *name, const char *pattern, err *e)
+{
+    const tokenizer_options o = {.pattern = pattern};
+    char *path = NULL;
+    int rc = model_search(&path, name, e);
+    if (!rc && (pattern || !s->current || strcmp(s->current->path, path) != 0)) {
+        rc = tokenizer_open_with(owned, path, &o, e);
+        if (rc == ERR_INPUT)
+            model_search_near(name, e);
+    }
+    free(path);
+    return rc;
+}
+
 /* The tokenizer of the first word, or of the loaded model. */
 static int choose(session *s, const command_args *a, const tokenizer **tok, tokenizer **owned, err *e)
 {
-    const char *path = a->n > 0 ? a->word[0] : NULL;
-    if (path && !(s->current && strcmp(s->current->path, path) == 0)) {
-        const tokenizer_options o = {.pattern = params_str(a->p, "pattern")};
-        int rc = tokenizer_open_with(owned, path, &o, e);
-        *tok = *owned;
-        return rc;
-    }
+    const char *pattern = params_str(a->p, "pattern");
+    const char *name = a->n > 0 ? a->word[0] : pattern && s->current ? s->current->path : NULL;
     loaded_model *lm;
-    int rc = session_model(s, NULL, &lm, e);
+    int rc = name ? open_named(s, owned, name, pattern, e) : 0;
+    *tok = *owned;
+    if (rc || *owned)
+        return rc;
+    rc = session_model(s, NULL, &lm, e);
     if (rc)
         return rc;
     if (!lm->tok) {

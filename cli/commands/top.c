@@ -33,7 +33,8 @@ static const char positions_sql[] =
 typedef struct subject {
     const char *name, *unit, *summary;
     bool pairs;           /* positions count heads */
-    bool heads, layers;   /* values belong to heads, to layers; neither: to positions */
+    bool any;             /* the run has values */
+    bool heads, layers;   /* which belong to heads, to layers; neither: to positions */
 } subject;
 
 /* A name that no metric has must be one that the run has. */
@@ -50,6 +51,7 @@ static int choose_subject(subject *out, store *st, int64_t run, const char *name
     if (known && !m)
         *out = (subject){.name = name, .unit = "", .summary = "a value of the experiment"};
     if (known) {
+        out->any = table_cell(t, 0, 0)->u.i > 0;
         out->heads = table_cell(t, 0, 1)->u.i > 0;
         out->layers = !out->heads && table_cell(t, 0, 2)->u.i > 0;
     }
@@ -152,9 +154,11 @@ static int nothing(store *st, int64_t run, const subject *m, bool position, err 
         "SELECT (SELECT group_concat(metric) FROM metric_list WHERE run = ?1),"
         " (SELECT group_concat(position, ', ') FROM (SELECT DISTINCT position FROM value_summary"
         "  WHERE run = ?1 AND metric = ?2 AND position IS NOT NULL ORDER BY position LIMIT 8)),"
-        " (SELECT m.path FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1)", bind, 2, e);
+        " (SELECT m.path FROM run r JOIN model m ON m.id = r.model_id WHERE r.id = ?1),"
+        " (SELECT max(run) FROM metric_list WHERE metric = ?2)", bind, 2, e);
     if (rc)
         return rc;
+    const cell *other = table_cell(t, 0, 3);
     const char *measured = cell_string(table_cell(t, 0, 0)), *positions = cell_string(table_cell(t, 0, 1));
     const char *path = cell_string(table_cell(t, 0, 2));
     if (position && *positions) {
@@ -165,7 +169,10 @@ static int nothing(store *st, int64_t run, const subject *m, bool position, err 
     } else {
         rc = err_set(e, ERR_FAILED, "run %" PRId64 " has no values of %s (it measured %s)", run, m->name,
                      measured);
-        err_hint(e, "make them with `run %s --metrics %s ...`", path, m->name);
+        if (other->kind == CELL_INT)
+            err_hint(e, "run %" PRId64 " has some: --run %" PRId64, other->u.i, other->u.i);
+        else
+            err_hint(e, "make them with `run %s --metrics %s ...`", path, m->name);
     }
     table_free(t);
     return rc;
@@ -231,7 +238,9 @@ static int run(session *s, const command_args *a, err *e)
         cell_int(n > 0 ? n : INT64_MAX),
     };
     strbuf units = {0}, what = {0}, sql = {0};
-    if (heads || m->layers)
+    if (!m->any)
+        rc = nothing(st, id, m, position, e);
+    if (!rc && (heads || m->layers))
         rc = run_units(&units, &what, st, id, m->name, params_str(a->p, "set"), e);
     if (!rc && params_given(a->p, "heads"))
         rc = among(&units, &what, s, st, id, m, params_str(a->p, "heads"), e);

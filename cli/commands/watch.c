@@ -5,6 +5,7 @@
 #include "base/cancel.h"
 #include "base/ranks.h"
 #include "cli/command_util.h"
+#include "cli/help.h"
 #include "cli/progress_bar.h"
 #include "cli/terminal.h"
 
@@ -47,9 +48,12 @@ static void put_heading(const watching *w, int64_t round)
     else
         strbuf_printf(&line, "every %g s: ", w->every);
     strbuf_put_visible(&line, strbuf_str(&w->text), w->text.len);
-    if (w->screen && !w->s->quiet)
-        fprintf(w->s->out, "%s\n\n", strbuf_str(&line));
-    else if (!w->screen)
+    if (w->screen && !w->s->quiet) {
+        strbuf rows = {0};
+        help_fit(&rows, strbuf_str(&line), STDOUT_FILENO);
+        fprintf(w->s->out, "%s\n", strbuf_str(&rows));
+        strbuf_free(&rows);
+    } else if (!w->screen)
         say(w->s, "%s", strbuf_str(&line));
     strbuf_free(&line);
 }

@@ -380,6 +380,23 @@ static void simd_layer_norm(float *y, const float *x, const float *w, const floa
     layer_norm_row(y, x, w, b, n, eps);
 }
 
+/* As many chains as hide the latency of a multiply-add on two ports, or nearly. */
+static float simd_multiply_adds(int64_t rounds, int *flop)
+{
+    enum { CHAINS = 12 };
+    V x[CHAINS], a = v_set1(0.999f), b = v_set1(0.001f);
+    for (int i = 0; i < CHAINS; i++)
+        x[i] = v_set1((float)i);
+    for (int64_t r = 0; r < rounds; r++)
+#pragma GCC unroll 12
+        for (int i = 0; i < CHAINS; i++)
+            x[i] = v_fma(x[i], a, b);
+    for (int i = 1; i < CHAINS; i++)
+        x[0] = v_add(x[0], x[i]);
+    *flop = 2 * VW * CHAINS;
+    return v_total(x[0]);
+}
+
 /* The table of the instruction set that includes this. */
 #define SIMD_KERNELS(name) { \
     .isa = name, \
@@ -417,4 +434,5 @@ static void simd_layer_norm(float *y, const float *x, const float *w, const floa
     .gelu_fast = simd_gelu_fast, \
     .product_sums = simd_product_sums, \
     .mixture_sums = simd_mixture_sums, \
+    .multiply_adds = simd_multiply_adds, \
 }

@@ -104,10 +104,10 @@ ask()
     sed '1d; s/	/ /g' asked
 }
 
-# number 'SQL': one number, in four digits.
+# number 'SQL': one number, in four digits; nothing, of which no claim holds, where the store has none.
 number()
 {
-    ask "$1" | awk '{ printf "%.4g\n", $1 }'
+    ask "$1" | awk 'NF { printf "%.4g\n", $1 }'
 }
 
 # verdict 'TEXT' yes|no

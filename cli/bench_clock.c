@@ -1,0 +1,92 @@
+/* Timing for the forms of `bench`, and what the machine gives at most. */
+#include "cli/bench.h"
+#include <stdlib.h>
+#include "base/cancel.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "compute/kernels.h"
+
+#define LEAST_SECONDS 0.03
+enum { READ_BYTES = 512 << 20, READ_STEP = 4096, ROUNDS = 1 << 16 };
+
+static double time_calls(const bench_clock *c, int64_t calls, bool every_thread, pool_fn work, void *ud)
+{
+    const double start = clock_seconds();
+    for (int64_t i = 0; i < calls && !cancel_requested(); i++)
+        if (every_thread)
+            pool_run(c->p, pool_threads(c->p), work, ud);
+        else
+            work(ud, 0, 0);
+    return clock_seconds() - start;
+}
+
+int bench_seconds(double *out, bench_clock *c, bool every_thread, pool_fn work, void *ud, err *e)
+{
+    int64_t calls = 1;
+    double t = time_calls(c, 1, every_thread, work, ud);
+    while (t < LEAST_SECONDS && !cancel_requested()) {
+        calls = t > 0 ? (int64_t)(1.2 * LEAST_SECONDS / t * (double)calls) + 1 : calls * 16;
+        t = time_calls(c, calls, every_thread, work, ud);
+    }
+    *out = t / (double)calls;
+    for (int64_t i = 1; i < c->repeat && !cancel_requested(); i++) {
+        t = time_calls(c, calls, every_thread, work, ud) / (double)calls;
+        *out = t < *out ? t : *out;
+    }
+    c->done++;
+    if (c->all > 0)
+        progress_step(&c->s->prog, c->what, (double)c->done, (double)c->all);
+    return cancel_check(e);
+}
+
+float *bench_floats(int64_t n, err *e)
+{
+    float *x = mem_large((size_t)n * sizeof *x, e);
+    for (int64_t i = 0; x && i < n; i++)
+        x[i] = (float)((uint32_t)i * 2654435761u >> 8) * 0x1p-24f - 0.5f;
+    return x;
+}
+
+typedef struct limit_job {
+    const kernels *k;
+    const float *x;
+    int64_t share;       /* floats of x that a thread reads */
+    float *sink;         /* [threads] */
+    int flop;
+} limit_job;
+
+static void multiply_adds(void *ud, int64_t item, int thread)
+{
+    limit_job *j = ud;
+    int flop;
+    (void)thread;
+    j->sink[item] += j->k->multiply_adds(ROUNDS, &flop);
+    if (item == 0)
+        j->flop = flop;
+}
+
+static void read_memory(void *ud, int64_t item, int thread)
+{
+    const limit_job *j = ud;
+    const float *x = j->x + item * j->share;
+    (void)thread;
+    for (int64_t i = 0; i + READ_STEP <= j->share; i += READ_STEP)
+        j->sink[item] += j->k->dot(j->x, x + i, READ_STEP);
+}
+
+int bench_limits_measure(bench_limits *out, bench_clock *c, err *e)
+{
+    const int threads = pool_threads(c->p);
+    limit_job j = {.k = kernels_get(), .share = READ_BYTES / (int)sizeof(float) / threads / READ_STEP * READ_STEP};
+    float *x = bench_floats(j.share * threads, e);
+    double seconds;
+    int rc = x && (j.sink = mem_array((size_t)threads, sizeof *j.sink, e)) ? 0 : ERR_RESOURCE;
+    j.x = x;
+    if (!rc && !(rc = bench_seconds(&seconds, c, true, multiply_adds, &j, e)))
+        out->flops = (double)j.flop * ROUNDS * threads / seconds;
+    if (!rc && !(rc = bench_seconds(&seconds, c, true, read_memory, &j, e)))
+        out->read = (double)(j.share * threads) * sizeof *x / seconds;
+    free(j.sink);
+    mem_free_large(x);
+    return rc;
+}
