@@ -133,15 +133,20 @@ static bool one_of(const char *word, const char *const *words)
     return false;
 }
 
-static const char *const words[] = {"all", "top", "bottom", "by", "where", "random", "seed", "in", "of", "run", "and",
-                                    "or", "not", "except", NULL};
+static const char *const words[] = {"all", "top", "bottom", "by", "where", "random", "seed", "in", "of", "run", "heads",
+                                    "and", "or", "not", "except", NULL};
 
-/* The grammar of cli/head_grammar.h: true when a metric or a run is due, and no head. */
+/* The grammar of cli/head_grammar.h: true when a metric, a run or a list is due, and no head. */
 static bool add_grammar(word_list *out, const session *s, const line_context *at, const char *before)
 {
     static const char *const metric_next[] = {"by", "where", NULL}, *const run_next[] = {"of", "run", NULL};
     char last[16];
+    size_t end = strlen(before);
     word_before(last, before);
+    if ((end > 0 && before[end - 1] == '@') || !strcmp(last, "heads")) {
+        add_query(out, s, at, "SELECT name, count(*) || ' heads' FROM head_set_list GROUP BY name");
+        return true;
+    }
     if (one_of(last, metric_next)) {
         complete_measured(out, s, at, complete_typed(at));
         return true;

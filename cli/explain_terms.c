@@ -127,7 +127,8 @@ const term terms[] = {
     {"needle", "needle-in-a-haystack,niah", "a fact hidden in long text and asked for", NULL,
      "Success by length of the text and depth of the fact; while the answer is written, the heads that look at it are "
      "the retrieval heads.",
-     "`needle`; `plot needle_grid`", "One needle and one wording measure one needle and one wording.", "kamradt2023needle,wu2024retrieval"},
+     "`needle`; `plot needle_grid`", "One needle and one wording measure one needle and one wording.",
+     "kamradt2023needle,wu2024retrieval"},
     {"ov-circuit", "ov", "what a head writes when it looks at a token", "W_OV = W_V W_O",
      "A matrix of rank d from stream to stream. Positive eigenvalues: it copies.",
      "ov_spectrum, ov_rank, copying, copying_full, head_norm", NULL, "elhage2021"},

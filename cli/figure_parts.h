@@ -18,10 +18,10 @@ void figure_put_visible(strbuf *b, const char *s, size_t n);
 /* printf into the arena of src. */
 const char *figure_text(figure_source *src, err *e, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
+/* Append "run 3 holds some: --run 3; or ": the newest run of the store with a map (of that head, as L1H3; NULL: any). */
+void figure_put_run_with_maps(strbuf *b, store *st, const char *head);
 /* Fill cells, labels and titles: figure_map.c from a stored map, figure_values.c from the values of a
  * metric. */
-/* Append "run 3 holds some: --run 3; or " where the newest run of the store with maps (of that head, as L1H3; NULL: any) is told. */
-void figure_put_run_with_maps(strbuf *b, store *st, const char *head);
 int figure_load_map(figure_source *src, session *s, const command_args *a, store *st, const figure_facts *f,
                     err *e);
 int figure_load_values(figure_source *src, const command_args *a, store *st, const figure_facts *f, err *e);

@@ -5,7 +5,8 @@
 #include "base/strbuf.h"
 
 const json_field json_fields[] = {
-    {"*", NULL, "what was asked for names the member: a column of the statement, an option of the sweep, a metric, a score, a gamma"},
+    {"*", NULL, "what was asked for names the member: a column of the statement, an option of the sweep, a metric, a score, "
+                "a gamma"},
     {"above_median", NULL, "value over the median of all heads"},
     {"absent", NULL, "whether it may be missing"},
     {"accuracy", NULL, "share of the next tokens that the model's most likely token is"},

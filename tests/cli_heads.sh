@@ -92,7 +92,7 @@ check "which is z" grep -q "L3H" "$tmp/out"
 
 run run "$model" --ids 1,2,3 --metrics sink $store --quiet
 run top induction --heads L2 $store
-refuses 1 "has no values of induction" "a run without the metric is not a metric without heads" 
+refuses 1 "has no values of induction" "a run without the metric is not a metric without heads"
 check "another run is named that has it" grep -qF "hint: run 1 has some: --run 1" "$tmp/err"
 
 # --- a sweep file ---

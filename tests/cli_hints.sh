@@ -5,7 +5,6 @@ store=$tmp/s.db
 "$attnscope" -q run "$model" --prompt "The old man lit the lantern." --maps L1H3 --store "$store" > /dev/null
 "$attnscope" -q run "$model" --prompt "A lamp." --metrics sink --store "$store" > /dev/null
 echo '{"text": 3}' > "$tmp/bad.jsonl"
-printf 'quit now\n' > "$tmp/script"
 
 # Lines of STATUS|arguments|part of the error|part of the hint.
 while IFS='|' read -r want words said hint; do

@@ -42,6 +42,10 @@ drop $model --prompts $tmp/texts.jsonl
 influence $model --heads L1H2 --prompts $tmp/texts.jsonl
 scale $model --heads L1H2 --prompts $tmp/texts.jsonl
 bench metrics $model --metrics entropy --length 64
+bench run $model --lengths 16 --new-tokens 2 --repeat 1
+bench attention --lengths 16 --heads 2 --repeat 1
+bench gemm --rows 1 --types f32 --outputs 16 --inputs 32 --repeat 1
+bench kernels --repeat 1
 sweep $tmp/length.sweep --shard 1/8 --store $tmp/sweep.db
 runs --store $tmp/sweep.db --sweeps
 export last --wide --store $tmp/sweep.db

@@ -114,6 +114,10 @@ try:
     scope.values("sink", 1)
 except (Error, KeyError) as error:
     print(type(error).__name__)
+try:
+    scope.run(sys.argv[1], prompt=["A lamp.", "A lamb."])
+except TypeError as error:
+    print("one text")
 plain = scope.text("tokenize", sys.argv[1], text="A lamp", json=True, no_special=True)
 whole = scope.text("tokenize", sys.argv[1], text="A lamp", json=True, no_special=False, pattern=None)
 print("bos" if "bos" in whole and "bos" not in plain else "no difference")
@@ -129,6 +133,7 @@ exits 0 "what goes wrong is an exception"
 code=$?
 check "with the exit status of the program" test "$(head -n 1 "$tmp/out")" -eq $code
 check "and its words" grep -qF -- "$(head -n 1 "$tmp/said")" "$tmp/out"
+check "texts in a list are not taken for one text" grep -qx "one text" "$tmp/out"
 check "options that are off are left out" grep -qx bos "$tmp/out"
 check "a program that is not there is an exception of Python" grep -qx FileNotFoundError "$tmp/out"
 check "and its hint" grep -qF -- "$(sed -n 2p "$tmp/said")" "$tmp/out"

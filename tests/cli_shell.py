@@ -350,6 +350,12 @@ def completion(home):
         s.send("\x03")
         s.does("metrics that were measured", "top \t", r"top sink $")
         s.send("\x03")
+        with open(os.path.join(home, "mine.txt"), "w") as f:
+            f.write("L1H3\nL2H5\n")
+        s.does("lists of heads", "import heads mine.txt --name mine --quiet\rtop sink --heads \"heads m\t", r'--heads "heads mine$')
+        s.send("\x03")
+        s.does("behind an @, too", "top sink --heads '@m\t", r"--heads '@mine$")
+        s.send("\x03")
         s.does("others when they are asked for", "top entropy_norm\t", r"top entropy_normalised $")
         s.send("\x03")
     s.send("\x04")

@@ -165,7 +165,8 @@ static char *long_text(const char *unit, const char *end, size_t n)
 static void aligned_very_long(void **state)
 {
     (void)state;
-    static const char *const units[] = {"ab c ", "abc", "\xc3\xa5 b", "\xe4\xb8\xad", "\xf0\x9f\x98\x80", "\xf0\x9d\x94\xb8", "\001 "};
+    static const char *const units[] = {"ab c ", "abc", "\xc3\xa5 b", "\xe4\xb8\xad", "\xf0\x9f\x98\x80", "\xf0\x9d\x94\xb8",
+                                        "\001 "};
     static const char *const columns[] = {"n", "text", "note"};
     for (size_t i = 0; i < sizeof units / sizeof *units; i++) {
         for (int width = 20; width <= 120; width += 50) {

@@ -36,7 +36,8 @@ static const param own[] = {
      .help = "gemm: of the weights; default f32,bf16,f16,q8_0,q4_0,q4_1,q4_k,q5_k,q6_k"},
     {.name = "rows", .kind = PARAM_STR, .def = "1,64,512,2048", .value = "LIST",
      .help = "gemm: rows of activations; 1 is decoding"},
-    {.name = "outputs", .kind = PARAM_INT, .def = "2048", .value = "N", .min = 1, .max = 1 << 20, .help = "gemm: rows of the weights"},
+    {.name = "outputs", .kind = PARAM_INT, .def = "2048", .value = "N", .min = 1, .max = 1 << 20,
+     .help = "gemm: rows of the weights"},
     {.name = "inputs", .kind = PARAM_INT, .def = "2048", .value = "N", .min = 1, .max = 1 << 20,
      .help = "gemm: columns of the weights"},
     {.name = "repeat", .kind = PARAM_INT, .def = "3", .value = "N", .min = 1, .max = 1000, .help = "runs of each, the best"

@@ -160,12 +160,13 @@ const command command_dump = {
             "positions), blocks.<l>.hook_resid_pre, hook_attn_out, hook_resid_mid (not where attention and MLP read the same "
             "stream), hook_mlp_out, hook_resid_post [1, n, C]. Attention: blocks.<l>.attn.hook_q and hook_k [1, n, heads, d], "
             "or hook_rot_q and hook_rot_k (behind RoPE) in models that have it, hook_v, hook_z [1, n, H, d], hook_attn_scores "
-            "(-inf where masked) and hook_pattern [1, H, n, n]; keys and values have the model's key-value heads. Norms: hook_scale "
-            "[1, n, 1] and hook_normalized [1, n, C] of blocks.<l>.ln1, blocks.<l>.ln2 and ln_final. Dense MLPs: "
-            "blocks.<l>.mlp.hook_post [1, n, inner]. They are what the checkpoint computes: a HookedTransformer without weight "
-            "processing (from_pretrained_no_processing) holds the same. Not held: hook_result, hook_q and hook_k in front of RoPE, mlp.hook_pre, and logits, which "
-            "the plain form has. Positions come before heads in hook_q, hook_k, hook_v and hook_z, behind them in scores and "
-            "patterns. Patterns of a stored run come with `export --format transformerlens`.",
+            "(-inf where masked) and hook_pattern [1, H, n, n]; keys and values have the model's key-value heads. Norms: "
+            "hook_scale [1, n, 1] and hook_normalized [1, n, C] of blocks.<l>.ln1, blocks.<l>.ln2 and ln_final. Dense MLPs: "
+            "blocks.<l>.mlp.hook_post [1, n, inner]. They are what the checkpoint computes: a HookedTransformer without "
+            "weight processing (from_pretrained_no_processing) holds the same. Not held: hook_result, hook_q and hook_k in "
+            "front of RoPE, mlp.hook_pre, and logits, which the plain form has. Positions come before heads in hook_q, "
+            "hook_k, hook_v and hook_z, behind them in scores and patterns. Patterns of a stored run come with `export "
+            "--format transformerlens`.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1,
     .complete = complete, .extra_params = extra,
     .run = run, .no_table = true,

@@ -345,7 +345,8 @@ static int run(session *s, const command_args *a, err *e)
 
 static const char *const what_choices[] = {
     "resid", "attn_out", "mlp_out", "z", "q", "k", "v", "pattern", "path",
-    "hook_resid_pre", "hook_attn_out", "hook_mlp_out", "hook_z", "hook_q", "hook_k", "hook_v", "hook_pattern", "blocks.*",
+    "hook_resid_pre", "hook_attn_out", "hook_mlp_out", "hook_z", "hook_q", "hook_k", "hook_v", "hook_rot_q", "hook_rot_k",
+    "hook_pattern", "blocks.*",
     NULL,
 };
 static const char *const direction_choices[] = {"denoise", "noise", NULL};

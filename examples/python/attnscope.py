@@ -38,6 +38,10 @@ class Attnscope:
         for name, value in options.items():
             if value is None or value is False:
                 continue
+            if hasattr(value, "tolist"):  # of numpy
+                value = value.tolist()
+            if name == "prompt" and isinstance(value, (list, tuple)):
+                raise TypeError("prompt is one text; several are a file of texts: prompts=FILE")
             line.append("--" + name.rstrip("_").replace("_", "-"))
             if value is not True:
                 line.append(",".join(map(str, value)) if isinstance(value, (list, tuple)) else str(value))
