@@ -358,6 +358,7 @@ def completion(home):
         s.send("\x03")
         s.does("others when they are asked for", "top entropy_norm\t", r"top entropy_normalised $")
         s.send("\x03")
+    s.wait(r"\^C\n(.*\n)*attnscope[^>]*> $")    # a Ctrl-D that overtakes the prompt finds the terminal between two modes
     s.send("\x04")
     check("the shell ends", s.end() == 0, s.text[-300:])
     if os.path.exists(MODEL):
@@ -476,7 +477,7 @@ def pager(home):
     s.does("set pager chooses another", "set pager 'wc -l | sed s/^/LINES:/'; list metrics\r", r"LINES:\d+\n[^>]*attnscope> $")
     s.does("one that is not there is no loss", "set pager nosuchpager; list metrics\r", r"\nmetric +unit[^>]*weight_outlier[^>]*attnscope> $")
     s.does("off is none", "set pager off; list metrics\r", r"\nmetric +unit[^>]*weight_outlier[^>]*attnscope> $")
-    s.send("set pager 'trap : INT; cat > /dev/null; echo WAITING; sleep 30; echo AFTER'; list metrics\r")
+    s.send("set pager 'trap \"echo AFTER; exit\" INT; cat > /dev/null; echo WAITING; while :; do sleep .1; done'; list metrics\r")
     check("Ctrl-C in the pager", s.wait(r"WAITING\n"))
     s.does("comes back to the shell", "\x03", r"AFTER\n[^>]*attnscope> $")
     s.does("which goes on", "set pager off; set threads 4; set threads\r", r"\n4\nattnscope> $")
