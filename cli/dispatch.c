@@ -226,6 +226,8 @@ static int run_with_options(session *s, const command *c, const command_args *a,
     bool quiet = s->quiet, own_file = false;
     outfile *file = NULL;
     store_swap swap = {0};
+    model_hold hold;
+    const bool holds = strcmp(c->group, "shell") != 0; /* what those run holds for itself */
     for (const param *r = c->params; r && r->name; r++)
         own_file = own_file || !strcmp(r->name, "output");
     int rc = use_command_store(s, &swap, params_str(a->p, "store"), e);
@@ -238,7 +240,11 @@ static int run_with_options(session *s, const command *c, const command_args *a,
         bool setting = params_bool(s->settings, "quiet");
         s->quiet = quiet || params_bool(a->p, "quiet");
         progress_bar_begin(s->bar, s->quiet);
+        if (holds)
+            session_hold_model(s, &hold);
         rc = ranks_size() > 1 && !c->all_ranks && rank_units_of(c) ? rank_units_run(s, c, a, e) : c->run(s, a, e);
+        if (holds)
+            session_release_model(s, &hold, rc == ERR_CANCELLED);
         progress_bar_clear(s->bar);
         /* `set quiet` may just have changed what holds for the session; else what held before, as in a script that is quiet */
         bool now = params_bool(s->settings, "quiet");

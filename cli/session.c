@@ -210,10 +210,42 @@ static int use_model(session *s, const char *path, const load_options *options, 
     int rc = load(&lm, path, &o, &s->prog, e);
     if (rc)
         return rc;
-    loaded_model_free(s->current);
+    if (s->hold && !s->hold->changed) {
+        s->hold->changed = true;
+        s->hold->before = s->current;
+        if (s->current) { /* its buffers are made anew when it comes back */
+            runtime_free(s->current->rt);
+            s->current->rt = NULL;
+        }
+    } else {
+        loaded_model_free(s->current);
+    }
     s->current = lm;
     *out = lm;
     return 0;
+}
+
+void session_hold_model(session *s, model_hold *h)
+{
+    *h = (model_hold){.outer = s->hold};
+    s->hold = h;
+}
+
+void session_release_model(session *s, model_hold *h, bool give_back)
+{
+    loaded_model *gone = h->before;
+    s->hold = h->outer;
+    if (!h->changed)
+        return;
+    if (give_back) {
+        gone = s->current;
+        s->current = h->before;
+    } else if (h->outer && !h->outer->changed) {
+        h->outer->changed = true;
+        h->outer->before = h->before;
+        gone = NULL;
+    }
+    loaded_model_free(gone);
 }
 
 int session_model_with(session *s, const char *path, const load_options *options, loaded_model **out, err *e)

@@ -29,6 +29,13 @@ typedef struct loaded_model {
     precision rt_precision;
 } loaded_model;
 
+/* The model that a command found, kept while another is in use: a command that is cancelled gives it back. */
+typedef struct model_hold {
+    struct model_hold *outer; /* of the command that runs this one; NULL: none */
+    bool changed;
+    loaded_model *before;     /* once changed; NULL: none was loaded */
+} model_hold;
+
 struct session {
     FILE *out;                /* results; never anything else */
     bool interactive;         /* the prompt: unique prefixes, clear of errors */
@@ -37,6 +44,7 @@ struct session {
     store *st;                /* opened when first needed */
     char *store_path;         /* ":memory:" unless named */
     loaded_model *current;    /* the model loaded last; NULL when none */
+    model_hold *hold;         /* of the command that runs; NULL: what is replaced is freed */
     params *settings;         /* `set`: threads, precision, store, isa, colour, format */
     uint64_t config_settings; /* bit i: settings_params[i] has its value from the configuration file */
     bool reading_config;      /* lines of the configuration file are read (cli/user_config.h) */
@@ -77,6 +85,9 @@ typedef struct load_options {
     int threads;               /* for quantising, as in pool_new */
 } load_options;
 int session_model_with(session *s, const char *path, const load_options *options, loaded_model **out, err *e);
+/* Keep what the session has loaded until session_release_model, which gives it back or lets it go. */
+void session_hold_model(session *s, model_hold *h);
+void session_release_model(session *s, model_hold *h, bool give_back);
 /* Another model beside the session's, which stays as it is; loaded_model_free() it. */
 int session_model_beside(session *s, const char *path, const load_options *options, loaded_model **out, err *e);
 void loaded_model_free(loaded_model *lm);

@@ -1,6 +1,8 @@
 #!/bin/sh
 # Wrong words of many kinds: status, one line of error, one hint that names what was probably meant or what to do next.
 . "${srcdir:-.}/tests/cli_lib.sh"
+ATTNSCOPE_MODELS=$srcdir/examples/models # names are found
+export ATTNSCOPE_MODELS
 store=$tmp/s.db
 "$attnscope" -q run "$model" --prompt "The old man lit the lantern." --maps L1H3 --store "$store" > /dev/null
 "$attnscope" -q run "$model" --prompt "A lamp." --metrics sink --store "$store" > /dev/null

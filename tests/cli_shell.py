@@ -138,11 +138,19 @@ class Shell:
             self.patience = 1
         check(what, good, "sent %r, wanted %r, saw:\n%s" % (keys, pattern, seen))
 
+    def leave(self):
+        """Ctrl-D, once the prompt is there: one that comes before finds the terminal between two modes."""
+        end = time.monotonic() + self.patience
+        while not re.search(r"attnscope[^>\n]*> $", self.text) and self.read(max(0, end - time.monotonic())):
+            pass
+        self.send("\x04")
+
     def end(self):
         end = time.monotonic() + min(PATIENCE, 10 * self.patience)
         while time.monotonic() < end and self.read(end - time.monotonic()):
             pass
-        if time.monotonic() >= end:     # it does not leave
+        if time.monotonic() >= end:
+            print("# it does not leave: %r" % self.raw[-200:], flush=True)
             os.kill(self.pid, signal.SIGKILL)
         _, status = os.waitpid(self.pid, 0)
         os.close(self.fd)
@@ -189,7 +197,7 @@ def session(home):
     s.does("Ctrl-C stops a command", "\x03", r"(sql|set): cancelled\nattnscope> $")
     s.does("and only that", "set threads\r", r"\n3\nattnscope> $")
     s.does("a line behind a blank is private", " set threads 5\r", r"attnscope> $")
-    s.send("\x04")
+    s.leave()
     check("Ctrl-D leaves with status 0", s.end() == 0, s.text)
     check("on a line of its own, no more", s.raw.count(b"\n", s.raw.rindex(b"attnscope> ")) == 1, s.raw[-40:])
 
@@ -215,7 +223,7 @@ def history(home):
     s.wait(r"attnscope> $")
     s.does("what reads like a time comes back", "history 6\r",
            r"#20 heads were chosen\n +\d+ +#1234567890\n +\d+ +\\\\#7\n +\d+ +set store 'a\\n#17\\nb'\n +\d+ +quit\n")
-    s.send("\x04")
+    s.leave()
     s.end()
     with open(path, "w") as f:
         f.write("set threads 2\n\n#7 is best\nset threads 3\n#1700000000\nset store 'a\nb'\n#1700000001\nlist isas\n")
@@ -223,7 +231,7 @@ def history(home):
     s.wait(r"attnscope> $")
     s.does("a file that another program wrote is read", "history\r",
            r" 1 +set threads 2\n +2 +#7 is best\n +3 +set threads 3\n +4 +set store 'a\\nb'\n +5 +list isas\n +6 +history\n")
-    s.send("\x04")
+    s.leave()
     s.end()
 
 
@@ -255,7 +263,7 @@ def narrow(home):
         rows = s.seen.splitlines()
         check("do so, too", max(map(len, rows)) <= 40 and any(r.startswith("run 1: lantern-3m, ") for r in rows), s.seen)
         check("runs in memory are said to be there alone, once", " ".join(rows).count("until the shell ends") == 1, s.seen)
-    s.send("\x04")
+    s.leave()
     s.end()
 
 
@@ -268,7 +276,7 @@ def colours(home):
         s.wait(r"usable[^>]*attnscope> $")
         check("colours with %s: %s" % (env or "a terminal", coloured), (b"\x1b[1;4m" in s.raw[start:]) == coloured,
               s.raw[start:])
-        s.send("\x04")
+        s.leave()
         s.end()
 
 
@@ -358,10 +366,26 @@ def completion(home):
         s.send("\x03")
         s.does("others when they are asked for", "top entropy_norm\t", r"top entropy_normalised $")
         s.send("\x03")
-    s.wait(r"\^C\n(.*\n)*attnscope[^>]*> $")    # a Ctrl-D that overtakes the prompt finds the terminal between two modes
-    s.send("\x04")
+    s.leave()
     check("the shell ends", s.end() == 0, s.text[-300:])
     if os.path.exists(MODEL):
+        other = os.path.join(home, "other-model")
+        shutil.copytree(MODEL, other)
+        with open(os.path.join(home, "many.jsonl"), "w") as f:
+            f.write('{"text": "It was a dark night, and the old man lit the lantern."}\n' * 20000)
+        s = Shell(home, cwd=home)
+        s.wait(r"attnscope> $")
+        s.does("a model is loaded", "load %s\r" % MODEL, r"attnscope lantern-3m> $")
+        s.send("run other-model --prompts many.jsonl --store cut.db\r")
+        end = time.monotonic() + PATIENCE
+        while time.monotonic() < end and not os.path.exists(os.path.join(home, "cut.db-wal")):
+            time.sleep(0.02)    # rows are being written
+        s.does("Ctrl-C in a run of another", "\x03", r"run: cancelled\n(.*\n)*attnscope lantern-3m> $")
+        s.does("which goes on from there", "info --json\r", r'lantern-3m[^>]*attnscope lantern-3m> $')
+        s.does("one that ends stays", "run other-model --prompt lamp --metrics sink --store cut.db\r",
+               r"run \d+: (.*\n)+attnscope other-model> $")
+        s.leave()
+        check("the end of that", s.end() == 0, s.text[-300:])
         s = Shell(home, args=("--no-hints", "--store", store))
         s.wait(r"attnscope> $")
         s.does("runs of a store that no command has opened yet", "show \t\t", r"1 +run of lantern-3m, 20[^>]*last +the newest")
@@ -369,7 +393,8 @@ def completion(home):
         s.does("for compare beside models", "compare \t\t", r"1 +run of lantern-3m, 20[^>]*last +the newest")
         s.send("\x03")
         s.does("of the store that the line names", "set store :memory:\rshow --store %s \t\t" % store, r"1 +run of lantern-3m, 20[^>]*last +the newest")
-        s.send("\x03\x04")
+        s.send("\x03")
+        s.leave()
         check("which is closed again", s.end() == 0 and not os.path.exists(store + "-wal"), os.listdir(home))
     if os.path.exists(MODEL):
         snapshots = os.path.join(home, "hub/models--acme--tiny-lamp/snapshots")
@@ -380,12 +405,13 @@ def completion(home):
         s.does("a model of the hub's cache", "load acm\t\r", r"load acme/tiny-lamp \ntiny-lamp: llama[^>]*attnscope tiny-lamp> $")
         s.does("its name alone will do", "load tiny-lamp\r", r"\ntiny-lamp: llama[^>]*attnscope tiny-lamp> $")
         s.does("or nearly", "load tiny-lanp\r", r'did you mean "acme/tiny-lamp"\?')
-        s.send("\x04")
+        s.leave()
         s.end()
         s = Shell(home, columns=40, ATTNSCOPE_MODELS=os.path.dirname(MODEL))
         s.wait(r"attnscope> $")
         s.does("models are listed at 40 columns", "load \t\t", r"lantern-3m")
-        s.send("\x03\x04")
+        s.send("\x03")
+        s.leave()
         s.end()
 
 
@@ -407,7 +433,8 @@ def hints(home):
     s.send("\x03")
     s.shows("they can be switched off", "set hints off\rtop ", r"^attnscope> top$")
     s.shows("and on", "\x15set hints on\rtop ", r"^attnscope> top METRIC")
-    s.send("\x03\x04")
+    s.does("Ctrl-C leaves the line", "\x03", r"\^C\n(.*\n)*attnscope> $")
+    s.leave()
     s.end()
     s = Shell(home, columns=40, args=())
     s.wait(r"attnscope> $")
@@ -420,14 +447,15 @@ def hints(home):
     os.kill(s.pid, signal.SIGWINCH)
     check("a new width draws the line anew", s.wait(r"--maps"), s.seen)
     s.shows("in a wider window they have more room", "\x15top ", r"^attnscope> top METRIC \[--run RUN\] \[--n")
-    s.send("\x03\x04")
+    s.does("Ctrl-C leaves the line", "\x03", r"\^C\n(.*\n)*attnscope> $")
+    s.leave()
     s.end()
     for env in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         s = Shell(home, args=(), **env)
         s.wait(r"attnscope> $")
         s.does("no hints with %s" % env, "top \r", r"needs an argument")
         check("none at all", "METRIC " not in s.seen.split("attnscope: ")[0], s.seen)
-        s.send("\x04")
+        s.leave()
         s.end()
 
 
@@ -449,14 +477,14 @@ def keys(home):
     s.send("\x05\r")
     s.wait(r"attnscope> $")
     s.does("lines that are pasted run together", "\x1b[200~set threads 7\nset threads\n\x1b[201~\r", r"\n7\n[^>]*attnscope> $")
-    s.send("\x04")
+    s.leave()
     s.end()
     with open(os.path.join(home, ".inputrc"), "w") as f:
         f.write('"\\e[A": beginning-of-line\n"?": self-insert\n')
     s = Shell(home)
     s.wait(r"attnscope> $")
     s.does("what the user's inputrc binds stays", "hreads\x1b[Aset t\x05\r", r"\n\d+\nattnscope> $")
-    s.send("\x04")
+    s.leave()
     s.end()
     os.unlink(os.path.join(home, ".inputrc"))
 
@@ -481,7 +509,7 @@ def pager(home):
     check("Ctrl-C in the pager", s.wait(r"WAITING\n"))
     s.does("comes back to the shell", "\x03", r"AFTER\n[^>]*attnscope> $")
     s.does("which goes on", "set pager off; set threads 4; set threads\r", r"\n4\nattnscope> $")
-    s.send("\x04")
+    s.leave()
     check("and leaves with status 0", s.end() == 0, s.text[-200:])
 
 
@@ -491,7 +519,7 @@ def plain(home):
     s.does("plain tables are lines", "list isas\r", r"isa: c\nusable: yes\n[^>]*attnscope> $")
     check("without colours or hints", b"\x1b[1" not in s.raw and b"\x1b[2m" not in s.raw, s.raw)
     s.does("and back", "set plain off; list isas\r", r"isa +usable +in_use\n")
-    s.send("\x04")
+    s.leave()
     s.end()
 
 
