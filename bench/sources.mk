@@ -1,7 +1,5 @@
 # Benchmarks: built by `make bench`, never by the tests.  make_checkpoint makes what they race on; tests/cli_bench.sh takes it, too.
-EXTRA_PROGRAMS = bench/bench_kernels bench/bench_pairs bench/bench_ring bench/bench_store
-bench_bench_kernels_SOURCES = bench/bench_kernels.c
-bench_bench_kernels_LDADD = $(LIBS_ALL)
+EXTRA_PROGRAMS = bench/bench_pairs bench/bench_ring bench/bench_store
 bench_bench_pairs_SOURCES = bench/bench_pairs.c
 bench_bench_pairs_LDADD = $(LIBS_ALL)
 bench_bench_store_SOURCES = bench/bench_store.c
@@ -13,8 +11,10 @@ EXTRA_DIST += bench/race bench/ring_model.awk
 bench_bench_ring_SOURCES = bench/bench_ring.c
 bench_bench_ring_LDADD = $(LIBS_ALL)
 
-bench: bench/bench_kernels$(EXEEXT) bench/bench_pairs$(EXEEXT) bench/bench_store$(EXEEXT)
-	bench/bench_kernels$(EXEEXT)
+bench: attnscope$(EXEEXT) bench/bench_pairs$(EXEEXT) bench/bench_store$(EXEEXT)
+	./attnscope$(EXEEXT) bench kernels
+	./attnscope$(EXEEXT) bench gemm
+	./attnscope$(EXEEXT) bench attention
 	bench/bench_pairs$(EXEEXT)
 	bench/bench_store$(EXEEXT) bench/bench_store.db
 .PHONY: bench
