@@ -260,7 +260,7 @@ def narrow(home):
         s.send("load %s; set pager off; run --prompt 'a dog' --metrics sink\r" % MODEL)
         s.wait(r"metrics\s+sink\n")
         check("results and notes at 40 columns", s.wait(r"lantern-3m> $"), s.text)
-        rows = s.seen.splitlines()
+        rows = s.seen[max(0, s.seen.find("lantern-3m: llama")):].splitlines()   # behind the line as it was typed
         check("do so, too", max(map(len, rows)) <= 40 and any(r.startswith("run 1: lantern-3m, ") for r in rows), s.seen)
         check("runs in memory are said to be there alone, once", " ".join(rows).count("until the shell ends") == 1, s.seen)
     s.leave()
