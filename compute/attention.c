@@ -88,12 +88,8 @@ static void form_output(const attn_parts *j, const thread_buffers *b, const attn
         for (int i = 0; i < at->n_query; i++) {
             float *o = out + i * a->ldo;
             memset(o, 0, (size_t)a->d_v * sizeof *o);
-            for (int64_t key = k0; key < k1; key++) {
-                float p = b->scores[key * nr + i];
-                const float *v = a->v + key * a->ldv + kv * a->d_v;
-                for (int c = 0; c < a->d_v; c++)
-                    o[c] += p * v[c];
-            }
+            for (int64_t key = k0; key < k1; key++)
+                j->k->add_scaled(o, a->v + key * a->ldv + kv * a->d_v, b->scores[key * nr + i], a->d_v);
         }
         return;
     }
