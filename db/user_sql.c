@@ -229,14 +229,14 @@ static int sql_error(store *s, const char *sql, int rc, err *e)
         return store_fail(s, rc, "sql", e);
     char said[400];
     snprintf(said, sizeof said, "%s", sqlite3_errmsg(s->db)); /* the hints ask SQLite again */
-    err_set(e, ERR_FAILED, "%s", said);
+    err_set(e, ERR_USAGE, "%s", said);
     if (strncmp(said, no_table, strlen(no_table)) == 0)
         hint_table(s, said + strlen(no_table), e);
     else if (strncmp(said, no_column, strlen(no_column)) == 0)
         hint_column(s, sql, said + strlen(no_column), e);
     else
         hint_syntax(said, e);
-    return ERR_FAILED;
+    return ERR_USAGE;
 }
 
 static int refuse(const guard *g, bool write, err *e)

@@ -67,8 +67,8 @@ done <<'END'
 2|compare $model 1 --store $store|1 is a run, the other one is none|compare two runs
 2|show lats --store $store|'lats' is no run number|did you mean "last"?
 2|show 9 --store $store|no run 9|there are 1-2
-1|sql "selct * from run_list" --store $store|near "selct": syntax error|did you mean select?
-1|sql "select * frm run_list" --store $store|syntax error|`help sql`
+2|sql "selct * from run_list" --store $store|near "selct": syntax error|did you mean select?
+2|sql "select * frm run_list" --store $store|syntax error|`help sql`
 2|mqar $model --pairs 0|'0' is no number from 1 to 16777216|write them as
 2|-c 'runs > x'|unexpected argument ">"|--output FILE writes the results to a file
 2|-c 'runs && runs'|unexpected argument "&&"|`;` parts commands

@@ -71,7 +71,7 @@ refuses 2 "--file excludes a statement" "a file and a statement"
 run sql --store "$db"
 refuses 2 "no statement given" "neither"
 run sql --store "$db" "SELECT nonsense FROM value_list"
-refuses 1 "nonsense" "SQL errors are said"
+refuses 2 "nonsense" "SQL errors are said"
 run sql --store "$db" --json SELECT 1 AS one, 2.5 AS two, NULL AS three
 out_has '{"schema":"attnscope.row/1","one":1,"two":2.5,"three":null}' "sql --json"
 

@@ -243,22 +243,22 @@ static void test_hints(void **state)
 {
     table *t = NULL;
     (void)state;
-    MUST_FAIL(sql("SELECT * FROM head_vlue", false, &t, &error), ERR_FAILED, "no such table: head_vlue");
+    MUST_FAIL(sql("SELECT * FROM head_vlue", false, &t, &error), ERR_USAGE, "no such table: head_vlue");
     HINTS("did you mean head_value?");
     HINTS("views: fact_list, figure_list, head_set_list, head_summary, head_value, layer_summary, map_list, metric_list,"
           " metric_summary, "
           "model_list, prompt_list, prompt_token, run_list, sink_by_layer, sweep_list, value_list, value_summary");
-    MUST_FAIL(sql("SELECT layr, v.valu FROM head_value v WHERE run = 1", false, &t, &error), ERR_FAILED,
+    MUST_FAIL(sql("SELECT layr, v.valu FROM head_value v WHERE run = 1", false, &t, &error), ERR_USAGE,
               "no such column: layr");
     HINTS("did you mean layer? head_value has run, prompt, metric, kind, layer, head, head_name, position, ");
-    MUST_FAIL(sql("SELECT v.valu FROM head_value v", false, &t, &error), ERR_FAILED,
+    MUST_FAIL(sql("SELECT v.valu FROM head_value v", false, &t, &error), ERR_USAGE,
               "no such column: v.valu");
     HINTS("did you mean value?");
     /* double quotes are names, not text */
-    MUST_FAIL(sql("SELECT * FROM head_value WHERE metric = \"sink\"", false, &t, &error), ERR_FAILED,
+    MUST_FAIL(sql("SELECT * FROM head_value WHERE metric = \"sink\"", false, &t, &error), ERR_USAGE,
               "no such column");
-    MUST_FAIL(sql("SELECT FROM run", false, &t, &error), ERR_FAILED, "syntax error");
-    MUST_FAIL(sql("SELECT frobnicate(1)", false, &t, &error), ERR_FAILED, "no such function");
+    MUST_FAIL(sql("SELECT FROM run", false, &t, &error), ERR_USAGE, "syntax error");
+    MUST_FAIL(sql("SELECT frobnicate(1)", false, &t, &error), ERR_USAGE, "no such function");
     MUST_FAIL(sql("SELECT abs(-9223372036854775808)", false, &t, &error), ERR_FAILED, "integer overflow");
 }
 
