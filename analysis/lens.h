@@ -39,9 +39,9 @@ const char *lens_unfit(const model *m, attn_kind kind);
 
 #define LENS_RULES \
     "The logits of layer l are those that final norm and unembedding make of the stream after l blocks (0: of what the " \
-    "first block reads; the last layer: the model's own logits), with the model's scale and cap. The token is the one that " \
-    "follows in the prompt, at the last position none, or logit-lens-token everywhere. Values belong to the position that " \
-    "predicts, and to a layer"
+    "first block reads; the last layer: the model's own logits), with the model's scale and cap. The token, where one is " \
+    "singled out, follows in the prompt, at the last position none, or is logit-lens-token everywhere; entropy and kl " \
+    "need none. Values belong to the position that predicts, and to a layer"
 #define LENS_SOURCE "nostalgebraist 2020, interpreting GPT: the logit lens"
 #define LENS_COST "the unembedding of every chosen position at every layer: L + 1 times that of nll; (L + 1) n C floats"
 

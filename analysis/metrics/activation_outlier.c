@@ -32,7 +32,8 @@ const metric metric_activation_outlier = {
     .source = "An et al. 2025 (arXiv 2502.06415), pos_activation_outliers_layer.py",
     .reading =
         "In most decoders one or two tokens, the first among them, from an early layer to the last but "
-        "one. The layer where the count leaves 0 is where the sink is made.",
+        "one. The block before the first layer with a count above 0 writes it (layer l shows what block l - 1 "
+        "left): look there with inner_outlier and weight_outlier.",
     .traps =
         "The mean contains the outliers: short prompts make them harder to find. Small models may have "
         "none at the published threshold.",

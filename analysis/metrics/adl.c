@@ -83,10 +83,11 @@ static int finish(const void *state, const metric_ctx *c, int layer, int n_head,
 const metric metric_adl = {
     .name = "adl",
     .summary = "similarity of the rows of a layer with their mean (attention diversification loss)",
-    .formula = "mean_i cos(m, M_i), m the mean row of M, M the mean over heads",
+    .formula = "mean_i cos(m, M_i), m the mean row of M, M the mean over heads, entries <= 2 / n set to 0",
     .definition =
         "M = mean over heads of the attention matrix, m = mean of its rows; entries of M and of m that are "
-        "not above threshold / keys become 0; mean over queries of cos(m, M_i), 0 for a row without "
+        "not above adl-threshold / keys (2 unless given, as published) become 0; mean over queries of "
+        "cos(m, M_i), 0 for a row without "
         "entries.  Low: queries look at different keys.  The loss of the paper is the mean over layers, of "
         "square maps in which every query sees every key: under a causal mask the early rows and key 0 "
         "raise it",

@@ -14,7 +14,7 @@ const metric metric_composition_k = {
         "heads counted over all layers) and W = W_QK^T = W_K W_Q^T of the head of the site. "
         COMPOSITION_RULES,
     .unit = "",
-    .range = "0 .. 1",
+    .range = "0 .. 1; with composition-baseline -1 / sqrt(C) .. 1",
     .source =
         "Elhage et al. 2021, A Mathematical Framework for Transformer Circuits; TransformerLens "
         "all_composition_scores(\"K\"), which leaves 0 where the layers are not in order and subtracts "

@@ -13,7 +13,7 @@ const metric metric_composition_v = {
         "|W_OV W|_F / (|W_OV|_F |W|_F) with W_OV = W_V W_O of a head of an earlier layer (the position: "
         "heads counted over all layers) and W = W_OV = W_V W_O of the head of the site. " COMPOSITION_RULES,
     .unit = "",
-    .range = "0 .. 1",
+    .range = "0 .. 1; with composition-baseline -1 / sqrt(C) .. 1",
     .source =
         "Elhage et al. 2021, A Mathematical Framework for Transformer Circuits; TransformerLens "
         "all_composition_scores(\"V\"), which leaves 0 where the layers are not in order and subtracts "

@@ -225,16 +225,18 @@ const metric metric_detect = {
         "texts see the summary of several prompts (there detect_head drops its options, attnscope keeps "
         "them).  No value for one token, or when all weight is left out",
     .unit = "",
-    .range = "mul 0 .. 1 (for D of 0 and 1), abs -1 .. 1",
+    .range = "mul 0 .. 1 (for D of 0 and 1), abs .. 1; -1 .. 1 where rows of D sum to at most 1",
     .source = "TransformerLens detect_head (head_detector.py)",
     .reading =
         "1 is a perfect match. With mul compare heads with the same pattern only: the reachable score "
-        "depends on how often the prompt lets the pattern occur. abs is strict, mul forgives weight that "
-        "no cell of the pattern asked for.",
+        "depends on how often the prompt lets the pattern occur. mul is the share of the weight that lies on the "
+        "pattern and does not care how it is spread there; abs also counts each cell of the pattern that gets "
+        "less than D asks for.",
     .traps =
         "For induction and duplicate patterns a prompt with few repeats leaves most rows of D empty, and a "
-        "sink lowers every score. abs rewards a head for being empty where D is empty and can be high for "
-        "heads that do nothing of the kind.",
+        "sink lowers every score. With detect-exclude-bos abs is high for a pure sink head, whose other cells are "
+        "as empty as D; without exclusions rows that D leaves empty add 0. mul with detect-exclude-bos divides "
+        "by what little a sink leaves.",
     .cite = "transformerlens",
     .missing_mass = "mul: the weight on keys is the whole; abs: rows are taken as they are, missing mass "
                     "counts as weight 0",

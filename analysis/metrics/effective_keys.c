@@ -87,8 +87,8 @@ const metric metric_effective_keys = {
         "uniform causal attention gives (n + 1) / 2",
     .unit = "keys",
     .range = "1 .. n",
-    .source = "Hill 1973 (Ecology 54, 427); perplexity of attention as in Clark et al. 2019 (arXiv "
-              "1906.04341)",
+    .source = "Hill 1973 (Ecology 54, 427); order 1 is the exponential of the entropy that Clark et al. 2019 "
+              "(arXiv 1906.04341) report",
     .reading =
         "About how many keys a query attends to. 1: a single key; n: all alike. Order 2 leans more on the "
         "largest weights and is the lower one.",

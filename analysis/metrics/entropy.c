@@ -105,7 +105,8 @@ const metric metric_entropy = {
     .range = "0 .. ln n, with a learned sink ln(n + 1)",
     .source = "Zhai et al. 2023 (arXiv 2303.06296), section 3, and its code",
     .reading =
-        "0: every query picks one key; ln n: all keys alike. Low entropy comes in two kinds, a sink and a "
+        "0: every query picks one key; ln n: all keys alike without a mask, ln(n!) / n under a "
+        "causal one. Low entropy comes in two kinds, a sink and a "
         "pointed head (previous token, induction): sink and prev_token tell which.",
     .traps =
         "It grows with ln of the prompt's length: compare equal lengths, or use entropy_normalised. A "

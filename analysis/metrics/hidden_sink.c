@@ -88,7 +88,7 @@ const metric metric_hidden_sink = {
     .summary = "attention sinks away from the first key",
     .formula = "S = {k > 0 : alpha_k > eps};  count = |S|",
     .definition =
-        "S = keys k with alpha_k > hidden-threshold (strictly; alpha as in received), or > X / n_key with "
+        "S = keys k with alpha_k > hidden-threshold (strictly; 0.3 unless given; alpha as in received), or > X / n_key with "
         "hidden-relative X, without key 0; hidden-drop first takes out the first element of S instead, "
         "wherever it is, as the released code of ACT does.  count: the size of S.  largest: the largest "
         "alpha of all keys but the dropped one, whether in S or not.  each: alpha_k at position k for k in "

@@ -48,7 +48,9 @@ const metric metric_induction = {
         "lie near 0. Look for a previous-token head in an earlier layer as the partner.",
     .traps =
         "Measure it on repeated random tokens: on prose, `any` also rewards heads that look at frequent "
-        "tokens. Weight that a head keeps on a sink is missing here: a good induction head may show half.",
+        "tokens. Weight that a head keeps on a sink is missing here: a good induction head may show half. "
+        "Over passes of period P query P - 1 looks at key 0 and has no earlier copy, as published: a pure sink "
+        "head scores 1 / (n - P + 1).",
     .cite = "olsson2022,elhage2021,transformerlens",
     .missing_mass = "rows are taken as they are: the share of the whole row, learned sink included",
     .cost = "tiles, chosen cells only",

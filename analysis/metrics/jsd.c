@@ -70,12 +70,13 @@ const metric metric_jsd = {
     .definition =
         "mean over queries of H((P + Q) / 2) - (H(P) + H(Q)) / 2 for the rows P and Q of two heads, "
         "formed from sums of u log u with u = p + q.  root of-mean: the square root of that mean; of-rows: the mean of "
-        "the square roots, row by row; roots are of the chosen unit.  Smoothing w: rows become (1 - w) P + w / keys "
+        "the square roots, row by row; roots are of the chosen unit.  Smoothing w (0 unless given; 0.001 in "
+        "Clark et al.): rows become (1 - w) P + w / keys "
         "that the query sees, so that none leaks into the future; Clark et al. sum over rows and documents where "
         "this is the mean.  leave-out first-row: query 0 does not count; first-key: the term of key 0 is left "
         "out of every sum, nothing is renormalised",
     .unit = "",
-    .range = "0 .. ln 2 (nats), 0 .. 1 (bits)",
+    .range = "0 .. ln 2 (nats), 0 .. 1 (bits); with a root 0 .. 0.8326, 0 .. 1",
     .source = "Lin 1991; between heads: Clark et al. 2019 (arXiv 1906.04341), attention-analysis",
     .reading =
         "0: two heads attend alike; ln 2: on different keys. Small values within a layer mark redundant "

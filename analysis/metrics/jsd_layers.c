@@ -90,9 +90,9 @@ const metric metric_jsd_layers = {
     .definition =
         "jsd between the heads of all layers of a stack: mean over queries of H((P + Q) / 2) - (H(P) + "
         "H(Q)) / 2 for the rows P and Q of two heads.  root of-mean: the square root of that mean.  "
-        "leave-out as for jsd",
+        "leave-out as for jsd; neither the smoothing (0.001) of Clark et al. nor their sum over rows and documents",
     .unit = "",
-    .range = "0 .. ln 2 (nats), 0 .. 1 (bits)",
+    .range = "0 .. ln 2 (nats), 0 .. 1 (bits); with a root 0 .. 0.8326, 0 .. 1",
     .source = "Lin 1991; between all heads of a model: Clark et al. 2019 (arXiv 1906.04341)",
     .reading =
         "The full matrix behind plot divergence_matrix: blocks along the diagonal are layers whose heads "

@@ -57,8 +57,9 @@ const metric metric_local_mass = {
     .source = "mass recall of a sliding window, as in StreamingLLM (arXiv 2309.17453) without its first "
               "tokens",
     .reading =
-        "What a sliding window of W keeps. Near 1: the head is local and its cache may be cut; together "
-        "with first_k_mass it gives what sink plus window keep.",
+        "What a sliding window of W keeps. Near 1: the head is local and its cache may be cut. Add "
+        "first_k_mass for what sink plus window keep, where the two do not overlap: early queries have the "
+        "first keys in both.",
     .traps =
         "Queries nearer to the start than W count with 1: on short prompts the value says nothing. Compare "
         "with uniform attention of the same length.",

@@ -16,7 +16,9 @@ const metric metric_max = {
     .unit = "",
     .range = "0 .. 1",
     .source = "usual summary of peakedness; no single source",
-    .reading = "Near 1: pointed heads, sinks among them; near 1/n: diffuse.",
+    .reading =
+        "Near 1: pointed heads, sinks among them; near 1/n, under a causal mask (1 + 1/2 + .. + 1/n) / n: "
+        "diffuse.",
     .traps = "The first queries have few keys and large maxima: on short prompts every head looks pointed.",
     .cite = "attnscope",
     .missing_mass = "rows are taken as they are: a learned sink is no key, never the largest, and lowers the "

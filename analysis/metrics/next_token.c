@@ -34,7 +34,8 @@ const metric metric_next_token = {
         "a causal mask",
     .unit = "",
     .range = "0 .. 1",
-    .source = "Clark et al. 2019 (arXiv 1906.04341), the super-diagonal of its notebook",
+    .source = "Clark et al. 2019 (arXiv 1906.04341), the super-diagonal of its notebook, divided by n "
+              "there",
     .reading = "In encoders: heads that look one token ahead, as BERT has them in its first layers.",
     .traps = "Has no value under a causal mask.",
     .cite = "clark2019",

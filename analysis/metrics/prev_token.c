@@ -15,7 +15,8 @@ const metric metric_prev_token = {
         "not see the position before them are left out of both.  No value for a prompt of one token",
     .unit = "",
     .range = "0 .. 1",
-    .source = "Clark et al. 2019 (arXiv 1906.04341); TransformerLens, the diagonal score of its demos",
+    .source = "Clark et al. 2019 (arXiv 1906.04341), who divide by n instead of n - 1; TransformerLens, the diagonal "
+              "score of its demos",
     .reading =
         "Above 0.5: a previous-token head, the first half of an induction circuit; look for an induction "
         "head in a later layer.",

@@ -25,7 +25,8 @@ const metric metric_query_norm = {
         "others.  ratio: first / rest.  each: at its position",
     .unit = "",
     .range = "0 ..",
-    .source = "Gu et al. 2024 (arXiv 2410.10781), eval_activations_open_source.py",
+    .source = "Gu et al. 2024 (arXiv 2410.10781), on key biases: q_i . k_j = |q_i| |k_j| cos(q_i, k_j); its code "
+              "measures keys and values only",
     .reading =
         "Together with key_norm it says how large logits can get: scale times both lengths is their limit.",
     .traps = "Before the scale 1/sqrt(d). A norm on queries makes it nearly constant.",

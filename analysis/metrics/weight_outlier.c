@@ -141,8 +141,8 @@ const metric metric_weight_outlier = {
     .range = "1 ..",
     .source = "An et al. 2025 (arXiv 2502.06415), pos_weight_outliers.py: a ranking, no threshold",
     .reading =
-        "The layer with the largest score writes the massive activation: its neuron and channel stand in "
-        "`columns` and `rows`.",
+        "Layers with a large score write the massive activation, usually an early one, or take it out again, "
+        "the last ones: `columns` and `rows` name neuron and channel, inner_outlier says which.",
     .traps = "A ranking without a threshold. Quantised checkpoints round the outliers themselves.",
     .cite = "an2025outliers",
     .missing_mass = "does not apply",
