@@ -275,12 +275,10 @@ void attn_block_weights(attn_block *b, const attn_parts *p, int head, int chunk,
 
     int64_t lo_rel[GEMM_MAX_NR], hi_rel[GEMM_MAX_NR], qpos_rel[GEMM_MAX_NR];
     for (int i = 0; i < nr; i++) {
-        /* Columns beside few queries look where the last one does: a vector of like columns needs no masks. */
-        const int as = !p->packed && i >= b->n_query && i < SOFTMAX_WAYS ? b->n_query - 1 : i;
-        bool empty = b->lo[as] >= b->hi[as];
-        lo_rel[i] = empty ? 0 : b->lo[as] - b->k0;
-        hi_rel[i] = empty ? 0 : b->hi[as] - b->k0;
-        qpos_rel[i] = b->qpos[as] - b->k0;
+        bool empty = b->lo[i] >= b->hi[i];
+        lo_rel[i] = empty ? 0 : b->lo[i] - b->k0;
+        hi_rel[i] = empty ? 0 : b->hi[i] - b->k0;
+        qpos_rel[i] = b->qpos[i] - b->k0;
     }
     float *from = scores + b->k0 * nr;
     softmax_block sm = {

@@ -441,10 +441,9 @@ def hints(home):
     s.shows("at 40 columns they are cut", "run --metrics ", r"^attnscope> run --metrics LIST  \S.*\u2026$")
     check("to the row", max(map(len, s.screen())) <= 39, s.screen())
     s.shows("a line that wraps has none", "sink,entropy,self --maps ", r"self --maps$|^ ?--maps$|maps$", -2)
-    fcntl.ioctl(s.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     s.columns = 100
-    s.mark = len(s.text)
-    os.kill(s.pid, signal.SIGWINCH)
+    s.mark = len(s.text)                      # the terminal itself sends SIGWINCH: one more would draw once more
+    fcntl.ioctl(s.fd, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))
     check("a new width draws the line anew", s.wait(r"--maps"), s.seen)
     s.shows("in a wider window they have more room", "\x15top ", r"^attnscope> top METRIC \[--run RUN\] \[--n")
     s.does("Ctrl-C leaves the line", "\x03", r"\^C\n(.*\n)*attnscope> $")
