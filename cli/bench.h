@@ -3,6 +3,7 @@
 #define ATTNSCOPE_CLI_BENCH_H
 
 #include "base/pool.h"
+#include "base/result.h"
 #include "base/table.h"
 #include "cli/command.h"
 
@@ -15,6 +16,11 @@ typedef struct bench_form {
 
 extern const bench_form *const bench_forms[]; /* NULL-terminated */
 extern const bench_form bench_metrics, bench_kernels, bench_gemm, bench_attention, bench_run;
+
+/* The model of the command, ready to run; ERR_USAGE: it reads more than tokens. */
+int bench_model(session *s, const command_args *a, loaded_model **out, err *e);
+/* Takes results and forgets them. */
+extern const result_sink bench_no_results;
 
 /* Who measures. */
 typedef struct bench_clock {

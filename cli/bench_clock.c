@@ -1,13 +1,31 @@
-/* Timing for the forms of `bench`, and what the machine gives at most. */
+/* What the forms of `bench` share: the model, timing, and what the machine gives at most. */
 #include "cli/bench.h"
 #include <stdlib.h>
 #include "base/cancel.h"
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cli/command_util.h"
 #include "compute/kernels.h"
 
 #define LEAST_SECONDS 0.03
 enum { READ_BYTES = 512 << 20, READ_STEP = 4096, ROUNDS = 1 << 16 };
+
+int bench_model(session *s, const command_args *a, loaded_model **out, err *e)
+{
+    int rc = choose_model(s, a, true, out, e);
+    if (rc || (*out)->m->needs == NEEDS_TOKENS)
+        return rc;
+    err_set(e, ERR_USAGE, "%s reads more than tokens", (*out)->m->name);
+    return err_hint(e, "bench takes models of text alone");
+}
+
+static int drop_value(void *ud, const result_value *v, err *e)
+{
+    (void)ud, (void)v, (void)e;
+    return 0;
+}
+
+const result_sink bench_no_results = {drop_value, NULL, NULL};
 
 static double time_calls(const bench_clock *c, int64_t calls, bool every_thread, pool_fn work, void *ud)
 {

@@ -25,19 +25,12 @@ typedef struct bench {
     int n_done, n_all;
 } bench;
 
-static int drop_value(void *ud, const result_value *v, err *e)
-{
-    (void)ud, (void)v, (void)e;
-    return 0;
-}
-
 static int run_once(bench *b, const metric *const *list, int n_list, double *seconds, err *e)
 {
     const model_input in = {.ids = b->ids, .n = b->n};
     const analysis_request req = {.metrics = list, .n_metric = n_list, .p = b->a->p, .tok = b->lm->tok};
-    const result_sink out = {drop_value, NULL, NULL};
     double start = clock_seconds();
-    int rc = n_list ? analyse(b->lm->rt, b->lm->m, &in, &req, &out, NULL, e)
+    int rc = n_list ? analyse(b->lm->rt, b->lm->m, &in, &req, &bench_no_results, NULL, e)
                     : forward(b->lm->rt, &in, NULL, NULL, e);
     *seconds = clock_seconds() - start;
     return rc;
@@ -143,11 +136,7 @@ static int run(session *s, const command_args *a, err *e)
 {
     static const char *const columns[] = {"metrics", "seconds", "plain", "ratio", "per_element"};
     bench b = {.s = s, .a = a, .n = params_int(a->p, "length"), .repeat = params_int(a->p, "repeat")};
-    int rc = choose_model(s, a, true, &b.lm, e);
-    if (!rc && b.lm->m->needs != NEEDS_TOKENS) {
-        err_set(e, ERR_USAGE, "%s reads more than tokens", b.lm->m->name);
-        rc = err_hint(e, "bench takes models of text alone");
-    }
+    int rc = bench_model(s, a, &b.lm, e);
     if (!rc && b.n > b.lm->m->main->context)
         b.n = b.lm->m->main->context;
     if (!rc && !(b.ids = mem_array((size_t)b.n, sizeof *b.ids, e)))

@@ -23,12 +23,6 @@ typedef struct bench_job {
     table *t;
 } bench_job;
 
-static int drop_value(void *ud, const result_value *v, err *e)
-{
-    (void)ud, (void)v, (void)e;
-    return 0;
-}
-
 static int prompt_plain(bench_job *j, double *seconds, err *e)
 {
     const model_input in = {.ids = j->ids, .n = j->n};
@@ -42,9 +36,8 @@ static int prompt_measured(bench_job *j, double *seconds, err *e)
 {
     const model_input in = {.ids = j->ids, .n = j->n};
     const analysis_request req = {.metrics = j->metrics.list, .n_metric = j->metrics.n, .p = j->a->p, .tok = j->lm->tok};
-    const result_sink out = {drop_value, NULL, NULL};
     const double start = clock_seconds();
-    int rc = analyse(j->lm->rt, j->lm->m, &in, &req, &out, NULL, e);
+    int rc = analyse(j->lm->rt, j->lm->m, &in, &req, &bench_no_results, NULL, e);
     *seconds = clock_seconds() - start;
     return rc;
 }
@@ -122,10 +115,6 @@ static int prepare(bench_job *j, const double *lengths, int64_t n, err *e)
     rng r;
     for (int64_t i = 0; i < n; i++)
         most = (int64_t)lengths[i] > most ? (int64_t)lengths[i] : most;
-    if (j->lm->m->needs != NEEDS_TOKENS) {
-        err_set(e, ERR_USAGE, "%s reads more than tokens", j->lm->m->name);
-        return err_hint(e, "bench takes models of text alone");
-    }
     if (most + j->n_new > j->lm->m->main->context) {
         err_set(e, ERR_USAGE, "%lld tokens are more than the context of %s holds (%lld)", (long long)(most + j->n_new),
                 j->lm->m->name, (long long)j->lm->m->main->context);
@@ -156,7 +145,7 @@ static int run(session *s, const command_args *a, err *e)
     int64_t n = 0;
     int rc = number_list_parse(&lengths, &n, text ? text : "512", 1, 1e7, "--lengths", e);
     if (!rc)
-        rc = choose_model(s, a, true, &j.lm, e);
+        rc = bench_model(s, a, &j.lm, e);
     if (!rc)
         rc = prepare(&j, lengths, n, e);
     if (!rc)
