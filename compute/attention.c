@@ -7,7 +7,7 @@
 
 #include "base/cancel.h"
 #include "base/mem.h"
-#include "compute/attention_parts.h"
+#include "compute/attention_tiles.h"
 
 typedef struct job {
     attn_scratch *s;
@@ -20,8 +20,9 @@ typedef struct job {
 
 typedef struct thread_buffers {
     float *scores;  /* [n_key, nr] */
-    float *query;   /* [d_qk, nr] */
-    float *out;     /* [d_v rounded up to mr, nr] */
+    float *query;   /* [d_qk rounded up to TILE_DEPTH, nr] */
+    float *room;    /* of tiles */
+    float *out;     /* [d_v rounded up to mr and TILE_BLOCK, nr] */
 } thread_buffers;
 
 int attn_scratch_new(attn_scratch **out, pool *p, err *e)
@@ -60,9 +61,15 @@ int attn_heads_in_flight(int threads, int n_head, int64_t n_query)
     return heads < 1 ? 1 : heads > n_head ? n_head : heads;
 }
 
-static int64_t panel_floats(const attn_args *a, const kernels *k)
+static int64_t query_rows(const attn_args *a)
 {
-    return (a->n_key + a->d_qk + ((int64_t)a->d_v + k->mr - 1) / k->mr * k->mr) * k->nr;
+    return tile_steps(a->d_qk) * TILE_DEPTH;
+}
+
+static int64_t panel_floats(const attn_parts *p)
+{
+    const attn_args *a = p->a;
+    return (a->n_key + query_rows(a) + a->d_v + TILE_BLOCK) * p->k->nr + (p->plan.t ? attn_tiles_room(p) : 0);
 }
 
 static thread_buffers buffers(const job *j, int thread)
@@ -71,8 +78,19 @@ static thread_buffers buffers(const job *j, int thread)
     thread_buffers b;
     b.scores = j->s->panels + (size_t)thread * j->s->panel_len;
     b.query = b.scores + a->n_key * j->parts.k->nr;
-    b.out = b.query + (int64_t)a->d_qk * j->parts.k->nr;
+    b.room = b.query + query_rows(a) * j->parts.k->nr;
+    b.out = b.room + (j->parts.plan.t ? attn_tiles_room(&j->parts) : 0);
     return b;
+}
+
+/* Columns of b->out to rows of the output. */
+static void turn_output(const attn_parts *j, const thread_buffers *b, const attn_block *at, int head)
+{
+    const attn_args *a = j->a;
+    float *out = a->out + at->q0 * a->ldo + (int64_t)head * a->d_v;
+    for (int i = 0; i < at->n_query; i++)
+        for (int c = 0; c < a->d_v; c++)
+            out[i * a->ldo + c] = b->out[(int64_t)c * j->k->nr + i];
 }
 
 /* out[q] = sum over keys k0 .. k1 - 1 of p * v. */
@@ -99,9 +117,7 @@ static void form_output(const attn_parts *j, const thread_buffers *b, const attn
     for (int64_t vp = 0; vp < v_panels; vp++)
         j->k->gemm_micro(k1 - k0, j->values + ((kv * v_panels + vp) * a->n_key + k0) * mr, b->scores + k0 * nr,
                          b->out + vp * mr * nr, nr, mr, nr);
-    for (int i = 0; i < at->n_query; i++)
-        for (int c = 0; c < a->d_v; c++)
-            out[i * a->ldo + c] = b->out[(int64_t)c * nr + i];
+    turn_output(j, b, at, head);
 }
 
 static void hand_rows(const job *j, const thread_buffers *b, const attn_block *at, int head, int chunk)
@@ -130,11 +146,15 @@ static void block(const job *j, const thread_buffers *b, int head, int chunk, in
 {
     const attn_args *a = j->parts.a;
     attn_block at = {.need = j->need};
+    const bool tiles = j->tap && j->tap->tile && (j->need & ATTN_NEED_PROBS), output = a->out && a->v;
     attn_block_begin(&at, &j->parts, q0, nq);
-    attn_block_weights(&at, &j->parts, head, chunk, b->scores, b->query);
+    if (j->parts.plan.t)
+        attn_tiles_block(&at, &j->parts, head, chunk, tiles, b->scores, b->query, b->room, output ? b->out : NULL);
+    else
+        attn_block_weights(&at, &j->parts, head, chunk, b->scores, b->query);
     if (j->tap && j->tap->rows)
         hand_rows(j, b, &at, head, chunk);
-    if (j->tap && j->tap->tile && (j->need & ATTN_NEED_PROBS)) {
+    if (tiles) {
         const attn_tile t = {
             .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = q0, .n_query = nq, .k0 = at.k0,
             .n_key = at.k1 - at.k0, .pos0 = a->pos0, .visible_lo = at.lo, .visible_hi = at.hi,
@@ -142,7 +162,9 @@ static void block(const job *j, const thread_buffers *b, int head, int chunk, in
         };
         j->tap->tile(j->tap->ud, &t);
     }
-    if (a->out && a->v)
+    if (output && j->parts.plan.t)
+        turn_output(&j->parts, b, &at, head);
+    else if (output)
         form_output(&j->parts, b, &at, head);
 }
 
@@ -170,7 +192,7 @@ int attention(attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e)
     if (a->n_query <= 0)
         return 0;
     attn_parts_begin(&j.parts, a);
-    if ((rc = attn_grow(&s->panels, &s->panel_len, panel_floats(a, j.parts.k), 1, pool_threads(s->pool), e)) ||
+    if ((rc = attn_grow(&s->panels, &s->panel_len, panel_floats(&j.parts), 1, pool_threads(s->pool), e)) ||
         (rc = attn_grow(&s->rel_bias, &s->rel_bias_len, attn_parts_bias(&j.parts), 1, 1, e)) ||
         (rc = attn_grow(&s->keys, &s->keys_len, attn_parts_keys(&j.parts), 1, 1, e)) ||
         (rc = attn_grow(&s->values, &s->values_len, attn_parts_values(&j.parts), 1, 1, e)))

@@ -131,7 +131,8 @@ void attn_scratch_free(attn_scratch *s);
 
 /* Run it.  Memory: packed keys and values plus, a thread, one panel [n_key, block of queries].
  * Weights and outputs have the same bits for every number of threads; and for every instruction set, except
- * where few queries are decoded behind a cache or across many keys (their scores are plain dots).
+ * where few queries are decoded behind a cache or across many keys (their scores are plain dots), and where products go
+ * through tiles (tile_plan.h: precision bf16, and f32 with AMX), which have their own.
  * tap may be NULL.  Stops with ERR_CANCELLED or with what heads_done returned. */
 int attention(attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e);
 

@@ -139,7 +139,7 @@ static int reserve_panels(attn_scratch *s, panels_job *j, const attn_args *of, e
     int64_t widest = 0;
     for (int i = 0; i < j->n; i++)
         widest = of[i].d_qk > widest ? of[i].d_qk : widest;
-    size_t floats, rest = (size_t)(j->n_key + widest) * (size_t)j->nr;
+    size_t floats, rest = (size_t)(j->n_key + tile_steps(widest) * TILE_DEPTH) * (size_t)j->nr;
     j->h_stride = spread_stride(j->n_key * COLUMNS);
     if (!size_mul(&floats, (size_t)j->h_stride, (size_t)j->n_head) || !size_add(&floats, floats, rest) ||
         !size_add(&floats, floats, LINE))

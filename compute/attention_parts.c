@@ -2,7 +2,7 @@
  *
  * The panel S^T [n_key, nr] is K Q^T by the GEMM's inner kernel (keys packed as rows, the queries as the columns);
  * softmax and its statistics run down the columns. */
-#include "compute/attention_parts.h"
+#include "compute/attention_tiles.h"
 
 #include <math.h>
 #include <string.h>
@@ -42,6 +42,8 @@ void attn_parts_begin(attn_parts *p, const attn_args *a)
         .a = a, .k = kernels_get(),
         .packed = a->n_query > FEW_QUERIES || a->stretch || (a->pos0 == 0 && a->n_key < MANY_KEYS) || a->prec == PRECISION_BF16,
     };
+    if (p->packed)
+        p->plan = tile_plan_for(p->k, a->prec, false);
 }
 
 static int64_t panels_of(int64_t n, int width)
@@ -56,12 +58,16 @@ static int64_t rel_bias_row(const attn_parts *p)
 
 int64_t attn_parts_keys(const attn_parts *p)
 {
+    if (p->plan.t)
+        return attn_tiles_keys(p);
     return p->packed ? panels_of(p->a->n_key, p->k->mr) * p->k->mr * p->a->n_kv_head * p->a->d_qk : 0;
 }
 
 int64_t attn_parts_values(const attn_parts *p)
 {
-    return p->packed && p->a->out && p->a->v ? p->a->n_key * p->a->n_kv_head * panels_of(p->a->d_v, p->k->mr) * p->k->mr : 0;
+    if (!p->packed || !p->a->out || !p->a->v)
+        return 0;
+    return p->plan.t ? attn_tiles_values(p) : p->a->n_key * p->a->n_kv_head * panels_of(p->a->d_v, p->k->mr) * p->k->mr;
 }
 
 int64_t attn_parts_bias(const attn_parts *p)
@@ -118,13 +124,16 @@ void attn_parts_pack(const attn_parts *p, pool *threads)
     attn_parts copy = *p;
     if (p->rel_bias)
         turn_rel_bias(p);
-    if (p->packed)
+    if (p->plan.t)
+        attn_tiles_pack(p, threads);
+    else if (p->packed)
         pool_run(threads, panels_of(p->a->n_key, p->k->mr) * p->a->n_kv_head, pack_keys_values, &copy);
 }
 
 void attn_block_begin(attn_block *b, const attn_parts *p, int64_t q0, int nq)
 {
     const attn_args *a = p->a;
+    const int step = p->plan.t ? TILE_BLOCK : p->k->mr;
     b->q0 = q0;
     b->n_query = nq;
     for (int i = 0; i < p->k->nr; i++) {
@@ -146,7 +155,7 @@ void attn_block_begin(attn_block *b, const attn_parts *p, int64_t q0, int nq)
             b->lo[i] = b->hi[i];
     }
     /* Bounds move up with the query. */
-    b->k0 = b->lo[0] / p->k->mr * p->k->mr;
+    b->k0 = b->lo[0] / step * step;
     b->k1 = b->hi[nq - 1];
 }
 
@@ -174,50 +183,58 @@ static void form_scores(const attn_block *b, const attn_parts *j, int head, floa
     }
 }
 
-static bool has_extras(const attn_args *a)
+bool attn_has_extras(const attn_args *a)
 {
     return a->softcap > 0 || a->key_bias || a->rel_bias;
 }
 
-/* Soft-cap and biases of the same rows of the panel; the scale is in them afterwards. */
-static void finish_scores(const attn_block *b, const attn_parts *j, int head, float *scores)
+void attn_finish_scores(const attn_parts *p, const attn_block *b, int head, int64_t from, int64_t to, float *scores)
 {
-    const attn_args *a = j->a;
+    const attn_args *a = p->a;
     score_block sb = {
-        .s = scores + b->k0 * j->k->nr, .scale = a->scale, .n_key = b->k1 - b->k0, .n_query = b->n_query,
-        .softcap = a->softcap,
+        .s = scores + from * p->k->nr, .scale = a->scale, .n_key = to - from, .n_query = b->n_query, .softcap = a->softcap,
     };
     if (a->key_bias)
-        sb.key_bias = a->key_bias + head * a->n_key + b->k0;
+        sb.key_bias = a->key_bias + head * a->n_key + from;
     if (a->rel_bias)
-        sb.rel_bias = j->rel_bias + head * rel_bias_row(j) + a->n_key - 1 - b->k0 + b->q0;
-    j->k->score_columns(&sb);
+        sb.rel_bias = p->rel_bias + head * rel_bias_row(p) + a->n_key - 1 - from + b->q0;
+    p->k->score_columns(&sb);
 }
 
 /* Statistics of weights that an edit has changed, query by query, keys in increasing order.  A learned sink has what
  * they leave of 1. */
-static void restate(const attn_tile *t, const int64_t *qpos, const softmax_block *sm)
+static void restate(attn_block *b, const attn_tile *t, bool sinks)
 {
-    for (int i = 0; i < (int)t->n_query; i++) {
+    for (int i = 0; i < b->n_query; i++) {
         double entropy = 0, distance = 0, sum = 0;
         float most = 0;
-        for (int64_t key = t->visible_lo[i]; key < t->visible_hi[i]; key++) {
+        for (int64_t key = b->lo[i]; key < b->hi[i]; key++) {
             float p = attn_tile_at(t, t->q0 + i, key);
-            int64_t d = qpos[i] - key;
+            int64_t d = b->qpos[i] - key;
             entropy -= p != 0 ? (double)p * log((double)p) : 0; /* a NaN stays one */
             distance += (double)p * (double)(d < 0 ? -d : d);
             sum += (double)p;
             most = p > most || isnan(p) ? p : most;
         }
-        if (sm->entropy)
-            sm->entropy[i] = (float)entropy;
-        if (sm->distance)
-            sm->distance[i] = (float)distance;
-        if (sm->maximum)
-            sm->maximum[i] = most;
-        if (sm->sink)
-            sm->sink_weight[i] = sum < 1 ? (float)(1 - sum) : 0;
+        b->entropy[i] = (float)entropy;
+        b->distance[i] = (float)distance;
+        b->maximum[i] = most;
+        if (sinks)
+            b->sink[i] = sum < 1 ? (float)(1 - sum) : 0;
     }
+}
+
+void attn_edit_weights(attn_block *b, const attn_parts *p, int head, int chunk, float *scores)
+{
+    const attn_args *a = p->a;
+    float *from = scores + b->k0 * p->k->nr;
+    const attn_tile t = {
+        .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = b->q0, .n_query = b->n_query,
+        .k0 = b->k0, .n_key = b->k1 - b->k0, .pos0 = a->pos0, .visible_lo = b->lo, .visible_hi = b->hi, .probs = from,
+        .q_stride = 1, .k_stride = p->k->nr,
+    };
+    a->edit->weights(a->edit->ud, &t, from);
+    restate(b, &t, a->sinks != NULL);
 }
 
 /* The largest of n rows of some columns, and of what top holds. */
@@ -266,10 +283,14 @@ void attn_block_weights(attn_block *b, const attn_parts *p, int head, int chunk,
 {
     const attn_args *a = p->a;
     int nr = p->k->nr;
-    bool extras = has_extras(a);
+    bool extras = attn_has_extras(a);
+    if (p->plan.t) {
+        attn_tiles_block(b, p, head, chunk, true, scores, query, NULL, NULL);
+        return;
+    }
     form_scores(b, p, head, scores, query);
     if (extras)
-        finish_scores(b, p, head, scores);
+        attn_finish_scores(p, b, head, b->k0, b->k1, scores);
     if (b->need & ATTN_NEED_TOP)
         largest_scores(b, scores, nr, extras ? 1 : a->scale);
 
@@ -290,13 +311,6 @@ void attn_block_weights(attn_block *b, const attn_parts *p, int head, int chunk,
         .distance = b->need & ATTN_NEED_DISTANCE ? b->distance : NULL,
     };
     p->k->softmax_columns(&sm);
-    if (!a->edit || !a->edit->heads[head])
-        return;
-    const attn_tile t = {
-        .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = b->q0, .n_query = b->n_query,
-        .k0 = b->k0, .n_key = b->k1 - b->k0, .pos0 = a->pos0, .visible_lo = b->lo, .visible_hi = b->hi, .probs = from,
-        .q_stride = 1, .k_stride = nr,
-    };
-    a->edit->weights(a->edit->ud, &t, from);
-    restate(&t, b->qpos, &sm);
+    if (a->edit && a->edit->heads[head])
+        attn_edit_weights(b, p, head, chunk, scores);
 }

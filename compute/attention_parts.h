@@ -3,7 +3,7 @@
 #define ATTNSCOPE_COMPUTE_ATTENTION_PARTS_H
 
 #include "compute/attention.h"
-#include "compute/kernels.h"
+#include "compute/tile_plan.h"
 
 struct attn_scratch {
     pool *pool;
@@ -20,13 +20,14 @@ typedef struct attn_parts {
     const attn_args *a;
     const kernels *k;
     bool packed;            /* false: few queries read keys and values where they are */
+    tile_plan plan;         /* .t: keys and values are packed as left operands of tiles */
     float *keys, *values;   /* NULL when not packed; values NULL where they are not wanted */
     float *rel_bias;        /* NULL when the attention has none */
 } attn_parts;
 
 /* A block of at most nr queries.  Statistics are there when they were needed. */
 typedef struct attn_block {
-    int64_t q0, k0, k1;     /* keys k0 .. k1 - 1: those that any of the queries sees, k0 a multiple of mr */
+    int64_t q0, k0, k1;     /* keys k0 .. k1 - 1: those that any of the queries sees, k0 a multiple of mr or TILE_BLOCK */
     int n_query;
     unsigned need;          /* ATTN_NEED_* */
     int64_t lo[GEMM_MAX_NR], hi[GEMM_MAX_NR], qpos[GEMM_MAX_NR];
@@ -40,7 +41,7 @@ int64_t attn_chunk_length(int64_t n_query);
 /* Make *buffer hold copies * rows * cols floats at least; *have counts rows * cols.  What was in it is lost. */
 int attn_grow(float **buffer, size_t *have, int64_t rows, int64_t cols, int copies, err *e);
 
-/* p->a, p->k and p->packed. */
+/* p->a, p->k, p->packed and p->plan. */
 void attn_parts_begin(attn_parts *p, const attn_args *a);
 /* Floats of the buffers that p needs; 0 where it needs none (values: for an output only). */
 int64_t attn_parts_keys(const attn_parts *p);
@@ -53,7 +54,14 @@ void attn_parts_pack(const attn_parts *p, pool *threads);
 void attn_block_begin(attn_block *b, const attn_parts *p, int64_t q0, int nq);
 /* Their weights in one head, into rows k0 .. k1 - 1 of scores [n_key, nr] (rows up to the next multiple of mr are
  * written too), an edit applied; cells that are masked and columns without a query become 0.  query: room for
- * [d_qk, nr]. */
+ * [d_qk rounded up to TILE_DEPTH, nr]. */
 void attn_block_weights(attn_block *b, const attn_parts *p, int head, int chunk, float *scores, float *query);
+
+/* There is more to scores than a scale. */
+bool attn_has_extras(const attn_args *a);
+/* Scale, soft-cap and biases of scores of keys from .. to - 1; the softmax has no scale then. */
+void attn_finish_scores(const attn_parts *p, const attn_block *b, int head, int64_t from, int64_t to, float *scores);
+/* The edit of a head that is edited, on its weights; statistics of b that are needed become those of the new ones. */
+void attn_edit_weights(attn_block *b, const attn_parts *p, int head, int chunk, float *scores);
 
 #endif

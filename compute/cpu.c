@@ -1,8 +1,13 @@
 /* CPUID and XCR0: an instruction set counts only when the operating system saves its registers. */
 #include "compute/cpu.h"
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
+#if defined(__linux__) && defined(__x86_64__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
 
 #include "compute/kernels.h"
 
@@ -51,7 +56,7 @@ static void detect(void)
     unsigned need = bit_AVX512F | bit_AVX512BW | bit_AVX512DQ | bit_AVX512VL;
     features.avx512 = features.avx2 && zmm && (b7 & need) == need;
     features.avx512_bf16 = features.avx512 && (a71 & (1u << 5));
-    features.amx_bf16 = tiles && (d7 & (1u << 24)) && (d7 & (1u << 22));
+    features.amx_bf16 = features.avx512_bf16 && tiles && (d7 & (1u << 24)) && (d7 & (1u << 22));
 }
 #else
 static void detect(void)
@@ -70,6 +75,22 @@ __attribute__((constructor)) static void cpu_init(void)
 const cpu_features *cpu_get(void)
 {
     return &features;
+}
+
+bool cpu_amx_allowed(void)
+{
+#if defined(__linux__) && defined(__x86_64__)
+    enum { REQUEST_PERMISSION = 0x1023, TILE_DATA = 18 }; /* ARCH_REQ_XCOMP_PERM and the component of XCR0 */
+    static atomic_int answer; /* 0: not asked, 1: yes, -1: no.  Asking twice does no harm. */
+    int known = atomic_load(&answer);
+    if (!known) {
+        known = features.amx_bf16 && syscall(SYS_arch_prctl, REQUEST_PERMISSION, TILE_DATA) == 0 ? 1 : -1;
+        atomic_store(&answer, known);
+    }
+    return known > 0;
+#else
+    return false;
+#endif
 }
 
 const char *machine_cpu(void)

@@ -1,5 +1,5 @@
 /* Matrix products: pack, multiply panel by panel, add the bias. */
-#include "compute/gemm.h"
+#include "compute/gemm_scratch.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -8,16 +8,7 @@
 #include "compute/kernels.h"
 #include "compute/weight.h"
 
-/* Rows worked on together: their packed activations stay in the outer cache while the weights stream by. */
-enum { ROW_BLOCK = 512, GEMV_BLOCK = 32, GEMV_INPUTS = 64, NARROW_ROWS = 16 };
-
-struct gemm_scratch {
-    pool *pool;
-    float *packed;       /* activations of one block of rows: [rows / mr, k, mr] */
-    size_t packed_len;
-    float *panels;       /* a thread: one panel of weights [k, nr] and nr rows of [k] behind it */
-    size_t panel_len;    /* floats a thread */
-};
+enum { NARROW_ROWS = 16 };
 
 int gemm_scratch_new(gemm_scratch **out, pool *p, err *e)
 {
@@ -56,14 +47,15 @@ static int grow(float **buffer, size_t *have, size_t want, size_t copies, err *e
 
 int gemm_scratch_reserve(gemm_scratch *s, int64_t max_rows, int64_t max_k, err *e)
 {
-    size_t rows = (size_t)(max_rows < ROW_BLOCK ? max_rows : ROW_BLOCK) + GEMM_MAX_MR;
+    size_t rows = (size_t)(max_rows < GEMM_ROW_BLOCK ? max_rows : GEMM_ROW_BLOCK) + GEMM_MAX_MR;
     size_t want;
-    if (!size_mul(&want, rows, (size_t)max_k))
+    /* Left operands of tiles: two bytes for each of their terms. */
+    if (!size_mul(&want, (rows + TILE_BLOCK - 1) / TILE_BLOCK * TILE_BLOCK / 2 * TILE_TERMS, (size_t)max_k + TILE_DEPTH))
         return err_nomem(e, "matrix panels");
     int rc = grow(&s->packed, &s->packed_len, want, 1, e);
     if (rc)
         return rc;
-    if (!size_mul(&want, 2 * GEMM_MAX_NR, (size_t)max_k + 16))
+    if (!size_mul(&want, 2 * GEMM_MAX_NR, (size_t)max_k + TILE_DEPTH))
         return err_nomem(e, "matrix panels");
     return grow(&s->panels, &s->panel_len, want, (size_t)pool_threads(s->pool), e);
 }
@@ -182,59 +174,16 @@ void gemm(gemm_scratch *s, float *y, int64_t ldy, const float *x, int64_t ldx, i
         gemm_narrow(&j);
         return;
     }
-    for (int64_t row = 0; row < rows; row += ROW_BLOCK) {
-        j.rows = rows - row < ROW_BLOCK ? rows - row : ROW_BLOCK;
+    const tile_plan plan = tile_plan_for(j.k, prec, gemm_right_exact(w));
+    if (plan.t) {
+        gemm_by_tiles(s, &plan, y, ldy, x, ldx, rows, w);
+        return;
+    }
+    for (int64_t row = 0; row < rows; row += GEMM_ROW_BLOCK) {
+        j.rows = rows - row < GEMM_ROW_BLOCK ? rows - row : GEMM_ROW_BLOCK;
         j.x = x + row * ldx;
         j.y = y + row * ldy;
         pool_run(s->pool, (j.rows + j.k->mr - 1) / j.k->mr, pack_rows, &j);
         pool_run(s->pool, (w->n_out + j.k->nr - 1) / j.k->nr, multiply, &j);
     }
-}
-
-/* Item: GEMV_BLOCK outputs of one row. */
-static void multiply_vector(void *ud, int64_t item, int thread)
-{
-    const job *j = ud;
-    const weight *w = j->w;
-    int64_t first = item * GEMV_BLOCK;
-    int64_t n = w->n_out - first < GEMV_BLOCK ? w->n_out - first : GEMV_BLOCK;
-    float *row = j->s->panels + (size_t)thread * j->s->panel_len;
-    float *y = j->y + first;
-    if (w->transposed) {
-        column_plan plan;
-        weight_plan_columns(&plan, w, first, (int)n);
-        memset(y, 0, (size_t)n * sizeof *y);
-        for (int64_t k0 = 0; k0 < w->n_in; k0 += GEMV_INPUTS) {
-            int64_t n_k = w->n_in - k0 < GEMV_INPUTS ? w->n_in - k0 : GEMV_INPUTS;
-            weight_load_columns(row, n, w, &plan, k0, n_k);
-            if (j->prec == PRECISION_BF16)
-                j->k->round_bf16(row, n_k * n);
-            for (int64_t k = 0; k < n_k; k++)
-                for (int64_t i = 0; i < n; i++)
-                    y[i] += j->x[k0 + k] * row[k * n + i];
-        }
-    } else if (j->prec != PRECISION_BF16 && w->scale_kind == SCALE_NONE && j->k->row_dot[w->type]) {
-        for (int64_t i = 0; i < n; i++)
-            y[i] = j->k->row_dot[w->type](j->x, weight_stored(w, weight_stored_row(w, first + i), 0), w->n_in);
-    } else {
-        for (int64_t i = 0; i < n; i++) {
-            weight_load(row, w, first + i, 0, w->n_in);
-            if (j->prec == PRECISION_BF16)
-                j->k->round_bf16(row, w->n_in);
-            y[i] = j->k->dot(j->x, row, w->n_in);
-        }
-    }
-    if (w->bias)
-        j->k->add(y, w->bias + first, n);
-}
-
-void gemv(gemm_scratch *s, float *y, const float *x, const weight *w, precision prec)
-{
-    job j = {.s = s, .k = kernels_get(), .y = y, .x = x, .rows = 1, .w = w, .prec = prec};
-    if (prec == PRECISION_BF16) {
-        memcpy(s->packed, x, (size_t)w->n_in * sizeof *x);
-        j.k->round_bf16(s->packed, w->n_in);
-        j.x = s->packed;
-    }
-    pool_run(s->pool, (w->n_out + GEMV_BLOCK - 1) / GEMV_BLOCK, multiply_vector, &j);
 }

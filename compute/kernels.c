@@ -13,6 +13,8 @@ static const kernels *const all[] = {
 #if defined(__x86_64__)
     &kernels_avx2,
     &kernels_avx512,
+    &kernels_avx512_bf16,
+    &kernels_amx,
 #endif
     NULL,
 };
@@ -31,6 +33,10 @@ bool kernels_usable(const kernels *k)
         return cpu_get()->avx2;
     if (k == &kernels_avx512)
         return cpu_get()->avx512;
+    if (k == &kernels_avx512_bf16)
+        return cpu_get()->avx512_bf16;
+    if (k == &kernels_amx)
+        return cpu_amx_allowed();
 #endif
     return k == &kernels_c;
 }
@@ -51,11 +57,11 @@ int kernels_select(const char *isa, const char **note, err *e)
         }
     }
     if (!known) {
-        const char *const names[] = {"c", "avx2", "avx512", "best", NULL};
+        const char *const names[] = {"c", "avx2", "avx512", "avx512bf16", "amx", "best", NULL};
         const char *near = nearest_word(isa, names);
         err_set(e, ERR_USAGE, "unknown instruction set %s", isa);
-        return near ? err_hint(e, "did you mean %s? one of: c, avx2, avx512, best", near)
-                    : err_hint(e, "one of: c, avx2, avx512, best");
+        return near ? err_hint(e, "did you mean %s? one of: c, avx2, avx512, avx512bf16, amx, best", near)
+                    : err_hint(e, "one of: c, avx2, avx512, avx512bf16, amx, best");
     }
     atomic_store(&selected, best);
     return 0;

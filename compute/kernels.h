@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "base/err.h"
 #include "compute/dtype.h"
+#include "compute/tiles.h"
 
 #define GEMM_MAX_MR 16
 #define GEMM_MAX_NR 64
@@ -59,7 +60,7 @@ static inline int64_t gemm_stretch_length(int64_t k)
 }
 
 typedef struct kernels {
-    const char *isa; /* "c", "avx2", "avx512" */
+    const char *isa; /* "c", "avx2", "avx512", "avx512bf16", "amx" */
 
     /* c[i * ldc + j] = sum over k of a[k * mr + i] * b[k * nr + j], for i < m <= mr and j < n <= nr,
      * The sum is taken by fused multiply-adds in increasing k over stretches of gemm_stretch_length(k); the
@@ -137,13 +138,16 @@ typedef struct kernels {
     /* Multiply-adds that stay in registers, to measure what the processor can do: rounds of *flop operations each.  The
      * result has no meaning. */
     float (*multiply_adds)(int64_t rounds, int *flop);
+
+    /* Products of bfloat16 operands; never NULL, and chosen by tile_plan_for alone. */
+    const tile_kernels *tiles;
 } kernels;
 
 #define MIXTURE_SHIFT 1.06681612
 
 /* The table in use: the best this machine can run, capped by ATTNSCOPE_ISA or kernels_select. */
 const kernels *kernels_get(void);
-/* "c", "avx2", "avx512" or "best".  Unknown: ERR_USAGE.  A set that this machine lacks: the best below
+/* A name of a table, or "best".  Unknown: ERR_USAGE.  A set that this machine lacks: the best below
  * it is taken and *note says so (static text; NULL when the wish was granted). */
 int kernels_select(const char *isa, const char **note, err *e);
 /* Sets compiled in, weakest first, NULL-terminated; kernels_usable tells which this machine can run. */
@@ -157,6 +161,9 @@ extern const kernels kernels_c;
 #if defined(__x86_64__)
 extern const kernels kernels_avx2;   /* isa/avx2.c: AVX2 + FMA + F16C */
 extern const kernels kernels_avx512; /* isa/avx512.c: AVX-512 F, BW, DQ, VL */
+/* The same with the products of tiles.h by other instructions; float32 work has the same bits. */
+extern const kernels kernels_avx512_bf16; /* tiles by isa/avx512_bf16.c: AVX512-BF16 */
+extern const kernels kernels_amx;         /* by isa/amx.c: AMX-TILE and AMX-BF16, which also take PRECISION_F32 */
 #endif
 
 #endif

@@ -419,4 +419,5 @@ const kernels kernels_c = {
     .product_sums = kernel_c_product_sums,
     .mixture_sums = kernel_c_mixture_sums,
     .multiply_adds = multiply_adds,
+    .tiles = &tiles_c,
 };

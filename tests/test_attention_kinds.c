@@ -291,7 +291,7 @@ static void sinks(void)
             close_to(rec->lse[q], plain->lse[q], 2e-6);
             close_to(rec->sink[q], share, 5e-7);
             close_to(rec->maximum[q], rest * plain->maximum[q], 3e-7);
-            close_to(rec->distance[q], rest * plain->distance[q], 1e-5);
+            close_to(rec->distance[q], rest * plain->distance[q], 1e-6 * N);
             close_to(rec->entropy[q], rest * plain->entropy[q] - (rest > 1e-30 ? rest * log(rest) : 0), 4e-6);
             for (int64_t k = 0; k <= q; k++)
                 close_to(rec->probs[q * N + k], rest * plain->probs[q * N + k], 5e-7);

@@ -133,7 +133,7 @@ void kernel_avx2_interleave(float *dst, int stride, const float *src, int64_t ld
 #pragma GCC pop_options
 #endif
 
-const kernels kernels_avx2 = SIMD_KERNELS("avx2");
+const kernels kernels_avx2 = SIMD_KERNELS("avx2", &tiles_c);
 #else
 typedef int attnscope_no_avx2;
 #endif

@@ -82,7 +82,9 @@ static inline V v_load_bf16(const uint8_t *p)
 #pragma GCC pop_options
 #endif
 
-const kernels kernels_avx512 = SIMD_KERNELS("avx512");
+const kernels kernels_avx512 = SIMD_KERNELS("avx512", &tiles_c);
+const kernels kernels_avx512_bf16 = SIMD_KERNELS("avx512bf16", &tiles_avx512_bf16);
+const kernels kernels_amx = SIMD_KERNELS("amx", &tiles_amx);
 #else
 typedef int attnscope_no_avx512;
 #endif

@@ -398,7 +398,7 @@ static float simd_multiply_adds(int64_t rounds, int *flop)
 }
 
 /* The table of the instruction set that includes this. */
-#define SIMD_KERNELS(name) { \
+#define SIMD_KERNELS(name, tile_table) { \
     .isa = name, \
     .mr = SIMD_MR, \
     .nr = SIMD_NR, \
@@ -435,4 +435,5 @@ static float simd_multiply_adds(int64_t rounds, int *flop)
     .product_sums = simd_product_sums, \
     .mixture_sums = simd_mixture_sums, \
     .multiply_adds = simd_multiply_adds, \
+    .tiles = tile_table, \
 }

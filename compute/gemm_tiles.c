@@ -1,0 +1,116 @@
+/* Matrix products by tiles: activations are packed as left operands, outputs of the weight as right ones. */
+#include "compute/gemm_scratch.h"
+
+#include <string.h>
+
+#include "compute/kernels.h"
+#include "compute/weight.h"
+
+/* Right blocks that an item packs before it goes through the activations: these come from an outer cache once for all of
+ * them, while the blocks stay in the inner one. */
+enum { MOST_BLOCKS = 4, INNER_BYTES = 640 << 10 };
+
+typedef struct job {
+    gemm_scratch *s;
+    const kernels *k;
+    tile_plan plan;
+    float *y;
+    const float *x;
+    int64_t ldy, ldx, rows;
+    const weight *w;
+    int blocks;
+} job;
+
+static uint16_t *left_block(const job *j, int64_t row)
+{
+    return (uint16_t *)(void *)j->s->packed + row / TILE_BLOCK * tile_block_size(j->w->n_in, j->plan.left);
+}
+
+/* Item: TILE_BLOCK rows of activations. */
+static void pack_rows(void *ud, int64_t item, int thread)
+{
+    const job *j = ud;
+    const int64_t row = item * TILE_BLOCK;
+    (void)thread;
+    j->plan.t->pack_left(left_block(j, row), j->plan.left, j->x + row * j->ldx, j->ldx,
+                         (int)(j->rows - row < TILE_BLOCK ? j->rows - row : TILE_BLOCK), j->w->n_in);
+}
+
+/* Rows of the map that follow each other where they are stored, as bfloat16. */
+static bool lies_ready(const weight *w)
+{
+    return w->type == DT_BF16 && !w->transposed && w->scale_kind == SCALE_NONE && w->paired == 0 && w->row_block == 0;
+}
+
+/* Outputs first .. first + n - 1; floats: room for [n_in, nr]. */
+static void pack_outputs(const job *j, uint16_t *dst, float *floats, int64_t first, int n)
+{
+    const weight *w = j->w;
+    if (lies_ready(w) && j->plan.right == 1) {
+        j->plan.t->pack_right_bf16(dst, weight_stored(w, first, 0), w->ld, n, w->n_in);
+    } else if (w->transposed) {
+        column_plan plan;
+        weight_plan_columns(&plan, w, first, n);
+        weight_load_columns(floats, TILE_BLOCK, w, &plan, 0, w->n_in);
+        j->plan.t->pack_right_turned(dst, j->plan.right, floats, TILE_BLOCK, n, w->n_in);
+    } else {
+        for (int i = 0; i < n; i++)
+            weight_load(floats + i * w->n_in, w, first + i, 0, w->n_in);
+        j->plan.t->pack_right(dst, j->plan.right, floats, w->n_in, n, w->n_in);
+    }
+}
+
+static inline int at_most(int64_t left)
+{
+    return (int)(left < TILE_BLOCK ? left : TILE_BLOCK);
+}
+
+/* Item: some blocks of outputs, of all rows. */
+static void multiply(void *ud, int64_t item, int thread)
+{
+    const job *j = ud;
+    const weight *w = j->w;
+    const int64_t from = item * j->blocks * TILE_BLOCK, size = tile_block_size(w->n_in, j->plan.right);
+    const int64_t to = from + j->blocks * TILE_BLOCK < w->n_out ? from + j->blocks * TILE_BLOCK : w->n_out;
+    float *floats = j->s->panels + (size_t)thread * j->s->panel_len;
+    uint16_t *right = (uint16_t *)(void *)(floats + (w->n_in + 15) / 16 * 16 * TILE_BLOCK);
+    for (int64_t first = from; first < to; first += TILE_BLOCK)
+        pack_outputs(j, right + (first - from) / TILE_BLOCK * size, floats, first, at_most(to - first));
+
+    j->plan.t->begin();
+    for (int64_t row = 0; row < j->rows; row += TILE_BLOCK)
+        for (int64_t first = from; first < to; first += TILE_BLOCK) {
+            const tile_product p = {
+                .k = w->n_in, .a = left_block(j, row), .b = right + (first - from) / TILE_BLOCK * size,
+                .a_terms = j->plan.left, .b_terms = j->plan.right, .c = j->y + row * j->ldy + first, .ldc = j->ldy,
+                .m = at_most(j->rows - row), .n = at_most(to - first),
+            };
+            j->plan.t->multiply(&p);
+            for (int i = 0; w->bias && i < p.m; i++)
+                j->k->add(p.c + i * p.ldc, w->bias + first, p.n);
+        }
+    j->plan.t->end();
+}
+
+bool gemm_right_exact(const weight *w)
+{
+    /* Scales of MXFP4 are powers of two. */
+    return (w->scale_kind == SCALE_NONE && (w->type == DT_BF16 || w->type == DT_F8_E4M3 || w->type == DT_F8_E5M2 ||
+                                            w->type == DT_MXFP4)) ||
+           w->scale_kind == SCALE_E8M0_32;
+}
+
+void gemm_by_tiles(gemm_scratch *s, const tile_plan *plan, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
+                   const weight *w)
+{
+    job j = {.s = s, .k = kernels_get(), .plan = *plan, .ldy = ldy, .ldx = ldx, .w = w};
+    const int64_t fit = INNER_BYTES / (tile_block_size(w->n_in, plan->right) * (int64_t)sizeof(uint16_t));
+    j.blocks = (int)(fit < 1 ? 1 : fit > MOST_BLOCKS / plan->right ? MOST_BLOCKS / plan->right : fit);
+    for (int64_t row = 0; row < rows; row += GEMM_ROW_BLOCK) {
+        j.rows = rows - row < GEMM_ROW_BLOCK ? rows - row : GEMM_ROW_BLOCK;
+        j.x = x + row * ldx;
+        j.y = y + row * ldy;
+        pool_run(s->pool, (j.rows + TILE_BLOCK - 1) / TILE_BLOCK, pack_rows, &j);
+        pool_run(s->pool, (w->n_out + j.blocks * TILE_BLOCK - 1) / (j.blocks * TILE_BLOCK), multiply, &j);
+    }
+}

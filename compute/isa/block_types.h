@@ -1,0 +1,36 @@
+/* What block_prepare.h, block_body.h and the files that include them share.  Behind VW, V and B. */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
+enum { PARTS = BLOCK_LANES / VW };
+
+typedef struct block_sets { B low, high; } block_sets;
+
+static ALWAYS_INLINE float half_float(const uint8_t *p)
+{
+    return _cvtsh_ss(*(const u16_at *)p);
+}
+
+static ALWAYS_INLINE float h_total(__m256 a)
+{
+    __m128 x = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps(a, 1));
+    x = _mm_add_ps(x, _mm_movehl_ps(x, x));
+    return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
+}
+
+/* d scale and -m least of the eight sub-blocks of q4_k and q5_k. */
+static ALWAYS_INLINE void six_bit_scales(__m256 *d, __m256 *c, const uint8_t *b)
+{
+    const uint32_t s0 = *(const u32_at *)(b + 4), s1 = *(const u32_at *)(b + 8), s2 = *(const u32_at *)(b + 12);
+    const uint64_t scale = (s0 & 0x3f3f3f3f) | (uint64_t)((s2 & 0x0f0f0f0f) | (s0 >> 2 & 0x30303030)) << 32;
+    const uint64_t least = (s1 & 0x3f3f3f3f) | (uint64_t)((s2 >> 4 & 0x0f0f0f0f) | (s1 >> 2 & 0x30303030)) << 32;
+    *d = _mm256_mul_ps(_mm256_set1_ps(half_float(b)),
+                       _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)scale))));
+    *c = _mm256_mul_ps(_mm256_set1_ps(-half_float(b + 2)),
+                       _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(_mm_cvtsi64_si128((long long)least))));
+}
+
+/* block_kernels.dot of the functions <type><suffix>. */
+#define BLOCK_DOTS(suffix) { \
+    [DT_Q4_0] = q4_0##suffix, [DT_Q4_1] = q4_1##suffix, [DT_Q5_0] = q5_0##suffix, [DT_Q5_1] = q5_1##suffix, \
+    [DT_Q4_K] = q4_k##suffix, [DT_Q5_K] = q5_k##suffix, [DT_Q6_K] = q6_k##suffix, \
+}
