@@ -33,6 +33,7 @@ struct analysis {
     attn_tap tap;
     unsigned char *panel_states; /* [chunks] blocks of panel_stride bytes: of the layer that runs */
     size_t panel_stride;
+    size_t state_bytes;     /* of states */
     bool inputs, heads, hidden, added, inner, panels; /* what any metric asks to see */
     ring_gather *ring;      /* the sequence is split over ranks; NULL: it is not */
     observer watch;
@@ -411,6 +412,7 @@ static int set_up(analysis *a, const runtime *r, const model_input *in, const in
     if (!a->states)
         return ERR_RESOURCE;
     memset(a->states, 0, most);
+    a->state_bytes = most;
     int in_flight[N_KIND];
     for (int kind = 0; kind < N_KIND; kind++)
         in_flight[kind] = a->kinds[kind].in_flight;
@@ -481,6 +483,11 @@ int analysis_begin(analysis **out, runtime *r, const model *m, const model_input
 const observer *analysis_observer(const analysis *a)
 {
     return &a->watch;
+}
+
+size_t analysis_memory(const analysis *a)
+{
+    return a->state_bytes;
 }
 
 void analysis_end(analysis *a)

@@ -39,6 +39,8 @@ int analysis_begin(analysis **out, runtime *r, const model *m, const model_input
                    const result_sink *sink, err *e);
 const observer *analysis_observer(const analysis *a);
 void analysis_end(analysis *a); /* a may be NULL */
+/* Bytes that the states of its metrics take, over all heads in flight; maps, and what a metric keeps by itself, aside. */
+size_t analysis_memory(const analysis *a);
 
 /* What analyse would refuse before it runs: input, parameters of metrics, heads, memory. */
 int analyse_check(const runtime *r, const model *m, const model_input *in, const analysis_request *req, err *e);

@@ -6,8 +6,9 @@
  * are Llama: RMSNorm, rotary positions, SiLU gate, grouped keys and values, its own unembedding.
  * PATH ending in .gguf: one file with TYPE f32, f16, bf16, q8_0, q4_0, q4_1, q5_0, q5_1, q4_k, q5_k or q6_k, and no vocabulary;
  * else a directory of config.json and model.safetensors with TYPE f32, f16 or bf16.  Run either with --ids.
- * Weights are uniform with standard deviation .02, norms 1; the same seed and shape give the same bytes.  Blocks of 256 are
- * made of random bits under scales that give them that size. */
+ * Weights are uniform with standard deviation .02, norms 1; the same seed, shape and type give the same bytes.  Blocks of 256
+ * are made of random bits under scales that give them that size.  A GGUF and a directory of one seed are different models:
+ * the same rows of queries and keys are read in GGUF's order of rotary pairs and in that of Hugging Face. */
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>

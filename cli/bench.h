@@ -27,12 +27,13 @@ typedef struct bench_clock {
     session *s;
     pool *p;
     int64_t repeat;                 /* measurements of each, the best counts */
+    double least;                   /* seconds that a measurement lasts at least; 0: 30 ms */
     const char *what;               /* of progress: "kernel" */
     int64_t done, all;              /* for progress */
 } bench_clock;
 
-/* Seconds of one call of work: as many calls as last 30 ms, the best of repeat.  every_thread: a call is one item for each
- * thread of the pool, all at once; else one item on this thread, which may use the pool itself.  ERR_CANCELLED. */
+/* Seconds of one call of work: as many calls as last 30 ms (least), the best of repeat.  every_thread: a call is one item
+ * for each thread of the pool, all at once; else one item on this thread, which may use the pool itself.  ERR_CANCELLED. */
 int bench_seconds(double *out, bench_clock *c, bool every_thread, pool_fn work, void *ud, err *e);
 
 /* What the machine gives with the kernels in use, all threads together, measured in this process. */

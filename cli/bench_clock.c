@@ -40,10 +40,11 @@ static double time_calls(const bench_clock *c, int64_t calls, bool every_thread,
 
 int bench_seconds(double *out, bench_clock *c, bool every_thread, pool_fn work, void *ud, err *e)
 {
+    const double least = c->least > 0 ? c->least : LEAST_SECONDS;
     int64_t calls = 1;
     double t = time_calls(c, 1, every_thread, work, ud);
-    while (t < LEAST_SECONDS && !cancel_requested()) {
-        calls = t > 0 ? (int64_t)(1.2 * LEAST_SECONDS / t * (double)calls) + 1 : calls * 16;
+    while (t < least && !cancel_requested()) {
+        calls = t > 0 ? (int64_t)(1.2 * least / t * (double)calls) + 1 : calls * 16;
         t = time_calls(c, calls, every_thread, work, ud);
     }
     *out = t / (double)calls;

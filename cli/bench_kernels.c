@@ -5,7 +5,7 @@
 #include "cli/bench.h"
 #include "cli/command_util.h"
 #include "compute/attention.h"
-#include "compute/kernels.h"
+#include "compute/blocks.h"
 
 /* Operands of a thread lie in its first or second cache; stored rows of matrix-vector products come from memory. */
 enum { ROW = 4096, DEPTH = 384, KEYS = 1024, STORED_BYTES = 256 << 20 };
@@ -19,6 +19,8 @@ typedef struct bench_job {
     unsigned char *stored;    /* [threads, stored_step] */
     int64_t stored_step;
     dtype type;
+    const block_kernels *blocks;
+    block_unit *units;        /* x prepared for that type */
     table *t;
     bench_limits limits;
 } bench_job;
@@ -86,6 +88,20 @@ CASE(row_dot)
         *y += j->k->row_dot[j->type](x, row + at, ROW);
 }
 
+CASE(block_dot)
+{
+    BEGIN;
+    const dtype_info *t = &dtypes[j->type];
+    const int64_t bytes = (int64_t)ROW / t->block * t->block_bytes;
+    const unsigned char *row = j->stored + item * j->stored_step;
+    for (int64_t at = 0; at + BLOCK_ROWS * bytes <= j->stored_step; at += BLOCK_ROWS * bytes) {
+        const void *rows[BLOCK_ROWS];
+        for (int r = 0; r < BLOCK_ROWS; r++)
+            rows[r] = row + at + r * bytes;
+        j->blocks->dot[j->type](y, j->units, rows, ROW);
+    }
+}
+
 static double gemm_flop(const bench_job *j) { return 2.0 * DEPTH * j->k->mr * j->k->nr; }
 static double dot_flop(const bench_job *j) { (void)j; return 2.0 * ROW; }
 static double row_elements(const bench_job *j) { (void)j; return ROW; }
@@ -112,6 +128,7 @@ static const kernel_case cases[] = {
     {"mixture_sums", ELEMENTS, work_mixture_sums, pair_elements},
 };
 static const kernel_case row_dot_case = {"row_dot", "GB/s", work_row_dot, stored_bytes};
+static const kernel_case block_dot_case = {"block_dot", "GB/s", work_block_dot, stored_bytes};
 enum { N_CASE = sizeof cases / sizeof *cases };
 
 static int add_row(bench_job *j, const char *name, double rate, const char *unit, double limit, err *e)
@@ -132,14 +149,23 @@ static int measure(bench_job *j, bench_clock *c, const kernel_case *of, const ch
 {
     double seconds;
     int rc = bench_seconds(&seconds, c, true, of->work, j, e);
-    const double limit = strcmp(of->unit, FLOP) == 0 ? j->limits.flops : of == &row_dot_case ? j->limits.read : 0;
+    const double limit = strcmp(of->unit, FLOP) == 0 ? j->limits.flops : strcmp(of->unit, "GB/s") == 0 ? j->limits.read : 0;
     return rc ? rc : add_row(j, name, of->amount(j) * pool_threads(c->p) / seconds, of->unit, limit, e);
+}
+
+/* A product with stored rows of the type that j holds. */
+static int measure_rows(bench_job *j, bench_clock *c, const kernel_case *of, err *e)
+{
+    char name[64];
+    snprintf(name, sizeof name, "%s, %s", of->name, dtypes[j->type].name);
+    return measure(j, c, of, name, e);
 }
 
 static int measure_set(bench_job *j, bench_clock *c, err *e)
 {
     int rc = bench_limits_measure(&j->limits, c, e);
     j->k = kernels_get();
+    j->blocks = blocks_for(j->k);
     if (!rc)
         rc = add_row(j, "multiply-adds in registers", j->limits.flops, FLOP, 0, e);
     if (!rc)
@@ -147,12 +173,11 @@ static int measure_set(bench_job *j, bench_clock *c, err *e)
     for (int i = 0; i < N_CASE && !rc; i++)
         rc = measure(j, c, &cases[i], cases[i].name, e);
     for (int t = 0; t < DT_COUNT && !rc; t++) {
-        char name[64];
-        if (!j->k->row_dot[t])
-            continue;
         j->type = (dtype)t;
-        snprintf(name, sizeof name, "row_dot, %s", dtypes[t].name);
-        rc = measure(j, c, &row_dot_case, name, e);
+        if (j->k->row_dot[t])
+            rc = measure_rows(j, c, &row_dot_case, e);
+        if (!rc && j->blocks && j->blocks->dot[t] && j->blocks->prepare(j->units, j->x, ROW, j->type))
+            rc = measure_rows(j, c, &block_dot_case, e);
     }
     return rc;
 }
@@ -168,9 +193,10 @@ static int64_t count(void)
     int64_t n = 0;
     for (const kernels *const *k = kernels_all(); *k; k++)
         if (kernels_usable(*k)) {
+            const block_kernels *blocks = blocks_for(*k);
             n += N_CASE + 2;
             for (int t = 0; t < DT_COUNT; t++)
-                n += (*k)->row_dot[t] != NULL;
+                n += ((*k)->row_dot[t] != NULL) + (blocks && blocks->dot[t]);
         }
     return n;
 }
@@ -185,7 +211,8 @@ static int run(session *s, const command_args *a, err *e)
     const int threads = rc ? 1 : pool_threads(c.p);
     j.stored_step = STORED_BYTES / threads;
     if (!rc && (!(j.x = bench_floats(j.x_step * threads, e)) || !(j.out = bench_floats((int64_t)threads * 2 * ROW, e)) ||
-                !(j.stored = mem_large((size_t)j.stored_step * (size_t)threads, e))))
+                !(j.stored = mem_large((size_t)j.stored_step * (size_t)threads, e)) ||
+                !(j.units = mem_large((size_t)block_units(ROW) * sizeof *j.units, e))))
         rc = ERR_RESOURCE;
     if (!rc)
         rc = table_new(&j.t, 5, columns, e);
@@ -201,6 +228,7 @@ static int run(session *s, const command_args *a, err *e)
         say(s, "%d thread%s together; of peak: of the multiply-adds or of the reading that was measured beside it",
             threads, threads == 1 ? "" : "s");
     table_free(j.t);
+    mem_free_large(j.units);
     mem_free_large(j.stored);
     mem_free_large(j.out);
     mem_free_large(j.x);

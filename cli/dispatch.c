@@ -1,4 +1,5 @@
 #include "cli/dispatch.h"
+#include "cli/dry_run.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -242,7 +243,8 @@ static int run_with_options(session *s, const command *c, const command_args *a,
         progress_bar_begin(s->bar, s->quiet);
         if (holds)
             session_hold_model(s, &hold);
-        rc = ranks_size() > 1 && !c->all_ranks && rank_units_of(c) ? rank_units_run(s, c, a, e) : c->run(s, a, e);
+        rc = dry_run_wanted(c, a) ? dry_run(s, c, a, e) :
+             ranks_size() > 1 && !c->all_ranks && rank_units_of(c) ? rank_units_run(s, c, a, e) : c->run(s, a, e);
         if (holds)
             session_release_model(s, &hold, rc == ERR_CANCELLED);
         progress_bar_clear(s->bar);

@@ -10,12 +10,17 @@
     {.name = "resume", .kind = PARAM_INT, .value = "RUN", .min = 1, .max = 9e15, \
      .help = "go on with a run that was stopped: the same command, its store, only what is missing"}
 
-const param resume_params[] = {RESUME, {.name = NULL}};
+#define DRY_RUN \
+    {.name = "dry-run", .kind = PARAM_BOOL, \
+     .help = "only tell what it will take, time and memory: nothing is run to its end nor stored"}
+
+const param resume_params[] = {RESUME, DRY_RUN, {.name = NULL}};
 
 const param experiment_params[] = {
     {.name = "seed", .kind = PARAM_INT, .def = "0", .value = "N", .min = 0, .max = 9e15,
      .help = "of the random numbers; recorded with the run"},
     RESUME,
+    DRY_RUN,
     {.name = NULL},
 };
 
@@ -203,7 +208,9 @@ int experiment_run(const experiment_plan *plan, int64_t *run, err *e)
         run_record_free(&record);
         return rc;
     }
-    rc = begin(&x, &record, e);
+    rc = experiment_announce(plan, e);
+    if (!rc)
+        rc = begin(&x, &record, e);
     run_record_free(&record);
     *run = x.run;
     if (rc)

@@ -11,8 +11,8 @@
 #include "cli/prompt_input.h"
 #include "cli/run_sink.h"
 
-/* --seed N (default 0), --resume RUN; and --resume alone.  A command with one of these tables can be a part
- * of a sweep. */
+/* --seed N (default 0), --resume RUN and --dry-run; and the last two alone.  A command with one of these tables can
+ * be a part of a sweep. */
 extern const param experiment_params[];
 extern const param resume_params[];
 
@@ -37,6 +37,9 @@ typedef struct experiment_plan {
      * `in` is freed by the caller.  *request stays NULL for a unit that works otherwise; requests that are
      * the same are the same pointer, valid until experiment_run returns.  NULL: no unit does. */
     int (*input)(void *ud, int64_t i, prompt_input *in, const struct analysis_request **request, err *e);
+    /* Lengths of what unit i measures, and with what, for estimates; NULL: those of `input`, where all units
+     * have one. */
+    int (*lengths)(void *ud, int64_t i, input_lengths *n, const struct analysis_request **request, err *e);
     void *ud;
     const char *what;             /* of progress: "trial", "head" */
     FILE *lines;                  /* where values go as JSON lines while they are made; NULL: nowhere */

@@ -2,10 +2,8 @@
 #include <stdlib.h>
 #include "base/clock.h"
 #include "base/mem.h"
+#include "cli/estimate.h"
 #include "cli/experiment_parts.h"
-
-/* What a row takes in the file, indexes included: measured on stores of some 100,000 rows each. */
-enum { VALUE_BYTES = 20, TOKEN_BYTES = 26, UNIT_BYTES = 600 };
 
 static int find_run(run_part *part, const run_record *r, err *e)
 {
@@ -113,7 +111,10 @@ int experiment_look(run_part *part, const experiment_plan *plan, const run_recor
     part->cost = (unit_cost){.memory = (double)r->card.file_bytes};
     if (!rc && part->look && part->estimate)
         rc = stored_cost(&part->cost, part->look, r, e);
-    if (!rc && part->estimate && part->try_seconds > 0 && part->cost.n == 0 && !part->whole &&
+    if (!rc && part->forecast)
+        rc = experiment_forecast(part->forecast, plan, e);
+    const bool told = part->forecast && part->forecast->n >= 0;
+    if (!rc && !told && part->estimate && part->try_seconds > 0 && part->cost.n == 0 && !part->whole &&
         plan->n_unit > 0)
         rc = tried_cost(&part->cost, plan, r, part->try_seconds, e);
     /* A unit that fails does so again when it is its turn, and is reported then. */

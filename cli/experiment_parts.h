@@ -44,4 +44,14 @@ int experiment_do_unit(experiment *x, int64_t i, err *e);
  * costs. */
 int experiment_look(run_part *part, const experiment_plan *plan, const run_record *r, err *e);
 
+/* What a row takes in the file, indexes included: measured on stores of some 100,000 rows each. */
+enum { VALUE_BYTES = 20, TOKEN_BYTES = 26, UNIT_BYTES = 600 };
+
+/* What the units will take, told from the lengths of their prompts.  out->n -1: they are not all prompts whose lengths are
+ * known. */
+struct run_estimate;
+int experiment_forecast(struct run_estimate *out, const experiment_plan *plan, err *e);
+/* Say what a run will take, where it is long: from 5 s on to a terminal, from 30 s on to anything else. */
+int experiment_announce(const experiment_plan *plan, err *e);
+
 #endif

@@ -184,7 +184,7 @@ const help_topic help_topics[] = {
      "  NO_COLOR          when set and not empty: no colours\n"
      "  TERM, COLORTERM   dumb: no colours; truecolor or 24bit: all of them\n"
      "  COLUMNS, LINES    size, where the terminal does not tell\n"
-     "  ATTNSCOPE_ISA     the best instruction set to use: c, avx2, avx512\n"
+     "  ATTNSCOPE_ISA     the best instruction set to use: c, avx2, avx512, avx512bf16, amx\n"
      "  ATTNSCOPE_CONFIG  the configuration file\n"
      "  XDG_CONFIG_HOME   where it is looked for otherwise\n"
      "  ATTNSCOPE_MODELS  folders with models, apart by colons (help models)\n"

@@ -28,6 +28,8 @@ typedef struct run_part {
     bool estimate;            /* what a unit costs: of stored units, else ... */
     double try_seconds;       /* ... above 0: of units that are tried in a store of their own, until so much
                                * time has passed */
+    struct run_estimate *forecast; /* NULL, or where units that are prompts are told from their lengths
+                               * (cli/estimate.h), in place of trying; n stays -1 where they are not */
     bool begin;               /* the run is begun or taken up */
     bool work;                /* its units are done */
     bool keep_going;          /* behind a unit that fails the others are done all the same */

@@ -69,12 +69,17 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/counted_heads.c \
 	cli/dispatch.c \
 	cli/divergence_table.c \
+	cli/dry_run.c \
 	cli/edit_select.c \
 	cli/effect_input.c \
 	cli/effect_table.c \
 	cli/end_tokens.c \
+	cli/estimate.c \
+	cli/estimate_rates.c \
+	cli/estimate_table.c \
 	cli/experiment.c \
 	cli/experiment_batch.c \
+	cli/experiment_estimate.c \
 	cli/experiment_look.c \
 	cli/experiment_record.c \
 	cli/experiment_tables.c \

@@ -11,7 +11,7 @@ static const char *const own_keys[] = {"command", "model", "arguments", "name", 
 enum { N_OWN_CELL = 3 }; /* of them: those that belong to a cell */
 
 /* Options that are the sweep's own business, or that write files of their own. */
-static const char *const refused[] = {"json", "csv", "tsv", "output", "store", "quiet", "help", "resume",
+static const char *const refused[] = {"json", "csv", "tsv", "output", "store", "quiet", "help", "resume", "dry-run",
                                       "emit", "scores",
                                       "append-scores", NULL};
 

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "cli/command_util.h"
+#include "cli/estimate.h"
 #include "cli/model_card.h"
 #include "cli/sweep.h"
 
@@ -14,22 +15,6 @@ static int64_t missing(const sweep_cell *c)
 double sweep_cell_weight(const sweep *w, const sweep_cell *c)
 {
     return (double)missing(c) * (w->costs_known && c->cost_of ? c->cost_of->part.cost.seconds : 1);
-}
-
-/* "0.8 s", "45 s", "3 min", "2 h 10 min", "3 d 4 h" */
-static void put_seconds(strbuf *b, double s)
-{
-    int64_t m = (int64_t)(s / 60 + 0.5);
-    if (s < 10)
-        strbuf_printf(b, "%.1f s", s);
-    else if (s < 90)
-        strbuf_printf(b, "%.0f s", s);
-    else if (m < 90)
-        strbuf_printf(b, "%" PRId64 " min", m);
-    else if (m < 48 * 60)
-        strbuf_printf(b, "%" PRId64 " h %" PRId64 " min", m / 60, m % 60);
-    else
-        strbuf_printf(b, "%" PRId64 " d %" PRId64 " h", m / 1440, m / 60 % 24);
 }
 
 void sweep_put_estimate(strbuf *out, const sweep *w, double share)

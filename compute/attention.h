@@ -110,7 +110,9 @@ typedef struct attn_args {
     const float *q;             /* [n_query, n_head * d_qk] row stride ldq */
     const float *k;             /* [n_key, n_kv_head * d_qk] row stride ldk */
     const float *v;             /* [n_key, n_kv_head * d_v] row stride ldv; may be NULL where out is */
-    float *out;                 /* [n_query, n_head * d_v] row stride ldo; NULL: only the tap is wanted */
+    float *out;                 /* [n_query, n_head * d_v] row stride ldo; NULL: only the tap is wanted.  May be q itself
+                                 * where widths and strides are the same (attention(), not attention_ring()): a head's output
+                                 * for a query is written after the last time that query is read in that head */
     int64_t ldq, ldk, ldv, ldo;
     precision prec;
     const attn_edit *edit;      /* NULL: none */

@@ -15,7 +15,7 @@
 enum {
     BLOCK_UNIT = 128,     /* elements that are worked on together: a half, or four blocks */
     BLOCK_LANES = 16,     /* lanes of one set of bytes; a lane is four of them */
-    BLOCK_ROWS = 2,       /* rows at a time */
+    BLOCK_ROWS = 4,       /* rows at a time */
     BLOCK_OUTLIER = 12,   /* log2 of what the largest lane may be above the mean (of exponents) */
 };
 
@@ -33,8 +33,9 @@ typedef struct block_unit {
     int8_t digit[3][2][64];             /* the highest first */
     int32_t start[2][BLOCK_LANES];      /* blocks of 32: both sets together use the first */
     float scale[2][BLOCK_LANES];
-    float whole[BLOCK_LANES];           /* by lane; where d changes with the set by group: of the whole superblock, and */
-    float sum[BLOCK_LANES];             /*   in its first unit */
+    /* Of groups of lanes that share d.  Blocks of 32: four of each in whole, c behind d; else: of a superblock, in its first
+     * unit. */
+    float whole[BLOCK_LANES], sum[BLOCK_LANES];
 } block_unit;
 
 /* How a type lies in its bytes. */
@@ -84,7 +85,8 @@ extern const block_kernels blocks_c; /* the definition */
 extern const block_kernels blocks_avx2, blocks_avx512, blocks_avx512_vnni;
 #endif
 
-/* Those of the instruction set of k, and the best this machine has at that; never NULL. */
+/* Those of the instruction set of k, the best that this machine has there; NULL for plain C, where converting a row first is
+ * faster. */
 const block_kernels *blocks_for(const kernels *k);
 /* All that this machine can run, NULL-terminated. */
 const block_kernels *const *blocks_all(void);
@@ -101,9 +103,10 @@ static inline void block_sums(block_unit *u, int64_t index, block_type t, const 
                               const float sum[2][BLOCK_LANES])
 {
     if (t.order == BLOCKS_OF_32) {
-        for (int l = 0; l < BLOCK_LANES; l++) {
-            u[index].whole[l] = whole[0][l];
-            u[index].sum[l] = sum[0][l];
+        for (int i = 0; i < 4; i++) {
+            const float *w = whole[0] + 4 * i, *s = sum[0] + 4 * i;
+            u[index].whole[i] = (w[0] + w[1]) + (w[2] + w[3]);
+            u[index].whole[4 + i] = t.middle > 0 ? 0 : (s[0] + s[1]) + (s[2] + s[3]);
         }
         return;
     }

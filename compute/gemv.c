@@ -3,10 +3,12 @@
 
 #include <string.h>
 
-#include "compute/kernels.h"
+#include "compute/blocks.h"
 #include "compute/weight.h"
 
-enum { GEMV_BLOCK = 32, GEMV_INPUTS = 64 };
+/* Outputs of an item of a transposed weight, and inputs that it takes at a time; bytes of an item of any other, if every
+ * thread gets some. */
+enum { COLUMNS = 32, INPUTS = 64, ITEM_BYTES = 64 << 10, ITEMS_A_THREAD = 4 };
 
 /* One product, as the pool's items see it. */
 typedef struct job {
@@ -16,33 +18,60 @@ typedef struct job {
     const float *x;
     const weight *w;
     precision prec;
+    int64_t step;               /* outputs of an item: a multiple of BLOCK_ROWS */
+    const block_unit *units;    /* x prepared for blocks->dot, or NULL */
+    const block_kernels *blocks;
 } job;
 
-/* Item: GEMV_BLOCK outputs of one row. */
+static void multiply_columns(const job *j, float *y, float *rows, int64_t first, int64_t n)
+{
+    const weight *w = j->w;
+    column_plan plan;
+    weight_plan_columns(&plan, w, first, (int)n);
+    memset(y, 0, (size_t)n * sizeof *y);
+    for (int64_t k0 = 0; k0 < w->n_in; k0 += INPUTS) {
+        int64_t n_k = w->n_in - k0 < INPUTS ? w->n_in - k0 : INPUTS;
+        weight_load_columns(rows, n, w, &plan, k0, n_k);
+        if (j->prec == PRECISION_BF16)
+            j->k->round_bf16(rows, n_k * n);
+        for (int64_t k = 0; k < n_k; k++)
+            for (int64_t i = 0; i < n; i++)
+                y[i] += j->x[k0 + k] * rows[k * n + i];
+    }
+}
+
+static const void *stored_row(const job *j, int64_t row)
+{
+    return weight_stored(j->w, weight_stored_row(j->w, row), 0);
+}
+
+static void multiply_blocks(const job *j, float *y, int64_t first, int64_t n)
+{
+    for (int64_t i = 0; i < n; i += BLOCK_ROWS) {
+        const int m = n - i < BLOCK_ROWS ? (int)(n - i) : BLOCK_ROWS;
+        const void *rows[BLOCK_ROWS];
+        float sum[BLOCK_ROWS];
+        for (int r = 0; r < BLOCK_ROWS; r++)
+            rows[r] = stored_row(j, first + i + (r < m ? r : 0));
+        j->blocks->dot[j->w->type](sum, j->units, rows, j->w->n_in);
+        memcpy(y + i, sum, (size_t)m * sizeof *y);
+    }
+}
+
+/* Item: `step` outputs of one row. */
 static void multiply_vector(void *ud, int64_t item, int thread)
 {
     const job *j = ud;
     const weight *w = j->w;
-    int64_t first = item * GEMV_BLOCK;
-    int64_t n = w->n_out - first < GEMV_BLOCK ? w->n_out - first : GEMV_BLOCK;
-    float *row = j->s->panels + (size_t)thread * j->s->panel_len;
-    float *y = j->y + first;
+    const int64_t first = item * j->step, n = w->n_out - first < j->step ? w->n_out - first : j->step;
+    float *row = j->s->panels + (size_t)thread * j->s->panel_len, *y = j->y + first;
     if (w->transposed) {
-        column_plan plan;
-        weight_plan_columns(&plan, w, first, (int)n);
-        memset(y, 0, (size_t)n * sizeof *y);
-        for (int64_t k0 = 0; k0 < w->n_in; k0 += GEMV_INPUTS) {
-            int64_t n_k = w->n_in - k0 < GEMV_INPUTS ? w->n_in - k0 : GEMV_INPUTS;
-            weight_load_columns(row, n, w, &plan, k0, n_k);
-            if (j->prec == PRECISION_BF16)
-                j->k->round_bf16(row, n_k * n);
-            for (int64_t k = 0; k < n_k; k++)
-                for (int64_t i = 0; i < n; i++)
-                    y[i] += j->x[k0 + k] * row[k * n + i];
-        }
+        multiply_columns(j, y, row, first, n);
+    } else if (j->units) {
+        multiply_blocks(j, y, first, n);
     } else if (j->prec != PRECISION_BF16 && w->scale_kind == SCALE_NONE && j->k->row_dot[w->type]) {
         for (int64_t i = 0; i < n; i++)
-            y[i] = j->k->row_dot[w->type](j->x, weight_stored(w, weight_stored_row(w, first + i), 0), w->n_in);
+            y[i] = j->k->row_dot[w->type](j->x, stored_row(j, first + i), w->n_in);
     } else {
         for (int64_t i = 0; i < n; i++) {
             weight_load(row, w, first + i, 0, w->n_in);
@@ -55,13 +84,26 @@ static void multiply_vector(void *ud, int64_t item, int thread)
         j->k->add(y, w->bias + first, n);
 }
 
+/* Long stretches of memory for each item, and several items for each thread. */
+static int64_t outputs_of_item(const job *j)
+{
+    const dtype_info *t = &dtypes[j->w->type];
+    const int64_t bytes = j->w->n_in / t->block * t->block_bytes + 1, share = (int64_t)pool_threads(j->s->pool) * ITEMS_A_THREAD;
+    const int64_t most = (j->w->n_out + share - 1) / share, n = ITEM_BYTES / bytes < most ? ITEM_BYTES / bytes : most;
+    return j->w->transposed ? COLUMNS : (n + BLOCK_ROWS) / BLOCK_ROWS * BLOCK_ROWS;
+}
+
 void gemv(gemm_scratch *s, float *y, const float *x, const weight *w, precision prec)
 {
-    job j = {.s = s, .k = kernels_get(), .y = y, .x = x, .w = w, .prec = prec};
+    job j = {.s = s, .k = kernels_get(), .y = y, .x = x, .w = w, .prec = prec, .blocks = blocks_for(kernels_get())};
     if (prec == PRECISION_BF16) {
         memcpy(s->packed, x, (size_t)w->n_in * sizeof *x);
         j.k->round_bf16(s->packed, w->n_in);
         j.x = s->packed;
+    } else if (prec == PRECISION_F32 && j.blocks && j.blocks->dot[w->type] && w->scale_kind == SCALE_NONE && !w->transposed) {
+        block_unit *units = (block_unit *)(void *)s->packed; /* holds 17 rows of floats at least */
+        j.units = j.blocks->prepare(units, x, w->n_in, w->type) ? units : NULL;
     }
-    pool_run(s->pool, (w->n_out + GEMV_BLOCK - 1) / GEMV_BLOCK, multiply_vector, &j);
+    j.step = outputs_of_item(&j);
+    pool_run(s->pool, (w->n_out + j.step - 1) / j.step, multiply_vector, &j);
 }

@@ -37,10 +37,11 @@ static void gemm_stretch(int64_t k, const float *a, const float *b, float *c, in
 
 static void gemm_micro(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int m, int n)
 {
-    int64_t step = gemm_stretch_length(k);
-    for (int64_t done = 0; done == 0 || done < k; done += step)
-        gemm_stretch(k - done < step ? k - done : step, a + done * MR, b + done * NR, c, ldc, m, n,
-                     done == 0);
+    int64_t step = gemm_stretch_length(k), done = 0;
+    do { /* once for k = 0, too */
+        gemm_stretch(k - done < step ? k - done : step, a + done * MR, b + done * NR, c, ldc, m, n, done == 0);
+        done += step;
+    } while (done < k);
 }
 
 static inline float fused(float a, float b, float c)
@@ -191,7 +192,7 @@ static void softmax_column(const softmax_block *b, int j)
     for (int64_t k = hi; k < b->n_key; k++)
         s[k * NR] = 0;
     bool none = keys == 0;
-    b->lse[j] = far ? lse : none ? -INFINITY : (float)(m + log((double)keys));
+    b->lse[j] = far && keys == keys ? lse : none ? -INFINITY : (float)(m + log((double)keys));
     if (b->entropy)
         b->entropy[j] = none ? 0 : b->sink ? (float)((log((double)sum) * keys - weighted) / sum)
                         : (float)(log((double)sum) - weighted / sum);

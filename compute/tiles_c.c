@@ -104,7 +104,7 @@ static void column_tops(float *top, const float *s, int64_t key0, int64_t n_key,
                 top[j] = s[k * TILE_BLOCK + j];
 }
 
-/* 2^t for t in [-200, 1]: minimax of degree 5 on half a unit to either side of an integer (relative error 2e-7). */
+/* 2^t for t >= -200: minimax of degree 5 on half a unit to either side of an integer (relative error 2e-7). */
 static float power_of_two(float t)
 {
     const float whole = rintf(t), f = t - whole;
@@ -114,7 +114,7 @@ static float power_of_two(float t)
     p = fmaf(p, f, 2.402211972e-01f);
     p = fmaf(p, f, 6.931469671e-01f);
     p = fmaf(p, f, 1.0f);
-    return isnan(t) ? t : ldexpf(p, (int)whole);
+    return isnan(t) || isinf(t) ? t : ldexpf(p, (int)fminf(whole, 1000));
 }
 
 /* The clamped exponent of a score. */

@@ -1,4 +1,4 @@
-/* Attention of one layer: projections, norms, RoPE, the instrumented kernel.  Head outputs go to BUF_HEADS. */
+/* Attention of one layer: projections, norms, RoPE, the instrumented kernel.  Head outputs go to runtime_heads. */
 #include "model/runtime.h"
 
 const float *sublayer_input(pass *a, const sublayer *at, int64_t row, int64_t rows)
@@ -75,7 +75,7 @@ static int attend(pass *a, const attention_block *b, int layer, segment at, attn
     args->prec = a->r->prec;
     float *q = a->r->buf[BUF_Q] + at.row * args->ldq;
     args->q = q;
-    args->out = a->r->buf[BUF_HEADS] + at.row * args->ldo;
+    args->out = runtime_heads(a->r) + at.row * args->ldo;
     if (edits && edits->inputs && (rc = edits->inputs(edits->ud, args, first_key, q, k, v, e)))
         return rc;
     if (edits && edits->weights && (rc = edits->weights(edits->ud, a->r, args, &args->edit, e)))

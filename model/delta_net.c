@@ -213,7 +213,7 @@ int delta_net_rows(pass *a, int layer, err *e)
                    .key = r->buf[BUF_K],
                    .v = r->buf[BUF_V],
                    .z = r->buf[BUF_GATES],
-                   .out = r->buf[BUF_HEADS],
+                   .out = runtime_heads(r),
                    .room = delta_rule_scratch(d->d_key, d->d_value),
                    .stepping = a->pos0 > 0 && a->n == 1};
     int rc = find_state(a, d, layer, &j.state, e);

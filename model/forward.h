@@ -150,6 +150,14 @@ void decoder_watch(decoder *d, const observer *o);
 int decoder_feed(decoder *d, const int32_t *ids, int64_t n, const float **logits, const progress *p, err *e);
 
 /* Bytes that forward() will allocate for n tokens, without the states of metrics and maps: an estimate. */
+typedef struct forward_bytes {
+    double activations;       /* the residual stream, one layer's queries, keys, values and head outputs; blocks of the MLP;
+                               * tables of positions */
+    double scratch;           /* packed operands of attention and of products, and their panels */
+    double logits;            /* where they are formed */
+} forward_bytes;
+forward_bytes forward_memory_parts(const model *m, const input_lengths *n, int threads);
+/* All of them together. */
 size_t forward_memory(const model *m, const input_lengths *n, int threads);
 
 #endif

@@ -72,7 +72,8 @@ static int split_memory(const runtime *r, int64_t rows, err *e)
     for (int l = 0; l < r->m->main->n_layer; l++) {
         const attn_plan *p = &r->m->main->layers[l].self.plan;
         const attn_args a = {.n_head = p->n_head, .n_kv_head = p->n_kv_head, .d_qk = p->d_qk, .d_v = p->d_v};
-        double ring = attn_ring_memory(split, &a, runtime_threads(r));
+        double outputs = sizeof(float) * (double)rows * p->n_head * p->d_v; /* not in place of the queries */
+        double ring = attn_ring_memory(split, &a, runtime_threads(r)) + outputs;
         most = ring > most ? ring : most;
     }
     for (int b = 0; b < BUF_COUNT; b++)

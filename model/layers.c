@@ -90,7 +90,7 @@ static int show_heads(pass *a, int layer, const attn_plan *plan, attn_kind kind,
     int rc = 0;
     for (int i = 0; i < pass_segments(a) && !rc; i++) {
         segment s = pass_segment(a, i);
-        float *heads = r->buf[BUF_HEADS] + s.row * width;
+        float *heads = runtime_heads(r) + s.row * width;
         const head_outputs h = {.kind = kind, .layer = layer, .plan = plan, .n = s.n, .pos0 = a->pos0, .width = width,
                                 .heads = heads, .ungated = gated ? r->buf[BUF_GATES] + s.row * width : NULL};
         rc = edits && edits->heads ? edits->heads(edits->ud, &h, heads, e) : 0;
@@ -100,7 +100,7 @@ static int show_heads(pass *a, int layer, const attn_plan *plan, attn_kind kind,
     return rc;
 }
 
-/* BUF_HEADS through the output projection into the stream; with a parallel MLP that too.  attend: false where the
+/* The heads through the output projection into the stream; with a parallel MLP that too.  attend: false where the
  * attention itself is left out. */
 static int leave_attention(pass *a, int l, model_part part, const sublayer *at, const weight *out, int64_t ldo, bool attend,
                            bool parallel, err *e)
@@ -115,7 +115,7 @@ static int leave_attention(pass *a, int l, model_part part, const sublayer *at, 
         float *x = r->buf[BUF_X] + row * width, *added = r->buf[BUF_ADDED];
         const place at_mlp = {l, PART_MLP, row};
         if (attend)
-            rows_linear(r, added, width, r->buf[BUF_HEADS] + row * ldo, ldo, rows, out, a->decoding);
+            rows_linear(r, added, width, runtime_heads(r) + row * ldo, ldo, rows, out, a->decoding);
         if (parallel)
             rc = feed_forward(a, y, at_mlp, mlp_input(a, y, x, rows), r->buf[BUF_ADDED_2], rows, e);
         if (!rc && attend)

@@ -51,6 +51,7 @@ static int64_t max64(int64_t a, int64_t b)
 typedef struct widths {
     int64_t q, k, v, heads, gates, low, nope, router, used, embedded, input, heads_count;
     bool moe, parallel;
+    bool in_place;           /* outputs of heads fit the places of their queries, in every layer */
 } widths;
 
 static void widen(widths *w, const stack *s, const attention_block *b, int64_t source)
@@ -61,6 +62,7 @@ static void widen(widths *w, const stack *s, const attention_block *b, int64_t s
     w->v = max64(w->v, (int64_t)p->n_kv_head * p->d_v);
     w->heads = max64(w->heads, (int64_t)p->n_head * p->d_v);
     w->heads_count = max64(w->heads_count, p->n_head);
+    w->in_place &= p->d_qk == p->d_v && !b->gate.data;
     if (b->gate.data)
         w->gates = w->heads;
     if (b->mla) {
@@ -72,7 +74,7 @@ static void widen(widths *w, const stack *s, const attention_block *b, int64_t s
 
 static widths widest(const model *m, const stack *s)
 {
-    widths w = {.embedded = s->width, .input = s->width};
+    widths w = {.embedded = s->width, .input = s->width, .in_place = true};
     for (int l = 0; l < s->n_layer; l++) {
         const model_layer *y = &s->layers[l];
         if (y->delta) {
@@ -83,6 +85,7 @@ static widths widest(const model *m, const stack *s)
             w.v = max64(w.v, values);
             w.heads = max64(w.heads, values);
             w.gates = max64(w.gates, values);
+            w.in_place = false;
         } else {
             widen(&w, s, &y->self, 0);
         }
@@ -305,10 +308,12 @@ int runtime_reserve(runtime *r, const stack *s, int64_t n, int64_t n_key, int64_
 {
     widths w = widest(r->m, s);
     int64_t rows = n < RUNTIME_ROWS ? n : RUNTIME_ROWS, keys = max64(n, r->n_source);
+    r->in_place = w.in_place && !r->ring; /* a ring reads the queries again for every stretch of keys */
     int rc = make_rope(r, positions, n_key, e);
     if (rc || (rc = runtime_room(r, BUF_X, n, s->width, e)) || (rc = runtime_room(r, BUF_Q, n, w.q, e)) ||
         (rc = runtime_room(r, BUF_K, keys, w.k, e)) || (rc = runtime_room(r, BUF_V, keys, w.v, e)) ||
-        (rc = runtime_room(r, BUF_HEADS, n, w.heads, e)) || (rc = runtime_room(r, BUF_NORMED, rows, w.embedded, e)) ||
+        (rc = runtime_room(r, BUF_HEADS, n, r->in_place ? 0 : w.heads, e)) ||
+        (rc = runtime_room(r, BUF_NORMED, rows, w.embedded, e)) ||
         (rc = runtime_room(r, BUF_ADDED, rows, s->width, e)) || (rc = runtime_room(r, BUF_INNER, rows, s->ffn, e)) ||
         (rc = runtime_room(r, BUF_UP, rows, s->ffn, e)) ||
         (rc = runtime_room(r, BUF_ROW, runtime_threads(r), w.embedded, e)) ||
@@ -328,30 +333,56 @@ int runtime_reserve_logits(runtime *r, err *e)
     return runtime_room(r, BUF_LOGITS, runtime_logit_rows(r->m), r->m->vocab, e);
 }
 
-/* Floats of a stack's pass over n tokens. */
-static double stack_floats(const model *m, const stack *s, double n, double keys, int threads)
+/* Floats of a stack's pass over n tokens, keys: those of cross attention. */
+static forward_bytes stack_floats(const model *m, const stack *s, double n, double keys, int threads)
 {
     widths w = widest(m, s);
     double rows = n < RUNTIME_ROWS ? n : RUNTIME_ROWS, all = n > keys ? n : keys;
-    double floats = n * (double)(s->width + w.q + w.heads + w.gates) + 2 * all * (double)(w.k + w.v);
-    floats += rows * (double)(w.embedded + 2 * s->width + 2 * s->ffn + w.low + w.nope);
+    forward_bytes f = {.activations = n * (double)(s->width + w.q + (w.in_place ? 0 : w.heads) + w.gates) + all * (double)(w.k + w.v)};
+    f.activations += rows * (double)(w.embedded + (w.parallel ? 2 : 1) * s->width + 2 * s->ffn + w.low + w.nope);
     if (w.moe)
-        floats += rows * (double)(w.router + 2 * s->width);
+        f.activations += rows * (double)(w.router + 2 * s->width);
     if (s->alibi_slopes || s->rel_table)
-        floats += 3 * n * (double)w.heads_count;
-    return floats + threads * (double)GEMM_MAX_NR * all;
+        f.activations += 3 * n * (double)w.heads_count;
+    f.scratch = all * (double)(w.k + w.v) + threads * (double)GEMM_MAX_NR * all;
+    return f;
+}
+
+static void add_floats(forward_bytes *sum, forward_bytes f)
+{
+    sum->activations += f.activations;
+    sum->scratch += f.scratch;
+}
+
+/* The stacks run one after the other in the same buffers. */
+static void largest_floats(forward_bytes *most, forward_bytes f)
+{
+    most->activations = f.activations > most->activations ? f.activations : most->activations;
+    most->scratch = f.scratch > most->scratch ? f.scratch : most->scratch;
+}
+
+forward_bytes forward_memory_parts(const model *m, const input_lengths *n, int threads)
+{
+    const double inputs = (double)largest_input(m), length = (double)n->main, bytes = sizeof(float);
+    forward_bytes f = stack_floats(m, m->main, length, (double)n->encoder, threads), left = {0};
+    if (m->encoder) {
+        largest_floats(&f, stack_floats(m, m->encoder, (double)n->encoder, 0, threads));
+        left.activations += (double)n->encoder * (double)m->encoder->width;
+    }
+    if (m->vision) {
+        largest_floats(&f, stack_floats(m, m->vision, (double)n->vision, 0, threads));
+        left.activations += (double)n->vision * (double)m->main->width;
+    }
+    for (int i = 0; i < m->n_rope; i++)
+        left.activations += length * m->ropes[i].dim;
+    left.scratch = (RUNTIME_ROWS + GEMM_MAX_MR) * inputs + threads * 2.0 * GEMM_MAX_NR * inputs;
+    add_floats(&f, left);
+    return (forward_bytes){bytes * f.activations, bytes * f.scratch, bytes * (double)(runtime_logit_rows(m) * m->vocab)};
 }
 
 size_t forward_memory(const model *m, const input_lengths *n, int threads)
 {
-    double floats = (double)(runtime_logit_rows(m) * m->vocab), length = (double)n->main;
-    floats += (RUNTIME_ROWS + GEMM_MAX_MR) * (double)largest_input(m) + threads * 2.0 * GEMM_MAX_NR * (double)largest_input(m);
-    floats += stack_floats(m, m->main, (double)n->main, (double)n->encoder, threads);
-    if (m->encoder)
-        floats += stack_floats(m, m->encoder, (double)n->encoder, 0, threads) + (double)n->encoder * (double)m->encoder->width;
-    if (m->vision)
-        floats += stack_floats(m, m->vision, (double)n->vision, 0, threads) + (double)n->vision * (double)m->main->width;
-    for (int i = 0; i < m->n_rope; i++)
-        floats += length * m->ropes[i].dim;
-    return floats * 4 > 9e18 ? SIZE_MAX : (size_t)(floats * 4);
+    const forward_bytes f = forward_memory_parts(m, n, threads);
+    const double all = f.activations + f.scratch + f.logits;
+    return all > 9e18 ? SIZE_MAX : (size_t)all;
 }

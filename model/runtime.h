@@ -14,10 +14,10 @@ int64_t runtime_logit_rows(const model *m);
 /* Buffers of a run.  n: tokens of the stack that runs; widths are the widest of all layers. */
 typedef enum buffer {
     BUF_X,        /* [n, C] residual stream */
-    BUF_Q,        /* [n, n_head * d_qk] of one layer */
+    BUF_Q,        /* [n, n_head * d_qk] of one layer; runtime_heads */
     BUF_K,        /* [n_key, n_kv_head * d_qk] of one layer */
     BUF_V,        /* [n_key, n_kv_head * d_v] */
-    BUF_HEADS,    /* [n, n_head * d_v] head outputs */
+    BUF_HEADS,    /* [n, n_head * d_v] head outputs, where they do not take the places of the queries */
     BUF_GATES,    /* [n, n_head * d_v] gates on the head outputs */
     BUF_NORMED,   /* [R, C] what a block reads */
     BUF_ADDED,    /* [R, C] what a block adds to the stream */
@@ -51,6 +51,7 @@ struct runtime {
     precision prec;
     const forward_edits *edits;  /* NULL: none */
     attn_ring *ring;             /* the sequence is shared out over ranks; NULL: it is not */
+    bool in_place;               /* head outputs are written over the queries, see runtime_heads */
     float *buf[BUF_COUNT];
     size_t room[BUF_COUNT];      /* floats */
     int64_t n_source, n_image;   /* rows of BUF_SOURCE and BUF_IMAGE that hold something */
@@ -65,6 +66,12 @@ struct runtime {
 int runtime_room(runtime *r, buffer b, int64_t rows, int64_t cols, err *e);
 /* Two buffers change places, with their room. */
 void runtime_swap(runtime *r, buffer a, buffer b);
+/* Outputs of the heads of the layer at hand, [n, n_head * d_v].  Where they are as wide as the queries in all layers of a
+ * stack, they take their places: at long prompts each is as large as the residual stream. */
+static inline float *runtime_heads(const runtime *r)
+{
+    return r->buf[r->in_place ? BUF_Q : BUF_HEADS];
+}
 /* Room for n queries of a stack over n_key keys (self attention), which is the length that length-dependent RoPE
  * scalings see, and RoPE tables for positions below `positions` (n_key or more, when it will grow). */
 int runtime_reserve(runtime *r, const stack *s, int64_t n, int64_t n_key, int64_t positions, err *e);
@@ -126,10 +133,10 @@ int stack_layers(pass *a, err *e);                                   /* layers.c
 void fill_biases(pass *a, int64_t n, int64_t n_key);
 /* What a sublayer reads of x: rows row .. row + rows - 1 of it, or their norm, [rows, C]. */
 const float *sublayer_input(pass *a, const sublayer *at, int64_t row, int64_t rows);
-int attend_self(pass *a, int layer, err *e);                         /* attend.c: x -> BUF_HEADS */
+int attend_self(pass *a, int layer, err *e);                         /* attend.c: x -> runtime_heads */
 int attend_cross(pass *a, int layer, err *e);
 void project_latent(pass *a, const attention_block *b, const float *in, int64_t row, int64_t rows, float *k, float *v);
-int delta_net_rows(pass *a, int layer, err *e);                      /* delta_net.c: x -> BUF_HEADS */
+int delta_net_rows(pass *a, int layer, err *e);                      /* delta_net.c: likewise */
 void mlp_rows(pass *a, const mlp *m, const float *in, int64_t ld, float *out, int64_t rows);  /* mlp.c */
 void moe_rows(pass *a, const moe *m, const float *in, float *out, int64_t rows);              /* moe.c */
 int embed_tokens(runtime *r, const stack *s, const int32_t *ids, int64_t n, int64_t pos0, err *e);  /* embed.c */

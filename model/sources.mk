@@ -77,6 +77,7 @@ libattnscope_a_SOURCES += $(reader_sources) $(family_sources) \
 	model/config.c \
 	model/config_keys.c \
 	model/config_rope.c \
+	model/cost.c \
 	model/decode.c \
 	model/delta_net.c \
 	model/delta_rule.c \

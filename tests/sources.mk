@@ -6,6 +6,7 @@ cmocka_tests = \
 	tests/test_alloc_faults \
 	tests/test_analyse \
 	tests/test_attention \
+	tests/test_attention_in_place \
 	tests/test_attention_kinds \
 	tests/test_attention_panels \
 	tests/test_attribution \
@@ -57,6 +58,8 @@ cmocka_tests = \
 	tests/test_image \
 	tests/test_image_plan \
 	tests/test_kernels \
+	tests/test_kernels_gemm \
+	tests/test_kernels_softmax \
 	tests/test_kinds \
 	tests/test_labels \
 	tests/test_linalg \
@@ -137,6 +140,12 @@ fuzz_tests = \
 	tests/fuzz_sentencepiece \
 	tests/fuzz_tokenizer \
 	tests/fuzz_wav
+# Tables of kernels against plain C share what they need.
+checkasm = tests/checkasm.c tests/checkasm.h
+tests_test_kernels_SOURCES = tests/test_kernels.c $(checkasm)
+tests_test_kernels_gemm_SOURCES = tests/test_kernels_gemm.c $(checkasm)
+tests_test_kernels_softmax_SOURCES = tests/test_kernels_softmax.c $(checkasm)
+tests_test_pair_kernels_SOURCES = tests/test_pair_kernels.c $(checkasm)
 tests_test_figure_golden_CPPFLAGS = $(AM_CPPFLAGS) $(PANGOCAIRO_CFLAGS)
 tests_fuzz_chat_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 tests_fuzz_checkpoint_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
@@ -161,6 +170,7 @@ shell_tests = \
 	tests/cli_compare.sh \
 	tests/cli_convert.sh \
 	tests/cli_divergence.sh \
+	tests/cli_dry_run.sh \
 	tests/cli_edited_tasks.sh \
 	tests/cli_examples.sh \
 	tests/cli_export.sh \
@@ -191,6 +201,7 @@ shell_tests = \
 	tests/cli_prompts.sh \
 	tests/cli_python.sh \
 	tests/cli_quantize.sh \
+	tests/cli_race.sh \
 	tests/cli_report.sh \
 	tests/cli_repeat.sh \
 	tests/cli_run.sh \
@@ -267,6 +278,7 @@ EXTRA_DIST += \
 	tests/tokenizer_json.h \
 	tests/torch_bytes.h \
 	tests/torch_checks.h \
+	tests/usable_tables.h \
 	tests/vfs_fault.h \
 	tests/wav_bytes.h
 EXTRA_DIST += tests/faults

@@ -1,6 +1,7 @@
 /* Every model family against Hugging Face: whole forward passes, all attention weights, hidden states and logits,
- * on the best instruction set and on plain C, from safetensors and from GGUF.  One test for each directory. */
+ * with every table of kernels that this machine can run, from safetensors and from GGUF.  One test for each directory. */
 #include "tests/family_cases.h"
+#include "tests/usable_tables.h"
 
 #include <errno.h>
 #include <math.h>
@@ -9,6 +10,9 @@
 #include "compute/kernels.h"
 
 enum { THREADS = 2 };
+
+static const kernels *tables[TABLES_MAX];
+static int n_table;
 
 /* ---- GGUF twins that lack something: tests/families/twins.txt ---- */
 
@@ -154,17 +158,16 @@ static void check_file(const model_case *c, const char *file, const char *isa)
 
 static void test_case(void **state)
 {
-    static const char *const isas[] = {"best", "c"};
     const model_case *c = *state;
     char twin[CASE_PATH];
     const char *note;
     snprintf(twin, sizeof twin, "%.1000s/model-f32.gguf", c->path);
-    for (int i = 0; i < 2; i++) {
-        err e = {0};
-        assert_int_equal(kernels_select(isas[i], &note, &e), 0);
-        check_file(c, c->path, isas[i]);
+    for (int i = 0; i < n_table; i++) {
+        const char *isa = tables[i]->isa;
+        assert_int_equal(kernels_select(isa, &note, NULL), 0);
+        check_file(c, c->path, isa);
         if (access(twin, R_OK) == 0)
-            check_file(c, twin, isas[i]);
+            check_file(c, twin, isa);
     }
 }
 
@@ -206,6 +209,7 @@ int main(void)
     cmocka_set_message_output(CM_OUTPUT_TAP);
     if (read_lacks())
         return 1;
+    n_table = usable_tables(tables);
     carried_path(root, "");
     int n_carried = list_cases(carried, root);
     golden_path(root, "");

@@ -1,15 +1,9 @@
 /* Sums over keys for pairs of heads: each instruction set against plain C bit for bit, plain C against double. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
+#include "tests/checkasm.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "compute/kernels.h"
 
 enum { KEYS = 70, COLUMNS = 32, HEADS = 8, STRIDE = COLUMNS, PANEL = KEYS * STRIDE + 16 };
 
@@ -124,29 +118,50 @@ static void test_identities(void **state)
     }
 }
 
-static void test_same_bits(void **state)
+typedef void (*pair_sums)(float *out, const float *x, const float *y, int64_t y_stride, int n_y, int64_t n_key, int64_t stride,
+                          int columns);
+
+static void pair_case(pair_sums sums, pair_sums plain, int n_y, int columns, int64_t n_key, int place, bool weights)
 {
-    float want[HEADS * COLUMNS], got[HEADS * COLUMNS + 1];
-    (void)state;
-    for (const kernels *const *t = kernels_all(); *t; t++) {
-        if (!kernels_usable(*t))
-            continue;
-        for (int n_y = 1; n_y <= HEADS; n_y++)
-            for (int columns = 16; columns <= COLUMNS; columns += 16)
-                for (int n_key = 0; n_key <= KEYS; n_key += 7) {
-                    float *p = panels(n_key);
-                    for (int kind = 0; kind < 2; kind++) {
-                        got[n_y * columns] = 77;
-                        (kind ? kernels_c.mixture_sums : kernels_c.product_sums)(want, p + 1, p, PANEL, n_y, n_key, STRIDE,
-                                                                                 columns);
-                        (kind ? (*t)->mixture_sums : (*t)->product_sums)(got, p + 1, p, PANEL, n_y, n_key, STRIDE, columns);
-                        assert_memory_equal(got, want, (size_t)(n_y * columns) * sizeof(float));
-                        assert_true(got[n_y * columns] == 77);
-                    }
-                    free(p);
-                }
-    }
+    float want[(HEADS + 1) * 4 * COLUMNS];
+    int64_t stride = columns + random_below(3), panel = n_key ? (n_key - 1) * stride + columns : 0;
+    int64_t y_stride = panel + random_below(3), all = (n_y - 1) * y_stride + panel;
+    float *x = buffer_floats(panel, place), *y = buffer_floats(all, (place + 1) % PLACES);
+    float *out = buffer_floats(n_y * columns, (place + 2) % PLACES);
+    for (int64_t i = 0; i < panel; i++) /* what lies between rows and panels stays NaN */
+        if (i % stride < columns)
+            random_fill(x + i, 1, weights ? INPUTS_SMALL : (inputs)random_below(INPUTS_HUGE));
+    for (int64_t i = 0; i < all; i++)
+        if (i % y_stride < panel && i % y_stride % stride < columns)
+            random_fill(y + i, 1, weights ? INPUTS_SMALL : (inputs)random_below(INPUTS_HUGE));
+    for (int64_t i = 0; weights && i < panel; i++) /* 0 or 0 .. 1, as small as e^-100 */
+        x[i] = untouched(x[i]) ? x[i] : random_below(4) ? expf(-50 * fabsf(x[i])) : 0;
+    for (int64_t i = 0; weights && i < all; i++)
+        y[i] = untouched(y[i]) ? y[i] : random_below(4) ? expf(-50 * fabsf(y[i])) : 0;
+    this_case("%d heads, %d columns %lld apart, %lld keys, %s, place %d", n_y, columns, (long long)stride, (long long)n_key,
+              weights ? "weights" : "extremes", place);
+    sums(out, x, y, y_stride, n_y, n_key, stride, columns);
+    plain(want, x, y, y_stride, n_y, n_key, stride, columns);
+    expect_floats(BUDGET_EXACT, out, want, n_y * columns);
+    buffers_done();
 }
+
+static void check_pairs(const kernels *k, const void *data)
+{
+    static const int64_t keys[] = {0, 1, 2, 3, 15, 16, 17, 64, 100, 1000, -1};
+    bool product = *(const bool *)data;
+    for (int n_y = 1; n_y <= HEADS + 1; n_y++)
+        for (int columns = 16; columns <= 4 * COLUMNS; columns += columns < 64 ? 16 : 64)
+            for (const int64_t *n = keys; *n >= 0; n++)
+                for (int extremes = 0; extremes <= product && *n * columns * n_y < 300000; extremes++)
+                    pair_case(product ? k->product_sums : k->mixture_sums,
+                              product ? kernels_c.product_sums : kernels_c.mixture_sums, n_y, columns, *n,
+                              (n_y + columns / 16 + (int)*n) % PLACES, !extremes);
+}
+
+static void test_product_sums(void **state) { (void)state; each_table("product_sums", check_pairs, &(const bool){true}); }
+static void test_mixture_sums(void **state) { (void)state; each_table("mixture_sums", check_pairs, &(const bool){false}); }
+static void test_every_entry(void **state) { (void)state; check_entries("test_pair_kernels"); }
 
 int main(void)
 {
@@ -155,7 +170,9 @@ int main(void)
         cmocka_unit_test(test_plain_c),
         cmocka_unit_test(test_logarithm),
         cmocka_unit_test(test_identities),
-        cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_product_sums),
+        cmocka_unit_test(test_mixture_sums),
+        cmocka_unit_test(test_every_entry),
     };
     return cmocka_run_group_tests_name("pair kernels", tests, NULL, NULL);
 }

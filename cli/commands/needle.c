@@ -295,6 +295,7 @@ static const char *const examples[] = {
     "in the chat template, kept for `plot needle_grid`",
     "needle examples/models/lantern-3m --lengths 128 --wording fact --edit \"zero L2H5\"",
     "what is still found without a head",
+    "needle examples/models/lantern-3m --lengths 128 --dry-run", "what the trials will take, told by trying three",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};

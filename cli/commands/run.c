@@ -5,6 +5,7 @@
 #include "analysis/ring.h"
 #include "base/cancel.h"
 #include "base/clock.h"
+#include "base/mem.h"
 #include "cli/builtin_prompts.h"
 #include "cli/chat_input.h"
 #include "cli/edit_select.h"
@@ -27,6 +28,7 @@ typedef struct job {
     int64_t n_request;
     prompt_rules rules;
     prompt_input in;         /* the one prompt, when there is only one */
+    input_lengths *lengths;  /* [n_request] */
     int64_t n_token, n_cut;  /* of all prompts: of the stack that gives the logits; cut off */
     int64_t n_sound_cut;     /* prompts whose sound is longer than the model hears */
     double most_seconds;     /* that it hears */
@@ -110,7 +112,8 @@ static int make_input(prompt_input *out, const job *j, int64_t i, err *e)
 static int check_prompts(job *j, err *e)
 {
     const analysis_request req = request_of(j);
-    int rc = 0;
+    j->lengths = mem_array((size_t)j->n_request, sizeof *j->lengths, e);
+    int rc = j->lengths ? 0 : ERR_RESOURCE;
     for (int64_t i = 0; i < j->n_request && !rc; i++) {
         prompt_input in;
         rc = make_input(&in, j, i, e);
@@ -123,9 +126,8 @@ static int check_prompts(job *j, err *e)
             err_prefix(e, "%s", j->request[i].where);
         if (!rc)
             rc = cancel_check(e);
-        input_lengths n;
-        if (input_measure(&n, j->lm->m, &in.in, NULL) == 0)
-            j->n_token += n.main;
+        if (input_measure(&j->lengths[i], j->lm->m, &in.in, NULL) == 0)
+            j->n_token += j->lengths[i].main;
         j->n_cut += in.n_cut;
         if (sound_is_cut(&in)) {
             j->n_sound_cut++;
@@ -264,6 +266,15 @@ static int input_of(void *ud, int64_t i, prompt_input *in, const analysis_reques
     return make_input(in, j, i, e);
 }
 
+static int lengths_of(void *ud, int64_t i, input_lengths *n, const analysis_request **request, err *e)
+{
+    const job *j = ud;
+    (void)e;
+    *n = j->lengths[i];
+    *request = &j->measured;
+    return 0;
+}
+
 static int measure(job *j, err *e)
 {
     const params *p = j->a->p;
@@ -277,7 +288,8 @@ static int measure(job *j, err *e)
     const experiment_plan plan = {
         .s = j->s, .a = j->a, .lm = j->lm, .verb = "run", .settings = settings,
         .edits = edit_choice_json(&j->edits),
-        .seed = NO_INDEX, .n_unit = j->n_request, .unit = measure_prompt, .input = input_of, .ud = j,
+        .seed = NO_INDEX, .n_unit = j->n_request, .unit = measure_prompt, .input = input_of, .lengths = lengths_of,
+        .ud = j,
         .what = "prompt",
         .lines = lines ? j->s->out : NULL, .stdin_text = text ? g->text : NULL,
     };
@@ -430,6 +442,7 @@ static int run(session *s, const command_args *a, err *e)
     prompt_requests_free(j.request, j.n_request);
     strbuf_free(&j.metrics.left);
     free(j.maps);
+    free(j.lengths);
     return rc;
 }
 
@@ -460,6 +473,7 @@ static const char *const examples[] = {
     "run models/gpt2 --prompts stories.jsonl --store stories.db", "many prompts, a JSON object a line",
     "run examples/models/lantern-3m --prompt \"A lamp.\" --edit \"zero L1H3; scale_first 0.5 L2\"",
     "under edits: heads taken out, attention to the first token halved",
+    "run examples/models/lantern-3m --prompt \"A lamp.\" --dry-run", "only what it will take: time, and memory",
     NULL,
 };
 static const char *const complete[] = {"models", NULL};

@@ -124,6 +124,7 @@ static int work(session *s, const command_args *a, sweep *w, const sweep_dealer 
 
 static int run(session *s, const command_args *a, err *e)
 {
+    const bool planned = params_bool(a->p, "plan") || params_bool(a->p, "dry-run");
     sweep w;
     sweep_shard shard;
     int rc = read_shard(&shard, params_str(a->p, "shard"), e);
@@ -136,7 +137,7 @@ static int run(session *s, const command_args *a, err *e)
         err_set(e, ERR_USAGE, "--shard and mpirun exclude each other");
         rc = err_hint(e, "mpirun shares the units out by itself");
     }
-    if (!rc && params_given(a->p, "shard") && !params_bool(a->p, "plan") && in_memory(s)) {
+    if (!rc && params_given(a->p, "shard") && !planned && in_memory(s)) {
         err_set(e, ERR_USAGE, "--shard without a store");
         rc = err_hint(e, "each process may have a store of its own (--store part%" PRId64 ".db), joined by"
                       " `merge`, or all one",
@@ -145,7 +146,7 @@ static int run(session *s, const command_args *a, err *e)
     if (!rc && params_bool(a->p, "resume"))
         rc = require_sweep(s, &w, e);
     if (!rc)
-        rc = params_bool(a->p, "plan") ? (ranks_rank() > 0 ? 0 : plan_only(s, a, &w, deal.share, e))
+        rc = planned ? (ranks_rank() > 0 ? 0 : plan_only(s, a, &w, deal.share, e))
             : work(s, a, &w, &deal, e);
     sweep_free(&w);
     return rc;
@@ -154,6 +155,7 @@ static int run(session *s, const command_args *a, err *e)
 static const param own[] = {
     {.name = "plan", .kind = PARAM_BOOL, .help = "show cells, units and the estimate, and stop: nothing is"
                                                  " stored"},
+    {.name = "dry-run", .kind = PARAM_BOOL, .help = "the same as --plan"},
     {.name = "resume", .kind = PARAM_BOOL, .help = "there must be something to go on with in the store, else"
                                                    " it is an error"},
     {.name = "keep-going", .kind = PARAM_BOOL,

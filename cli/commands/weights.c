@@ -177,6 +177,7 @@ static const param own[] = {
      .help = "how many values of each metric are shown, the highest; 0: all"},
     {.name = "resume", .kind = PARAM_INT, .value = "RUN", .min = 1, .max = 9e15,
      .help = "go on with a run that was stopped: the same command, its store, only what is missing"},
+    {.name = "dry-run", .kind = PARAM_BOOL, .help = "only tell what it will take, by trying a few metrics: nothing is stored"},
     {.name = NULL},
 };
 static const char *const examples[] = {

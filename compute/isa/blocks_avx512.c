@@ -27,6 +27,16 @@ static ALWAYS_INLINE V f_mul(V a, V b) { return _mm512_mul_ps(a, b); }
 static ALWAYS_INLINE V f_fma(V a, V b, V c) { return _mm512_fmadd_ps(a, b, c); }
 static ALWAYS_INLINE V f_of(B t) { return _mm512_cvtepi32_ps(t); }
 static ALWAYS_INLINE B b_load(const void *p) { return _mm512_loadu_si512(p); }
+static ALWAYS_INLINE B b_kept(B x)
+{
+    __asm__("" : "+v"(x)); /* not a memory operand of every use */
+    return x;
+}
+static ALWAYS_INLINE V f_kept(V x)
+{
+    __asm__("" : "+v"(x));
+    return x;
+}
 static ALWAYS_INLINE B b_shift8(B t) { return _mm512_slli_epi32(t, 8); }
 static ALWAYS_INLINE V f_abs(V a) { return _mm512_abs_ps(a); }
 static ALWAYS_INLINE V f_max(V a, V b) { return _mm512_max_ps(a, b); }
@@ -55,9 +65,9 @@ static ALWAYS_INLINE V f_chars(const uint8_t *p)
 {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
 }
-static ALWAYS_INLINE __m256 f_halves(const V a[PARTS])
+static ALWAYS_INLINE __m256 f_halves(V a[PARTS][BLOCK_ROWS], int r)
 {
-    return _mm256_add_ps(_mm512_castps512_ps256(a[0]), _mm512_extractf32x8_ps(a[0], 1));
+    return _mm256_add_ps(_mm512_castps512_ps256(a[0][r]), _mm512_extractf32x8_ps(a[0][r], 1));
 }
 static ALWAYS_INLINE V f_spread(V p, int first, int step, int run)
 {
@@ -68,31 +78,25 @@ static ALWAYS_INLINE V f_spread(V p, int first, int step, int run)
 }
 
 /* Words of four blocks of `words` 16-bit words behind each other, as an index into those that 64 bytes from their beginning
- * and 64 bytes up to their end hold.  Four words of scales, eight of nibbles. */
+ * and 64 bytes up to their end hold: the first of each block, the second, or the eight words of its nibbles. */
 #define WORD(words, block, i) (short)((block) * (words) + (i) < 32 ? (block) * (words) + (i) : (block) * (words) + (i) + 64 - 4 * (words))
-#define FOUR_WORDS(words, block, i) WORD(words, block, i), WORD(words, block, i), WORD(words, block, i), WORD(words, block, i)
-#define EIGHT_WORDS(words, block, i) \
-    WORD(words, block, i), WORD(words, block, (i) + 1), WORD(words, block, (i) + 2), WORD(words, block, (i) + 3), \
-    WORD(words, block, (i) + 4), WORD(words, block, (i) + 5), WORD(words, block, (i) + 6), WORD(words, block, (i) + 7)
-#define SCALE_WORDS(words, i) FOUR_WORDS(words, 0, i), FOUR_WORDS(words, 1, i), FOUR_WORDS(words, 2, i), FOUR_WORDS(words, 3, i)
+#define FOUR_WORDS(words, i) WORD(words, 0, i), WORD(words, 1, i), WORD(words, 2, i), WORD(words, 3, i)
+#define NIBBLE_WORDS(words, block) \
+    WORD(words, block, (words) - 8), WORD(words, block, (words) - 7), WORD(words, block, (words) - 6), \
+    WORD(words, block, (words) - 5), WORD(words, block, (words) - 4), WORD(words, block, (words) - 3), \
+    WORD(words, block, (words) - 2), WORD(words, block, (words) - 1)
 
-/* The nibbles of four blocks, d, and c where the type has one; `head` words before the nibbles. */
-static ALWAYS_INLINE __m512i four_blocks(V *d, V *c, const uint8_t *b, int n_block, int words, const short nibble[32],
-                                         const short scale[32])
+typedef struct small_blocks { __m512i from, to; const uint8_t *b; int n; } small_blocks;
+
+static ALWAYS_INLINE small_blocks four_blocks(const uint8_t *b, int n_block, int words)
 {
-    __m512i from, to;
-    if (n_block == 4) {
-        from = _mm512_loadu_si512(b);
-        to = _mm512_loadu_si512(b + 8 * words - 64);
-    } else {
-        const uint64_t have = (1ull << n_block * words) - 1;
-        from = _mm512_maskz_loadu_epi16((__mmask32)have, b);
-        to = _mm512_maskz_loadu_epi16((__mmask32)(have >> (4 * words - 32)), b + 8 * words - 64);
-    }
-    const __m512i scales = _mm512_permutex2var_epi16(from, _mm512_loadu_si512(scale), to);
-    *d = _mm512_cvtph_ps(_mm512_castsi512_si256(scales));
-    *c = _mm512_cvtph_ps(_mm512_extracti64x4_epi64(scales, 1));
-    return _mm512_permutex2var_epi16(from, _mm512_loadu_si512(nibble), to);
+    if (n_block == 4)
+        return (small_blocks){b_kept(b_load(b)), b_kept(b_load(b + 8 * words - 64)), b, n_block};
+    const uint64_t have = (1ull << n_block * words) - 1;
+    return (small_blocks){
+        _mm512_maskz_loadu_epi16((__mmask32)have, b),
+        _mm512_maskz_loadu_epi16((__mmask32)(have >> (4 * words - 32)), b + 8 * words - 64), b, n_block,
+    };
 }
 
 static ALWAYS_INLINE block_sets nibbles(__m512i q)
@@ -101,32 +105,44 @@ static ALWAYS_INLINE block_sets nibbles(__m512i q)
     return (block_sets){_mm512_and_si512(q, mask), _mm512_and_si512(_mm512_srli_epi16(q, 4), mask)};
 }
 
-/* 16 more where a fifth bit is set: of elements 16 i .. 16 i + 15 of each block, from the word at head + i. */
-static ALWAYS_INLINE __m512i fifth_bits(__m512i q, const uint8_t *b, int n_block, int block_bytes, int at)
+/* 16 more where a fifth bit is set: of 16 elements of each block, from the word that is `at` bytes from its beginning. */
+static ALWAYS_INLINE __m512i fifth_bits(__m512i q, const small_blocks *b, int block_bytes, int at)
 {
     uint64_t m = 0;
-    for (int i = 0; i < n_block; i++)
-        m |= (uint64_t)*(const u16_at *)(b + i * block_bytes + at) << 16 * i;
+    for (int i = 0; i < b->n; i++)
+        m |= (uint64_t)*(const u16_at *)(b->b + i * block_bytes + at) << 16 * i;
     return _mm512_mask_add_epi8(q, (__mmask64)m, q, _mm512_set1_epi8(16));
 }
 
-#define SMALL_SETS(name, words, head)                                                                                     \
-    static ALWAYS_INLINE void set_##name(block_sets *s, V *d, V *c, const uint8_t *b, int part, int n_block)              \
-    {                                                                                                                     \
-        static const short scale[32] = {SCALE_WORDS(words, 0), SCALE_WORDS(words, 1)};                                    \
-        static const short nibble[32] = {EIGHT_WORDS(words, 0, head), EIGHT_WORDS(words, 1, head),                        \
-                                         EIGHT_WORDS(words, 2, head), EIGHT_WORDS(words, 3, head)};                       \
-        (void)part;                                                                                                       \
-        *s = nibbles(four_blocks(d, c, b, n_block, words, nibble, scale));                                                \
-        if (words % 2 == 0 ? words == 12 : words == 11) {                                                                 \
-            s->low = fifth_bits(s->low, b, n_block, 2 * words, 2 * (head) - 4);                                           \
-            s->high = fifth_bits(s->high, b, n_block, 2 * words, 2 * (head) - 2);                                         \
-        }                                                                                                                 \
+/* fifth: bytes before the fifth bits, 0: none; second: the word that holds c, or d again. */
+#define SMALL_SETS(name, words, fifth, second)                                                                    \
+    static ALWAYS_INLINE small_blocks raw_##name(const uint8_t *b, int n_block)                                   \
+    {                                                                                                             \
+        return four_blocks(b, n_block, words);                                                                    \
+    }                                                                                                             \
+                                                                                                                  \
+    static ALWAYS_INLINE __m256 scales_##name(const small_blocks *b)                                              \
+    {                                                                                                             \
+        const __m512i at = _mm512_castsi128_si512(_mm_setr_epi16(FOUR_WORDS(words, 0), FOUR_WORDS(words, second))); \
+        return _mm256_cvtph_ps(_mm512_castsi512_si128(_mm512_permutex2var_epi16(b->from, at, b->to)));            \
+    }                                                                                                             \
+                                                                                                                  \
+    static ALWAYS_INLINE block_sets set_##name(const small_blocks *b, int part)                                   \
+    {                                                                                                             \
+        static const short at[32] = {NIBBLE_WORDS(words, 0), NIBBLE_WORDS(words, 1), NIBBLE_WORDS(words, 2),      \
+                                     NIBBLE_WORDS(words, 3)};                                                     \
+        block_sets s = nibbles(_mm512_permutex2var_epi16(b->from, _mm512_loadu_si512(at), b->to));                \
+        (void)part;                                                                                               \
+        if (fifth > 0) {                                                                                          \
+            s.low = fifth_bits(s.low, b, 2 * words, fifth);                                                       \
+            s.high = fifth_bits(s.high, b, 2 * words, fifth + 2);                                                 \
+        }                                                                                                         \
+        return s;                                                                                                 \
     }
-SMALL_SETS(q4_0, 9, 1)
-SMALL_SETS(q4_1, 10, 2)
-SMALL_SETS(q5_0, 11, 3)
-SMALL_SETS(q5_1, 12, 4)
+SMALL_SETS(q4_0, 9, 0, 0)
+SMALL_SETS(q4_1, 10, 0, 1)
+SMALL_SETS(q5_0, 11, 2, 0)
+SMALL_SETS(q5_1, 12, 4, 1)
 
 static ALWAYS_INLINE block_sets set_q4_k(const uint8_t *b, int half, int part)
 {

@@ -312,7 +312,10 @@ static void softmax_vector(const softmax_block *b, int j0)
     for (int l = 0; l < VW; l++) {
         bool empty = key_sum[l] == 0;
         double ln_keys = empty ? 0 : log((double)key_sum[l]);
-        b->lse[j0 + l] = far[l] ? lse[l] : empty ? -INFINITY : (float)(largest[l] + ln_keys);
+        b->lse[j0 + l] = far[l] && key_sum[l] == key_sum[l] ? lse[l] : empty ? -INFINITY : (float)(largest[l] + ln_keys);
+        for (int64_t k = first; whole[l] != whole[l] && k < last; k++) /* 0 times NaN is no 0 */
+            if (k < lo[l] || k >= hi[l])
+                s[k * SIMD_NR + l] = 0;
         if (b->entropy)
             b->entropy[j0 + l] = empty ? 0 : b->sink ? (float)(log((double)whole[l]) * share[l] - weighted[l])
                                  : (float)(ln_keys - weighted[l]);
@@ -369,10 +372,11 @@ static inline void gemm_stretch(int64_t k, const float *a, const float *b, float
 
 static void simd_gemm_micro(int64_t k, const float *a, const float *b, float *c, int64_t ldc, int m, int n)
 {
-    int64_t step = gemm_stretch_length(k);
-    for (int64_t done = 0; done == 0 || done < k; done += step)
-        gemm_stretch(k - done < step ? k - done : step, a + done * SIMD_MR, b + done * SIMD_NR, c, ldc,
-                     m, n, done == 0);
+    int64_t step = gemm_stretch_length(k), done = 0;
+    do { /* once for k = 0, too */
+        gemm_stretch(k - done < step ? k - done : step, a + done * SIMD_MR, b + done * SIMD_NR, c, ldc, m, n, done == 0);
+        done += step;
+    } while (done < k);
 }
 
 static void simd_layer_norm(float *y, const float *x, const float *w, const float *b, int64_t n, float eps)
