@@ -32,7 +32,7 @@ struct analysis {
     const kind_plan *now;   /* of the attention that runs */
     attn_tap tap;
     unsigned char *panel_states; /* [chunks] blocks of panel_stride bytes: of the layer that runs */
-    size_t panel_stride;
+    size_t panel_stride, panel_room;
     size_t state_bytes;     /* of states */
     bool inputs, heads, hidden, added, inner, panels; /* what any metric asks to see */
     ring_gather *ring;      /* the sequence is split over ranks; NULL: it is not */
@@ -130,9 +130,14 @@ static int measure_panels(analysis *a, const attn_args *args, const kind_plan *k
         return 0;
     if (!size_mul(&bytes, stride, (size_t)k->n_chunk))
         return err_nomem(e, "metric states");
-    a->panel_states = mem_large(bytes, e);
-    if (!a->panel_states)
-        return ERR_RESOURCE;
+    if (bytes > a->panel_room) {
+        mem_free_large(a->panel_states);
+        a->panel_room = 0;
+        a->panel_states = mem_large(bytes, e);
+        if (!a->panel_states)
+            return ERR_RESOURCE;
+        a->panel_room = bytes;
+    }
     memset(a->panel_states, 0, bytes);
     a->panel_stride = stride;
     a->now = k;
@@ -146,8 +151,6 @@ static int measure_panels(analysis *a, const attn_args *args, const kind_plan *k
         rc = m->panel_finish(a->panel_states + at, &k->ctx[i], args->layer, args->n_head, a->out, e);
         at += round_state(m->panel_size(&k->ctx[i], args->n_head));
     }
-    mem_free_large(a->panel_states);
-    a->panel_states = NULL;
     return rc;
 }
 

@@ -7,7 +7,7 @@ bench_bench_store_LDADD = $(LIBS_ALL)
 bench_make_checkpoint_SOURCES = bench/make_checkpoint.c
 bench_make_checkpoint_LDADD = $(LIBS_ALL)
 
-EXTRA_DIST += bench/ggml_attention.c bench/race bench/race_attention bench/race_eager.py bench/race_lib.sh bench/ring_model.awk
+EXTRA_DIST += bench/ggml_attention.c bench/growth bench/race bench/race_attention bench/race_eager.py bench/race_lib.sh bench/ring_model.awk
 bench_bench_ring_SOURCES = bench/bench_ring.c
 bench_bench_ring_LDADD = $(LIBS_ALL)
 

@@ -7,6 +7,7 @@
 
 #include "base/cancel.h"
 #include "base/mem.h"
+#include "compute/attention_few.h"
 #include "compute/attention_tiles.h"
 
 typedef struct job {
@@ -69,6 +70,8 @@ static int64_t query_rows(const attn_args *a)
 static int64_t panel_floats(const attn_parts *p)
 {
     const attn_args *a = p->a;
+    if (!p->packed)
+        return attn_few_row(a->n_key) * a->n_query;
     return (a->n_key + query_rows(a) + a->d_v + TILE_BLOCK) * p->k->nr + (p->plan.t ? attn_tiles_room(p) : 0);
 }
 
@@ -100,17 +103,6 @@ static void form_output(const attn_parts *j, const thread_buffers *b, const attn
     const int64_t k0 = at->k0, k1 = at->k1;
     int nr = j->k->nr, mr = j->k->mr;
     int64_t kv = head / (a->n_head / a->n_kv_head);
-    float *out = a->out + at->q0 * a->ldo + (int64_t)head * a->d_v;
-
-    if (!j->packed) {
-        for (int i = 0; i < at->n_query; i++) {
-            float *o = out + i * a->ldo;
-            memset(o, 0, (size_t)a->d_v * sizeof *o);
-            for (int64_t key = k0; key < k1; key++)
-                j->k->add_scaled(o, a->v + key * a->ldv + kv * a->d_v, b->scores[key * nr + i], a->d_v);
-        }
-        return;
-    }
     if (a->prec == PRECISION_BF16)
         j->k->round_bf16(b->scores + k0 * nr, (k1 - k0) * nr);
     int64_t v_panels = (a->d_v + mr - 1) / mr;
@@ -124,11 +116,10 @@ static void hand_rows(const job *j, const thread_buffers *b, const attn_block *a
 {
     const attn_args *a = j->parts.a;
     float self[GEMM_MAX_NR], prev[GEMM_MAX_NR];
-    int nr = j->parts.k->nr;
     for (int i = 0; i < at->n_query; i++) {
-        int64_t pos = at->qpos[i];
-        self[i] = pos >= at->lo[i] && pos < at->hi[i] ? b->scores[pos * nr + i] : 0;
-        prev[i] = pos - 1 >= at->lo[i] && pos - 1 < at->hi[i] ? b->scores[(pos - 1) * nr + i] : 0;
+        int64_t pos = at->qpos[i], cell = i * at->q_stride + pos * at->k_stride;
+        self[i] = pos >= at->lo[i] && pos < at->hi[i] ? b->scores[cell] : 0;
+        prev[i] = pos - 1 >= at->lo[i] && pos - 1 < at->hi[i] ? b->scores[cell - at->k_stride] : 0;
     }
     const attn_rows r = {
         .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = at->q0, .n_query = at->n_query,
@@ -150,6 +141,8 @@ static void block(const job *j, const thread_buffers *b, int head, int chunk, in
     attn_block_begin(&at, &j->parts, q0, nq);
     if (j->parts.plan.t)
         attn_tiles_block(&at, &j->parts, head, chunk, tiles, b->scores, b->query, b->room, output ? b->out : NULL);
+    else if (!j->parts.packed)
+        attn_few_weights(&at, &j->parts, head, chunk, b->scores);
     else
         attn_block_weights(&at, &j->parts, head, chunk, b->scores, b->query);
     if (j->tap && j->tap->rows)
@@ -158,12 +151,14 @@ static void block(const job *j, const thread_buffers *b, int head, int chunk, in
         const attn_tile t = {
             .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = q0, .n_query = nq, .k0 = at.k0,
             .n_key = at.k1 - at.k0, .pos0 = a->pos0, .visible_lo = at.lo, .visible_hi = at.hi,
-            .probs = b->scores + at.k0 * j->parts.k->nr, .q_stride = 1, .k_stride = j->parts.k->nr,
+            .probs = b->scores + at.k0 * at.k_stride, .q_stride = at.q_stride, .k_stride = at.k_stride,
         };
         j->tap->tile(j->tap->ud, &t);
     }
     if (output && j->parts.plan.t)
         turn_output(&j->parts, b, &at, head);
+    else if (output && !j->parts.packed)
+        attn_few_output(&at, &j->parts, head, b->scores);
     else if (output)
         form_output(&j->parts, b, &at, head);
 }

@@ -136,6 +136,8 @@ void attn_block_begin(attn_block *b, const attn_parts *p, int64_t q0, int nq)
     const int step = p->plan.t ? TILE_BLOCK : p->k->mr;
     b->q0 = q0;
     b->n_query = nq;
+    b->q_stride = 1;
+    b->k_stride = p->k->nr;
     for (int i = 0; i < p->k->nr; i++) {
         int64_t pos = a->pos0 + q0 + i;
         b->qpos[i] = pos;
@@ -227,11 +229,11 @@ static void restate(attn_block *b, const attn_tile *t, bool sinks)
 void attn_edit_weights(attn_block *b, const attn_parts *p, int head, int chunk, float *scores)
 {
     const attn_args *a = p->a;
-    float *from = scores + b->k0 * p->k->nr;
+    float *from = scores + b->k0 * b->k_stride;
     const attn_tile t = {
         .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = b->q0, .n_query = b->n_query,
         .k0 = b->k0, .n_key = b->k1 - b->k0, .pos0 = a->pos0, .visible_lo = b->lo, .visible_hi = b->hi, .probs = from,
-        .q_stride = 1, .k_stride = p->k->nr,
+        .q_stride = b->q_stride, .k_stride = b->k_stride,
     };
     a->edit->weights(a->edit->ud, &t, from);
     restate(b, &t, a->sinks != NULL);

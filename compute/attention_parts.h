@@ -30,6 +30,7 @@ typedef struct attn_block {
     int64_t q0, k0, k1;     /* keys k0 .. k1 - 1: those that any of the queries sees, k0 a multiple of mr or TILE_BLOCK */
     int n_query;
     unsigned need;          /* ATTN_NEED_* */
+    int64_t q_stride, k_stride; /* of its scores; columns of a panel, unless few queries have them otherwise */
     int64_t lo[GEMM_MAX_NR], hi[GEMM_MAX_NR], qpos[GEMM_MAX_NR];
     float lse[GEMM_MAX_NR], entropy[GEMM_MAX_NR], maximum[GEMM_MAX_NR], distance[GEMM_MAX_NR], sink[GEMM_MAX_NR];
     float top[GEMM_MAX_NR];

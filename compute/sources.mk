@@ -1,5 +1,6 @@
 libcompute_a_SOURCES += \
 	compute/attention.c \
+	compute/attention_few.c \
 	compute/attention_panels.c \
 	compute/attention_parts.c \
 	compute/attention_ring.c \
@@ -31,4 +32,4 @@ libcompute_a_SOURCES += \
 	compute/isa/avx512_bf16.c \
 	compute/isa/blocks_avx2.c \
 	compute/isa/blocks_avx512.c
-libcompute_a_SOURCES += compute/attention.h compute/attention_parts.h compute/attention_ring.h compute/attention_ring_parts.h compute/attention_tiles.h compute/blocks.h compute/cpu.h compute/isa/block_body.h compute/isa/block_prepare.h compute/isa/block_types.h compute/isa/pair_body.h compute/isa/row_dot_body.h compute/isa/simd_body.h compute/isa/tile_parts.h compute/kernels_c.h compute/gelu.h compute/layer_norm.h compute/dtype.h compute/dtype_grids.h compute/dtype_rows.h compute/gemm.h compute/gemm_scratch.h compute/kernels.h compute/quantize.h compute/tensor.h compute/tile_plan.h compute/tiles.h compute/weight.h
+libcompute_a_SOURCES += compute/attention.h compute/attention_few.h compute/attention_parts.h compute/attention_ring.h compute/attention_ring_parts.h compute/attention_tiles.h compute/blocks.h compute/cpu.h compute/isa/block_body.h compute/isa/block_prepare.h compute/isa/block_types.h compute/isa/few_body.h compute/isa/pair_body.h compute/isa/row_dot_body.h compute/isa/simd_body.h compute/isa/tile_parts.h compute/kernels_c.h compute/gelu.h compute/layer_norm.h compute/dtype.h compute/dtype_grids.h compute/dtype_rows.h compute/gemm.h compute/gemm_scratch.h compute/kernels.h compute/quantize.h compute/tensor.h compute/tile_plan.h compute/tiles.h compute/weight.h

@@ -20,12 +20,13 @@ typedef enum scores {
     SCORES_FLAT,                  /* all of a column the same, small or 1e30 */
     SCORES_APART,                 /* +-3.4e38: differences overflow */
     SCORES_LOUD,                  /* one key 50 above the others */
+    SCORES_EDGE,                  /* so far below one key that the exponential is just normal, or 0 */
     SCORES_COUNT
 } scores;
 
 static const char *scores_name(scores kind)
 {
-    static const char *const names[] = {"masked", "flat", "far apart", "loud"};
+    static const char *const names[] = {"masked", "flat", "far apart", "loud", "edge"};
     return kind < SCORES_INPUTS ? inputs_name((inputs)kind) : names[kind - SCORES_INPUTS];
 }
 
@@ -43,7 +44,8 @@ static void fill_scores(float *s, int64_t n_key, int nr, scores kind)
             s[k * nr + j] = kind == SCORES_MASKED ? (whole || random_below(4) ? -INFINITY : random_float(-5, 5))
                             : kind == SCORES_FLAT ? level
                             : kind == SCORES_APART ? (random_below(2) ? FLT_MAX : -FLT_MAX)
-                            : random_float(-2, 2) + (k == loud ? 50.0f : 0);
+                            : kind == SCORES_LOUD ? random_float(-2, 2) + (k == loud ? 50.0f : 0)
+                            : k == loud ? 0 : random_below(2) ? -87.33654f : random_below(2) ? -87.33655f : -104;
     }
 }
 

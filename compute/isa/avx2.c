@@ -1,4 +1,5 @@
 /* AVX2 + FMA + F16C. */
+#include "compute/attention_few.h"
 #include "compute/dtype_rows.h"
 #include "compute/kernels_c.h"
 
@@ -46,6 +47,7 @@ static inline float v_total(V a)
     x = _mm_add_ps(x, _mm_movehl_ps(x, x));
     return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
 }
+static inline __m256 v_halves(V a) { return a; }
 static inline V v_keep(M m, V a) { return _mm256_and_ps(m, a); }
 static inline V v_pick(M m, V a, V b) { return _mm256_blendv_ps(b, a, m); }
 static inline M v_below(V a, V b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }
@@ -86,6 +88,7 @@ static inline V v_load_bf16(const uint8_t *p)
 #include "compute/isa/simd_body.h"
 #include "compute/isa/pair_body.h"
 #include "compute/isa/row_dot_body.h"
+#include "compute/isa/few_body.h"
 
 /* 8 x 8 transpose in registers. */
 static inline void transpose8(float *dst, int64_t stride, const float *src, int64_t ld)
@@ -133,6 +136,7 @@ void kernel_avx2_interleave(float *dst, int stride, const float *src, int64_t ld
 #pragma GCC pop_options
 #endif
 
+const few_kernels few_avx2 = {few_dots, few_largest, few_exponentials, few_sum_rows};
 const kernels kernels_avx2 = SIMD_KERNELS("avx2", &tiles_c);
 #else
 typedef int attnscope_no_avx2;

@@ -1,4 +1,5 @@
 /* AVX-512 F, BW, DQ, VL. */
+#include "compute/attention_few.h"
 #include "compute/dtype_rows.h"
 #include "compute/kernels_c.h"
 
@@ -41,6 +42,10 @@ static inline float v_total(V a)
     x = _mm_add_ps(x, _mm_movehl_ps(x, x));
     return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
 }
+static inline __m256 v_halves(V a)
+{
+    return _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
+}
 static inline V v_keep(M m, V a) { return _mm512_maskz_mov_ps(m, a); }
 static inline V v_pick(M m, V a, V b) { return _mm512_mask_blend_ps(m, b, a); }
 static inline M v_below(V a, V b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
@@ -75,6 +80,7 @@ static inline V v_load_bf16(const uint8_t *p)
 #include "compute/isa/simd_body.h"
 #include "compute/isa/pair_body.h"
 #include "compute/isa/row_dot_body.h"
+#include "compute/isa/few_body.h"
 
 #if defined(__clang__)
 #pragma clang attribute pop
@@ -82,6 +88,7 @@ static inline V v_load_bf16(const uint8_t *p)
 #pragma GCC pop_options
 #endif
 
+const few_kernels few_avx512 = {few_dots, few_largest, few_exponentials, few_sum_rows};
 const kernels kernels_avx512 = SIMD_KERNELS("avx512", &tiles_c);
 const kernels kernels_avx512_bf16 = SIMD_KERNELS("avx512bf16", &tiles_avx512_bf16);
 const kernels kernels_amx = SIMD_KERNELS("amx", &tiles_amx);
