@@ -8,6 +8,8 @@
 #include "cli/estimate_rates.h"
 #include "cli/experiment_parts.h"
 
+#define MOST_WAITING (12 << 20) /* of values that the store keeps until a unit ends (db/store.h) */
+
 /* A group of prompts that pass together, while it is added up. */
 typedef struct sum {
     rate_book *b;
@@ -87,6 +89,7 @@ static int estimate_alone(prompt_estimate *out, rate_book *b, const input_length
         out->metric_seconds += b->logits * (double)n->main;
         out->values += b->logit_values * (double)n->main;
     }
+    out->store_seconds = b->rows.prompt + b->rows.token * (double)out->tokens + b->rows.value * out->values;
     out->bytes = forward_memory_parts(m, n, runtime_threads(b->lm->rt));
     const double all_logits = sizeof(float) * (double)n->main * (double)m->vocab; /* of short prompts: the buffer is not filled */
     out->bytes.logits = !logits ? 0 : all_logits < out->bytes.logits ? all_logits : out->bytes.logits;
@@ -132,7 +135,8 @@ static int64_t group_of(const rate_book *b, const estimate_prompt *prompts, int6
 
 double prompt_seconds(const prompt_estimate *p)
 {
-    return p->product_seconds + p->attention_seconds + p->other_seconds + (isnan(p->metric_seconds) ? 0 : p->metric_seconds);
+    return p->product_seconds + p->attention_seconds + p->other_seconds + (isnan(p->metric_seconds) ? 0 : p->metric_seconds) +
+           (isnan(p->store_seconds) ? 0 : p->store_seconds);
 }
 
 static double prompt_bytes(const prompt_estimate *p)
@@ -152,14 +156,18 @@ static void add_up(run_estimate *r)
         all->attention_seconds += p->attention_seconds;
         all->other_seconds += p->other_seconds;
         all->metric_seconds += p->metric_seconds;
+        all->store_seconds += p->store_seconds;
         all->values += p->values;
+        const double wait = isnan(p->values) ? 0 : p->values * sizeof(result_value);
+        r->waiting = wait > r->waiting ? wait : r->waiting;
         if (i == 0 || prompt_bytes(p) > prompt_bytes(all)) {
             all->bytes = p->bytes;
             all->kept = p->kept;
         }
     }
     r->stored = VALUE_BYTES * all->values + TOKEN_BYTES * (double)all->tokens + UNIT_BYTES * (double)r->n;
-    r->memory = r->held + prompt_bytes(all) + (r->rows_in_memory && !isnan(r->stored) ? r->stored : 0);
+    r->waiting = r->waiting > MOST_WAITING ? MOST_WAITING : r->waiting;
+    r->memory = r->held + prompt_bytes(all) + r->waiting + (r->rows_in_memory && !isnan(r->stored) ? r->stored : 0);
 }
 
 /* States of metrics, of the longest prompt; they grow with the length. */
@@ -249,6 +257,8 @@ int estimate_run(run_estimate *out, session *s, loaded_model *lm, const estimate
     }
     if (!rc && wants_logits(b))
         rc = rate_of_logits(b, e);
+    if (!rc)
+        rc = rate_of_rows(&b->rows, e);
     for (int64_t i = 0; i < n && !rc; i++)
         rc = estimate_alone(&out->each[i], b, &prompts[i].n, e);
     for (int64_t i = 0, group = 0; i < n && !rc; i += group) {

@@ -21,6 +21,7 @@ typedef struct prompt_estimate {
     double attention_seconds;  /* scores, softmax and weighted sums */
     double other_seconds;      /* norms, rotations, activations; what a layer takes beside both */
     double metric_seconds;     /* what metrics add to attention and logits; NAN: not known */
+    double store_seconds;      /* writing the rows; NAN: not known */
     double values;             /* rows in the store; NAN: not known */
     forward_bytes bytes;       /* logits 0 where none are formed */
     double kept;               /* bytes of the states of metrics and of maps; NAN: not known */
@@ -35,6 +36,7 @@ typedef struct run_estimate {
     double held;               /* bytes that the process holds before the prompts run, without pages of files */
     double stored;             /* bytes of the rows: in memory where the store is, else in its file; NAN: not known */
     bool rows_in_memory;
+    double waiting;            /* bytes of rows that wait for the end of their prompt */
     double memory;             /* the most that it will hold, without pages of files */
     uint64_t weights;          /* bytes of the weight files, mapped */
     char type[32];             /* of the weights that most is multiplied with */

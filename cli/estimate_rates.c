@@ -11,7 +11,7 @@
 #define PRODUCT_FLOP 6e8      /* of one product that is tried */
 #define ATTENTION_FLOP 2e9
 #define LAYER_FLOP 1.5e10
-enum { TRIES = 3, MOST_LENGTH = 2048, LEAST_LENGTH = 8, LEAST_OUTPUTS = 256 };
+enum { TRIES = 3, LAYER_TRIES = 6, MOST_LENGTH = 2048, LEAST_LENGTH = 8, LEAST_OUTPUTS = 256 };
 
 static int64_t least(int64_t a, int64_t b)
 {
@@ -377,7 +377,7 @@ int rate_of_rest(rate_book *b, err *e)
     int32_t *ids = some_ids(&m, n, e);
     const model_input in = input_of(b, ids, n);
     int rc = ids ? runtime_new(&r, &m, runtime_threads(b->lm->rt), b->lm->rt_precision, e) : ERR_RESOURCE;
-    for (int i = 0; i < TRIES && !rc; i++) {
+    for (int i = 0; i < LAYER_TRIES && !rc; i++) {
         const double begun = clock_seconds();
         rc = forward(r, &in, NULL, NULL, e);
         const double now = clock_seconds() - begun;

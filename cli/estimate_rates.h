@@ -22,6 +22,11 @@ typedef struct attention_rate {
     double values, values_query;      /* rows that it emits for a head: values + queries * values_query */
 } attention_rate;
 
+/* Seconds of writing a prompt's rows. */
+typedef struct row_rate {
+    double prompt, token, value;
+} row_rate;
+
 enum { MOST_RATES = 64 };
 typedef struct rate_book {
     session *s;
@@ -35,6 +40,7 @@ typedef struct rate_book {
     double other;             /* seconds of a row in a layer, beside products and attention */
     double logits;            /* seconds that metrics take for a row of logits; NAN: not known */
     double logit_values;      /* rows that they emit for one */
+    row_rate rows;
 } rate_book;
 
 /* The rate for such products, measured where it is not known yet.  NULL and *e: ERR_CANCELLED, ERR_RESOURCE. */
@@ -45,5 +51,6 @@ const attention_rate *rate_of_attention(rate_book *b, const cost_attention *a, e
  * text, and where a layer takes too long to try. */
 int rate_of_rest(rate_book *b, err *e);
 int rate_of_logits(rate_book *b, err *e);
+int rate_of_rows(row_rate *out, err *e);
 
 #endif

@@ -129,7 +129,8 @@ static double bytes_of(const run_estimate *r, const prompt_estimate *p, bool who
 /* For people: prompt -1 is the whole. */
 static int words_row(table *t, const run_estimate *r, const prompt_estimate *p, int64_t prompt, err *e)
 {
-    const double times[] = {prompt_seconds(p), p->product_seconds, p->attention_seconds, p->other_seconds, p->metric_seconds};
+    const double times[] = {prompt_seconds(p), p->product_seconds, p->attention_seconds, p->other_seconds, p->metric_seconds,
+                            p->store_seconds};
     cell *row = table_row(t, e);
     char text[24];
     if (!row)
@@ -137,10 +138,10 @@ static int words_row(table *t, const run_estimate *r, const prompt_estimate *p, 
     snprintf(text, sizeof text, "%" PRId64, prompt);
     int rc = put_text(t, &row[0], prompt < 0 ? "all" : text, e);
     row[1] = cell_int(p->tokens);
-    for (int i = 0; i < 5 && !rc; i++)
+    for (int i = 0; i < 6 && !rc; i++)
         rc = put_time(t, &row[2 + i], times[i], e);
     format_bytes(text, bytes_of(r, p, prompt < 0));
-    return rc ? rc : put_text(t, &row[7], text, e);
+    return rc ? rc : put_text(t, &row[8], text, e);
 }
 
 static cell known(double x)
@@ -157,7 +158,7 @@ static cell known_bytes(double x)
 static const char *const columns[] = {
     "prompt", "prompts", "tokens", "seconds", "product_seconds", "attention_seconds", "other_seconds", "metric_seconds",
     "product_flop", "attention_flop", "product_rate", "attention_rate", "memory", "held_bytes", "activation_bytes",
-    "scratch_bytes", "logit_bytes", "kept_bytes", "stored_bytes", "weight_bytes", "values", "by"};
+    "scratch_bytes", "logit_bytes", "kept_bytes", "stored_bytes", "weight_bytes", "store_seconds", "values", "by"};
 
 static int numbers_row(table *t, const run_estimate *r, const prompt_estimate *p, int64_t prompt, err *e)
 {
@@ -185,16 +186,17 @@ static int numbers_row(table *t, const run_estimate *r, const prompt_estimate *p
     row[17] = known_bytes(p->kept);
     row[18] = known_bytes(whole ? r->stored : NAN);
     row[19] = cell_int((int64_t)r->weights);
-    row[20] = known(p->values);
-    return put_text(t, &row[21], "measured rates", e);
+    row[20] = known(p->store_seconds);
+    row[21] = known(p->values);
+    return put_text(t, &row[22], "measured rates", e);
 }
 
 int estimate_print(session *s, const command_args *a, const run_estimate *r, err *e)
 {
-    static const char *const shown[] = {"prompt", "tokens", "time", "products", "attention", "other", "metrics", "memory"};
+    static const char *const shown[] = {"prompt", "tokens", "time", "products", "attention", "other", "metrics", "rows", "memory"};
     const bool words = command_format(s, a) == FORMAT_TABLE;
     table *t = NULL;
-    int rc = words ? table_new(&t, 8, shown, e) : table_new(&t, sizeof columns / sizeof *columns, columns, e);
+    int rc = words ? table_new(&t, 9, shown, e) : table_new(&t, sizeof columns / sizeof *columns, columns, e);
     for (int64_t i = 0; i < r->n && !rc && !(words && r->n == 1); i++)
         rc = words ? words_row(t, r, &r->each[i], i, e) : numbers_row(t, r, &r->each[i], i, e);
     if (!rc)
@@ -238,7 +240,7 @@ int estimate_print_tried(session *s, const command_args *a, const run_part *part
         row[18] = known_bytes(c->n > 0 ? n * c->bytes : NAN);
     }
     if (!rc)
-        rc = put_text(t, &row[words ? 5 : 21], by, e);
+        rc = put_text(t, &row[words ? 5 : 22], by, e);
     if (!rc)
         rc = print_table(s, a, t, "attnscope.estimate/1", e);
     table_free(t);

@@ -250,6 +250,7 @@ const json_field json_fields[] = {
     {"steps", NULL, "tokens written"},
     {"stopped", NULL, "why it stopped"},
     {"store", NULL, "file of the store"},
+    {"store_seconds", "s", "time of writing the rows"},
     {"stored_bytes", "bytes", "size of the rows in the store"},
     {"stress", NULL, "how badly two dimensions keep the distances"},
     {"success", NULL, "1 when the trial counts"},

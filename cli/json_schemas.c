@@ -43,7 +43,7 @@ const json_schema json_schemas[] = {
     {"attnscope.estimate/1", "--dry-run of run and of experiments", "a prompt, or (prompt null) the whole",
      "prompt:i? prompts:i tokens:i? seconds:r? product_seconds:r? attention_seconds:r? other_seconds:r? metric_seconds:r? "
      "product_flop:r? attention_flop:r? product_rate:r? attention_rate:r? memory:i held_bytes:i? activation_bytes:i? "
-     "scratch_bytes:i? logit_bytes:i? kept_bytes:i? stored_bytes:i? weight_bytes:i? values:r? by:t"},
+     "scratch_bytes:i? logit_bytes:i? kept_bytes:i? stored_bytes:i? weight_bytes:i? store_seconds:r? values:r? by:t"},
     {"attnscope.example/1", "list examples", "an example of a command", "command:t example:t shows:t"},
     {"attnscope.explanation/1", "explain", "a field of an explanation", "topic:t kind:t field:t text:t"},
     {"attnscope.family/1", "list families", "a model family", "family:t summary:t model_types:t gguf_architectures:t"},

@@ -76,6 +76,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/end_tokens.c \
 	cli/estimate.c \
 	cli/estimate_rates.c \
+	cli/estimate_rows.c \
 	cli/estimate_table.c \
 	cli/experiment.c \
 	cli/experiment_batch.c \

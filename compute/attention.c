@@ -21,7 +21,7 @@ typedef struct job {
 
 typedef struct thread_buffers {
     float *scores;  /* [n_key, nr] */
-    float *query;   /* [d_qk rounded up to TILE_DEPTH, nr] */
+    float *query;   /* [attn_query_floats] */
     float *room;    /* of tiles */
     float *out;     /* [d_v rounded up to mr and TILE_BLOCK, nr] */
 } thread_buffers;
@@ -62,17 +62,12 @@ int attn_heads_in_flight(int threads, int n_head, int64_t n_query)
     return heads < 1 ? 1 : heads > n_head ? n_head : heads;
 }
 
-static int64_t query_rows(const attn_args *a)
-{
-    return tile_steps(a->d_qk) * TILE_DEPTH;
-}
-
 static int64_t panel_floats(const attn_parts *p)
 {
     const attn_args *a = p->a;
     if (!p->packed)
         return attn_few_row(a->n_key) * a->n_query;
-    return (a->n_key + query_rows(a) + a->d_v + TILE_BLOCK) * p->k->nr + (p->plan.t ? attn_tiles_room(p) : 0);
+    return (a->n_key + a->d_v + TILE_BLOCK) * p->k->nr + attn_query_floats(a->d_qk) + (p->plan.t ? attn_tiles_room(p) : 0);
 }
 
 static thread_buffers buffers(const job *j, int thread)
@@ -81,7 +76,7 @@ static thread_buffers buffers(const job *j, int thread)
     thread_buffers b;
     b.scores = j->s->panels + (size_t)thread * j->s->panel_len;
     b.query = b.scores + a->n_key * j->parts.k->nr;
-    b.room = b.query + query_rows(a) * j->parts.k->nr;
+    b.room = b.query + attn_query_floats(a->d_qk);
     b.out = b.room + (j->parts.plan.t ? attn_tiles_room(&j->parts) : 0);
     return b;
 }

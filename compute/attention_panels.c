@@ -6,7 +6,7 @@
 
 #include "base/cancel.h"
 #include "base/mem.h"
-#include "compute/attention_parts.h"
+#include "compute/attention_few.h"
 
 /* Floats of a cache line. */
 enum { COLUMNS = ATTN_PANEL_COLUMNS, LINE = 16 };
@@ -43,6 +43,15 @@ static void zero_rows(float *panel, int columns, int64_t from, int64_t to)
         memset(panel + k * COLUMNS, 0, (size_t)columns * sizeof *panel);
 }
 
+/* The same of few queries, which have rows of their own. */
+static void few_columns(const panels_job *j, attn_block *b, const attn_parts *p, int head, int chunk, float *columns, float *own)
+{
+    attn_few_weights(b, p, head, chunk, own);
+    for (int64_t k = b->k0; k < b->k1; k++)
+        for (int i = 0; i < j->nr; i++)
+            columns[k * COLUMNS + i] = i < b->n_query ? own[i * b->q_stride + k] : 0;
+}
+
 /* Columns first .. first + nr - 1 of a head's panel, which holds `rows` keys.  own: room for narrower columns. */
 static void head_columns(const panels_job *j, attn_block *b, int head, int chunk, float *panel, float *own, float *query,
                          int first, int64_t rows)
@@ -53,8 +62,11 @@ static void head_columns(const panels_job *j, attn_block *b, int head, int chunk
         zero_rows(columns, j->nr, 0, rows);
         return;
     }
-    bool in_place = j->nr == COLUMNS;
-    attn_block_weights(b, p, j->head_of[head], chunk, in_place ? panel : own, query);
+    bool in_place = j->nr == COLUMNS || !p->packed;
+    if (!p->packed)
+        few_columns(j, b, p, j->head_of[head], chunk, columns, own);
+    else
+        attn_block_weights(b, p, j->head_of[head], chunk, in_place ? panel : own, query);
     for (int64_t k = b->k0; k < b->k1 && !in_place; k++)
         memcpy(columns + k * COLUMNS, own + k * j->nr, (size_t)j->nr * sizeof *own);
     zero_rows(columns, j->nr, 0, b->k0);
@@ -139,7 +151,11 @@ static int reserve_panels(attn_scratch *s, panels_job *j, const attn_args *of, e
     int64_t widest = 0;
     for (int i = 0; i < j->n; i++)
         widest = of[i].d_qk > widest ? of[i].d_qk : widest;
-    size_t floats, rest = (size_t)(j->n_key + tile_steps(widest) * TILE_DEPTH) * (size_t)j->nr;
+    size_t floats, rest = (size_t)j->n_key * (size_t)j->nr + (size_t)attn_query_floats(widest);
+    for (int i = 0; i < j->n; i++) {
+        const size_t few = j->parts[i].packed ? 0 : (size_t)(attn_few_row(j->n_key) * j->n_query);
+        rest = few > rest ? few : rest;
+    }
     j->h_stride = spread_stride(j->n_key * COLUMNS);
     if (!size_mul(&floats, (size_t)j->h_stride, (size_t)j->n_head) || !size_add(&floats, floats, rest) ||
         !size_add(&floats, floats, LINE))

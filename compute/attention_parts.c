@@ -43,7 +43,7 @@ void attn_parts_begin(attn_parts *p, const attn_args *a)
         .packed = a->n_query > FEW_QUERIES || a->stretch || (a->pos0 == 0 && a->n_key < MANY_KEYS) || a->prec == PRECISION_BF16,
     };
     if (p->packed)
-        p->plan = tile_plan_for(p->k, a->prec, false);
+        p->plan = tile_plan_for(p->k, a->prec, TILE_TERMS);
 }
 
 static int64_t panels_of(int64_t n, int width)
@@ -72,7 +72,7 @@ int64_t attn_parts_values(const attn_parts *p)
 
 int64_t attn_parts_bias(const attn_parts *p)
 {
-    return p->a->rel_bias ? rel_bias_row(p) * p->a->n_head : 0;
+    return p->a->rel_bias && p->packed ? rel_bias_row(p) * p->a->n_head : 0;
 }
 
 /* Item: one panel of mr keys, and the same keys' values, of one key/value head. */
@@ -122,7 +122,7 @@ static void turn_rel_bias(const attn_parts *p)
 void attn_parts_pack(const attn_parts *p, pool *threads)
 {
     attn_parts copy = *p;
-    if (p->rel_bias)
+    if (p->rel_bias && p->packed)
         turn_rel_bias(p);
     if (p->plan.t)
         attn_tiles_pack(p, threads);
@@ -168,13 +168,6 @@ static void form_scores(const attn_block *b, const attn_parts *j, int head, floa
     int64_t kv = head / (a->n_head / a->n_kv_head);
     const float *q = a->q + b->q0 * a->ldq + (int64_t)head * a->d_qk;
 
-    if (!j->packed) {
-        for (int64_t key = b->k0; key < b->k1; key++)
-            for (int i = 0; i < nr; i++)
-                scores[key * nr + i] = i < b->n_query ? j->k->dot(q + i * a->ldq, a->k + key * a->ldk + kv * a->d_qk,
-                                                                  a->d_qk) : 0;
-        return;
-    }
     j->k->interleave(query, nr, q, a->ldq, b->n_query, a->d_qk);
     if (a->prec == PRECISION_BF16)
         j->k->round_bf16(query, (int64_t)a->d_qk * nr);

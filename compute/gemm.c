@@ -174,7 +174,7 @@ void gemm(gemm_scratch *s, float *y, int64_t ldy, const float *x, int64_t ldx, i
         gemm_narrow(&j);
         return;
     }
-    const tile_plan plan = tile_plan_for(j.k, prec, gemm_right_exact(w));
+    const tile_plan plan = tile_plan_for(j.k, prec, gemm_right_terms(w));
     if (plan.t) {
         gemm_by_tiles(s, &plan, y, ldy, x, ldx, rows, w);
         return;

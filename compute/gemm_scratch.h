@@ -19,7 +19,7 @@ struct gemm_scratch {
 /* gemm by a plan that has tiles. */
 void gemm_by_tiles(gemm_scratch *s, const tile_plan *plan, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
                    const weight *w);
-/* Every element of w is a bfloat16 number, whatever type holds it. */
-bool gemm_right_exact(const weight *w);
+/* As many bfloat16 terms as every element of w has, whatever type holds it. */
+int gemm_right_terms(const weight *w);
 
 #endif

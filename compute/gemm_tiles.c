@@ -7,8 +7,8 @@
 #include "compute/weight.h"
 
 /* Right blocks that an item packs before it goes through the activations: these come from an outer cache once for all of
- * them, while the blocks stay in the inner one. */
-enum { MOST_BLOCKS = 4, INNER_BYTES = 640 << 10 };
+ * them, while the blocks stay in the inner one.  Inputs are taken in stretches of INPUTS, which the inner cache holds too. */
+enum { MOST_BLOCKS = 4, INNER_BYTES = 640 << 10, INPUTS = 2048 };
 
 typedef struct job {
     gemm_scratch *s;
@@ -78,33 +78,46 @@ static void multiply(void *ud, int64_t item, int thread)
         pack_outputs(j, right + (first - from) / TILE_BLOCK * size, floats, first, at_most(to - first));
 
     j->plan.t->begin();
-    for (int64_t row = 0; row < j->rows; row += TILE_BLOCK)
-        for (int64_t first = from; first < to; first += TILE_BLOCK) {
-            const tile_product p = {
-                .k = w->n_in, .a = left_block(j, row), .b = right + (first - from) / TILE_BLOCK * size,
-                .a_terms = j->plan.left, .b_terms = j->plan.right, .c = j->y + row * j->ldy + first, .ldc = j->ldy,
-                .m = at_most(j->rows - row), .n = at_most(to - first),
-            };
-            j->plan.t->multiply(&p);
-            for (int i = 0; w->bias && i < p.m; i++)
-                j->k->add(p.c + i * p.ldc, w->bias + first, p.n);
-        }
+    for (int64_t k = 0; k < w->n_in; k += INPUTS)
+        for (int64_t row = 0; row < j->rows; row += TILE_BLOCK)
+            for (int64_t first = from; first < to; first += TILE_BLOCK) {
+                const tile_product p = {
+                    .k = w->n_in - k < INPUTS ? w->n_in - k : INPUTS,
+                    .a = left_block(j, row) + tile_block_size(k, j->plan.left),
+                    .b = right + (first - from) / TILE_BLOCK * size + tile_block_size(k, j->plan.right),
+                    .a_terms = j->plan.left, .b_terms = j->plan.right, .c = j->y + row * j->ldy + first, .ldc = j->ldy,
+                    .m = at_most(j->rows - row), .n = at_most(to - first), .add = k > 0,
+                };
+                j->plan.t->multiply(&p);
+                for (int i = 0; w->bias && k + INPUTS >= w->n_in && i < p.m; i++)
+                    j->k->add(p.c + i * p.ldc, w->bias + first, p.n);
+            }
     j->plan.t->end();
 }
 
-bool gemm_right_exact(const weight *w)
+int gemm_right_terms(const weight *w)
 {
-    /* Scales of MXFP4 are powers of two. */
-    return (w->scale_kind == SCALE_NONE && (w->type == DT_BF16 || w->type == DT_F8_E4M3 || w->type == DT_F8_E5M2 ||
-                                            w->type == DT_MXFP4)) ||
-           w->scale_kind == SCALE_E8M0_32;
+    switch (w->scale_kind == SCALE_F32_TILE ? DT_F32 : w->type) {
+    case DT_BF16:
+    case DT_F8_E4M3:
+    case DT_F8_E5M2:
+    case DT_MXFP4: /* scales are powers of two */
+    case DT_F4:
+        return 1;
+    case DT_F16:  /* 11 bits */
+    case DT_Q4_0: /* times 4 */
+        return 2;
+    default:
+        return TILE_TERMS;
+    }
 }
 
 void gemm_by_tiles(gemm_scratch *s, const tile_plan *plan, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
                    const weight *w)
 {
     job j = {.s = s, .k = kernels_get(), .plan = *plan, .ldy = ldy, .ldx = ldx, .w = w};
-    const int64_t fit = INNER_BYTES / (tile_block_size(w->n_in, plan->right) * (int64_t)sizeof(uint16_t));
+    const int64_t inputs = w->n_in < INPUTS ? w->n_in : INPUTS;
+    const int64_t fit = INNER_BYTES / (tile_block_size(inputs, plan->right) * (int64_t)sizeof(uint16_t));
     j.blocks = (int)(fit < 1 ? 1 : fit > MOST_BLOCKS / plan->right ? MOST_BLOCKS / plan->right : fit);
     for (int64_t row = 0; row < rows; row += GEMM_ROW_BLOCK) {
         j.rows = rows - row < GEMM_ROW_BLOCK ? rows - row : GEMM_ROW_BLOCK;

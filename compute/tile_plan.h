@@ -12,7 +12,7 @@ typedef struct tile_plan {
     int left, right; /* terms */
 } tile_plan;
 
-/* right_exact: what is to be the right operand is bfloat16 already. */
-tile_plan tile_plan_for(const kernels *k, precision prec, bool right_exact);
+/* right_terms: as many bfloat16 terms as what is to be the right operand has. */
+tile_plan tile_plan_for(const kernels *k, precision prec, int right_terms);
 
 #endif

@@ -2,8 +2,9 @@
  * three bfloat16 terms,
  *   x = t0 + t1 + t2,  t0 = bf16(x), t1 = bf16(x - t0), t2 = bf16(x - t0 - t1)
  * (24 bits: three terms are x itself), and a product of sums the products of terms (i, j) with i + j < the larger number
- * of terms: one of one each (bfloat16 arithmetic), three of two each (float32 grade: 1.2e-5 of the rms of sums of 2,048),
- * three of three terms and one (float32, when the other operand is bfloat16 already).
+ * of terms: one of one each (bfloat16 arithmetic); six of three each, five of three and two, three of three and one (all
+ * float32 grade, when two terms or one are the other operand itself).  Two of each would leave an error of 2^-17 of the
+ * magnitudes: too much for weights of attention to come out as a float32 pass has them.
  *
  * Operands are packed: blocks of TILE_BLOCK lines (rows of the left one, columns of the right one), each cut into steps
  * of TILE_DEPTH products; a step holds its terms one behind the other, a term two tiles of TILE_LINES lines of 16 x 64 bytes:

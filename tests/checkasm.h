@@ -72,7 +72,7 @@ void buffers_done(void);
 /* ---- loops, cases and comparison ---- */
 
 /* Runs check for plain C and for every other table that this machine can run; kernel: a name of kernel_entries, which
- * counts as tested.  data goes to check. */
+ * counts as tested, or another for the message (of tables that belong to k).  data goes to check. */
 void each_table(const char *kernel, void (*check)(const kernels *k, const void *data), const void *data);
 /* What is being checked, for the message. */
 void this_case(const char *format, ...) __attribute__((format(printf, 1, 2)));

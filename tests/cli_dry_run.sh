@@ -32,7 +32,8 @@ is values 2 32 "a value a head"
 is weight_bytes 2 "$(wc -c < "$model/model.safetensors")" "bytes of the weights"
 check "seconds are the sum of their parts" awk -v a="$(member seconds 1)" -v p="$(member product_seconds 1)" \
     -v t="$(member attention_seconds 1)" -v o="$(member other_seconds 1)" -v m="$(member metric_seconds 1)" \
-    'BEGIN { d = a - p - t - o - m; exit !(a > 0 && p > 0 && t > 0 && o >= 0 && m >= 0 && d < 1e-9 && d > -1e-9) }'
+    -v s="$(member store_seconds 1)" \
+    'BEGIN { d = a - p - t - o - m - s; exit !(a > 0 && p > 0 && t > 0 && o >= 0 && m >= 0 && s > 0 && d < 1e-9 && d > -1e-9) }'
 check "rates are operations over seconds" awk -v f="$(member product_flop 1)" -v s="$(member product_seconds 1)" \
     -v r="$(member product_rate 1)" 'BEGIN { exit !(r > 0 && f / s / r > .999 && f / s / r < 1.001) }'
 check "memory is the sum of its parts" awk -v m="$(member memory 1)" -v h="$(member held_bytes 1)" \

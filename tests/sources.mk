@@ -58,6 +58,7 @@ cmocka_tests = \
 	tests/test_image \
 	tests/test_image_plan \
 	tests/test_kernels \
+	tests/test_kernels_few \
 	tests/test_kernels_gemm \
 	tests/test_kernels_softmax \
 	tests/test_kinds \
@@ -110,6 +111,7 @@ cmocka_tests = \
 	tests/test_tasks \
 	tests/test_tile_metrics \
 	tests/test_tile_models \
+	tests/test_tiles \
 	tests/test_tokenizer \
 	tests/test_tokenizer_files \
 	tests/test_tokenizer_golden \
@@ -143,9 +145,11 @@ fuzz_tests = \
 # Tables of kernels against plain C share what they need.
 checkasm = tests/checkasm.c tests/checkasm.h
 tests_test_kernels_SOURCES = tests/test_kernels.c $(checkasm)
+tests_test_kernels_few_SOURCES = tests/test_kernels_few.c $(checkasm)
 tests_test_kernels_gemm_SOURCES = tests/test_kernels_gemm.c $(checkasm)
 tests_test_kernels_softmax_SOURCES = tests/test_kernels_softmax.c $(checkasm)
 tests_test_pair_kernels_SOURCES = tests/test_pair_kernels.c $(checkasm)
+tests_test_tiles_SOURCES = tests/test_tiles.c $(checkasm)
 tests_test_figure_golden_CPPFLAGS = $(AM_CPPFLAGS) $(PANGOCAIRO_CFLAGS)
 tests_fuzz_chat_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
 tests_fuzz_checkpoint_CPPFLAGS = $(AM_CPPFLAGS) -DFUZZ_DRIVER
@@ -187,6 +191,7 @@ shell_tests = \
 	tests/cli_hints.sh \
 	tests/cli_inputs.sh \
 	tests/cli_install.sh \
+	tests/cli_isa.sh \
 	tests/cli_json.sh \
 	tests/cli_kill.sh \
 	tests/cli_language.sh \

@@ -166,8 +166,10 @@ static void products(void)
     for (size_t r = 0; r < sizeof rows / sizeof *rows; r++) {
         int64_t ldx = IN + 2, ldy = OUT + 5;
         float *x = random_floats(rows[r] * ldx), *y = malloc((size_t)(rows[r] * ldy) * sizeof *y);
-        for (size_t f = 0; f < 3; f++) {
-            gemm(s, y, ldy, x, ldx, rows[r], &forms[f], PRECISION_F32);
+        for (size_t c = 0; c < 6; c++) {
+            const size_t f = c % 3;
+            const precision prec = c < 3 ? PRECISION_F32_STRICT : PRECISION_F32;
+            gemm(s, y, ldy, x, ldx, rows[r], &forms[f], prec);
             for (int64_t i = 0; i < rows[r]; i++)
                 for (int o = 0; o < OUT; o++) {
                     double sum = bias[o];
@@ -178,9 +180,9 @@ static void products(void)
             /* A row alone gives the same bits. */
             float alone[OUT], vector[OUT];
             const float *last = x + (rows[r] - 1) * ldx;
-            gemm(s, alone, OUT, last, ldx, 1, &forms[f], PRECISION_F32);
+            gemm(s, alone, OUT, last, ldx, 1, &forms[f], prec);
             assert_memory_equal(alone, y + (rows[r] - 1) * ldy, sizeof alone);
-            gemv(s, vector, last, &forms[f], PRECISION_F32);
+            gemv(s, vector, last, &forms[f], prec);
             for (int o = 0; o < OUT; o++)
                 close_to(vector[o], alone[o], 2e-5);
         }

@@ -43,6 +43,9 @@ static void shapes(void)
             attn_args a = make(s[i].n_query, s[i].n_key, s[i].heads, s[i].kv, s[i].d, s[i].d);
             a.ldq = a.ldo; /* as the rows of a runtime lie */
             both(a, threads);
+            a.prec = PRECISION_BF16;
+            both(a, threads);
+            a.prec = PRECISION_F32_STRICT;
             a.window = 20;
             both(a, threads);
             if (s[i].n_query == s[i].n_key) {

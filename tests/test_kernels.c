@@ -3,14 +3,10 @@
  * programs of their own. */
 #include "tests/checkasm.h"
 
-#include <float.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "compute/kernels_c.h"
-
-enum { LONGEST = 4099, SWEEP = 1 << 16 };
+enum { LONGEST = 4099, SWEEP = 1 << 16, LONGEST_NORM = 140003 };
 
 /* ---- one operand, in place ---- */
 
@@ -249,7 +245,8 @@ static void norm_size(const kernels *k, const void *data, int64_t n, int place, 
     int64_t n_out = which == SUM_SQUARES ? 1 : n;
     float *x = buffer_floats(n, place), *w = buffer_floats(n, (place + 1) % PLACES), *b = buffer_floats(n, (place + 2) % PLACES);
     bool in_place = which != SUM_SQUARES && random_below(3) == 0;
-    float *y = in_place ? x : buffer_floats(n_out, (place + 3) % PLACES), want[LONGEST], before[LONGEST];
+    static float want[LONGEST_NORM], before[LONGEST_NORM];
+    float *y = in_place ? x : buffer_floats(n_out, (place + 3) % PLACES);
     const float *use_w = random_below(3) ? w : NULL, *use_b = random_below(3) ? b : NULL;
     float eps = random_below(4) ? 1e-5f : 0;
     random_fill(x, n, kind);
@@ -263,10 +260,10 @@ static void norm_size(const kernels *k, const void *data, int64_t n, int place, 
 }
 
 /* n values of any mean, against the definition. */
-static void norm_formula(norm which, int64_t n)
+static void norm_formula(norm which, int64_t n, double eps)
 {
-    const double eps = 1e-5f, centre = (double)random_float(-3, 3);
-    float x[LONGEST], w[LONGEST], b[LONGEST], y[LONGEST];
+    static float x[LONGEST_NORM], w[LONGEST_NORM], b[LONGEST_NORM], y[LONGEST_NORM];
+    const double centre = (double)random_float(-3, 3);
     double sum = 0, squares = 0, spread = 0;
     random_fill(x, n, INPUTS_SMALL);
     random_fill(w, n, INPUTS_SMALL);
@@ -278,7 +275,7 @@ static void norm_formula(norm which, int64_t n)
     }
     for (int64_t i = 0; i < n; i++)
         spread += ((double)x[i] - sum / (double)n) * ((double)x[i] - sum / (double)n);
-    this_case("against its formula, n %lld", (long long)n);
+    this_case("against its formula, n %lld, eps %g", (long long)n, eps);
     norm_row(&kernels_c, which, y, x, w, b, n, (float)eps);
     double root = sqrt((which == LAYER_NORM ? spread : squares) / (double)n + eps);
     for (int64_t i = 0; i < (which == SUM_SQUARES ? 1 : n); i++)
@@ -293,9 +290,19 @@ static void check_norm(const kernels *k, const void *data)
 {
     const norm which = *(const norm *)data;
     each_size(norm_size, k, data);
+    for (int i = 0; i < 2; i++) { /* all levels of a sum in cascades */
+        int64_t n = i ? LONGEST_NORM : 9001;
+        this_case("n %lld", (long long)n);
+        norm_size(k, data, n, PLACE_BEHIND, INPUTS_SMALL);
+        buffers_done();
+        if (k == &kernels_c)
+            norm_formula(which, n, 1e-5f);
+    }
     for (const int64_t *n = kernel_sizes; *n >= 0 && k == &kernels_c; n++)
-        if (*n > 0)
-            norm_formula(which, *n);
+        if (*n > 0) {
+            norm_formula(which, *n, 1e-5f);
+            norm_formula(which, *n, 0.25);
+        }
 }
 
 static void test_sum_squares(void **state) { (void)state; each_table("sum_squares", check_norm, &(const norm){SUM_SQUARES}); }

@@ -127,7 +127,8 @@ static void packing_of_bf16(const kernels *table, const void *data)
     }
 }
 
-static const int pairs_of_terms[][2] = {{1, 1}, {2, 2}, {3, 1}};
+static const int pairs_of_terms[][2] = {{1, 1}, {3, 3}, {3, 1}, {3, 2}, {2, 2}};
+enum { FORMS = sizeof pairs_of_terms / sizeof *pairs_of_terms };
 
 /* Both operands of random numbers; c is there already. */
 typedef struct operands {
@@ -144,7 +145,7 @@ static operands make_operands(int64_t k, int m, int n, const int terms[2], input
     o.y = buffer_floats(n * k, place);
     random_fill(o.x, m * k, kind);
     random_fill(o.y, n * k, kind);
-    if (terms[1] == 1 && terms[0] == 3)
+    if (terms[1] < terms[0] && terms[1] == 1)
         kernels_c.round_bf16(o.y, n * k);
     o.a = packed_buffer(k, o.a_terms, place);
     o.b = packed_buffer(k, o.b_terms, place);
@@ -153,13 +154,13 @@ static operands make_operands(int64_t k, int m, int n, const int terms[2], input
     return o;
 }
 
-/* Sums of plain C: bfloat16 products to float32 rounding, split ones to 2^-15 of the magnitudes, exact ones to float32. */
+/* Sums of plain C: all to float32 rounding, where the terms are the operands, else to what was left out. */
 static void definition_of_products(const kernels *table, const void *data)
 {
     (void)data;
     if (table != &kernels_c)
         return;
-    for (int form = 0; form < 3; form++) {
+    for (int form = 0; form < FORMS; form++) {
         operands o = make_operands(MOST_K, 32, 32, pairs_of_terms[form], INPUTS_SMALL, PLACE_BEHIND);
         float c[TILE_BLOCK * TILE_BLOCK];
         const tile_product p = {.k = o.k, .a = o.a, .b = o.b, .a_terms = o.a_terms, .b_terms = o.b_terms, .c = c,
@@ -181,7 +182,7 @@ static void definition_of_products(const kernels *table, const void *data)
                 worst = fmax(worst, fabs(sum - (double)c[i * TILE_BLOCK + j]) / magnitude);
             }
         this_case("%d and %d terms: error %.3g of the magnitudes", o.a_terms, o.b_terms, worst);
-        expect_that(worst <= (form == 1 ? 1.0 / (1 << 17) : 4e-7), "near the sum in double precision");
+        expect_that(worst <= (o.b_terms == 2 ? 1.0 / (1 << 17) : 4e-7), "near the sum in double precision");
         buffers_done();
     }
 }
@@ -193,7 +194,7 @@ static void products_like_plain(const kernels *table, const void *data)
     for (int kind = 0; kind < INPUTS_COUNT; kind++)
         for (int i = 0; i < DEPTHS * LINES * 2; i++) {
             const int64_t k = depths[i / 2 / LINES], ldc = 32 + i % 2 * 5;
-            const int m = lines[i / 2 % LINES], n = lines[(i / 2 % LINES * 5 + i) % LINES], form = i % 3;
+            const int m = lines[i / 2 % LINES], n = lines[(i / 2 % LINES * 5 + i) % LINES], form = i % FORMS;
             const bool add = i % 4 > 1;
             if (!exact && (kind == INPUTS_HUGE || kind == INPUTS_SPECIAL)) /* sums in another order overflow elsewhere */
                 continue;
@@ -250,14 +251,14 @@ static void exponentials_like_plain(const kernels *table, const void *data)
     for (int kind = 0; kind < INPUTS_COUNT; kind++)
         for (int i = 0; i < 80; i++) {
             const int64_t n = counts[i % 10], key0 = i % 3 * 128;
-            const int terms = 1 + i % 2;
+            const int terms = 1 + i % TILE_TERMS;
             const bool keep = i % 4 < 2, pack = i % 5 != 0, distance = i % 3 != 0;
             float *s = buffer_floats(n * TILE_BLOCK, i % PLACES), *shift = buffer_floats(TILE_BLOCK, i % PLACES);
             float *sums = buffer_floats(3 * TILE_BLOCK, i % PLACES), want_sums[3 * TILE_BLOCK];
             float top[TILE_BLOCK], want_top[TILE_BLOCK], plain[TILE_STRETCH * TILE_BLOCK];
             int64_t *lo = buffer_ints(TILE_BLOCK, i % PLACES), *hi = buffer_ints(TILE_BLOCK, i % PLACES);
             int64_t *qpos = buffer_ints(TILE_BLOCK, i % PLACES);
-            uint16_t *got = packed_buffer(n, terms, i % PLACES), want[4 * 4 * TILE_ELEMENTS];
+            uint16_t *got = packed_buffer(n, terms, i % PLACES), want[4 * TILE_TERMS * 2 * TILE_ELEMENTS];
             const float c = i % 7 ? 0.18f : 1.4427f;
             this_case("%s, %lld keys, %d terms, case %d", inputs_name(kind), (long long)n, terms, i);
             make_bounds(lo, hi, qpos, i % 4, key0, n);
@@ -328,7 +329,12 @@ static void *weights_of(weight *w, dtype type, bool transposed)
         const uint16_t x = f32_to_bf16(random_float(-1, 1));
         memcpy(stored + 1 + 2 * i, &x, sizeof x); /* at an odd address */
     }
-    for (size_t i = 0; i < bytes && type == DT_Q8_0; i += (size_t)t->block_bytes) {
+    for (size_t i = 0; i < n && type == DT_F16; i++) {
+        bool overflow;
+        const uint16_t x = f32_to_f16(random_float(-1, 1), &overflow);
+        memcpy(stored + 2 * i, &x, sizeof x);
+    }
+    for (size_t i = 0; i < bytes && (type == DT_Q8_0 || type == DT_Q4_0); i += (size_t)t->block_bytes) {
         const uint16_t d = 0x2400; /* 1/64 */
         memcpy(stored + i, &d, sizeof d);
     }
@@ -353,8 +359,9 @@ static void multiply_all(float *y, const float *x, int64_t rows, const weight *w
 static void whole_products(const kernels *table, const void *data)
 {
     static const struct { dtype type; bool transposed; int left, right; double error; } cases[] = {
-        {DT_F32, false, 2, 2, 1e-5}, {DT_F32, true, 2, 2, 1e-5}, {DT_BF16, false, 3, 1, 1e-6}, {DT_BF16, true, 3, 1, 1e-6},
-        {DT_Q8_0, false, 2, 2, 1e-5}, {DT_F32, false, 1, 1, 8e-3}, {DT_BF16, false, 1, 1, 4e-3},
+        {DT_F32, false, 3, 3, 4e-7}, {DT_F32, true, 3, 3, 4e-7}, {DT_BF16, false, 3, 1, 4e-7}, {DT_BF16, true, 3, 1, 4e-7},
+        {DT_Q8_0, false, 3, 3, 4e-7}, {DT_F16, false, 3, 2, 4e-7}, {DT_Q4_0, false, 3, 2, 4e-7}, {DT_F32, false, 2, 2, 1e-5},
+        {DT_F32, false, 1, 1, 8e-3}, {DT_BF16, false, 1, 1, 4e-3},
     };
     const char *note;
     (void)data;
@@ -378,7 +385,9 @@ static void whole_products(const kernels *table, const void *data)
                     sum += (double)x[r * INPUTS + k] * (double)row[k];
                     magnitude += fabs((double)x[r * INPUTS + k] * (double)row[k]);
                 }
-                expect_that(fabs(sum - (double)y[r * OUTPUTS + o]) <= cases[i].error * magnitude, "near double precision");
+                /* sums of tiles are pairwise at their ends, those of VDPBF16PS go one by one */
+                const double error = table->tiles == &tiles_avx512_bf16 ? cases[i].error + 2e-6 : cases[i].error;
+                expect_that(fabs(sum - (double)y[r * OUTPUTS + o]) <= error * magnitude, "near double precision");
             }
         }
         multiply_all(again, x, ROWS, &w, &plan, 3);
@@ -400,17 +409,43 @@ static void test_plans(void **state)
     (void)state;
     for (const kernels *const *k = kernels_all(); *k; k++) {
         const bool amx = !strcmp((*k)->isa, "amx"), bf16 = amx || !strcmp((*k)->isa, "avx512bf16");
-        const tile_plan f32 = tile_plan_for(*k, PRECISION_F32, false), exact = tile_plan_for(*k, PRECISION_F32, true);
-        assert_true((f32.t != NULL) == amx && (exact.t != NULL) == amx);
-        assert_true(!amx || (f32.left == 2 && f32.right == 2 && exact.left == 3 && exact.right == 1));
-        assert_null(tile_plan_for(*k, PRECISION_F32_STRICT, true).t);
-        const tile_plan narrow = tile_plan_for(*k, PRECISION_BF16, false);
-        assert_true((narrow.t != NULL) == bf16 && narrow.left == 1 && narrow.right == 1);
+        for (int terms = 1; terms <= TILE_TERMS; terms++) {
+            const tile_plan p = tile_plan_for(*k, PRECISION_F32, terms), narrow = tile_plan_for(*k, PRECISION_BF16, terms);
+            assert_true((p.t != NULL) == amx && (!amx || (p.left == TILE_TERMS && p.right == terms)));
+            assert_true((narrow.t != NULL) == bf16 && narrow.left == 1 && narrow.right == 1);
+            assert_null(tile_plan_for(*k, PRECISION_F32_STRICT, terms).t);
+        }
         assert_true(!bf16 || (*k)->nr == TILE_BLOCK);
     }
-    assert_true(gemm_right_exact(&(weight){.type = DT_BF16}) && gemm_right_exact(&(weight){.type = DT_MXFP4}));
-    assert_false(gemm_right_exact(&(weight){.type = DT_F16}) || gemm_right_exact(&(weight){.type = DT_Q8_0}) ||
-                 gemm_right_exact(&(weight){.type = DT_F8_E4M3, .scale_kind = SCALE_F32_TILE}));
+    assert_int_equal(gemm_right_terms(&(weight){.type = DT_F8_E4M3, .scale_kind = SCALE_F32_TILE}), TILE_TERMS);
+    assert_int_equal(gemm_right_terms(&(weight){.type = DT_F4, .scale_kind = SCALE_E8M0_32}), 1);
+}
+
+/* Weights of every type are what their terms add up to. */
+static void test_right_terms(void **state)
+{
+    (void)state;
+    for (int type = 0; type < DT_COUNT; type++) {
+        const dtype_info *t = &dtypes[type];
+        unsigned char stored[512];
+        float x[512];
+        if (!t->to_f32 || t->block > 256 || t->block_bytes > 512)
+            continue;
+        for (int round = 0; round < 2000; round++) {
+            for (int i = 0; i < t->block_bytes; i++)
+                stored[i] = (unsigned char)(random_bits() >> 32);
+            t->to_f32(x, stored, t->block);
+            for (int i = 0; i < t->block; i++) {
+                float rest = x[i];
+                if (!(fabsf(x[i]) < 1e38f && fabsf(x[i]) > 1e-30f))
+                    continue;
+                for (int n = gemm_right_terms(&(weight){.type = (dtype)type}); n > 0; n--)
+                    rest -= bf16_to_f32(f32_to_bf16(rest));
+                if (rest != 0 && type != DT_F64 && (type < DT_I8 || type > DT_U64))
+                    fail_msg("%s: %a has more terms", t->name, (double)x[i]);
+            }
+        }
+    }
 }
 
 static void test_packing(void **state)
@@ -451,7 +486,7 @@ int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plans), cmocka_unit_test(test_packing), cmocka_unit_test(test_products),
+        cmocka_unit_test(test_plans), cmocka_unit_test(test_right_terms), cmocka_unit_test(test_packing), cmocka_unit_test(test_products),
         cmocka_unit_test(test_exponentials), cmocka_unit_test(test_whole_products), cmocka_unit_test(test_entries),
     };
     return cmocka_run_group_tests_name("tiles", tests, NULL, NULL);

@@ -496,7 +496,12 @@ const command command_run = {
             "with the highest and lowest values. --json prints every value instead, one object a line, --csv"
             " a table "
             "of all values. Under mpirun one prompt is split over the processes: metrics of weights and"
-            " logits alone; the prompts of a file are shared out, unless --split-sequence is given.",
+            " logits alone; the prompts of a file are shared out, unless --split-sequence is given.\n\n"
+            "--dry-run runs no prompt and stores nothing: it counts the operations of each from the model's shapes, measures for "
+            "some tenths of a second how fast products of these weights and attention over these heads go here, with and "
+            "without what the metrics see, and prints time and memory. Reading files from disk, maps, metrics of the residual "
+            "stream, and the tables printed in the end are not counted. Before a run that takes longer than 30 s (5 s at a "
+            "terminal) the same is said in a line.",
     .examples = examples, .params = own, .min_args = 0, .max_args = 1,
     .complete = complete, .extra_params = extra, .run = run, .all_ranks = true,
 };

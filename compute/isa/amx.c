@@ -57,27 +57,18 @@ enum { LINE = 64 }; /* bytes from one row of a packed tile to the next */
 /* All steps of two by two tiles; the terms are constants where this is called. */
 static inline void all_steps(const tile_product *p, const int a_terms, const int b_terms)
 {
+    const int most = a_terms > b_terms ? a_terms : b_terms;
     const int64_t a_step = a_terms * 2 * TILE_ELEMENTS, b_step = b_terms * 2 * TILE_ELEMENTS;
     const uint16_t *a = p->a, *b = p->b;
-    for (int64_t step = tile_steps(p->k); step > 0; step--, a += a_step, b += b_step) {
-        LOAD_PAIR(6, 7, b);
-        LOAD_PAIR(4, 5, a);
-        MULTIPLY_FOUR();
-        if (b_terms > 1) {
-            LOAD_PAIR(6, 7, b + 2 * TILE_ELEMENTS);
-            MULTIPLY_FOUR();
+    for (int64_t step = tile_steps(p->k); step > 0; step--, a += a_step, b += b_step)
+        for (int i = 0; i < a_terms; i++) {
+            LOAD_PAIR(4, 5, a + i * 2 * TILE_ELEMENTS);
+            for (int j = 0; j < b_terms && i + j < most; j++) {
+                if (i == 0 || b_terms > 1)
+                    LOAD_PAIR(6, 7, b + j * 2 * TILE_ELEMENTS);
+                MULTIPLY_FOUR();
+            }
         }
-        if (a_terms > 1) {
-            LOAD_PAIR(4, 5, a + 2 * TILE_ELEMENTS);
-            if (b_terms > 1)
-                LOAD_PAIR(6, 7, b);
-            MULTIPLY_FOUR();
-        }
-        if (a_terms > 2) {
-            LOAD_PAIR(4, 5, a + 4 * TILE_ELEMENTS);
-            MULTIPLY_FOUR();
-        }
-    }
 }
 
 /* Sums from memory, or zeros; to is where they go: their own place or a block of TILE_BLOCK columns. */
@@ -95,12 +86,14 @@ static inline void product(const tile_product *p, float *to, int64_t ld, bool ad
         _tile_zero(2);
         _tile_zero(3);
     }
-    if (p->b_terms == 1 && p->a_terms == 1)
+    if (p->a_terms == 1 && p->b_terms == 1)
         all_steps(p, 1, 1);
-    else if (p->b_terms == 1)
-        all_steps(p, p->a_terms, 1);
+    else if (p->a_terms == 3 && p->b_terms == 1)
+        all_steps(p, 3, 1);
+    else if (p->a_terms == 3 && p->b_terms == 3)
+        all_steps(p, 3, 3);
     else
-        all_steps(p, 2, 2);
+        all_steps(p, p->a_terms, p->b_terms);
     _tile_stored(0, to, bytes);
     _tile_stored(1, to + TILE_LINES, bytes);
     _tile_stored(2, to + TILE_LINES * ld, bytes);

@@ -72,9 +72,9 @@ static inline V v_bytes(__m128i x, int part)
 {
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(part ? _mm_srli_si128(x, 8) : x));
 }
-static inline V v_chars(__m128i x, int part)
+static inline V v_load_chars(const uint8_t *p)
 {
-    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(part ? _mm_srli_si128(x, 8) : x));
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
 }
 static inline V v_load_f16(const uint8_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
 static inline V v_load_bf16(const uint8_t *p)

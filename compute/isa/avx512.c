@@ -67,7 +67,10 @@ static inline V v_power(V x)
     return _mm512_castsi512_ps(_mm512_and_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x7f800000)));
 }
 static inline V v_bytes(__m128i x, int part) { return (void)part, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(x)); }
-static inline V v_chars(__m128i x, int part) { return (void)part, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x)); }
+static inline V v_load_chars(const uint8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
 static inline V v_load_f16(const uint8_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 static inline V v_load_bf16(const uint8_t *p)
 {

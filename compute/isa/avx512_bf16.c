@@ -243,13 +243,15 @@ static inline void one_pair(column_state *st, const tile_exponentials *b, float 
     }
     if (!packed)
         return;
-    const __m512i h = pairs_of(e, f);
+    __m512 x = e, y = f;
     uint16_t *to = packed + p / TILE_LINES * b->terms * 2 * TILE_ELEMENTS + p % TILE_LINES * TILE_DEPTH;
-    _mm512_storeu_si512(to, h);
-    if (b->terms > 1) {
-        const __m512 rest = remainder_of(e, _mm512_slli_epi32(h, 16));
-        const __m512 rest2 = remainder_of(f, _mm512_and_si512(h, _mm512_set1_epi32((int)0xffff0000)));
-        _mm512_storeu_si512(to + 2 * TILE_ELEMENTS, pairs_of(rest, rest2));
+    for (int t = 0; t < b->terms; t++, to += 2 * TILE_ELEMENTS) {
+        const __m512i h = pairs_of(x, y);
+        _mm512_storeu_si512(to, h);
+        if (t + 1 < b->terms) {
+            x = remainder_of(x, _mm512_slli_epi32(h, 16));
+            y = remainder_of(y, _mm512_and_si512(h, _mm512_set1_epi32((int)0xffff0000)));
+        }
     }
 }
 

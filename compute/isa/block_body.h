@@ -70,8 +70,9 @@ static ALWAYS_INLINE void BLOCK_NAME(end)(float *y, V acc[PARTS][BLOCK_ROWS], co
 #define SMALL_DOT(name, bytes)                                                                                     \
     static ALWAYS_INLINE void BLOCK_NAME(step_##name)(V acc[PARTS][BLOCK_ROWS], __m256 rest[BLOCK_ROWS],           \
                                                       const block_unit *u, const void *const *rows, int64_t at,    \
-                                                      int n_block)                                                 \
+                                                      int64_t ahead, int n_block)                                  \
     {                                                                                                              \
+        fetch(rows, at, ahead, 4 * bytes);                                                                         \
         UNROLLED(part, PARTS)                                                                                      \
         {                                                                                                          \
             B low[BLOCK_ROWS], high[BLOCK_ROWS];                                                                   \
@@ -95,12 +96,13 @@ static ALWAYS_INLINE void BLOCK_NAME(end)(float *y, V acc[PARTS][BLOCK_ROWS], co
     {                                                                                                              \
         V acc[PARTS][BLOCK_ROWS];                                                                                  \
         __m256 rest[BLOCK_ROWS];                                                                                   \
+        const int64_t ahead = fetch_distance(rows);                                                                \
         int64_t at = 0, left = n / 32;                                                                             \
         BLOCK_NAME(begin)(acc, rest);                                                                              \
         for (; left >= 4; left -= 4, at += 4 * bytes, u++)                                                         \
-            BLOCK_NAME(step_##name)(acc, rest, u, rows, at, 4);                                                    \
+            BLOCK_NAME(step_##name)(acc, rest, u, rows, at, ahead, 4);                                             \
         if (left > 0)                                                                                              \
-            BLOCK_NAME(step_##name)(acc, rest, u, rows, at, (int)left);                                            \
+            BLOCK_NAME(step_##name)(acc, rest, u, rows, at, ahead, (int)left);                                     \
         BLOCK_NAME(end)(y, acc, rest);                                                                             \
     }
 
@@ -132,9 +134,11 @@ static ALWAYS_INLINE void BLOCK_NAME(one_set)(V acc[BLOCK_ROWS], const block_uni
     {                                                                                                              \
         V acc[PARTS][BLOCK_ROWS];                                                                                  \
         __m256 rest[BLOCK_ROWS];                                                                                   \
+        const int64_t ahead = fetch_distance(rows);                                                                \
         BLOCK_NAME(begin)(acc, rest);                                                                              \
         for (int64_t at = 0; n > 0; n -= 256, at += bytes, u += 2) {                                               \
             V d[BLOCK_ROWS];                                                                                       \
+            fetch(rows, at, ahead, bytes);                                                                         \
             UNROLLED(r, BLOCK_ROWS)                                                                                \
             {                                                                                                      \
                 __m256 scale, c;                                                                                   \
@@ -169,10 +173,12 @@ static void BLOCK_NAME(q6_k)(float *y, const block_unit *u, const void *const *r
 {
     V acc[PARTS][BLOCK_ROWS], rest[PARTS][BLOCK_ROWS];
     __m256 folded[BLOCK_ROWS];
+    const int64_t ahead = fetch_distance(rows);
     BLOCK_NAME(begin)(acc, folded);
     BLOCK_NAME(begin)(rest, folded);
     for (int64_t at = 0; n > 0; n -= 256, at += 210, u += 2) {
         V d[PARTS][BLOCK_ROWS];
+        fetch(rows, at, ahead, 210);
         UNROLLED(r, BLOCK_ROWS)
         UNROLLED(part, PARTS)
         {

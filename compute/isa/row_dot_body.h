@@ -1,7 +1,7 @@
 /* Products of activations with stored rows that are read where they lie: what dtypes[].to_f32 gives, element by element, in
  * the order of additions of simd_dot, without the floats going through memory.  Besides what simd_body.h asks for, the file
  * that includes this defines
- *   v_bytes(x, part), v_chars(x, part): lanes part * VW .. of 16 bytes, unsigned or signed, as floats
+ *   v_bytes(x, part): lanes part * VW .. of 16 unsigned bytes as floats; v_load_chars(p): VW stored signed bytes
  *   v_load_f16(p), v_load_bf16(p): VW stored halves or bfloat16s as floats
  * Blocks are decoded by 32 elements: BLOCK_V vectors.  The layouts are described in dtype_q.c and dtype_k.c. */
 
@@ -46,14 +46,6 @@ static inline void v_block_less(V e[BLOCK_V], float c)
 {
     for (int i = 0; i < BLOCK_V; i++)
         e[i] = v_sub(e[i], v_set1(c));
-}
-
-static inline void decode_q8_0(V e[BLOCK_V], const uint8_t *b, int part)
-{
-    (void)part;
-    for (int i = 0; i < BLOCK_V; i++)
-        e[i] = v_chars(bytes_at(b + 2 + (i < BLOCK_V / 2 ? 0 : 16)), i % (BLOCK_V / 2));
-    v_block_scale(e, half_float(b));
 }
 
 static inline void decode_q4_0(V e[BLOCK_V], const uint8_t *b, int part)
@@ -168,7 +160,6 @@ static inline void decode_q6_k(V e[BLOCK_V], const uint8_t *b, int part)
         }                                                                                       \
         return v_dot_total(acc);                                                                \
     }
-BLOCK_ROW_DOT(q8_0, 1, 34)
 BLOCK_ROW_DOT(q4_0, 1, 18)
 BLOCK_ROW_DOT(q4_1, 1, 20)
 BLOCK_ROW_DOT(q5_0, 1, 22)
@@ -177,6 +168,36 @@ BLOCK_ROW_DOT(q4_k, 8, 144)
 BLOCK_ROW_DOT(q5_k, 8, 176)
 BLOCK_ROW_DOT(q6_k, 8, 210)
 #undef BLOCK_ROW_DOT
+
+/* How far ahead memory is asked for: prefetchers of a processor stop where a page ends. */
+enum { ROW_AHEAD = 2048 };
+
+/* acc += d times the products of a block. */
+static inline V q8_0_block(V acc, const float *x, const uint8_t *b)
+{
+    V t = v_mul(v_load(x), v_load_chars(b + 2));
+#pragma GCC unroll 4
+    for (int l = 1; l < BLOCK_V; l++)
+        t = v_fma(v_load(x + l * VW), v_load_chars(b + 2 + l * VW), t);
+    return v_fma(t, v_set1(half_float(b)), acc);
+}
+
+/* The scale of a block is multiplied once: sums of a block first. */
+static float row_dot_q8_0(const float *x, const void *row, int64_t n)
+{
+    V acc[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)};
+    const uint8_t *b = row;
+    for (; n >= 128; n -= 128, x += 128, b += 4 * 34) {
+        __builtin_prefetch(b + ROW_AHEAD);
+        __builtin_prefetch(b + ROW_AHEAD + 64);
+#pragma GCC unroll 4
+        for (int l = 0; l < 4; l++)
+            acc[l] = q8_0_block(acc[l], x + 32 * l, b + 34 * l);
+    }
+    for (; n > 0; n -= 32, x += 32, b += 34)
+        acc[0] = q8_0_block(acc[0], x, b);
+    return v_dot_total(acc);
+}
 
 /* Plain numbers: lanes by v_load_<name>, one by one_<name>. */
 static inline V v_load_f32(const uint8_t *p) { return v_load((const float *)(const void *)p); }
@@ -191,9 +212,10 @@ static inline float one_bf16(const uint8_t *p) { return bf16_to_f32(*(const u16_
         const uint8_t *b = row;                                                                               \
         float sum = 0;                                                                                        \
         int64_t i = 0;                                                                                        \
-        for (; i + 4 * VW <= n; i += 4 * VW)                                                                  \
-            for (int l = 0; l < 4; l++)                                                                       \
+        for (; i + 4 * VW <= n; i += 4 * VW) {                                                                \
+            _Pragma("GCC unroll 4") for (int l = 0; l < 4; l++)                                               \
                 acc[l] = v_fma(v_load(x + i + l * VW), v_load_##name(b + (i + l * VW) * bytes), acc[l]);      \
+        }                                                                                                     \
         for (; i + VW <= n; i += VW)                                                                          \
             acc[0] = v_fma(v_load(x + i), v_load_##name(b + i * bytes), acc[0]);                              \
         for (; i < n; i++)                                                                                    \
