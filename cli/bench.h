@@ -6,6 +6,7 @@
 #include "base/result.h"
 #include "base/table.h"
 #include "cli/command.h"
+#include "compute/gemm.h"
 
 typedef struct bench_form {
     const char *name;               /* first word behind `bench` */
@@ -39,9 +40,13 @@ int bench_seconds(double *out, bench_clock *c, bool every_thread, pool_fn work, 
 /* What the machine gives with the kernels in use, all threads together, measured in this process. */
 typedef struct bench_limits {
     double flops;                   /* float32 operations of multiply-adds in registers, a second */
+    double tiles;                   /* bfloat16 operations of tiles in registers, a second; 0: no product takes these */
     double read;                    /* bytes read from memory, a second */
 } bench_limits;
-int bench_limits_measure(bench_limits *out, bench_clock *c, err *e);
+/* reading: that too, which takes some hundred MiB. */
+int bench_limits_measure(bench_limits *out, bench_clock *c, bool reading, err *e);
+/* The most operations a second that products with right operands of so many terms can reach (tile_plan.h). */
+double bench_product_limit(const bench_limits *l, precision prec, int right_terms);
 
 /* n floats between -1/2 and 1/2: mem_free_large.  NULL and *e: no memory. */
 float *bench_floats(int64_t n, err *e);

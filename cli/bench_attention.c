@@ -6,6 +6,7 @@
 #include "cli/command_util.h"
 #include "cli/number_list.h"
 #include "compute/attention.h"
+#include "compute/tiles.h"
 
 typedef struct bench_job {
     const command_args *a;
@@ -15,6 +16,7 @@ typedef struct bench_job {
     attn_args args;
     float *q, *k, *v, *out;
     double *columns;          /* [heads in flight, chunks, n] sums of weights */
+    double *masses;           /* [heads in flight, chunks, 2] */
     int64_t n, in_flight, chunks;
     const attn_tap *tap;
     int rc;
@@ -26,10 +28,29 @@ static void take_rows(void *ud, const attn_rows *r)
     (void)ud, (void)r;
 }
 
-/* What every key receives, summed as plain C over tiles. */
-static void take_tile(void *ud, const attn_tile *t)
+/* What every query gives the first keys, and those of a window that ends at it, summed as plain C over tiles. */
+static void take_masses(void *ud, const attn_tile *t)
+{
+    enum { FIRST = 4, WINDOW = 64 };
+    bench_job *j = ud;
+    double *sum = j->masses + 2 * ((t->head % j->in_flight) * j->chunks + t->chunk);
+    for (int64_t q = 0; q < t->n_query; q++) {
+        const int64_t pos = t->pos0 + t->q0 + q, last = t->k0 + t->n_key;
+        float first = 0, window = 0;
+        for (int64_t k = t->k0; k < FIRST && k < last; k++)
+            first += t->probs[q * t->q_stride + (k - t->k0) * t->k_stride];
+        for (int64_t k = pos - WINDOW + 1 > t->k0 ? pos - WINDOW + 1 : t->k0; k <= pos && k < last; k++)
+            window += t->probs[q * t->q_stride + (k - t->k0) * t->k_stride];
+        sum[0] += (double)first;
+        sum[1] += (double)window;
+    }
+}
+
+/* What every key receives as well. */
+static void take_columns(void *ud, const attn_tile *t)
 {
     bench_job *j = ud;
+    take_masses(ud, t);
     double *sum = j->columns + ((t->head % j->in_flight) * j->chunks + t->chunk) * j->n;
     for (int64_t k = 0; k < t->n_key; k++) {
         float part = 0;
@@ -70,7 +91,7 @@ static int measure(bench_job *j, const char *what, const attn_tap *tap, double *
     row[2] = cell_real(seconds);
     row[3] = cell_real(100 * (seconds / *plain - 1));
     row[4] = cell_real(flop / seconds * 1e-9);
-    row[5] = cell_real(100 * flop / seconds / j->limits.flops);
+    row[5] = cell_real(100 * flop / seconds / bench_product_limit(&j->limits, j->args.prec, TILE_TERMS));
     return table_text(j->t, &row[1], what, strlen(what), e);
 }
 
@@ -81,8 +102,9 @@ static void free_operands(bench_job *j)
     mem_free_large(j->v);
     mem_free_large(j->out);
     mem_free_large(j->columns);
+    mem_free_large(j->masses);
     j->q = j->k = j->v = j->out = NULL;
-    j->columns = NULL;
+    j->columns = j->masses = NULL;
 }
 
 static int measure_length(bench_job *j, int64_t n, err *e)
@@ -90,7 +112,8 @@ static int measure_length(bench_job *j, int64_t n, err *e)
     const unsigned rows = ATTN_NEED_LSE | ATTN_NEED_ENTROPY | ATTN_NEED_MAX | ATTN_NEED_SELF | ATTN_NEED_PREV |
                           ATTN_NEED_DISTANCE;
     const attn_tap row_tap = {.need = rows, .rows = take_rows};
-    const attn_tap tile_tap = {.need = rows | ATTN_NEED_PROBS, .rows = take_rows, .tile = take_tile, .ud = j};
+    const attn_tap mass_tap = {.need = rows | ATTN_NEED_PROBS, .rows = take_rows, .tile = take_masses, .ud = j};
+    const attn_tap column_tap = {.need = rows | ATTN_NEED_PROBS, .rows = take_rows, .tile = take_columns, .ud = j};
     attn_args *a = &j->args;
     const int64_t wide = (int64_t)a->n_head * a->d_qk, narrow = (int64_t)a->n_kv_head * a->d_qk;
     double plain = 0;
@@ -100,7 +123,8 @@ static int measure_length(bench_job *j, int64_t n, err *e)
     free_operands(j);
     if (!(j->q = bench_floats(n * wide, e)) || !(j->k = bench_floats(n * narrow, e)) || !(j->v = bench_floats(n * narrow, e)) ||
         !(j->out = bench_floats(n * wide, e)) ||
-        !(j->columns = mem_large((size_t)(n * j->chunks * j->in_flight) * sizeof *j->columns, e)))
+        !(j->columns = mem_large((size_t)(n * j->chunks * j->in_flight) * sizeof *j->columns, e)) ||
+        !(j->masses = mem_large((size_t)(2 * j->chunks * j->in_flight) * sizeof *j->masses, e)))
         return ERR_RESOURCE;
     a->n_query = a->n_key = n;
     a->q = j->q;
@@ -112,7 +136,9 @@ static int measure_length(bench_job *j, int64_t n, err *e)
     int rc = measure(j, "none", NULL, &plain, e);
     if (!rc)
         rc = measure(j, "rows", &row_tap, &plain, e);
-    return rc ? rc : measure(j, "rows and columns", &tile_tap, &plain, e);
+    if (!rc)
+        rc = measure(j, "and masses", &mass_tap, &plain, e);
+    return rc ? rc : measure(j, "and columns", &column_tap, &plain, e);
 }
 
 static int check_shape(const command_args *a, err *e)
@@ -156,7 +182,7 @@ static int run(session *s, const command_args *a, err *e)
     j.args.scale = 0.125f;
     j.args.prec = option_precision(s, a);
     if (!rc)
-        rc = bench_limits_measure(&j.limits, &j.c, e);
+        rc = bench_limits_measure(&j.limits, &j.c, false, e);
     for (int64_t i = 0; i < n && !rc; i++)
         rc = measure_length(&j, (int64_t)lengths[i], e);
     if (!rc)
@@ -164,6 +190,8 @@ static int run(session *s, const command_args *a, err *e)
     if (!rc)
         say(s, "%d thread%s; causal, both products counted; multiply-adds in registers: %.4g GFLOP/s", pool_threads(j.c.p),
             pool_threads(j.c.p) == 1 ? "" : "s", j.limits.flops * 1e-9);
+    if (!rc && j.limits.tiles > 0)
+        say(s, "bfloat16 products in registers: %.4g GFLOP/s", j.limits.tiles * 1e-9);
     free(lengths);
     table_free(j.t);
     free_operands(&j);

@@ -5,7 +5,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "cli/command_util.h"
-#include "compute/kernels.h"
+#include "compute/tile_plan.h"
 
 #define LEAST_SECONDS 0.03
 enum { READ_BYTES = 512 << 20, READ_STEP = 4096, ROUNDS = 1 << 16 };
@@ -84,6 +84,16 @@ static void multiply_adds(void *ud, int64_t item, int thread)
         j->flop = flop;
 }
 
+static void tile_multiply_adds(void *ud, int64_t item, int thread)
+{
+    limit_job *j = ud;
+    int flop;
+    (void)thread;
+    j->sink[item] += j->k->tiles->multiply_adds(ROUNDS, &flop);
+    if (item == 0)
+        j->flop = flop;
+}
+
 static void read_memory(void *ud, int64_t item, int thread)
 {
     const limit_job *j = ud;
@@ -93,19 +103,32 @@ static void read_memory(void *ud, int64_t item, int thread)
         j->sink[item] += j->k->dot(j->x, x + i, READ_STEP);
 }
 
-int bench_limits_measure(bench_limits *out, bench_clock *c, err *e)
+int bench_limits_measure(bench_limits *out, bench_clock *c, bool reading, err *e)
 {
     const int threads = pool_threads(c->p);
     limit_job j = {.k = kernels_get(), .share = READ_BYTES / (int)sizeof(float) / threads / READ_STEP * READ_STEP};
-    float *x = bench_floats(j.share * threads, e);
+    float *x = bench_floats(reading ? j.share * threads : 1, e);
     double seconds;
     int rc = x && (j.sink = mem_array((size_t)threads, sizeof *j.sink, e)) ? 0 : ERR_RESOURCE;
     j.x = x;
     if (!rc && !(rc = bench_seconds(&seconds, c, true, multiply_adds, &j, e)))
         out->flops = (double)j.flop * ROUNDS * threads / seconds;
-    if (!rc && !(rc = bench_seconds(&seconds, c, true, read_memory, &j, e)))
+    out->tiles = 0;
+    if (!rc && j.k->tiles->bf16 && !(rc = bench_seconds(&seconds, c, true, tile_multiply_adds, &j, e)))
+        out->tiles = (double)j.flop * ROUNDS * threads / seconds;
+    if (!rc && reading && !(rc = bench_seconds(&seconds, c, true, read_memory, &j, e)))
         out->read = (double)(j.share * threads) * sizeof *x / seconds;
     free(j.sink);
     mem_free_large(x);
     return rc;
+}
+
+double bench_product_limit(const bench_limits *l, precision prec, int right_terms)
+{
+    const tile_plan p = tile_plan_for(kernels_get(), prec, right_terms);
+    int products = 0;
+    for (int i = 0; i < p.left; i++)
+        for (int j = 0; j < p.right; j++)
+            products += i + j < (p.left > p.right ? p.left : p.right);
+    return p.t ? l->tiles / products : l->flops;
 }

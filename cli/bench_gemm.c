@@ -38,6 +38,8 @@ static int measure(bench_job *j, err *e)
     const dtype_info *t = &dtypes[j->w.type];
     const double outputs = (double)j->w.n_out, flop = 2.0 * (double)j->rows * outputs * (double)j->w.n_in;
     const double bytes = outputs * (double)(j->w.n_in / t->block) * t->block_bytes;
+    /* One row takes no tiles. */
+    const double most = j->rows == 1 ? j->limits.flops : bench_product_limit(&j->limits, j->prec, gemm_right_terms(&j->w));
     double seconds;
     int rc = bench_seconds(&seconds, &j->c, false, multiply, j, e);
     cell *row = rc ? NULL : table_row(j->t, e);
@@ -48,7 +50,7 @@ static int measure(bench_job *j, err *e)
     row[3] = cell_int(j->w.n_in);
     row[4] = cell_real(seconds);
     row[5] = cell_real(flop / seconds * 1e-9);
-    row[6] = cell_real(100 * flop / seconds / j->limits.flops);
+    row[6] = cell_real(100 * flop / seconds / most);
     row[7] = cell_real(bytes / seconds * 1e-9);
     row[8] = cell_real(100 * bytes / seconds / j->limits.read);
     return table_text(j->t, &row[0], t->name, strlen(t->name), e);
@@ -122,7 +124,7 @@ static int prepare(bench_job *j, session *s, const double *rows, int64_t n_rows,
         rc = table_new(&j->t, sizeof columns / sizeof *columns, columns, e);
     for (int i = 0; !rc && i < j->t->n_col; i++)
         rc = units[i] ? table_set_unit(j->t, i, units[i], e) : 0;
-    return rc ? rc : bench_limits_measure(&j->limits, &j->c, e);
+    return rc ? rc : bench_limits_measure(&j->limits, &j->c, true, e);
 }
 
 static int run(session *s, const command_args *a, err *e)
@@ -140,6 +142,8 @@ static int run(session *s, const command_args *a, err *e)
     if (!rc)
         say(s, "%d thread%s; multiply-adds in registers: %.4g GFLOP/s, reading memory: %.3g GB/s", pool_threads(j.c.p),
             pool_threads(j.c.p) == 1 ? "" : "s", j.limits.flops * 1e-9, j.limits.read * 1e-9);
+    if (!rc && j.limits.tiles > 0)
+        say(s, "bfloat16 products in registers: %.4g GFLOP/s", j.limits.tiles * 1e-9);
     free(rows);
     table_free(j.t);
     mem_free_large(j.y);

@@ -163,7 +163,7 @@ static int measure_rows(bench_job *j, bench_clock *c, const kernel_case *of, err
 
 static int measure_set(bench_job *j, bench_clock *c, err *e)
 {
-    int rc = bench_limits_measure(&j->limits, c, e);
+    int rc = bench_limits_measure(&j->limits, c, true, e);
     j->k = kernels_get();
     j->blocks = blocks_for(j->k);
     if (!rc)

@@ -7,7 +7,10 @@
 #include "base/mem.h"
 #include "cli/estimate_rates.h"
 #include "cli/experiment_parts.h"
+#include "compute/kernels.h"
 
+#define PLAIN_FLOPS 1e9         /* a second: less than any machine gives */
+#define SIMD_FLOPS 2e10
 #define MOST_WAITING (12 << 20) /* of values that the store keeps until a unit ends (db/store.h) */
 
 /* A group of prompts that pass together, while it is added up. */
@@ -224,7 +227,7 @@ static rate_book book_for(session *s, loaded_model *lm, const estimate_prompt *p
     return b;
 }
 
-/* The product that most is spent in, of one token. */
+/* The product that most is spent in; all: operations of everything. */
 typedef struct heaviest { const weight *w; double flop, all; } heaviest;
 
 static void weigh(void *ud, const cost_product *p)
@@ -238,10 +241,15 @@ static void weigh(void *ud, const cost_product *p)
     }
 }
 
+static void weigh_attention(void *ud, const cost_attention *a)
+{
+    ((heaviest *)ud)->all += cost_attention_flop(a);
+}
+
 static heaviest heaviest_of(const model *m, const input_lengths *n, bool logits)
 {
     heaviest h = {0};
-    forward_cost(m, n, logits, &(cost_visitor){.product = weigh, .ud = &h});
+    forward_cost(m, n, logits, &(cost_visitor){weigh, weigh_attention, &h});
     return h;
 }
 
@@ -286,7 +294,7 @@ void run_estimate_free(run_estimate *r)
     r->each = NULL;
 }
 
-int estimate_least(double *seconds, session *s, loaded_model *lm, const estimate_prompt *prompts, int64_t n, err *e)
+int estimate_least(double *seconds, session *s, loaded_model *lm, const estimate_prompt *prompts, int64_t n, double from, err *e)
 {
     rate_book *b = mem_array(1, sizeof *b, e);
     heaviest all = {0}, largest = {0};
@@ -299,11 +307,13 @@ int estimate_least(double *seconds, session *s, loaded_model *lm, const estimate
         all.all += h.all;
         largest = h.flop > largest.flop ? h : largest;
     }
-    const product_rate *r = largest.w && all.all > 0 ? rate_of_product(b, largest.w, e) : NULL;
+    /* No machine needs long for so little: the rate need not be measured. */
+    const bool some = largest.w && all.all > from * (strcmp(kernels_get()->isa, "c") == 0 ? PLAIN_FLOPS : SIMD_FLOPS);
+    const product_rate *r = some ? rate_of_product(b, largest.w, e) : NULL;
     if (r) {
         const cost_product one = {largest.w, (double)b->longest, (double)batch_tokens()};
         *seconds = all.all / cost_product_flop(&one) * product_seconds(r, &one);
     }
     free(b);
-    return r || !largest.w ? 0 : e && e->code ? e->code : ERR_RESOURCE;
+    return r || !some ? 0 : e && e->code ? e->code : ERR_RESOURCE;
 }

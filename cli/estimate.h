@@ -45,10 +45,11 @@ typedef struct run_estimate {
 /* All of prompts [n].  ERR_CANCELLED, ERR_RESOURCE. */
 int estimate_run(run_estimate *out, session *s, loaded_model *lm, const estimate_prompt *prompts, int64_t n, err *e);
 void run_estimate_free(run_estimate *r);
-/* Products alone, by the one that most is spent in: some milliseconds.  For who wants to know whether to ask for more. */
-int estimate_least(double *seconds, session *s, loaded_model *lm, const estimate_prompt *prompts, int64_t n, err *e);
+/* All operations at the rate of the product that most is spent in, which takes some milliseconds: whether to ask for more.
+ * 0 without measuring anything where it is less than `from` seconds on any machine. */
+int estimate_least(double *seconds, session *s, loaded_model *lm, const estimate_prompt *prompts, int64_t n, double from, err *e);
 
-/* "about 12 s (products 9.1 s at 195 GFLOP/s, attention 2.2 s at 140 GFLOP/s), 210 MiB of memory" */
+/* "will take about 12 s (products 9.1 s, attention 2.2 s), 210 MiB of memory beside the weights" */
 void estimate_put_line(strbuf *b, const run_estimate *r);
 /* A row a prompt and one of the whole. */
 int estimate_print(session *s, const command_args *a, const run_estimate *r, err *e);

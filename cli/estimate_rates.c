@@ -150,7 +150,7 @@ static void free_trial(attention_trial *t)
 /* Tokens whose second half is as the first, for metrics that look for repeats. */
 static int32_t *some_ids(const model *m, int64_t n, err *e)
 {
-    int64_t vocabulary = m->main->embed.tokens.n_out;
+    int64_t vocabulary = most(1, m->main->embed.tokens.n_out); /* 1: it reads no tokens */
     if (m->encoder)
         vocabulary = least(vocabulary, most(1, m->encoder->embed.tokens.n_out));
     int32_t *ids = mem_array((size_t)n, sizeof *ids, e);

@@ -59,7 +59,7 @@ static void put_bytes(strbuf *b, double n, const char *of)
 void estimate_put_line(strbuf *b, const run_estimate *r)
 {
     char text[16];
-    strbuf_puts(b, "about ");
+    strbuf_puts(b, "will take about ");
     put_seconds(b, prompt_seconds(&r->all));
     strbuf_puts(b, " (products ");
     put_seconds(b, r->all.product_seconds);
@@ -193,7 +193,8 @@ static int numbers_row(table *t, const run_estimate *r, const prompt_estimate *p
 
 int estimate_print(session *s, const command_args *a, const run_estimate *r, err *e)
 {
-    static const char *const shown[] = {"prompt", "tokens", "time", "products", "attention", "other", "metrics", "rows", "memory"};
+    static const char *const shown[] = {"prompt", "tokens", "time", "products", "attention", "other", "metrics", "rows",
+                                        "memory"};
     const bool words = command_format(s, a) == FORMAT_TABLE;
     table *t = NULL;
     int rc = words ? table_new(&t, 9, shown, e) : table_new(&t, sizeof columns / sizeof *columns, columns, e);

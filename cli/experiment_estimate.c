@@ -61,8 +61,9 @@ static int announce(const experiment_plan *plan, const estimate_prompt *prompts,
 {
     run_estimate r;
     double seconds;
-    int rc = estimate_least(&seconds, plan->s, plan->lm, prompts, plan->n_unit, e);
-    if (rc || seconds < worth / 4) /* attention and the rest may well be as much again, and more */
+    const double from = worth / 4; /* attention is slower, and there is the rest */
+    int rc = estimate_least(&seconds, plan->s, plan->lm, prompts, plan->n_unit, from, e);
+    if (rc || seconds < from)
         return rc;
     rc = estimate_run(&r, plan->s, plan->lm, prompts, plan->n_unit, e);
     if (!rc && prompt_seconds(&r.all) >= worth) {

@@ -181,6 +181,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/repeat_plan.c \
 	cli/run_compare.c \
 	cli/run_name.c \
+	cli/run_next.c \
 	cli/run_sink.c \
 	cli/run_summary.c \
 	cli/run_text.c \
@@ -227,7 +228,7 @@ libattnscope_a_SOURCES += cli/bench.h cli/bench_attention.c cli/bench_clock.c cl
 libattnscope_a_SOURCES += cli/counted_heads.h
 libattnscope_a_SOURCES += cli/head_changes.h cli/head_filter.h
 libattnscope_a_SOURCES += cli/head_grammar.h cli/head_list.h cli/head_rule.h cli/head_space.h cli/head_words.h cli/hook_name.h cli/run_name.h
-libattnscope_a_SOURCES += cli/effect_table.h
+libattnscope_a_SOURCES += cli/effect_table.h cli/dry_run.h cli/estimate.h cli/estimate_rates.h cli/run_next.h
 libattnscope_a_SOURCES += cli/effect_input.h
 libattnscope_a_SOURCES += cli/edit_select.h
 libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/end_tokens.h cli/needle_plan.h cli/needle_tables.h cli/number_list.h \

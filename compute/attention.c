@@ -65,8 +65,6 @@ int attn_heads_in_flight(int threads, int n_head, int64_t n_query)
 static int64_t panel_floats(const attn_parts *p)
 {
     const attn_args *a = p->a;
-    if (!p->packed)
-        return attn_few_row(a->n_key) * a->n_query;
     return (a->n_key + a->d_v + TILE_BLOCK) * p->k->nr + attn_query_floats(a->d_qk) + (p->plan.t ? attn_tiles_room(p) : 0);
 }
 
@@ -107,14 +105,14 @@ static void form_output(const attn_parts *j, const thread_buffers *b, const attn
     turn_output(j, b, at, head);
 }
 
-static void hand_rows(const job *j, const thread_buffers *b, const attn_block *at, int head, int chunk)
+static void hand_rows(const job *j, const float *scores, const attn_block *at, int head, int chunk)
 {
     const attn_args *a = j->parts.a;
     float self[GEMM_MAX_NR], prev[GEMM_MAX_NR];
     for (int i = 0; i < at->n_query; i++) {
         int64_t pos = at->qpos[i], cell = i * at->q_stride + pos * at->k_stride;
-        self[i] = pos >= at->lo[i] && pos < at->hi[i] ? b->scores[cell] : 0;
-        prev[i] = pos - 1 >= at->lo[i] && pos - 1 < at->hi[i] ? b->scores[cell - at->k_stride] : 0;
+        self[i] = pos >= at->lo[i] && pos < at->hi[i] ? scores[cell] : 0;
+        prev[i] = pos - 1 >= at->lo[i] && pos - 1 < at->hi[i] ? scores[cell - at->k_stride] : 0;
     }
     const attn_rows r = {
         .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = at->q0, .n_query = at->n_query,
@@ -128,6 +126,22 @@ static void hand_rows(const job *j, const thread_buffers *b, const attn_block *a
     j->tap->rows(j->tap->ud, &r);
 }
 
+/* A block's statistics and weights to the tap. */
+static void show(const job *j, const float *scores, const attn_block *at, int head, int chunk)
+{
+    const attn_args *a = j->parts.a;
+    if (j->tap && j->tap->rows)
+        hand_rows(j, scores, at, head, chunk);
+    if (j->tap && j->tap->tile && (j->need & ATTN_NEED_PROBS)) {
+        const attn_tile t = {
+            .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = at->q0, .n_query = at->n_query,
+            .k0 = at->k0, .n_key = at->k1 - at->k0, .pos0 = a->pos0, .visible_lo = at->lo, .visible_hi = at->hi,
+            .probs = scores + at->k0 * at->k_stride, .q_stride = at->q_stride, .k_stride = at->k_stride,
+        };
+        j->tap->tile(j->tap->ud, &t);
+    }
+}
+
 static void block(const job *j, const thread_buffers *b, int head, int chunk, int64_t q0, int nq)
 {
     const attn_args *a = j->parts.a;
@@ -136,24 +150,11 @@ static void block(const job *j, const thread_buffers *b, int head, int chunk, in
     attn_block_begin(&at, &j->parts, q0, nq);
     if (j->parts.plan.t)
         attn_tiles_block(&at, &j->parts, head, chunk, tiles, b->scores, b->query, b->room, output ? b->out : NULL);
-    else if (!j->parts.packed)
-        attn_few_weights(&at, &j->parts, head, chunk, b->scores);
     else
         attn_block_weights(&at, &j->parts, head, chunk, b->scores, b->query);
-    if (j->tap && j->tap->rows)
-        hand_rows(j, b, &at, head, chunk);
-    if (tiles) {
-        const attn_tile t = {
-            .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = q0, .n_query = nq, .k0 = at.k0,
-            .n_key = at.k1 - at.k0, .pos0 = a->pos0, .visible_lo = at.lo, .visible_hi = at.hi,
-            .probs = b->scores + at.k0 * at.k_stride, .q_stride = at.q_stride, .k_stride = at.k_stride,
-        };
-        j->tap->tile(j->tap->ud, &t);
-    }
+    show(j, b->scores, &at, head, chunk);
     if (output && j->parts.plan.t)
         turn_output(&j->parts, b, &at, head);
-    else if (output && !j->parts.packed)
-        attn_few_output(&at, &j->parts, head, b->scores);
     else if (output)
         form_output(&j->parts, b, &at, head);
 }
@@ -172,6 +173,99 @@ static void piece(void *ud, int64_t item, int thread)
         block(j, &b, head, chunk, q, (int)(end - q < nr ? end - q : nr));
 }
 
+/* Few queries: scores and outputs by ranges of keys, which are read as they lie for all heads; weights by heads. */
+typedef struct few_job {
+    const job *j;
+    attn_block at;              /* without statistics */
+    float *scores;              /* [n_head][n_query][attn_few_row] */
+    float *parts;               /* [ranges][n_query][n_head * d_v] */
+    int64_t range, part_floats;
+} few_job;
+
+static int64_t range_end(const few_job *f, int64_t item)
+{
+    const int64_t end = (item + 1) * f->range, n_key = f->j->parts.a->n_key;
+    return end < n_key ? end : n_key;
+}
+
+static void few_scores(void *ud, int64_t item, int thread)
+{
+    const few_job *f = ud;
+    (void)thread;
+    attn_few_scores(&f->at, &f->j->parts, 0, f->j->parts.a->n_head, item * f->range, range_end(f, item), f->scores);
+}
+
+static void few_weights(void *ud, int64_t item, int thread)
+{
+    const few_job *f = ud;
+    const int head = f->j->head0 + (int)item;
+    float *scores = f->scores + head * attn_few_room(f->j->parts.a);
+    attn_block at = f->at;
+    (void)thread;
+    attn_few_weights(&at, &f->j->parts, head, 0, scores);
+    show(f->j, scores, &at, head, 0);
+}
+
+static void few_outputs(void *ud, int64_t item, int thread)
+{
+    const few_job *f = ud;
+    (void)thread;
+    attn_few_output(&f->at, &f->j->parts, item * f->range, range_end(f, item), f->scores, f->parts + item * f->part_floats);
+}
+
+static void add_ranges(const few_job *f, int ranges)
+{
+    const attn_args *a = f->j->parts.a;
+    const int64_t width = (int64_t)a->n_head * a->d_v;
+    for (int64_t i = 0; i < a->n_query; i++) {
+        float *out = a->out + i * a->ldo;
+        memcpy(out, f->parts + i * width, (size_t)width * sizeof *out);
+        for (int r = 1; r < ranges; r++)
+            f->j->parts.k->add(out, f->parts + r * f->part_floats + i * width, width);
+    }
+}
+
+/* A group of heads after the other, each to the tap. */
+static int over_heads(job *j, int group, pool_fn fn, int64_t items_a_head, void *ud, err *e)
+{
+    const attn_args *a = j->parts.a;
+    int rc;
+    for (int head = 0; head < a->n_head; head += group) {
+        j->head0 = head;
+        j->head1 = head + group < a->n_head ? head + group : a->n_head;
+        pool_run(j->s->pool, (j->head1 - j->head0) * items_a_head, fn, ud);
+        if ((rc = cancel_check(e)))
+            return rc;
+        if (j->tap && j->tap->heads_done && (rc = j->tap->heads_done(j->tap->ud, a->layer, j->head0, j->head1, e)))
+            return rc;
+    }
+    return 0;
+}
+
+static int few_queries(job *j, int group, err *e)
+{
+    attn_scratch *s = j->s;
+    const attn_args *a = j->parts.a;
+    const int ranges = attn_few_ranges(a->n_key), threads = pool_threads(s->pool);
+    few_job f = {.j = j, .at = {.need = j->need}, .range = attn_few_range(a->n_key)};
+    const bool output = a->out && a->v;
+    f.part_floats = a->n_query * a->n_head * a->d_v;
+    const int64_t scores = a->n_head * attn_few_room(a), all = scores + (output ? ranges * f.part_floats : 0);
+    int rc = attn_grow(&s->panels, &s->panel_len, (all + threads - 1) / threads, 1, threads, e);
+    if (rc)
+        return rc;
+    f.scores = s->panels;
+    f.parts = s->panels + scores;
+    attn_block_begin(&f.at, &j->parts, 0, (int)a->n_query);
+    pool_run(s->pool, ranges, few_scores, &f);
+    rc = over_heads(j, j->tap ? group : a->n_head, few_weights, 1, &f, e);
+    if (rc || !output)
+        return rc;
+    pool_run(s->pool, ranges, few_outputs, &f);
+    add_ranges(&f, ranges);
+    return cancel_check(e);
+}
+
 int attention(attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e)
 {
     job j = {
@@ -182,6 +276,9 @@ int attention(attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e)
     if (a->n_query <= 0)
         return 0;
     attn_parts_begin(&j.parts, a);
+    const int group = attn_heads_in_flight(pool_threads(s->pool), a->n_head, a->n_query);
+    if (!j.parts.packed)
+        return few_queries(&j, group, e);
     if ((rc = attn_grow(&s->panels, &s->panel_len, panel_floats(&j.parts), 1, pool_threads(s->pool), e)) ||
         (rc = attn_grow(&s->rel_bias, &s->rel_bias_len, attn_parts_bias(&j.parts), 1, 1, e)) ||
         (rc = attn_grow(&s->keys, &s->keys_len, attn_parts_keys(&j.parts), 1, 1, e)) ||
@@ -191,15 +288,5 @@ int attention(attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e)
     j.parts.values = attn_parts_values(&j.parts) ? s->values : NULL;
     j.parts.rel_bias = a->rel_bias ? s->rel_bias : NULL;
     attn_parts_pack(&j.parts, s->pool);
-    int group = attn_heads_in_flight(pool_threads(s->pool), a->n_head, a->n_query);
-    for (int head = 0; head < a->n_head; head += group) {
-        j.head0 = head;
-        j.head1 = head + group < a->n_head ? head + group : a->n_head;
-        pool_run(s->pool, (int64_t)(j.head1 - j.head0) * j.chunks, piece, &j);
-        if ((rc = cancel_check(e)))
-            return rc;
-        if (tap && tap->heads_done && (rc = tap->heads_done(tap->ud, a->layer, j.head0, j.head1, e)))
-            return rc;
-    }
-    return 0;
+    return over_heads(&j, group, piece, j.chunks, &j, e);
 }

@@ -7,8 +7,12 @@
 
 #include "compute/kernels_c.h"
 
-static void dots(float *s, const float *q, const float *k, int64_t ldk, int64_t n, int d)
+/* Keys that are worked on for all heads before the next ones are read, and of the shortest range; the most ranges. */
+enum { KEYS = 16, RANGE = 128, MOST_RANGES = 64 };
+
+static void dots(float *s, const float *q, const float *k, int64_t ldk, int64_t n, int d, few_ahead ahead)
 {
+    (void)ahead;
     for (int64_t i = 0; i < n; i++)
         s[i] = kernels_c.dot(q, k + i * ldk, d);
 }
@@ -35,9 +39,9 @@ static void exponentials(few_sums *sums, float *s, int64_t n, float scale, float
     }
 }
 
-static void sum_rows(float *out, const float *p, const float *v, int64_t ldv, int64_t n, int d)
+static void sum_rows(float *out, const float *p, const float *v, int64_t ldv, int64_t n, int d, few_ahead ahead)
 {
-    memset(out, 0, (size_t)d * sizeof *out);
+    (void)ahead;
     for (int64_t i = 0; i < n; i++)
         kernel_c_add_scaled(out, v + i * ldv, p[i], d);
 }
@@ -61,13 +65,61 @@ int64_t attn_few_row(int64_t n_key)
     return (n_key + GEMM_MAX_NR - 1) / GEMM_MAX_NR * GEMM_MAX_NR + GEMM_MAX_NR;
 }
 
-/* Products of query i with the keys that it sees; -inf in the cells beside them, up to whole vectors from `from` on. */
-static void form_scores(const attn_block *b, const attn_parts *p, int i, int head, float *s, int64_t from, int64_t n)
+int64_t attn_few_room(const attn_args *a)
+{
+    return attn_few_row(a->n_key) * a->n_query;
+}
+
+int64_t attn_few_range(int64_t n_key)
+{
+    const int64_t each = (n_key + MOST_RANGES - 1) / MOST_RANGES;
+    return (each + RANGE - 1) / RANGE * RANGE;
+}
+
+int attn_few_ranges(int64_t n_key)
+{
+    const int64_t range = attn_few_range(n_key);
+    return (int)((n_key + range - 1) / range);
+}
+
+/* Keys first .. last - 1 that query i sees: from *from on, returns how many. */
+static int64_t seen_keys(int64_t *from, const attn_block *b, int i, int64_t first, int64_t last)
+{
+    const int64_t to = b->hi[i] < last ? b->hi[i] : last;
+    *from = b->lo[i] > first ? b->lo[i] : first;
+    return to - *from;
+}
+
+/* Of the rows behind keys first .. first + KEYS - 1, the share of one of n heads. */
+static few_ahead next_rows(const float *rows, int64_t ld, int64_t first, int64_t head, int64_t n)
+{
+    const int64_t lines = (KEYS * ld * (int64_t)sizeof *rows + 63) / 64, steps = KEYS / 4 * n, each = (lines + steps - 1) / steps;
+    return (few_ahead){(const char *)(rows + (first + KEYS) * ld) + head * (KEYS / 4) * each * 64, (int)each};
+}
+
+void attn_few_scores(const attn_block *b, const attn_parts *p, int head, int n, int64_t from, int64_t to, float *scores)
 {
     const attn_args *a = p->a;
-    const int64_t kv = head / (a->n_head / a->n_kv_head), lo = b->lo[i], hi = b->hi[i];
-    few_for(p->k)->dots(s + lo, a->q + (b->q0 + i) * a->ldq + (int64_t)head * a->d_qk, a->k + lo * a->ldk + kv * a->d_qk, a->ldk,
-                        hi - lo, a->d_qk);
+    const few_kernels *few = few_for(p->k);
+    const int64_t row = attn_few_row(a->n_key), shared = a->n_head / a->n_kv_head;
+    for (int64_t first = from; first < to; first += KEYS)
+        for (int h = 0; h < n; h++)
+            for (int i = 0; i < b->n_query; i++) {
+                int64_t key, seen = seen_keys(&key, b, i, first, first + KEYS < to ? first + KEYS : to);
+                if (seen > 0)
+                    few->dots(scores + h * attn_few_room(a) + i * row + key,
+                              a->q + (b->q0 + i) * a->ldq + (int64_t)(head + h) * a->d_qk,
+                              a->k + key * a->ldk + (head + h) / shared * a->d_qk, a->ldk, seen, a->d_qk,
+                              next_rows(a->k, a->ldk, first, h, n));
+            }
+}
+
+/* What comes between products and softmax for query i; -inf in the cells beside the keys that it sees, up to whole vectors from
+ * `from` on. */
+static void finish_scores(const attn_block *b, const attn_parts *p, int i, int head, float *s, int64_t from, int64_t n)
+{
+    const attn_args *a = p->a;
+    const int64_t lo = b->lo[i], hi = b->hi[i];
     if (a->softcap > 0) { /* cells behind the last key are there, whatever they hold */
         const int nr = p->k->nr;
         p->k->score_columns(&(score_block){
@@ -140,7 +192,7 @@ void attn_few_weights(attn_block *b, const attn_parts *p, int head, int chunk, f
         const int64_t from = b->lo[i] / SOFTMAX_WAYS * SOFTMAX_WAYS;
         const int64_t n = b->lo[i] < b->hi[i] ? (b->hi[i] - from + SOFTMAX_WAYS - 1) / SOFTMAX_WAYS * SOFTMAX_WAYS : 0;
         if (n > 0) {
-            form_scores(b, p, i, head, s, from, n);
+            finish_scores(b, p, i, head, s, from, n);
             softmax_row(b, p, i, sink, s + from, from, n);
         } else {
             see_nothing(b, i, sink);
@@ -153,11 +205,19 @@ void attn_few_weights(attn_block *b, const attn_parts *p, int head, int chunk, f
         attn_edit_weights(b, p, head, chunk, scores);
 }
 
-void attn_few_output(const attn_block *b, const attn_parts *p, int head, const float *scores)
+void attn_few_output(const attn_block *b, const attn_parts *p, int64_t from, int64_t to, const float *scores, float *out)
 {
     const attn_args *a = p->a;
-    const int64_t kv = head / (a->n_head / a->n_kv_head);
-    for (int i = 0; i < b->n_query; i++)
-        few_for(p->k)->sum_rows(a->out + (b->q0 + i) * a->ldo + (int64_t)head * a->d_v, scores + i * b->q_stride + b->lo[i],
-                                a->v + b->lo[i] * a->ldv + kv * a->d_v, a->ldv, b->hi[i] - b->lo[i], a->d_v);
+    const few_kernels *few = few_for(p->k);
+    const int64_t row = attn_few_row(a->n_key), ldo = (int64_t)a->n_head * a->d_v, shared = a->n_head / a->n_kv_head;
+    memset(out, 0, (size_t)(b->n_query * ldo) * sizeof *out);
+    for (int64_t first = from; first < to; first += KEYS)
+        for (int64_t h = 0; h < a->n_head; h++)
+            for (int i = 0; i < b->n_query; i++) {
+                int64_t key, seen = seen_keys(&key, b, i, first, first + KEYS < to ? first + KEYS : to);
+                if (seen > 0)
+                    few->sum_rows(out + i * ldo + h * a->d_v, scores + h * attn_few_room(a) + i * row + key,
+                                  a->v + key * a->ldv + h / shared * a->d_v, a->ldv, seen, a->d_v,
+                                  next_rows(a->v, a->ldv, first, h, a->n_head));
+            }
 }

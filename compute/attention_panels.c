@@ -46,6 +46,7 @@ static void zero_rows(float *panel, int columns, int64_t from, int64_t to)
 /* The same of few queries, which have rows of their own. */
 static void few_columns(const panels_job *j, attn_block *b, const attn_parts *p, int head, int chunk, float *columns, float *own)
 {
+    attn_few_scores(b, p, head, 1, b->k0, b->k1, own);
     attn_few_weights(b, p, head, chunk, own);
     for (int64_t k = b->k0; k < b->k1; k++)
         for (int i = 0; i < j->nr; i++)
@@ -153,7 +154,7 @@ static int reserve_panels(attn_scratch *s, panels_job *j, const attn_args *of, e
         widest = of[i].d_qk > widest ? of[i].d_qk : widest;
     size_t floats, rest = (size_t)j->n_key * (size_t)j->nr + (size_t)attn_query_floats(widest);
     for (int i = 0; i < j->n; i++) {
-        const size_t few = j->parts[i].packed ? 0 : (size_t)(attn_few_row(j->n_key) * j->n_query);
+        const size_t few = j->parts[i].packed ? 0 : (size_t)attn_few_room(&of[i]);
         rest = few > rest ? few : rest;
     }
     j->h_stride = spread_stride(j->n_key * COLUMNS);

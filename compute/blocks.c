@@ -230,7 +230,8 @@ BLOCK_DOT(q6_k, DT_Q6_K, large_row)
 
 const block_kernels blocks_c = {
     prepare,
-    {[DT_Q4_0] = q4_0, [DT_Q4_1] = q4_1, [DT_Q5_0] = q5_0, [DT_Q5_1] = q5_1, [DT_Q4_K] = q4_k, [DT_Q5_K] = q5_k, [DT_Q6_K] = q6_k},
+    {[DT_Q4_0] = q4_0, [DT_Q4_1] = q4_1, [DT_Q5_0] = q5_0, [DT_Q5_1] = q5_1,
+     [DT_Q4_K] = q4_k, [DT_Q5_K] = q5_k, [DT_Q6_K] = q6_k},
 };
 
 #if defined(__x86_64__)

@@ -26,9 +26,12 @@ int gemm_scratch_reserve(gemm_scratch *s, int64_t max_rows, int64_t max_k, err *
 void gemm(gemm_scratch *s, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
           const weight *w, precision prec);
 
-/* The same for one row, for decoding: the weights are read once, where they lie (kernels.row_dot).  Its order of additions
- * differs from gemm's. */
+/* The same for one row, for decoding: the weights are read once, where they lie (kernels.row_dot, and blocks.h where
+ * prec is PRECISION_F32).  Its order of additions differs from gemm's. */
 void gemv(gemm_scratch *s, float *y, const float *x, const weight *w, precision prec);
+
+/* As many bfloat16 terms (tiles.h) as every element of w has, whatever type holds it. */
+int gemm_right_terms(const weight *w);
 
 /* Elements first .. first + n - 1 of row `row` of the map as float32; first and n are whole blocks of its type.
  * The one place that knows transposition, row order and separate scales; also for embeddings. */

@@ -19,7 +19,5 @@ struct gemm_scratch {
 /* gemm by a plan that has tiles. */
 void gemm_by_tiles(gemm_scratch *s, const tile_plan *plan, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
                    const weight *w);
-/* As many bfloat16 terms as every element of w has, whatever type holds it. */
-int gemm_right_terms(const weight *w);
 
 #endif

@@ -1,6 +1,7 @@
 /* Matrix-vector products, for decoding: stored weights are read once, where they lie. */
 #include "compute/gemm_scratch.h"
 
+#include <math.h>
 #include <string.h>
 
 #include "compute/blocks.h"
@@ -8,7 +9,7 @@
 
 /* Outputs of an item of a transposed weight, and inputs that it takes at a time; bytes of an item of any other, if every
  * thread gets some. */
-enum { COLUMNS = 32, INPUTS = 64, ITEM_BYTES = 64 << 10, ITEMS_A_THREAD = 4 };
+enum { COLUMNS = 32, INPUTS = 64, ITEM_BYTES = 64 << 10, ITEMS_A_THREAD = 2 };
 
 /* One product, as the pool's items see it. */
 typedef struct job {
@@ -47,14 +48,20 @@ static const void *stored_row(const job *j, int64_t row)
 
 static void multiply_blocks(const job *j, float *y, int64_t first, int64_t n)
 {
-    for (int64_t i = 0; i < n; i += BLOCK_ROWS) {
+    const weight *w = j->w;
+    const dtype_info *t = &dtypes[w->type];
+    const bool in_order = w->paired == 0 && w->row_block == 0;
+    const int64_t step = w->ld / t->block * t->block_bytes;
+    const unsigned char *row = stored_row(j, first);
+    for (int64_t i = 0; i < n; i += BLOCK_ROWS, row += BLOCK_ROWS * step) {
         const int m = n - i < BLOCK_ROWS ? (int)(n - i) : BLOCK_ROWS;
         const void *rows[BLOCK_ROWS];
         float sum[BLOCK_ROWS];
         for (int r = 0; r < BLOCK_ROWS; r++)
-            rows[r] = stored_row(j, first + i + (r < m ? r : 0));
-        j->blocks->dot[j->w->type](sum, j->units, rows, j->w->n_in);
-        memcpy(y + i, sum, (size_t)m * sizeof *y);
+            rows[r] = r >= m ? rows[0] : in_order ? row + r * step : stored_row(j, first + i + r);
+        j->blocks->dot[w->type](sum, j->units, rows, w->n_in);
+        for (int r = 0; r < m; r++) /* scales that are no numbers: as floats have it */
+            y[i + r] = isfinite(sum[r]) ? sum[r] : j->k->row_dot[w->type](j->x, rows[r], w->n_in);
     }
 }
 

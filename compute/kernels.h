@@ -74,7 +74,8 @@ typedef struct kernels {
     float (*dot)(const float *x, const float *y, int64_t n);
 
     /* dot of x and a stored row of n elements (whole blocks) at any address, read where it lies: the bits of
-     * dtypes[type].to_f32 and dot.  NULL: no faster way than those two. */
+     * dtypes[type].to_f32 and dot, but q8_0 multiplies the scale of a block once.  NULL: no faster way than those two.  Decoding
+     * in PRECISION_F32 keeps most quantised rows in integers instead: blocks.h. */
     float (*row_dot[DT_COUNT])(const float *x, const void *row, int64_t n);
 
     /* Transpose while packing: dst[k * stride + i] = src[i * ld + k] for i < n_row <= stride, k < n_col;

@@ -338,7 +338,8 @@ static forward_bytes stack_floats(const model *m, const stack *s, double n, doub
 {
     widths w = widest(m, s);
     double rows = n < RUNTIME_ROWS ? n : RUNTIME_ROWS, all = n > keys ? n : keys;
-    forward_bytes f = {.activations = n * (double)(s->width + w.q + (w.in_place ? 0 : w.heads) + w.gates) + all * (double)(w.k + w.v)};
+    const int64_t outputs = w.in_place ? 0 : w.heads;
+    forward_bytes f = {.activations = n * (double)(s->width + w.q + outputs + w.gates) + all * (double)(w.k + w.v)};
     f.activations += rows * (double)(w.embedded + (w.parallel ? 2 : 1) * s->width + 2 * s->ffn + w.low + w.nope);
     if (w.moe)
         f.activations += rows * (double)(w.router + 2 * s->width);

@@ -127,7 +127,7 @@ libattnscope_a_SOURCES += $(reader_sources) $(family_sources) \
 	model/runtime.c
 libattnscope_a_SOURCES += model/chat/chat.h model/chat/jinja.h model/chat/lexer.h model/chat/parse.h
 libattnscope_a_SOURCES += model/convert/convert.h model/convert/hf.h model/convert/hf_vocab.h model/convert/plan.h
-libattnscope_a_SOURCES += model/locate.h model/readers/pickle.h model/readers/reader.h model/readers/torch.h model/bind.h model/config.h model/runtime.h model/rope.h model/families/decoder.h model/families/vision.h model/delta_rule.h model/families/deepseek.h model/families/experts.h model/families/encdec.h model/families/encoder.h model/checkpoint.h model/checkpoint_shards.h model/forward.h model/forward_split.h model/gguf.h model/model.h model/quantize.h
+libattnscope_a_SOURCES += model/locate.h model/readers/pickle.h model/readers/reader.h model/readers/torch.h model/bind.h model/config.h model/cost.h model/runtime.h model/rope.h model/families/decoder.h model/families/vision.h model/delta_rule.h model/families/deepseek.h model/families/experts.h model/families/encdec.h model/families/encoder.h model/checkpoint.h model/checkpoint_shards.h model/forward.h model/forward_split.h model/gguf.h model/model.h model/quantize.h
 
 include model/input/sources.mk
 include model/tokenizer/sources.mk

@@ -134,8 +134,9 @@ const char *inputs_name(inputs kind)
 }
 
 const int64_t kernel_sizes[] = {
-    0,  1,  2,  3,  4,  5,  6,  7,  8,  9,  10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23,  24,  25,  26,  27,  28,   29,   30,
-    31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 47, 48, 49, 63, 64, 65, 79, 95, 96, 97, 127, 128, 129, 255, 257, 511, 513, 1000, 4099, -1,
+    0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28,
+    29, 30, 31, 32, 33, 34, 35, 36, 37, 38, 39, 40, 47, 48, 49, 63, 64, 65, 79, 95, 96, 97, 127, 128, 129,
+    255, 257, 511, 513, 1000, 4099, -1,
 };
 
 /* ---- buffers ---- */
@@ -189,7 +190,8 @@ void buffers_done(void)
         const slot *s = &slots[i];
         for (int64_t k = -margin(s, false); k < s->n + margin(s, true); k++)
             if ((k < 0 || k >= s->n) && !untouched(s->at[k]))
-                FAIL("written outside of a buffer, %lld floats %s it", (long long)(k < 0 ? -k : k - s->n), k < 0 ? "before" : "behind");
+                FAIL("written outside of a buffer, %lld floats %s it", (long long)(k < 0 ? -k : k - s->n + 1),
+                     k < 0 ? "before" : "behind");
     }
     compared += slots_taken;
     slots_taken = 0;

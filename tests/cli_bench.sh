@@ -76,6 +76,12 @@ if [ -x "$maker" ]; then
         run run "$tmp/$type.gguf" --ids 1,2,3,4,5,6,7,8 --metrics residual_norm --json
         last=$(sed -n 's/.*"metric":"residual_norm","layer":2,.*"value":\([^}]*\)}$/\1/p' "$tmp/out" | head -n 1)
         between 0.5 "$last" 8 "random weights of type $type run and stay in range"
+        case $type in
+        f32) exact=$last ;;
+        q[4-6]_k) ;; # random bits, not rounded ones
+        *) check "and are those of f32, rounded to $type" awk -v x="$last" -v y="$exact" \
+            'BEGIN { d = x / y - 1; exit !(d < 0.02 && d > -0.02) }' ;;
+        esac
     done
     "$maker" tiny bf16 "$tmp/hf" 7
     run run "$tmp/hf" --ids 1,2,3,4,5,6,7,8 --metrics residual_norm --json

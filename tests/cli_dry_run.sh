@@ -103,8 +103,16 @@ if [ -d "$golden/mixtral" ] && [ -d "$golden/t5" ]; then
     run run "$golden/t5" --source-ids 5,6,7 --target-ids 0,5 --metrics entropy --dry-run --json
     exits 0 "an encoder and a decoder"
     is tokens 1 5 "positions of both"
+    # an image of zeros as an array [3, 32, 32]
+    printf '\223NUMPY\001\000v\000%-117s\n' "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 32, 32), }" > "$tmp/zeros.npy"
+    dd if=/dev/zero bs=12288 count=1 >> "$tmp/zeros.npy" 2> /dev/null
+    run run "$golden/vit" --pixels "$tmp/zeros.npy" --metrics entropy --dry-run --json
+    exits 0 "an image"
+    check "what metrics add to it is not known" [ "$(member metric_seconds 2)" = null ]
 else
     skip "a mixture of experts" "no $golden"
+    skip "an image" "no $golden"
+    skip "what metrics add to it is not known" "no $golden"
     skip "an encoder and a decoder" "no $golden"
     skip "positions of both" "no $golden"
 fi

@@ -46,9 +46,38 @@ static void bidirectional(void)
     destroy(&a);
 }
 
+/* Few queries over caches of every length, in ranges of keys; with windows, caps and sinks; to the last bit the same by any
+ * number of threads. */
+static void few_queries(void)
+{
+    static const int64_t n_key[] = {2, 5, 15, 16, 17, 33, 127, 128, 129, 257, 700};
+    static const float sinks[] = {0.5f, -1, 90, 0, 2, -50};
+    for (size_t i = 0; i < sizeof n_key / sizeof *n_key; i++)
+        for (int64_t n_query = 1; n_query <= 4 && n_query < n_key[i]; n_query++) {
+            attn_args a = make(n_query, n_key[i], 6, 2, i % 2 ? 32 : 19, i % 3 ? 16 : 67);
+            a.softcap = i % 2 ? 0 : 2.5f;
+            a.sinks = i % 3 ? NULL : sinks;
+            a.window = n_query % 2 ? 0 : n_key[i] / 2 + 1;
+            check(a, 2e-6);
+            size_t floats = (size_t)(a.n_query * a.ldo);
+            record *one = run(&a, 1);
+            float *out = malloc(floats * sizeof *out);
+            memcpy(out, a.out, floats * sizeof *out);
+            record *many = run(&a, 3);
+            assert_memory_equal(a.out, out, floats * sizeof *out);
+            assert_memory_equal(one->lse, many->lse, (size_t)(a.n_head * a.n_query) * sizeof(float));
+            free_record(one);
+            free_record(many);
+            free(out);
+            a.sinks = NULL;
+            destroy(&a);
+        }
+}
+
 /* One query more at a time, and a block of queries, over a cache. */
 static void decoding(void)
 {
+    few_queries();
     static const int64_t n_query[] = {1, 3, 40};
     for (size_t i = 0; i < 3; i++) {
         attn_args a = make(n_query[i], 90, 4, 2, 32, 32);

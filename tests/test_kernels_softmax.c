@@ -78,8 +78,9 @@ static void score_case(const kernels *k, int64_t n_key, int place, scores kind)
     float *s = buffer_floats(n_key * nr, place), *by_key = buffer_floats(n_key, (place + 1) % PLACES);
     float *by_distance = buffer_floats(n_key + nr - 1, (place + 2) % PLACES);
     inputs bias = random_below(3) ? INPUTS_SMALL : (inputs)random_below(INPUTS_COUNT);
-    score_block b = {.s = s, .scale = scales[random_below(5)], .n_key = n_key, .n_query = n_query, .softcap = caps[random_below(7)],
-                     .key_bias = key_bias ? by_key : NULL, .rel_bias = rel_bias ? by_distance + n_key - 1 : NULL};
+    score_block b = {.s = s, .scale = scales[random_below(5)], .n_key = n_key, .n_query = n_query,
+                     .softcap = caps[random_below(7)], .key_bias = key_bias ? by_key : NULL,
+                     .rel_bias = rel_bias ? by_distance + n_key - 1 : NULL};
     fill_scores(s, n_key, nr, kind);
     random_fill(by_key, n_key, bias);
     random_fill(by_distance, n_key + nr - 1, bias);
@@ -186,13 +187,14 @@ static double largest_distance(const softmax_block *b, int j)
 
 static void softmax_case(const kernels *k, int64_t n_key, int place, scores kind)
 {
-    static const float scales[] = {1, 0.5f, 0.0883883476f, 2, 1e-30f}, sinks[] = {0, 3, -3, 40, 59, 61, 300, -300, 1e30f, -1e30f,
-                                                                                  -INFINITY};
+    static const float scales[] = {1, 0.5f, 0.0883883476f, 2, 1e-30f};
+    static const float sinks[] = {0, 3, -3, 40, 59, 61, 300, -300, 1e30f, -1e30f, -INFINITY};
     static float before[CELLS];
     static softmax_results want;
     int nr = k->nr;
     float *s = buffer_floats(n_key * nr, place), *out[5];
-    int64_t *lo = buffer_ints(nr, place), *hi = buffer_ints(nr, (place + 1) % PLACES), *qpos = buffer_ints(nr, (place + 2) % PLACES);
+    int64_t *lo = buffer_ints(nr, place), *hi = buffer_ints(nr, (place + 1) % PLACES);
+    int64_t *qpos = buffer_ints(nr, (place + 2) % PLACES);
     for (int i = 0; i < 5; i++)
         out[i] = buffer_floats(nr, (place + i) % PLACES);
     float *sink = buffer_floats(1, place);
@@ -270,9 +272,9 @@ static void check_softmax_formula(const kernels *k, const void *data)
             float lse[GEMM_MAX_NR], entropy[GEMM_MAX_NR], maximum[GEMM_MAX_NR], distance[GEMM_MAX_NR], weight[GEMM_MAX_NR];
             int64_t lo[GEMM_MAX_NR], hi[GEMM_MAX_NR], qpos[GEMM_MAX_NR];
             float sink = random_float(-5, 5);
-            softmax_block b = {.s = s, .scale = round & 1 ? 0.5f : 1, .n_key = *n, .n_total = *n, .lo = lo, .hi = hi, .qpos = qpos,
-                               .sink = round & 2 ? &sink : NULL, .sink_weight = weight, .lse = lse, .entropy = entropy,
-                               .maximum = maximum, .distance = distance};
+            softmax_block b = {.s = s, .scale = round & 1 ? 0.5f : 1, .n_key = *n, .n_total = *n, .lo = lo, .hi = hi,
+                               .qpos = qpos, .sink = round & 2 ? &sink : NULL, .sink_weight = weight, .lse = lse,
+                               .entropy = entropy, .maximum = maximum, .distance = distance};
             choose_bounds(lo, hi, qpos, k->nr, *n);
             fill_scores(s, *n, k->nr, round % 3 == 2 ? SCORES_LOUD : round % 3 ? (scores)INPUTS_WIDE : (scores)INPUTS_SMALL);
             memcpy(before, s, (size_t)(*n * k->nr) * sizeof *s);

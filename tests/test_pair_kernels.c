@@ -148,12 +148,12 @@ static void pair_case(pair_sums sums, pair_sums plain, int n_y, int columns, int
 
 static void check_pairs(const kernels *k, const void *data)
 {
-    static const int64_t keys[] = {0, 1, 2, 3, 15, 16, 17, 64, 100, 1000, -1};
+    static const int64_t keys[] = {0, 1, 2, 3, 15, 16, 17, 64, 100, -1};
     bool product = *(const bool *)data;
     for (int n_y = 1; n_y <= HEADS + 1; n_y++)
         for (int columns = 16; columns <= 4 * COLUMNS; columns += columns < 64 ? 16 : 64)
             for (const int64_t *n = keys; *n >= 0; n++)
-                for (int extremes = 0; extremes <= product && *n * columns * n_y < 300000; extremes++)
+                for (int extremes = 0; extremes <= product; extremes++)
                     pair_case(product ? k->product_sums : k->mixture_sums,
                               product ? kernels_c.product_sums : kernels_c.mixture_sums, n_y, columns, *n,
                               (n_y + columns / 16 + (int)*n) % PLACES, !extremes);

@@ -1,6 +1,6 @@
-/* Products with stored rows read where they lie, of every instruction set that this machine can run: to the last bit what
- * converting the row and the table's own dot give, for random bytes at every alignment, ending right before a page that must
- * not be touched. */
+/* Products with stored rows read where they lie, of every instruction set that this machine can run, for random bytes at every
+ * alignment, ending right before a page that must not be touched: as floats to the last bit what converting the row and the
+ * table's own dot give; as integers (blocks.h) within a budget, and the same bits in every set. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,8 +11,8 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "compute/blocks.h"
 #include "compute/gemm.h"
-#include "compute/kernels.h"
 
 enum { LONGEST = 1024 };
 
@@ -72,6 +72,22 @@ static uint32_t bits(float x)
     return u;
 }
 
+static double exact_sum(const float *x, const float *y, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += (double)x[i] * y[i];
+    return sum;
+}
+
+static double sum_of_magnitudes(const float *x, const float *y, int64_t n)
+{
+    double sum = 0;
+    for (int64_t i = 0; i < n; i++)
+        sum += fabs((double)x[i] * y[i]);
+    return sum;
+}
+
 static void test_same_bits(void **state)
 {
     (void)state;
@@ -91,7 +107,11 @@ static void test_same_bits(void **state)
                     const void *row = random_row(&g, (dtype)t, n, values);
                     for (int64_t i = 0; i < n; i++)
                         x[i] = (float)(int32_t)next() * 0x1p-31f;
-                    assert_int_equal(bits((*k)->row_dot[t](x, row, n)), bits((*k)->dot(x, values, n)));
+                    if (t == DT_Q8_0) /* a block's scale is multiplied once */
+                        assert_true(fabs((*k)->row_dot[t](x, row, n) - exact_sum(x, values, n)) <=
+                                    4e-7 * sum_of_magnitudes(x, values, n));
+                    else
+                        assert_int_equal(bits((*k)->row_dot[t](x, row, n)), bits((*k)->dot(x, values, n)));
                     compared++;
                 }
             }
@@ -99,6 +119,154 @@ static void test_same_bits(void **state)
     munmap(g.map, g.bytes);
     if (kernels_usable(&kernels_avx2))
         assert_true(compared > 2 * 11 * 5);
+}
+
+/* ---- rows that stay integers ---- */
+
+/* Kinds of vectors: as activations are, shifted so that sums of what is small would cancel, mostly zeros, of many sizes. */
+enum { PLAIN, SHIFTED, SPARSE, WIDE, KINDS };
+
+static void fill(float *x, int64_t n, int kind)
+{
+    for (int64_t i = 0; i < n; i++) {
+        x[i] = (float)(int32_t)next() * 0x1p-31f;
+        if (kind == SHIFTED)
+            x[i] += 3;
+        if (kind == SPARSE && next() % 8)
+            x[i] = 0;
+        if (kind == WIDE)
+            x[i] = ldexpf(x[i], (int)(next() % 9) - 4);
+    }
+}
+
+/* What a product may be off by, as a part of the sum of magnitudes: a float32 sum in order of 1,024 terms is off by 1e-6 of it
+ * (shifted: by more). */
+static const double budget[KINDS] = {2e-7, 2e-7, 3e-7, 1e-6};
+
+/* Four rows of n elements of random bytes that end before g's forbidden page; their values. */
+static void random_rows(const guarded *g, dtype t, int64_t n, const void **rows, float (*values)[LONGEST])
+{
+    const size_t bytes = (size_t)(n / dtypes[t].block * dtypes[t].block_bytes);
+    for (int r = 0; r < BLOCK_ROWS; r++) {
+        guarded shorter = {.end = g->end - bytes * (size_t)(BLOCK_ROWS - 1 - r)};
+        rows[r] = random_row(&shorter, t, n, values[r]);
+    }
+}
+
+static void test_integer_rows(void **state)
+{
+    (void)state;
+    static float x[LONGEST], values[BLOCK_ROWS][LONGEST];
+    static _Alignas(64) block_unit units[LONGEST / BLOCK_UNIT], first[LONGEST / BLOCK_UNIT];
+    guarded g = guard(2 * LONGEST * sizeof(float));
+    int compared = 0;
+    for (int t = 0; t < DT_COUNT; t++)
+        for (int64_t n = dtypes[t].block; blocks_c.dot[t] && n <= LONGEST; n += dtypes[t].block)
+            for (int kind = 0; kind < KINDS; kind++) {
+                const void *rows[BLOCK_ROWS];
+                float definition[BLOCK_ROWS], y[BLOCK_ROWS], before[BLOCK_ROWS];
+                bool vectors = false;
+                random_rows(&g, (dtype)t, n, rows, values);
+                fill(x, n, kind);
+                memset(units, 0, sizeof units);
+                if (!blocks_c.prepare(units, x, n, (dtype)t))
+                    continue;
+                blocks_c.dot[t](definition, units, rows, n);
+                memcpy(first, units, sizeof units);
+                for (int r = 0; r < BLOCK_ROWS; r++)
+                    assert_true(fabs(definition[r] - exact_sum(x, values[r], n)) <=
+                                budget[kind] * sum_of_magnitudes(x, values[r], n));
+                for (const block_kernels *const *b = blocks_all(); *b; b++) {
+                    memset(units, 0, sizeof units);
+                    assert_true((*b)->prepare(units, x, n, (dtype)t));
+                    assert_memory_equal(units, first, (size_t)block_units(n) * sizeof *units);
+                    (*b)->dot[t](y, units, rows, n);
+                    for (int r = 0; r < BLOCK_ROWS; r++)
+                        assert_true(fabs(y[r] - definition[r]) <= 1e-7 * sum_of_magnitudes(x, values[r], n));
+                    if (vectors)
+                        assert_memory_equal(y, before, sizeof y);
+                    memcpy(before, y, sizeof y);
+                    vectors = *b != &blocks_c;
+                    compared++;
+                }
+            }
+    assert_true(compared > 500);
+    munmap(g.map, g.bytes);
+}
+
+/* Vectors that would lose digits, or are no numbers, are refused by every set. */
+static void test_refusals(void **state)
+{
+    (void)state;
+    enum { N = 256 };
+    static _Alignas(64) block_unit units[N / BLOCK_UNIT];
+    static const struct { float others, one; bool fits; } cases[] = {
+        {1, 1, true}, {1, 100, true}, {1, 1e6f, false}, {1, -1e30f, false}, {0, 5, true}, {1, NAN, false}, {1, INFINITY, false},
+        {-1, -INFINITY, false}, {1e-40f, 1e-40f, false}, {1e37f, 1e37f, true}, {0, 0, false},
+    };
+    for (const block_kernels *const *b = blocks_all(); *b; b++)
+        for (int t = 0; t < DT_COUNT; t++)
+            for (size_t c = 0; c < sizeof cases / sizeof *cases && (*b)->dot[t]; c++)
+                for (int at = 0; at < N; at += 51) {
+                    float x[N];
+                    for (int i = 0; i < N; i++)
+                        x[i] = i == at ? cases[c].one : cases[c].others;
+                    assert_int_equal((*b)->prepare(units, x, N, (dtype)t), cases[c].fits);
+                }
+}
+
+/* What is no number in a vector or in the scales of a row comes out as converting the row first has it. */
+static void test_no_numbers(void **state)
+{
+    (void)state;
+    enum { N_OUT = 6, N_IN = 256 };
+    static float x[N_IN], values[N_OUT][N_IN], y[N_OUT];
+    pool *p;
+    gemm_scratch *s;
+    assert_int_equal(pool_new(&p, 2, NULL), 0);
+    assert_int_equal(gemm_scratch_new(&s, p, NULL), 0);
+    assert_int_equal(gemm_scratch_reserve(s, 1, N_IN, NULL), 0);
+    guarded g = guard(N_OUT * N_IN * sizeof(float));
+    for (int t = 0; t < DT_COUNT; t++) {
+        if (!blocks_c.dot[t])
+            continue;
+        const size_t bytes = (size_t)(N_IN / dtypes[t].block * dtypes[t].block_bytes), all = bytes * N_OUT;
+        for (int i = 0; i < N_OUT; i++) {
+            guarded one = {.end = g.end - all + bytes * (size_t)(i + 1)};
+            random_row(&one, (dtype)t, N_IN, values[i]);
+        }
+        const weight w = {.type = (dtype)t, .data = g.end - all, .n_out = N_OUT, .n_in = N_IN, .ld = N_IN};
+        for (int at = 0; at < N_IN; at += 37)
+            for (int what = 0; what < 3; what++) {
+                fill(x, N_IN, PLAIN);
+                x[at] = what == 0 ? NAN : what == 1 ? INFINITY : -INFINITY;
+                gemv(s, y, x, &w, PRECISION_F32);
+                for (int i = 0; i < N_OUT; i++) {
+                    const float want = (float)exact_sum(x, values[i], N_IN);
+                    assert_true(isnan(want) ? isnan(y[i]) : y[i] == want);
+                }
+            }
+        unsigned char *d = g.end - all + (t == DT_Q6_K ? 208 : 0); /* d of the first block of row 0: a NaN */
+        d[0] = 0;
+        d[1] = 0x7e;
+        fill(x, N_IN, PLAIN);
+        gemv(s, y, x, &w, PRECISION_F32);
+        assert_true(isnan(y[0]));
+        for (int i = 1; i < N_OUT; i++)
+            assert_true(fabs(y[i] - exact_sum(x, values[i], N_IN)) <= 4e-7 * sum_of_magnitudes(x, values[i], N_IN));
+        d[1] = 0x7c; /* infinity */
+        for (int sign = -1; sign <= 1; sign++) {
+            for (int i = 0; i < N_IN; i++)
+                x[i] = (float)sign * (1 + (float)i);
+            dtypes[t].to_f32(values[0], g.end - all, N_IN);
+            gemv(s, y, x, &w, PRECISION_F32);
+            const float want = (float)exact_sum(x, values[0], N_IN);
+            assert_true(isnan(want) ? isnan(y[0]) : y[0] == want);
+        }
+    }
+    munmap(g.map, g.bytes);
+    gemm_scratch_free(s);
+    pool_free(p);
 }
 
 /* A matrix-vector product of every such type against the same in double precision, and that of one thread against three. */
@@ -146,6 +314,9 @@ int main(void)
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_integer_rows),
+        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_no_numbers),
         cmocka_unit_test(test_products),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -16,6 +16,7 @@
 #include "cli/metric_select.h"
 #include "cli/output.h"
 #include "cli/rank_units.h"
+#include "cli/run_next.h"
 #include "cli/run_summary.h"
 #include "cli/terminal.h"
 #include "compute/kernels.h"
@@ -345,51 +346,6 @@ static int print_summary(const job *j, err *e)
     return rc;
 }
 
-/* A head worth looking at: the strongest by induction, else by the first metric. */
-static head_id notable_head(const job *j)
-{
-    const cell bind[] = {cell_int(j->run), cell_text(j->metrics.n ? j->metrics.list[0]->name : "")};
-    head_id head = j->n_map ? j->maps[0] : (head_id){j->lm->m->main->kind, 0, 0};
-    head_id best;
-    table *t = NULL;
-    int rc = store_query(j->st, &t,
-        "SELECT head_name FROM head_value WHERE run = ?1 AND metric IN ('induction', ?2)"
-        " ORDER BY metric = 'induction' DESC, value DESC LIMIT 1", bind, 2, NULL);
-    if (rc)
-        return head;
-    bool stored = j->n_map == 0, found = t->n_row && head_parse(&best, cell_string(table_cell(t, 0, 0)));
-    for (int i = 0; found && i < j->n_map; i++)
-        stored |= j->maps[i].kind == best.kind && j->maps[i].layer == best.layer &&
-                  j->maps[i].head == best.head;
-    table_free(t);
-    return found && stored ? best : head;
-}
-
-/* One line that helps to go on: how to see a head, with the store named where a new program needs it. */
-static void what_next(const job *j)
-{
-    bool memory = strcmp(store_path(j->st), ":memory:") == 0;
-    if (memory && !j->s->interactive) {
-        say_once(j->s, "kept in memory only: with --store FILE runs can be asked, drawn and exported later");
-        return;
-    }
-    if (memory)
-        say_once(j->s, "kept in memory until the shell ends; what runs after `set store FILE` stays in that file");
-    strbuf where = {0};
-    if (!j->s->interactive) {
-        strbuf_puts(&where, " --store ");
-        put_shell_word(&where, store_path(j->st));
-    }
-    head_text head;
-    head_format(head, notable_head(j));
-    if (j->n_map)
-        say(j->s, "next: view head_map --head %s%s", head, strbuf_str(&where));
-    else
-        say(j->s, "next: top %s%s, or run again with --maps %s to see where a head looks",
-            j->metrics.list[0]->name, strbuf_str(&where), head);
-    strbuf_free(&where);
-}
-
 static int report(job *j, err *e)
 {
     output_format format = command_format(j->s, j->a);
@@ -412,7 +368,8 @@ static int report(job *j, err *e)
     }
     int rc = print_summary(j, e);
     if (!rc)
-        what_next(j);
+        run_next(j->s, j->st, j->run, &(run_kept){j->lm->m->main->kind, j->metrics.n ? j->metrics.list[0]->name : NULL, j->maps,
+                                                  j->n_map});
     return rc;
 }
 

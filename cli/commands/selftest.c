@@ -104,6 +104,46 @@ static int products(bench *b, const kernels *k, err *e)
     return rc;
 }
 
+/* Products of tiles, as the precisions that go through them take them, against sums in double of the rounded operands. */
+static int tile_products(bench *b, const kernels *k, err *e)
+{
+    enum { N = 97 };
+    const int terms = k->tiles->split ? TILE_TERMS : 1;
+    float x[TILE_BLOCK * N], y[TILE_BLOCK * N], c[TILE_BLOCK * TILE_BLOCK];
+    uint16_t *packed = mem_array(2 * (size_t)tile_block_size(N, TILE_TERMS), sizeof *packed, e);
+    double worst = 0;
+    if (!packed)
+        return ERR_RESOURCE;
+    fill(b, x, TILE_BLOCK * N, 1);
+    fill(b, y, TILE_BLOCK * N, 1);
+    if (terms == 1) {
+        k->round_bf16(x, TILE_BLOCK * N);
+        k->round_bf16(y, TILE_BLOCK * N);
+    }
+    const tile_product p = {
+        .k = N, .a = packed, .b = packed + tile_block_size(N, TILE_TERMS), .a_terms = terms, .b_terms = terms, .c = c,
+        .ldc = TILE_BLOCK, .m = TILE_BLOCK, .n = TILE_BLOCK,
+    };
+    k->tiles->pack_left(packed, terms, x, N, TILE_BLOCK, N);
+    k->tiles->pack_right(packed + tile_block_size(N, TILE_TERMS), terms, y, N, TILE_BLOCK, N);
+    k->tiles->begin();
+    k->tiles->multiply(&p);
+    k->tiles->end();
+    for (int i = 0; i < TILE_BLOCK; i++)
+        for (int j = 0; j < TILE_BLOCK; j++) {
+            double sum = 0, size = 0;
+            for (int l = 0; l < N; l++) {
+                sum += (double)x[i * N + l] * (double)y[j * N + l];
+                size += fabs((double)x[i * N + l] * (double)y[j * N + l]);
+            }
+            const double d = fabs((double)c[i * TILE_BLOCK + j] - sum) / size;
+            worst = d > worst || isnan(d) ? d : worst;
+        }
+    free(packed);
+    return verdict(b, terms == 1 ? "product of tiles, bf16, against double" : "product of tiles, f32, against double", k->isa,
+                   isnan(worst) ? (double)INFINITY : worst, N * 0x1p-24, e);
+}
+
 /* Norms and activations of every instruction set against plain C. */
 static int vectors(bench *b, const kernels *k, err *e)
 {
@@ -273,6 +313,8 @@ static int run(session *s, const command_args *a, err *e)
             continue;
         }
         rc = products(&b, all[i], e);
+        if (!rc && (all[i]->tiles->bf16 || all[i]->tiles->split))
+            rc = tile_products(&b, all[i], e);
         if (!rc && all[i] != &kernels_c)
             rc = vectors(&b, all[i], e);
         if (!rc)

@@ -1,7 +1,8 @@
 /* Products with rows of small integers (blocks.h), written once for vectors of any width.  The file that includes this defines,
  * inside its target region:
  *   VW lanes (8 or 16); V floats, B as many integers or four times as many bytes
- *   f_load f_set1 f_zero f_mul f_fma(a, b, c) = a b + c on V; f_of(B): integers as floats; f_halves(V[][], r): halves of row r onto each other
+ *   f_load f_set1 f_zero f_mul f_fma(a, b, c) = a b + c on V; f_of(B): integers as floats
+ *   f_halves(V[][], r): halves of row r onto each other
  *   b_load b_shift8(t) = t 2^8; BLOCK_NAME(dot)(t, q, x): t + the sums of four products of unsigned and signed bytes
  *   b_kept(x), f_kept(x): x, loaded once for all rows where there are registers for it
  *   f_spread(p, first, step, run): p[first + l / run * step] in lane l

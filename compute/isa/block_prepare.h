@@ -1,16 +1,16 @@
 /* block_kernels.prepare, written once for vectors of any width.  Besides what block_body.h asks for:
- *   f_abs f_max f_swap1 f_swap2 (neighbours, and pairs of them, change places), f_of_bits; b_of_bits b_round(V) b_set1 b_add b_sub
- *   b_mul b_max b_left b_right(arithmetic) b_swap1 b_swap2
+ *   f_abs f_of_bits; b_of_bits b_round(V) b_set1 b_add b_sub b_mul b_max b_left b_right(arithmetic)
+ *   b_swap1 b_swap2: neighbours, and pairs of them, change places
  *   b_store_bytes(p, v): the low byte of every lane; b_store_fourths(p, v): lanes 0, 4, 8 and 12 */
 
 /* Power of two by which the elements of the lanes are multiplied, its inverse, and the exponents that tell. */
 typedef struct lane_scale { V up; B down, exponent; } lane_scale;
 
-static ALWAYS_INLINE lane_scale scale_of(V most)
+static ALWAYS_INLINE lane_scale scale_of(B most) /* magnitudes as integers, of which a NaN is the largest */
 {
-    most = f_max(most, f_swap1(most));
-    most = f_max(most, f_swap2(most));
-    const B exponent = b_right(b_of_bits(f_mul(most, f_set1(BLOCK_ROOM))), 23);
+    most = b_max(most, b_swap1(most));
+    most = b_max(most, b_swap2(most));
+    const B exponent = b_right(b_of_bits(f_mul(f_of_bits(most), f_set1(BLOCK_ROOM))), 23);
     const B used = b_max(exponent, b_set1(BLOCK_LEAST));
     return (lane_scale){
         .up = f_of_bits(b_left(b_sub(b_set1(276), used), 23)), .down = b_left(b_sub(used, b_set1(22)), 23), .exponent = exponent,
@@ -55,11 +55,11 @@ static ALWAYS_INLINE void prepare_unit(block_unit *u, lane_sums *sums, const flo
             const V a = f_load(x + 16 * i + VW * part);
             if (t.order == BLOCKS_OF_32 && set == 0) {
                 const V b = f_load(x + 16 * i + 16 + VW * part);
-                const lane_scale s = scale_of(f_max(f_abs(a), f_abs(b)));
+                const lane_scale s = scale_of(b_max(b_of_bits(f_abs(a)), b_of_bits(f_abs(b))));
                 const B v = b_add(put_digits(u, 0, at, a, &s), put_digits(u, 1, at, b, &s));
                 put_lanes(u, sums, 0, at / 4, v, &s, t);
             } else if (t.order != BLOCKS_OF_32) {
-                const lane_scale s = scale_of(f_abs(a));
+                const lane_scale s = scale_of(b_of_bits(f_abs(a)));
                 put_lanes(u, sums, set, at / 4, put_digits(u, set, at, a, &s), &s, t);
             }
         }

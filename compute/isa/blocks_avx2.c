@@ -25,9 +25,6 @@ static ALWAYS_INLINE V f_mul(V a, V b) { return _mm256_mul_ps(a, b); }
 static ALWAYS_INLINE V f_fma(V a, V b, V c) { return _mm256_fmadd_ps(a, b, c); }
 static ALWAYS_INLINE V f_of(B t) { return _mm256_cvtepi32_ps(t); }
 static ALWAYS_INLINE V f_abs(V a) { return _mm256_andnot_ps(_mm256_set1_ps(-0.0f), a); }
-static ALWAYS_INLINE V f_max(V a, V b) { return _mm256_max_ps(a, b); }
-static ALWAYS_INLINE V f_swap1(V a) { return _mm256_permute_ps(a, 0xb1); }
-static ALWAYS_INLINE V f_swap2(V a) { return _mm256_permute_ps(a, 0x4e); }
 static ALWAYS_INLINE V f_of_bits(B a) { return _mm256_castsi256_ps(a); }
 static ALWAYS_INLINE V f_first(V x) { return x; }
 static ALWAYS_INLINE V f_halves(V a[PARTS][BLOCK_ROWS], int r) { return _mm256_add_ps(a[0][r], a[1][r]); }
@@ -86,7 +83,8 @@ static ALWAYS_INLINE block_sets nibbles(B q)
 static ALWAYS_INLINE B fifth_bits(const uint8_t *first, const uint8_t *second)
 {
     const B bit = _mm256_set1_epi64x((int64_t)0x8040201008040201);
-    const B spread = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
+    const B spread = _mm256_setr_epi8(0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1,
+                                      0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 1);
     const B h = halves_of(_mm_cvtsi32_si128(*(const u16_at *)first), _mm_cvtsi32_si128(*(const u16_at *)second));
     const B x = _mm256_shuffle_epi8(h, spread);
     return _mm256_and_si256(_mm256_cmpeq_epi8(_mm256_and_si256(x, bit), bit), _mm256_set1_epi8(16));
@@ -117,7 +115,8 @@ static ALWAYS_INLINE __m256 half_floats(const small_blocks *b, int second)
 
 static ALWAYS_INLINE block_sets two_blocks(const uint8_t *first, const uint8_t *second, int nibble, int fifth)
 {
-    const __m128i q0 = _mm_loadu_si128((const __m128i *)(first + nibble)), q1 = _mm_loadu_si128((const __m128i *)(second + nibble));
+    const __m128i q0 = _mm_loadu_si128((const __m128i *)(first + nibble));
+    const __m128i q1 = _mm_loadu_si128((const __m128i *)(second + nibble));
     block_sets s = nibbles(halves_of(q0, q1));
     if (fifth > 0) {
         s.low = _mm256_or_si256(s.low, fifth_bits(first + fifth, second + fifth));
@@ -156,21 +155,24 @@ static ALWAYS_INLINE block_sets set_q4_k(const uint8_t *b, int half, int part)
 static ALWAYS_INLINE B high_bits(const uint8_t *h, int from, int mask)
 {
     const B x = b_load(h);
-    return _mm256_and_si256(from < 4 ? _mm256_slli_epi16(x, 4 - from) : _mm256_srli_epi16(x, from - 4), _mm256_set1_epi8((char)mask));
+    return _mm256_and_si256(from < 4 ? _mm256_slli_epi16(x, 4 - from) : _mm256_srli_epi16(x, from - 4),
+                            _mm256_set1_epi8((char)mask));
 }
 
 static ALWAYS_INLINE block_sets set_q5_k(const uint8_t *b, int half, int part)
 {
     const block_sets s = nibbles(b_load(b + 48 + 64 * half + 32 * part));
     const int bit = 4 * half + 2 * part;
-    return (block_sets){_mm256_or_si256(s.low, high_bits(b + 16, bit, 16)), _mm256_or_si256(s.high, high_bits(b + 16, bit + 1, 16))};
+    return (block_sets){_mm256_or_si256(s.low, high_bits(b + 16, bit, 16)),
+                        _mm256_or_si256(s.high, high_bits(b + 16, bit + 1, 16))};
 }
 
 static ALWAYS_INLINE block_sets set_q6_k(const uint8_t *b, int half, int part)
 {
     const block_sets s = nibbles(b_load(b + 64 * half + 32 * part));
     const uint8_t *h = b + 128 + 32 * half;
-    return (block_sets){_mm256_or_si256(s.low, high_bits(h, 2 * part, 48)), _mm256_or_si256(s.high, high_bits(h, 4 + 2 * part, 48))};
+    return (block_sets){_mm256_or_si256(s.low, high_bits(h, 2 * part, 48)),
+                        _mm256_or_si256(s.high, high_bits(h, 4 + 2 * part, 48))};
 }
 
 #include "compute/isa/block_prepare.h"

@@ -39,9 +39,6 @@ static ALWAYS_INLINE V f_kept(V x)
 }
 static ALWAYS_INLINE B b_shift8(B t) { return _mm512_slli_epi32(t, 8); }
 static ALWAYS_INLINE V f_abs(V a) { return _mm512_abs_ps(a); }
-static ALWAYS_INLINE V f_max(V a, V b) { return _mm512_max_ps(a, b); }
-static ALWAYS_INLINE V f_swap1(V a) { return _mm512_permute_ps(a, 0xb1); }
-static ALWAYS_INLINE V f_swap2(V a) { return _mm512_permute_ps(a, 0x4e); }
 static ALWAYS_INLINE V f_of_bits(B a) { return _mm512_castsi512_ps(a); }
 static ALWAYS_INLINE B b_of_bits(V a) { return _mm512_castps_si512(a); }
 static ALWAYS_INLINE B b_round(V a) { return _mm512_cvtps_epi32(a); }
@@ -79,7 +76,8 @@ static ALWAYS_INLINE V f_spread(V p, int first, int step, int run)
 
 /* Words of four blocks of `words` 16-bit words behind each other, as an index into those that 64 bytes from their beginning
  * and 64 bytes up to their end hold: the first of each block, the second, or the eight words of its nibbles. */
-#define WORD(words, block, i) (short)((block) * (words) + (i) < 32 ? (block) * (words) + (i) : (block) * (words) + (i) + 64 - 4 * (words))
+#define WORD(words, block, i) \
+    (short)((block) * (words) + (i) < 32 ? (block) * (words) + (i) : (block) * (words) + (i) + 64 - 4 * (words))
 #define FOUR_WORDS(words, i) WORD(words, 0, i), WORD(words, 1, i), WORD(words, 2, i), WORD(words, 3, i)
 #define NIBBLE_WORDS(words, block) \
     WORD(words, block, (words) - 8), WORD(words, block, (words) - 7), WORD(words, block, (words) - 6), \
@@ -158,7 +156,8 @@ static ALWAYS_INLINE block_sets set_q5_k(const uint8_t *b, int half, int part)
     const __m256i x = _mm256_loadu_si256((const __m256i *)h);
     const __m512i both = _mm512_inserti64x4(_mm512_castsi256_si512(x), _mm256_srli_epi16(x, 2), 1);
     const __m512i bit = _mm512_set1_epi8(16);
-    const __m512i low = half ? both : _mm512_slli_epi16(both, 4), high = half ? _mm512_srli_epi16(both, 1) : _mm512_slli_epi16(both, 3);
+    const __m512i low = half ? both : _mm512_slli_epi16(both, 4);
+    const __m512i high = half ? _mm512_srli_epi16(both, 1) : _mm512_slli_epi16(both, 3);
     s.low = _mm512_ternarylogic_epi64(s.low, low, bit, 0xf8);
     s.high = _mm512_ternarylogic_epi64(s.high, high, bit, 0xf8);
     return s;

@@ -1,8 +1,8 @@
 /* Inner loops of the attention of few queries (attention_few.h) for vectors of any width.  Besides what simd_body.h asks for,
  * the file that includes this defines v_halves(a): the lanes' halves onto each other, as eight floats. */
 
-/* Keys that are worked on together; how far ahead, in keys and values, memory is asked for. */
-enum { FEW_KEYS = 4, FEW_AHEAD = 8 };
+/* Keys that are worked on together. */
+enum { FEW_KEYS = 4 };
 
 static inline __m128 totals_of_four(__m256 a, __m256 b, __m256 c, __m256 d)
 {
@@ -10,27 +10,28 @@ static inline __m128 totals_of_four(__m256 a, __m256 b, __m256 c, __m256 d)
     return _mm_add_ps(_mm256_castps256_ps128(t), _mm256_extractf128_ps(t, 1));
 }
 
-static inline void fetch_row(const float *row, int d)
+static inline void fetch_ahead(few_ahead *a)
 {
-    for (int c = 0; c < d; c += 16)
-        __builtin_prefetch(row + c);
+    for (int i = 0; i < a->lines; i++, a->at += 64)
+        __builtin_prefetch(a->at);
 }
 
-static void few_dots(float *s, const float *q, const float *k, int64_t ldk, int64_t n, int d)
+static void few_dots(float *s, const float *q, const float *k, int64_t ldk, int64_t n, int d, few_ahead ahead)
 {
     for (int64_t i = 0; i < n; i += FEW_KEYS) {
         V acc[FEW_KEYS];
         const float *row[FEW_KEYS];
         float sum[FEW_KEYS];
+        fetch_ahead(&ahead);
+#pragma GCC unroll 4
         for (int l = 0; l < FEW_KEYS; l++) {
             acc[l] = v_set1(0);
             row[l] = k + (i + l < n ? i + l : n - 1) * ldk;
-            if (i + l + FEW_AHEAD < n)
-                fetch_row(row[l] + FEW_AHEAD * ldk, d);
         }
         int c = 0;
         for (; c + VW <= d; c += VW) {
             const V x = v_load(q + c);
+#pragma GCC unroll 4
             for (int l = 0; l < FEW_KEYS; l++)
                 acc[l] = v_fma(v_load(row[l] + c), x, acc[l]);
         }
@@ -86,15 +87,16 @@ static void few_exponentials(few_sums *sums, float *s, int64_t n, float scale, f
 }
 
 /* Columns of `width` vectors. */
-static inline void few_columns(float *out, const float *p, const float *v, int64_t ldv, int64_t n, const int width)
+static inline void few_columns(float *out, const float *p, const float *v, int64_t ldv, int64_t n, const int width,
+                               few_ahead ahead)
 {
     V acc[8];
     for (int c = 0; c < width; c++)
-        acc[c] = v_set1(0);
+        acc[c] = v_load(out + c * VW);
     for (int64_t i = 0; i < n; i++, v += ldv) {
         const V x = v_set1(p[i]);
-        if (i + FEW_AHEAD < n)
-            fetch_row(v + FEW_AHEAD * ldv, width * VW);
+        if (i % FEW_KEYS == 0)
+            fetch_ahead(&ahead);
 #pragma GCC unroll 8
         for (int c = 0; c < width; c++)
             acc[c] = v_fma(x, v_load(v + c * VW), acc[c]);
@@ -103,19 +105,17 @@ static inline void few_columns(float *out, const float *p, const float *v, int64
         v_store(out + c * VW, acc[c]);
 }
 
-static void few_sum_rows(float *out, const float *p, const float *v, int64_t ldv, int64_t n, int d)
+static void few_sum_rows(float *out, const float *p, const float *v, int64_t ldv, int64_t n, int d, few_ahead ahead)
 {
     int c = 0;
-    for (; c + 8 * VW <= d; c += 8 * VW)
-        few_columns(out + c, p, v + c, ldv, n, 8);
-    for (; c + 4 * VW <= d; c += 4 * VW)
-        few_columns(out + c, p, v + c, ldv, n, 4);
-    for (; c + VW <= d; c += VW)
-        few_columns(out + c, p, v + c, ldv, n, 1);
+    for (; c + 8 * VW <= d; c += 8 * VW, ahead.lines = 0)
+        few_columns(out + c, p, v + c, ldv, n, 8, ahead);
+    for (; c + 4 * VW <= d; c += 4 * VW, ahead.lines = 0)
+        few_columns(out + c, p, v + c, ldv, n, 4, ahead);
+    for (; c + VW <= d; c += VW, ahead.lines = 0)
+        few_columns(out + c, p, v + c, ldv, n, 1, ahead);
     for (; c < d; c++) {
-        float sum = 0;
         for (int64_t i = 0; i < n; i++)
-            sum += p[i] * v[i * ldv + c];
-        out[c] = sum;
+            out[c] += p[i] * v[i * ldv + c];
     }
 }
