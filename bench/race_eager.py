@@ -328,7 +328,7 @@ def race_attention(a):
             time.sleep(0.3)
             text, mib = attnscope(a, "bench", "attention", "--threads", str(a.threads), "--lengths", str(length), "--heads",
                                   str(a.heads), "--width", str(a.width), "--repeat", "2", "--tsv", "--quiet")
-            rows = [r for r in table_of(text) if r["statistics"] == "rows and columns"]
+            rows = [r for r in table_of(text) if r["statistics"] == "and columns"]
             ours, peak = min(ours, float(rows[0]["seconds"])), max(peak, mib)
         print("%7d  %-22s %10.4f %7.2f %7d" % (length, "attnscope", ours, 1, peak))
         for one in children:

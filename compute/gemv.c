@@ -9,7 +9,7 @@
 
 /* Outputs of an item of a transposed weight, and inputs that it takes at a time; bytes of an item of any other, if every
  * thread gets some. */
-enum { COLUMNS = 32, INPUTS = 64, ITEM_BYTES = 64 << 10, ITEMS_A_THREAD = 2 };
+enum { COLUMNS = 32, INPUTS = 64, ITEM_BYTES = 1 << 20, ITEMS_A_THREAD = 2 };
 
 /* One product, as the pool's items see it. */
 typedef struct job {

@@ -13,14 +13,14 @@ field()
 # --- attention: causal pairs of 4 heads of 16, both products ---
 run bench attention --lengths 1,96 --heads 4 --kv-heads 2 --width 16 --repeat 1 --json
 exits 0 "bench attention"
-check "three rows a length" test "$(field statistics | sort | uniq -c | awk '{ printf "%s ", $1 }')" = "2 2 2 "
+check "four rows a length" test "$(field statistics | sort | uniq -c | awk '{ printf "%s ", $1 }')" = "2 2 2 2 "
 paste -d' ' "$tmp/out" /dev/null | sed -n 's/.*"length":96,.*"seconds":\([^,]*\),.*"gflops":\([^,]*\),.*/\1 \2/p' > "$tmp/speeds"
 check "time and speed give the operations of 4656 pairs" awk '{ n++; if ($1 * $2 * 1e9 / (96 * 97 / 2 * 4 * 4 * 16) - 1 > 1e-9 ||
-    $1 * $2 * 1e9 / (96 * 97 / 2 * 4 * 4 * 16) - 1 < -1e-9) bad = 1 } END { exit bad || n != 3 }' "$tmp/speeds"
+    $1 * $2 * 1e9 / (96 * 97 / 2 * 4 * 4 * 16) - 1 < -1e-9) bad = 1 } END { exit bad || n != 4 }' "$tmp/speeds"
 run bench attention --lengths 96 --heads 4 --width 16 --window 10 --repeat 1 --json
 sed -n 's/.*"seconds":\([^,]*\),.*"gflops":\([^,]*\),.*/\1 \2/p' "$tmp/out" > "$tmp/speeds"
 check "a window has 10 x 96 - 45 pairs" awk '{ n++; x = $1 * $2 * 1e9 / (915 * 4 * 4 * 16) - 1; if (x > 1e-9 || x < -1e-9) bad = 1 }
-    END { exit bad || n != 3 }' "$tmp/speeds"
+    END { exit bad || n != 4 }' "$tmp/speeds"
 
 # --- gemm ---
 run bench gemm --rows 1,3 --outputs 40 --inputs 256 --types bf16,q4_k,iq2_xs --repeat 1 --json
