@@ -76,7 +76,7 @@ static void multiply_vector(void *ud, int64_t item, int thread)
         multiply_columns(j, y, row, first, n);
     } else if (j->units) {
         multiply_blocks(j, y, first, n);
-    } else if (j->prec != PRECISION_BF16 && w->scale_kind == SCALE_NONE && j->k->row_dot[w->type]) {
+    } else if ((j->prec != PRECISION_BF16 || w->type == DT_BF16) && w->scale_kind == SCALE_NONE && j->k->row_dot[w->type]) {
         for (int64_t i = 0; i < n; i++)
             y[i] = j->k->row_dot[w->type](j->x, stored_row(j, first + i), w->n_in);
     } else {

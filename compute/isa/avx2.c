@@ -48,6 +48,14 @@ static inline float v_total(V a)
     return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
 }
 static inline __m256 v_halves(V a) { return a; }
+static inline V v_round_bf16(V x)
+{
+    const __m256i u = _mm256_castps_si256(x), odd = _mm256_and_si256(_mm256_srli_epi32(u, 16), _mm256_set1_epi32(1));
+    const __m256i up = _mm256_add_epi32(u, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7fff)));
+    const __m256i quiet = _mm256_or_si256(u, _mm256_set1_epi32(0x400000));
+    const __m256i r = _mm256_blendv_epi8(up, quiet, _mm256_castps_si256(_mm256_cmp_ps(x, x, _CMP_UNORD_Q)));
+    return _mm256_castsi256_ps(_mm256_and_si256(r, _mm256_set1_epi32((int)0xffff0000)));
+}
 static inline V v_keep(M m, V a) { return _mm256_and_ps(m, a); }
 static inline V v_pick(M m, V a, V b) { return _mm256_blendv_ps(b, a, m); }
 static inline M v_below(V a, V b) { return _mm256_cmp_ps(a, b, _CMP_LT_OQ); }

@@ -5,6 +5,7 @@
  *   v_total(a): the sum of the lanes, halves onto halves
  *   v_scale2(x, n): x 2^n for integral n in [-126, 151], in two steps; m_and_range(k, lo, hi): lanes with lo <= k < hi
  *   v_keep(m, a): a where m, else 0; v_pick(m, a, b): a where m, else b; v_below(a, b): mask of a < b
+ *   v_round_bf16(x): to the nearest bfloat16, ties to even, a NaN quiet
  *   SIMD_NR: columns of a panel (a multiple of VW).
  * No include guard: each instruction set includes it once. */
 
@@ -120,6 +121,14 @@ static void simd_scale(float *x, float a, int64_t n)
     for (; i + VW <= n; i += VW)
         v_store(x + i, v_mul(v_load(x + i), v_set1(a)));
     kernel_c_scale(x + i, a, n - i);
+}
+
+static void simd_round_bf16(float *x, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + VW <= n; i += VW)
+        v_store(x + i, v_round_bf16(v_load(x + i)));
+    kernel_c_round_bf16(x + i, n - i);
 }
 
 static void simd_add_scaled(float *x, const float *y, float a, int64_t n)
@@ -425,7 +434,7 @@ static float simd_multiply_adds(int64_t rounds, int *flop)
     .relu = kernel_c_relu, \
     .mul = simd_mul, \
     .add = simd_add, \
-    .round_bf16 = kernel_c_round_bf16, \
+    .round_bf16 = simd_round_bf16, \
     .quick_gelu = simd_quick_gelu, \
     .relu2 = simd_relu2, \
     .sigmoid = simd_sigmoid, \
