@@ -120,8 +120,9 @@ static void finish_scores(const attn_block *b, const attn_parts *p, int i, int h
 {
     const attn_args *a = p->a;
     const int64_t lo = b->lo[i], hi = b->hi[i];
-    if (a->softcap > 0) { /* cells behind the last key are there, whatever they hold */
+    if (a->softcap > 0) { /* in whole rows of a panel: there is room behind the last key */
         const int nr = p->k->nr;
+        memset(s + hi, 0, (size_t)((hi - lo + nr - 1) / nr * nr - (hi - lo)) * sizeof *s);
         p->k->score_columns(&(score_block){
             .s = s + lo, .scale = a->scale, .softcap = a->softcap, .n_key = (hi - lo + nr - 1) / nr, .n_query = nr,
         });

@@ -54,7 +54,8 @@ void attn_parts_pack(const attn_parts *p, pool *threads);
 /* What the queries q0 .. q0 + nq - 1 may see: the block's geometry. */
 void attn_block_begin(attn_block *b, const attn_parts *p, int64_t q0, int nq);
 /* Their weights in one head, into rows k0 .. k1 - 1 of scores [n_key, nr] (rows up to the next multiple of mr are
- * written too), an edit applied; cells that are masked and columns without a query become 0.  query: [attn_query_floats(d_qk)]. */
+ * written too), an edit applied; cells that are masked and columns without a query become 0.
+ * query: [attn_query_floats(d_qk)]. */
 void attn_block_weights(attn_block *b, const attn_parts *p, int head, int chunk, float *scores, float *query);
 
 /* Floats of the room for the queries of a block, as columns of a panel or packed for tiles. */

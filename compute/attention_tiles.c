@@ -177,7 +177,8 @@ void attn_tiles_block(attn_block *b, const attn_parts *p, int head, int chunk, b
                       float *room, float *out)
 {
     const attn_args *a = p->a;
-    const bool extras = attn_has_extras(a), edited = a->edit && a->edit->heads[head], want_distance = b->need & ATTN_NEED_DISTANCE;
+    const bool extras = attn_has_extras(a), edited = a->edit && a->edit->heads[head];
+    const bool want_distance = b->need & ATTN_NEED_DISTANCE;
     const float scale = extras ? 1 : a->scale, c = (float)((double)scale * LOG2_E);
     float shift[TILE_BLOCK], top[TILE_BLOCK], inverse[TILE_BLOCK];
     float sum[TILE_BLOCK] = {0}, weighted[TILE_BLOCK] = {0}, distance[TILE_BLOCK] = {0};

@@ -23,7 +23,8 @@ static uint16_t take_term(float *x)
 
 enum operand { LEFT, RIGHT };
 
-static void pack(uint16_t *dst, enum operand side, int terms, const float *src, int64_t line_step, int64_t k_step, int n, int64_t k)
+static void pack(uint16_t *dst, enum operand side, int terms, const float *src, int64_t line_step, int64_t k_step, int n,
+                 int64_t k)
 {
     memset(dst, 0, (size_t)tile_block_size(k, terms) * sizeof *dst);
     for (int i = 0; i < n; i++)

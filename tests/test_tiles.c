@@ -486,7 +486,8 @@ int main(void)
 {
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plans), cmocka_unit_test(test_right_terms), cmocka_unit_test(test_packing), cmocka_unit_test(test_products),
+        cmocka_unit_test(test_plans), cmocka_unit_test(test_right_terms), cmocka_unit_test(test_packing),
+        cmocka_unit_test(test_products),
         cmocka_unit_test(test_exponentials), cmocka_unit_test(test_whole_products), cmocka_unit_test(test_entries),
     };
     return cmocka_run_group_tests_name("tiles", tests, NULL, NULL);
