@@ -180,7 +180,7 @@ static void form_scores(const attn_block *b, const attn_parts *j, int head, floa
 
 bool attn_has_extras(const attn_args *a)
 {
-    return a->softcap > 0 || a->key_bias || a->rel_bias;
+    return a->softcap > 0 || a->key_bias || a->rel_bias || a->scale < 0; /* the largest score is to stay so */
 }
 
 void attn_finish_scores(const attn_parts *p, const attn_block *b, int head, int64_t from, int64_t to, float *scores)

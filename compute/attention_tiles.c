@@ -140,12 +140,12 @@ static void weighted_values(const attn_block *b, const attn_parts *p, int head, 
 }
 
 /* Sums of the exponentials to statistics; inverse [TILE_BLOCK]: what weights and outputs are multiplied by. */
-static void finish_statistics(attn_block *b, const attn_parts *p, int head, float c, const float *shift, const float *top,
-                              const float *sum, const float *weighted, const float *distance, float *inverse)
+static void finish_statistics(attn_block *b, const attn_parts *p, int head, float scale, float c, const float *shift,
+                              const float *top, const float *sum, const float *weighted, const float *distance, float *inverse)
 {
     const attn_args *a = p->a;
     for (int i = 0; i < TILE_BLOCK; i++) {
-        const double keys = (double)sum[i], ln_shift = (double)shift[i] * LN_2;
+        const double keys = (double)sum[i], ln_shift = (double)shift[i] * (double)scale;
         const double sink = a->sinks ? exp((double)a->sinks[head] - ln_shift) : 0;
         const double whole = keys + sink, share = a->sinks ? keys / whole : 1;
         const bool empty = keys == 0;
@@ -187,7 +187,7 @@ void attn_tiles_block(attn_block *b, const attn_parts *p, int head, int chunk, b
         top[i] = -INFINITY;
     form_scores(b, p, head, scores, query, top);
     for (int i = 0; i < TILE_BLOCK; i++) {
-        shift[i] = isfinite(top[i] * c) ? top[i] * c : 0;
+        shift[i] = isfinite(top[i]) ? top[i] : 0;
         b->top[i] = top[i] * scale;
     }
     const bool form_out = out && !edited;
@@ -202,7 +202,7 @@ void attn_tiles_block(attn_block *b, const attn_parts *p, int head, int chunk, b
         if (form_out)
             add_values(p, head, packed, from, to - from, out, from > b->k0);
     }
-    finish_statistics(b, p, head, c, shift, top, sum, weighted, distance, inverse);
+    finish_statistics(b, p, head, scale, c, shift, top, sum, weighted, distance, inverse);
     form_weights(b, p, c, shift, inverse, scores, weights || edited);
     if (edited) {
         attn_edit_weights(b, p, head, chunk, scores);

@@ -45,7 +45,7 @@ typedef struct tile_product {
 } tile_product;
 
 /* A stretch of the keys of TILE_BLOCK queries, a column each: scores to exponentials and their sums.  With c = scale log2 e
- * and t = max(s c - shift, -200), rounded once, e = 2^t for keys that the query sees and 0 for the others:
+ * and t = max((s - shift) c, -200), e = 2^t for keys that the query sees and 0 for the others:
  *   sum += sum of e,  weighted += sum of e t,  distance += sum of e |qpos - key|,
  * keys in increasing order within the stretch, then added.  The exponentials are packed as a right operand. */
 typedef struct tile_exponentials {

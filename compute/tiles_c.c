@@ -121,7 +121,7 @@ static float power_of_two(float t)
 /* The clamped exponent of a score. */
 static float exponent_of(float s, float c, float shift)
 {
-    const float t = fmaf(s, c, -shift);
+    const float t = (s - shift) * c;
     return t < -200 ? -200 : t;
 }
 

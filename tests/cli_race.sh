@@ -122,9 +122,9 @@ says "no libggml-cpu in" "a tree that was not built"
 : > "$tmp/build/libggml-cpu.so"
 CC=$tmp/bin/cc HEADS=2 WIDTH=16 THREADS=1 race race_attention "$program" "$tmp/source" "$tmp/build" 16,40 1
 exits 0 "a race of attention alone"
-check "three rows a length" test "$(grep -cE '^ +(16|40) ' "$tmp/out")" -eq 6
+check "four rows a length" test "$(grep -cE '^ +(16|40) ' "$tmp/out")" -eq 8
 check "ggml's times stand in their columns" awk '/^ +(16|40) / {
-    n++; if ($(NF - 6) != .5 || $(NF - 4) != .25) bad = 1 } END { exit bad || n != 6 }' "$tmp/out"
+    n++; if ($(NF - 6) != .5 || $(NF - 4) != .25) bad = 1 } END { exit bad || n != 8 }' "$tmp/out"
 check "nothing is left behind" test -z "$(ls "$TMPDIR")"
 HEADS=none race race_attention "$program" "$tmp/source" "$tmp/build"
 says "HEADS is a number from 1" "heads that are no number"

@@ -219,7 +219,7 @@ typedef struct column_state { __m512 sum, weighted, distance, c, shift, from; } 
 /* Key k of the stretch: its exponentials, and what they add. */
 static inline __m512 one_key(column_state *st, const float *s, int64_t k, __mmask16 seen, bool want_distance)
 {
-    __m512 t = _mm512_fmsub_ps(_mm512_loadu_ps(s + k * TILE_BLOCK), st->c, st->shift);
+    __m512 t = _mm512_mul_ps(_mm512_sub_ps(_mm512_loadu_ps(s + k * TILE_BLOCK), st->shift), st->c);
     t = _mm512_max_ps(_mm512_set1_ps(-200), t); /* the order lets a NaN through */
     const __m512 e = _mm512_maskz_mov_ps(seen, power_of_two(t));
     st->sum = _mm512_mask_add_ps(st->sum, seen, st->sum, e);
