@@ -8,7 +8,7 @@
 #include "compute/blocks.h"
 
 /* Operands of a thread lie in its first or second cache; stored rows of matrix-vector products come from memory. */
-enum { ROW = 4096, DEPTH = 384, KEYS = 1024, STORED_BYTES = 256 << 20 };
+enum { ROW = 4096, DEPTH = 384, KEYS = 1024, STORED_BYTES = 256 << 20, TILE_K = 256 };
 
 typedef struct bench_job {
     const kernels *k;
@@ -102,6 +102,42 @@ CASE(block_dot)
     }
 }
 
+/* Operands of tiles are the bytes of stored rows: bfloat16 numbers, whatever they are taken for. */
+static void multiply_tiles(const bench_job *j, int64_t item, int terms)
+{
+    const uint16_t *packed = (const uint16_t *)(const void *)(j->stored + item * j->stored_step);
+    const tile_product p = {
+        .k = TILE_K, .a = packed, .b = packed + tile_block_size(TILE_K, TILE_TERMS), .a_terms = terms, .b_terms = terms,
+        .c = result(j, item), .ldc = TILE_BLOCK, .m = TILE_BLOCK, .n = TILE_BLOCK,
+    };
+    j->k->tiles->begin();
+    j->k->tiles->multiply(&p);
+    j->k->tiles->end();
+}
+
+CASE(tiles_bf16) { BEGIN; multiply_tiles(j, item, 1); }
+CASE(tiles_f32) { BEGIN; multiply_tiles(j, item, TILE_TERMS); }
+CASE(tiles_pack) { BEGIN; j->k->tiles->pack_right((uint16_t *)(void *)y, 1, x, TILE_K, TILE_BLOCK, TILE_K); }
+CASE(tiles_exponentials)
+{
+    BEGIN;
+    float shift[TILE_BLOCK], sum[TILE_BLOCK] = {0}, weighted[TILE_BLOCK] = {0};
+    int64_t lo[TILE_BLOCK] = {0}, hi[TILE_BLOCK];
+    for (int i = 0; i < TILE_BLOCK; i++) {
+        shift[i] = 1;
+        hi[i] = TILE_STRETCH;
+    }
+    const tile_exponentials b = {
+        .s = x, .n_key = TILE_STRETCH, .c = 1, .shift = shift, .lo = lo, .hi = hi, .qpos = hi, .sum = sum, .weighted = weighted,
+        .terms = 1, .packed = (uint16_t *)(void *)y,
+    };
+    j->k->tiles->exponentials(&b);
+}
+
+static double tile_flop(const bench_job *j) { (void)j; return 2.0 * TILE_BLOCK * TILE_BLOCK * TILE_K; }
+static double tile_elements(const bench_job *j) { (void)j; return (double)TILE_BLOCK * TILE_K; }
+static double stretch_elements(const bench_job *j) { (void)j; return (double)TILE_BLOCK * TILE_STRETCH; }
+
 static double gemm_flop(const bench_job *j) { return 2.0 * DEPTH * j->k->mr * j->k->nr; }
 static double dot_flop(const bench_job *j) { (void)j; return 2.0 * ROW; }
 static double row_elements(const bench_job *j) { (void)j; return ROW; }
@@ -129,7 +165,14 @@ static const kernel_case cases[] = {
 };
 static const kernel_case row_dot_case = {"row_dot", "GB/s", work_row_dot, stored_bytes};
 static const kernel_case block_dot_case = {"block_dot", "GB/s", work_block_dot, stored_bytes};
-enum { N_CASE = sizeof cases / sizeof *cases };
+/* Of tables whose tiles are faster than multiply-adds; the first two are held against what tiles do in registers. */
+static const kernel_case tile_cases[] = {
+    {"tiles, one term each", FLOP, work_tiles_bf16, tile_flop},
+    {"tiles, three terms each", FLOP, work_tiles_f32, tile_flop},
+    {"tiles, packing", ELEMENTS, work_tiles_pack, tile_elements},
+    {"tiles, exponentials", ELEMENTS, work_tiles_exponentials, stretch_elements},
+};
+enum { N_CASE = sizeof cases / sizeof *cases, N_TILE_CASE = sizeof tile_cases / sizeof *tile_cases };
 
 static int add_row(bench_job *j, const char *name, double rate, const char *unit, double limit, err *e)
 {
@@ -161,6 +204,20 @@ static int measure_rows(bench_job *j, bench_clock *c, const kernel_case *of, err
     return measure(j, c, of, name, e);
 }
 
+static int measure_tiles(bench_job *j, bench_clock *c, err *e)
+{
+    const double limits[N_TILE_CASE] = {j->limits.tiles, j->limits.tiles / 6};
+    int rc = j->k->tiles->bf16 ? add_row(j, "products of tiles in registers", j->limits.tiles, FLOP, 0, e) : 0;
+    for (int i = 0; i < N_TILE_CASE && j->k->tiles->bf16 && !rc; i++) {
+        double seconds;
+        rc = bench_seconds(&seconds, c, true, tile_cases[i].work, j, e);
+        if (!rc)
+            rc = add_row(j, tile_cases[i].name, tile_cases[i].amount(j) * pool_threads(c->p) / seconds, tile_cases[i].unit,
+                         limits[i], e);
+    }
+    return rc;
+}
+
 static int measure_set(bench_job *j, bench_clock *c, err *e)
 {
     int rc = bench_limits_measure(&j->limits, c, true, e);
@@ -172,6 +229,8 @@ static int measure_set(bench_job *j, bench_clock *c, err *e)
         rc = add_row(j, "reading memory", j->limits.read, "GB/s", 0, e);
     for (int i = 0; i < N_CASE && !rc; i++)
         rc = measure(j, c, &cases[i], cases[i].name, e);
+    if (!rc)
+        rc = measure_tiles(j, c, e);
     for (int t = 0; t < DT_COUNT && !rc; t++) {
         j->type = (dtype)t;
         if (j->k->row_dot[t])
@@ -194,7 +253,7 @@ static int64_t count(void)
     for (const kernels *const *k = kernels_all(); *k; k++)
         if (kernels_usable(*k)) {
             const block_kernels *blocks = blocks_for(*k);
-            n += N_CASE + 2;
+            n += N_CASE + 2 + ((*k)->tiles->bf16 ? N_TILE_CASE + 1 : 0);
             for (int t = 0; t < DT_COUNT; t++)
                 n += ((*k)->row_dot[t] != NULL) + (blocks && blocks->dot[t]);
         }
