@@ -126,13 +126,18 @@ static void hand_rows(const job *j, const float *scores, const attn_block *at, i
     j->tap->rows(j->tap->ud, &r);
 }
 
+static bool wants_weights(const job *j)
+{
+    return j->tap && j->tap->tile && (j->need & ATTN_NEED_PROBS);
+}
+
 /* A block's statistics and weights to the tap. */
 static void show(const job *j, const float *scores, const attn_block *at, int head, int chunk)
 {
     const attn_args *a = j->parts.a;
     if (j->tap && j->tap->rows)
         hand_rows(j, scores, at, head, chunk);
-    if (j->tap && j->tap->tile && (j->need & ATTN_NEED_PROBS)) {
+    if (wants_weights(j)) {
         const attn_tile t = {
             .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = at->q0, .n_query = at->n_query,
             .k0 = at->k0, .n_key = at->k1 - at->k0, .pos0 = a->pos0, .visible_lo = at->lo, .visible_hi = at->hi,
@@ -146,10 +151,11 @@ static void block(const job *j, const thread_buffers *b, int head, int chunk, in
 {
     const attn_args *a = j->parts.a;
     attn_block at = {.need = j->need};
-    const bool tiles = j->tap && j->tap->tile && (j->need & ATTN_NEED_PROBS), output = a->out && a->v;
+    const bool output = a->out && a->v;
     attn_block_begin(&at, &j->parts, q0, nq);
     if (j->parts.plan.t)
-        attn_tiles_block(&at, &j->parts, head, chunk, tiles, b->scores, b->query, b->room, output ? b->out : NULL);
+        attn_tiles_block(&at, &j->parts, head, chunk, wants_weights(j), b->scores, b->query, b->room,
+                         output ? b->out : NULL);
     else
         attn_block_weights(&at, &j->parts, head, chunk, b->scores, b->query);
     show(j, b->scores, &at, head, chunk);

@@ -11,20 +11,10 @@ _Static_assert((int)TILE_BLOCK == (int)ATTN_PANEL_COLUMNS, "a block of queries i
 #define LOG2_E 1.44269504088896340736
 #define LN_2 0.69314718055994530942
 
-static int64_t blocks_of(int64_t n)
-{
-    return (n + TILE_BLOCK - 1) / TILE_BLOCK;
-}
-
-static inline int at_most(int64_t left)
-{
-    return (int)(left < TILE_BLOCK ? left : TILE_BLOCK);
-}
-
 /* Packed keys of one head: a block for every TILE_BLOCK keys. */
 static int64_t keys_of_head(const attn_parts *p)
 {
-    return blocks_of(p->a->n_key) * tile_block_size(p->a->d_qk, p->plan.left);
+    return tile_blocks(p->a->n_key) * tile_block_size(p->a->d_qk, p->plan.left);
 }
 
 /* Packed values: a block of all keys for every TILE_BLOCK columns. */
@@ -40,7 +30,7 @@ int64_t attn_tiles_keys(const attn_parts *p)
 
 int64_t attn_tiles_values(const attn_parts *p)
 {
-    return values_block(p) * blocks_of(p->a->d_v) * p->a->n_kv_head / 2;
+    return values_block(p) * tile_blocks(p->a->d_v) * p->a->n_kv_head / 2;
 }
 
 int64_t attn_tiles_room(const attn_parts *p)
@@ -54,22 +44,22 @@ static void pack_keys_values(void *ud, int64_t item, int thread)
     const attn_parts *p = ud;
     const attn_args *a = p->a;
     const tile_plan *t = &p->plan;
-    const int64_t blocks = blocks_of(a->n_key), kv = item / blocks, block = item % blocks, key = block * TILE_BLOCK;
-    const int n = at_most(a->n_key - key);
+    const int64_t blocks = tile_blocks(a->n_key), kv = item / blocks, block = item % blocks, key = block * TILE_BLOCK;
+    const int n = tile_block_lines(a->n_key - key);
     (void)thread;
     t->t->pack_left((uint16_t *)(void *)p->keys + kv * keys_of_head(p) + block * tile_block_size(a->d_qk, t->left), t->left,
                     a->k + key * a->ldk + kv * a->d_qk, a->ldk, n, a->d_qk);
     for (int64_t column = 0; column < a->d_v && p->values; column += TILE_BLOCK)
         t->t->pack_left_turned((uint16_t *)(void *)p->values +
-                               (kv * blocks_of(a->d_v) + column / TILE_BLOCK) * values_block(p) +
+                               (kv * tile_blocks(a->d_v) + column / TILE_BLOCK) * values_block(p) +
                                tile_block_size(key, t->left),
-                               t->left, a->v + key * a->ldv + kv * a->d_v + column, a->ldv, at_most(a->d_v - column), n);
+                               t->left, a->v + key * a->ldv + kv * a->d_v + column, a->ldv, tile_block_lines(a->d_v - column), n);
 }
 
 void attn_tiles_pack(const attn_parts *p, pool *threads)
 {
     attn_parts copy = *p;
-    pool_run(threads, blocks_of(p->a->n_key) * p->a->n_kv_head, pack_keys_values, &copy);
+    pool_run(threads, tile_blocks(p->a->n_key) * p->a->n_kv_head, pack_keys_values, &copy);
 }
 
 /* Scores of the block's queries, with soft-cap and biases if there are any; top [TILE_BLOCK] becomes the larger of it and of
@@ -89,7 +79,7 @@ static void form_scores(const attn_block *b, const attn_parts *p, int head, floa
     for (int64_t key = b->k0; key < b->k1; key += TILE_BLOCK) {
         x.a = keys + key / TILE_BLOCK * size;
         x.c = scores + key * TILE_BLOCK;
-        x.m = at_most(a->n_key - key);
+        x.m = tile_block_lines(a->n_key - key);
         t->t->multiply(&x);
         if (attn_has_extras(a))
             attn_finish_scores(p, b, head, key, key + x.m < b->k1 ? key + x.m : b->k1, scores);
@@ -108,7 +98,7 @@ static void add_values(const attn_parts *p, int head, const uint16_t *packed, in
 {
     const attn_args *a = p->a;
     const tile_plan *t = &p->plan;
-    const int64_t kv = head / (a->n_head / a->n_kv_head), blocks = blocks_of(a->d_v);
+    const int64_t kv = head / (a->n_head / a->n_kv_head), blocks = tile_blocks(a->d_v);
     t->t->begin();
     for (int64_t block = 0; block < blocks; block++) {
         const tile_product x = {
@@ -210,7 +200,7 @@ void attn_tiles_block(attn_block *b, const attn_parts *p, int head, int chunk, b
             weighted_values(b, p, head, scores, packed, out);
     }
     if (out && b->k1 <= b->k0)
-        memset(out, 0, (size_t)blocks_of(a->d_v) * TILE_BLOCK * TILE_BLOCK * sizeof *out);
+        memset(out, 0, (size_t)tile_blocks(a->d_v) * TILE_BLOCK * TILE_BLOCK * sizeof *out);
     for (int64_t row = 0; form_out && row < a->d_v; row++)
         p->k->mul(out + row * TILE_BLOCK, inverse, TILE_BLOCK);
 }

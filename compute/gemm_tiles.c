@@ -33,7 +33,7 @@ static void pack_rows(void *ud, int64_t item, int thread)
     const int64_t row = item * TILE_BLOCK;
     (void)thread;
     j->plan.t->pack_left(left_block(j, row), j->plan.left, j->x + row * j->ldx, j->ldx,
-                         (int)(j->rows - row < TILE_BLOCK ? j->rows - row : TILE_BLOCK), j->w->n_in);
+                         tile_block_lines(j->rows - row), j->w->n_in);
 }
 
 /* Rows of the map that follow each other where they are stored, as bfloat16. */
@@ -60,11 +60,6 @@ static void pack_outputs(const job *j, uint16_t *dst, float *floats, int64_t fir
     }
 }
 
-static inline int at_most(int64_t left)
-{
-    return (int)(left < TILE_BLOCK ? left : TILE_BLOCK);
-}
-
 /* Item: some blocks of outputs, of all rows. */
 static void multiply(void *ud, int64_t item, int thread)
 {
@@ -75,7 +70,7 @@ static void multiply(void *ud, int64_t item, int thread)
     float *floats = j->s->panels + (size_t)thread * j->s->panel_len;
     uint16_t *right = (uint16_t *)(void *)(floats + (w->n_in + 15) / 16 * 16 * TILE_BLOCK);
     for (int64_t first = from; first < to; first += TILE_BLOCK)
-        pack_outputs(j, right + (first - from) / TILE_BLOCK * size, floats, first, at_most(to - first));
+        pack_outputs(j, right + (first - from) / TILE_BLOCK * size, floats, first, tile_block_lines(to - first));
 
     j->plan.t->begin();
     for (int64_t k = 0; k < w->n_in; k += INPUTS)
@@ -86,7 +81,7 @@ static void multiply(void *ud, int64_t item, int thread)
                     .a = left_block(j, row) + tile_block_size(k, j->plan.left),
                     .b = right + (first - from) / TILE_BLOCK * size + tile_block_size(k, j->plan.right),
                     .a_terms = j->plan.left, .b_terms = j->plan.right, .c = j->y + row * j->ldy + first, .ldc = j->ldy,
-                    .m = at_most(j->rows - row), .n = at_most(to - first), .add = k > 0,
+                    .m = tile_block_lines(j->rows - row), .n = tile_block_lines(to - first), .add = k > 0,
                 };
                 j->plan.t->multiply(&p);
                 for (int i = 0; w->bias && k + INPUTS >= w->n_in && i < p.m; i++)
@@ -123,7 +118,7 @@ void gemm_by_tiles(gemm_scratch *s, const tile_plan *plan, float *y, int64_t ldy
         j.rows = rows - row < GEMM_ROW_BLOCK ? rows - row : GEMM_ROW_BLOCK;
         j.x = x + row * ldx;
         j.y = y + row * ldy;
-        pool_run(s->pool, (j.rows + TILE_BLOCK - 1) / TILE_BLOCK, pack_rows, &j);
+        pool_run(s->pool, tile_blocks(j.rows), pack_rows, &j);
         pool_run(s->pool, (w->n_out + j.blocks * TILE_BLOCK - 1) / (j.blocks * TILE_BLOCK), multiply, &j);
     }
 }

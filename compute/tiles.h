@@ -28,6 +28,17 @@ static inline int64_t tile_steps(int64_t k)
     return (k + TILE_DEPTH - 1) / TILE_DEPTH;
 }
 
+/* Blocks of n lines, and lines of a block behind which `left` are left. */
+static inline int64_t tile_blocks(int64_t n)
+{
+    return (n + TILE_BLOCK - 1) / TILE_BLOCK;
+}
+
+static inline int tile_block_lines(int64_t left)
+{
+    return (int)(left < TILE_BLOCK ? left : TILE_BLOCK);
+}
+
 static inline int64_t tile_block_size(int64_t k, int n_term)
 {
     return tile_steps(k) * n_term * 2 * TILE_ELEMENTS;

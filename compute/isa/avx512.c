@@ -56,17 +56,7 @@ static inline V v_round_bf16(V x)
 static inline V v_keep(M m, V a) { return _mm512_maskz_mov_ps(m, a); }
 static inline V v_pick(M m, V a, V b) { return _mm512_mask_blend_ps(m, b, a); }
 static inline M v_below(V a, V b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
-static inline M m_and_range(int64_t k, const int64_t *lo, const int64_t *hi)
-{
-    __m512i key = _mm512_set1_epi64(k);
-    M m = 0;
-    for (int half = 0; half < 2; half++) {
-        __mmask8 from = _mm512_cmple_epi64_mask(_mm512_loadu_si512(lo + 8 * half), key);
-        __mmask8 to = _mm512_cmpgt_epi64_mask(_mm512_loadu_si512(hi + 8 * half), key);
-        m = (M)(m | (unsigned)(from & to) << (8 * half));
-    }
-    return m;
-}
+#include "compute/isa/avx512_range.h"
 static inline V v_mantissa(V x) { return _mm512_getmant_ps(x, _MM_MANT_NORM_1_2, _MM_MANT_SIGN_src); }
 static inline V v_exponent(V x) { return _mm512_getexp_ps(x); }
 static inline V v_power(V x)

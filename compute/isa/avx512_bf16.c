@@ -24,17 +24,26 @@ static inline __mmask16 first_lanes(int64_t n)
     return (__mmask16)(n <= 0 ? 0 : n >= 16 ? 0xffff : (1u << n) - 1);
 }
 
-/* Which of 16 queries see a key. */
-static inline __mmask16 tile_seen(int64_t key, const int64_t *lo, const int64_t *hi)
+#include "compute/isa/avx512_range.h"
+
+/* Which keys key0 .. key0 + n_key - 1, counted from key0, 16 queries see: none outside first .. last - 1; all: every one each. */
+typedef struct tile_view {
+    int64_t first, last;
+    bool all;
+} tile_view;
+
+static inline tile_view tile_view_of(int64_t key0, int64_t n_key, const int64_t *lo, const int64_t *hi)
 {
-    const __m512i k = _mm512_set1_epi64(key);
-    __mmask16 m = 0;
-    for (int half = 0; half < 2; half++) {
-        const __mmask8 from = _mm512_cmple_epi64_mask(_mm512_loadu_si512(lo + 8 * half), k);
-        const __mmask8 to = _mm512_cmpgt_epi64_mask(_mm512_loadu_si512(hi + 8 * half), k);
-        m = (__mmask16)(m | (unsigned)(from & to) << (8 * half));
+    tile_view v = {n_key, 0, true};
+    for (int i = 0; i < 16; i++) {
+        const int64_t from = lo[i] > key0 ? lo[i] - key0 : 0, to = hi[i] - key0 < n_key ? hi[i] - key0 : n_key;
+        v.all = v.all && from == 0 && to == n_key;
+        if (from < to) {
+            v.first = from < v.first ? from : v.first;
+            v.last = to > v.last ? to : v.last;
+        }
     }
-    return m;
+    return v;
 }
 
 /* Rows and columns of 32-bit elements change places. */
@@ -194,7 +203,7 @@ void tile_avx512_column_tops(float *top, const float *s, int64_t key0, int64_t n
         __m512 m = _mm512_loadu_ps(top);
         for (int64_t k = seen.first; k < seen.last; k++) {
             const __m512 x = _mm512_loadu_ps(s + k * TILE_BLOCK);
-            m = seen.all ? _mm512_max_ps(x, m) : _mm512_mask_max_ps(m, tile_seen(key0 + k, lo, hi), x, m);
+            m = seen.all ? _mm512_max_ps(x, m) : _mm512_mask_max_ps(m, m_and_range(key0 + k, lo, hi), x, m);
         }
         _mm512_storeu_ps(top, m);
     }
@@ -274,7 +283,7 @@ static inline void one_half(const tile_exponentials *b, int half, bool want_dist
             one_pair(&st, b, s, packed, p, 0xffff, 0xffff, want_distance);
     else
         for (int64_t p = 0; p < pairs; p++)
-            one_pair(&st, b, s, packed, p, tile_seen(b->key0 + 2 * p, lo, hi), tile_seen(b->key0 + 2 * p + 1, lo, hi),
+            one_pair(&st, b, s, packed, p, m_and_range(b->key0 + 2 * p, lo, hi), m_and_range(b->key0 + 2 * p + 1, lo, hi),
                      want_distance);
     for (int64_t p = pairs; packed && p % TILE_LINES; p++)
         for (int t = 0; t < b->terms; t++)

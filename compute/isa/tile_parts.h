@@ -12,26 +12,6 @@ void tile_avx512_pack_right_bf16(uint16_t *dst, const void *src, int64_t ld, int
 void tile_avx512_column_tops(float *top, const float *s, int64_t key0, int64_t n_key, const int64_t *lo, const int64_t *hi);
 void tile_avx512_exponentials(const tile_exponentials *b);
 
-/* Which keys key0 .. key0 + n_key - 1, counted from key0, 16 queries see: none outside first .. last - 1; all: every one each. */
-typedef struct tile_view {
-    int64_t first, last;
-    bool all;
-} tile_view;
-
-static inline tile_view tile_view_of(int64_t key0, int64_t n_key, const int64_t *lo, const int64_t *hi)
-{
-    tile_view v = {n_key, 0, true};
-    for (int i = 0; i < 16; i++) {
-        const int64_t from = lo[i] > key0 ? lo[i] - key0 : 0, to = hi[i] - key0 < n_key ? hi[i] - key0 : n_key;
-        v.all = v.all && from == 0 && to == n_key;
-        if (from < to) {
-            v.first = from < v.first ? from : v.first;
-            v.last = to > v.last ? to : v.last;
-        }
-    }
-    return v;
-}
-
 #define TILE_AVX512_PARTS                                  \
     .pack_left = tile_avx512_pack_left,                    \
     .pack_left_turned = tile_avx512_pack_left_turned,      \
