@@ -7,9 +7,13 @@
 #include "compute/blocks.h"
 #include "compute/weight.h"
 
-/* Outputs of an item of a transposed weight, and inputs that it takes at a time; bytes of an item of any other, if every
- * thread gets some. */
-enum { COLUMNS = 32, INPUTS = 64, ITEM_BYTES = 1 << 20, ITEMS_A_THREAD = 2 };
+/* Outputs of an item of a transposed weight, and inputs that it takes at a time; bytes of an item of any other, and items that
+ * each thread gets if they are not smaller than that: the last one is waited for. */
+enum { COLUMNS = 32, INPUTS = 64, ITEM_MOST = 1 << 18, ITEM_LEAST = 1 << 16, ITEMS_A_THREAD = 8 };
+
+/* Vectors of more elements than this share the innermost cache with a row so badly that they are read once for four rows;
+ * those that meet float32 rows always are, as there is nothing else to do. */
+enum { LONG_VECTOR = 4096 };
 
 /* One product, as the pool's items see it. */
 typedef struct job {
@@ -22,6 +26,7 @@ typedef struct job {
     int64_t step;               /* outputs of an item: a multiple of BLOCK_ROWS */
     const block_unit *units;    /* x prepared for blocks->dot, or NULL */
     const block_kernels *blocks;
+    bool in_place, quarters;    /* by kernels.row_dot, by rows_dot */
 } job;
 
 static void multiply_columns(const job *j, float *y, float *rows, int64_t first, int64_t n)
@@ -39,65 +44,101 @@ static void multiply_columns(const job *j, float *y, float *rows, int64_t first,
             for (int64_t i = 0; i < n; i++)
                 y[i] += j->x[k0 + k] * rows[k * n + i];
     }
+    if (w->bias)
+        j->k->add(y, w->bias + first, n);
 }
 
-static const void *stored_row(const job *j, int64_t row)
+/* Rows are read as they lie, outputs of a paired weight therefore made in another order: which one the i-th row makes. */
+static int64_t output_of(const weight *w, int64_t i)
 {
-    return weight_stored(j->w, weight_stored_row(j->w, row), 0);
+    if (w->paired == 0)
+        return i;
+    const int64_t in = i % w->paired;
+    return i - in + in % 2 * (w->paired / 2) + in / 2;
 }
 
-static void multiply_blocks(const job *j, float *y, int64_t first, int64_t n)
+static const void *row_of(const weight *w, int64_t i)
+{
+    return weight_stored(w, weight_stored_row(w, output_of(w, i)), 0);
+}
+
+static void put(const job *j, int64_t i, float sum)
+{
+    const int64_t o = output_of(j->w, i);
+    j->y[o] = j->w->bias ? sum + j->w->bias[o] : sum;
+}
+
+static void multiply_blocks(const job *j, int64_t first, int64_t n)
 {
     const weight *w = j->w;
-    const dtype_info *t = &dtypes[w->type];
-    const bool in_order = w->paired == 0 && w->row_block == 0;
-    const int64_t step = w->ld / t->block * t->block_bytes;
-    const unsigned char *row = stored_row(j, first);
-    for (int64_t i = 0; i < n; i += BLOCK_ROWS, row += BLOCK_ROWS * step) {
+    for (int64_t i = 0; i < n; i += BLOCK_ROWS) {
         const int m = n - i < BLOCK_ROWS ? (int)(n - i) : BLOCK_ROWS;
         const void *rows[BLOCK_ROWS];
         float sum[BLOCK_ROWS];
         for (int r = 0; r < BLOCK_ROWS; r++)
-            rows[r] = r >= m ? rows[0] : in_order ? row + r * step : stored_row(j, first + i + r);
+            rows[r] = row_of(w, first + i + (r < m ? r : 0));
         j->blocks->dot[w->type](sum, j->units, rows, w->n_in);
         for (int r = 0; r < m; r++) /* scales that are no numbers: as floats have it */
-            y[i + r] = isfinite(sum[r]) ? sum[r] : j->k->row_dot[w->type](j->x, rows[r], w->n_in);
+            put(j, first + i + r, isfinite(sum[r]) ? sum[r] : j->k->row_dot[w->type](j->x, rows[r], w->n_in));
     }
 }
 
-/* Item: `step` outputs of one row. */
+/* Rows from a quarter of the item each: prefetchers follow a stream of memory that goes on from row to row, and lose one that
+ * leaps over three. */
+static void multiply_quarters(const job *j, int64_t first, int64_t n)
+{
+    const weight *w = j->w;
+    const int64_t quarter = (n + ROWS_TOGETHER - 1) / ROWS_TOGETHER;
+    for (int64_t i = 0; i < quarter; i++) {
+        const void *rows[ROWS_TOGETHER];
+        float sum[ROWS_TOGETHER];
+        for (int r = 0; r < ROWS_TOGETHER; r++)
+            rows[r] = row_of(w, first + i + (i + r * quarter < n ? r * quarter : 0));
+        j->k->rows_dot[w->type](sum, j->x, rows, w->n_in);
+        for (int r = 0; r < ROWS_TOGETHER && i + r * quarter < n; r++)
+            put(j, first + i + r * quarter, sum[r]);
+    }
+}
+
+/* Item: `step` rows. */
 static void multiply_vector(void *ud, int64_t item, int thread)
 {
     const job *j = ud;
     const weight *w = j->w;
     const int64_t first = item * j->step, n = w->n_out - first < j->step ? w->n_out - first : j->step;
-    float *row = j->s->panels + (size_t)thread * j->s->panel_len, *y = j->y + first;
+    float *row = j->s->panels + (size_t)thread * j->s->panel_len;
     if (w->transposed) {
-        multiply_columns(j, y, row, first, n);
+        multiply_columns(j, j->y + first, row, first, n);
     } else if (j->units) {
-        multiply_blocks(j, y, first, n);
-    } else if ((j->prec != PRECISION_BF16 || w->type == DT_BF16) && w->scale_kind == SCALE_NONE && j->k->row_dot[w->type]) {
-        for (int64_t i = 0; i < n; i++)
-            y[i] = j->k->row_dot[w->type](j->x, stored_row(j, first + i), w->n_in);
+        multiply_blocks(j, first, n);
+    } else if (j->in_place && j->quarters) {
+        multiply_quarters(j, first, n);
+    } else if (j->in_place) {
+        for (int64_t i = first; i < first + n; i++)
+            put(j, i, j->k->row_dot[w->type](j->x, row_of(w, i), w->n_in));
     } else {
-        for (int64_t i = 0; i < n; i++) {
-            weight_load(row, w, first + i, 0, w->n_in);
+        for (int64_t i = first; i < first + n; i++) {
+            weight_load(row, w, output_of(w, i), 0, w->n_in);
             if (j->prec == PRECISION_BF16)
                 j->k->round_bf16(row, w->n_in);
-            y[i] = j->k->dot(j->x, row, w->n_in);
+            put(j, i, j->k->dot(j->x, row, w->n_in));
         }
     }
-    if (w->bias)
-        j->k->add(y, w->bias + first, n);
 }
 
-/* Long stretches of memory for each item, and several items for each thread. */
+static int64_t clamped(int64_t x, int64_t least, int64_t most)
+{
+    return x < least ? least : x > most ? most : x;
+}
+
+/* Stretches of memory that are long, but not so long that threads wait for the last one. */
 static int64_t outputs_of_item(const job *j)
 {
     const dtype_info *t = &dtypes[j->w->type];
-    const int64_t bytes = j->w->n_in / t->block * t->block_bytes + 1, share = (int64_t)pool_threads(j->s->pool) * ITEMS_A_THREAD;
-    const int64_t most = (j->w->n_out + share - 1) / share, n = ITEM_BYTES / bytes < most ? ITEM_BYTES / bytes : most;
-    return j->w->transposed ? COLUMNS : (n + BLOCK_ROWS) / BLOCK_ROWS * BLOCK_ROWS;
+    const int64_t threads = pool_threads(j->s->pool), bytes = j->w->n_in / t->block * t->block_bytes + 1;
+    const int64_t item = clamped(j->w->n_out * bytes / (threads * ITEMS_A_THREAD), ITEM_LEAST, ITEM_MOST);
+    const int64_t n = clamped(item / bytes, 1, (j->w->n_out + 2 * threads - 1) / (2 * threads));
+    return j->w->transposed ? COLUMNS : (n + BLOCK_ROWS - 1) / BLOCK_ROWS * BLOCK_ROWS;
 }
 
 void gemv(gemm_scratch *s, float *y, const float *x, const weight *w, precision prec)
@@ -110,6 +151,14 @@ void gemv(gemm_scratch *s, float *y, const float *x, const weight *w, precision 
     } else if (prec == PRECISION_F32 && j.blocks && j.blocks->dot[w->type] && w->scale_kind == SCALE_NONE && !w->transposed) {
         block_unit *units = (block_unit *)(void *)s->packed; /* holds 17 rows of floats at least */
         j.units = j.blocks->prepare(units, x, w->n_in, w->type) ? units : NULL;
+    }
+    j.in_place = !j.units && !w->transposed && (prec != PRECISION_BF16 || w->type == DT_BF16) && w->scale_kind == SCALE_NONE &&
+                 j.k->row_dot[w->type];
+    j.quarters = j.in_place && j.k->rows_dot[w->type] && (w->type == DT_F32 || w->n_in > LONG_VECTOR);
+    if (j.in_place && w->type == DT_BF16) {
+        float *parted = s->packed + w->n_in;
+        j.k->part_pairs(parted, j.x, w->n_in);
+        j.x = parted;
     }
     j.step = outputs_of_item(&j);
     pool_run(s->pool, (w->n_out + j.step - 1) / j.step, multiply_vector, &j);

@@ -14,6 +14,8 @@
 
 #define GEMM_MAX_MR 16
 #define GEMM_MAX_NR 64
+/* Rows of kernels.rows_dot. */
+#define ROWS_TOGETHER 4
 #define SOFTMAX_WAYS 16
 
 /* Products of queries, a column each, and keys, a row each, to the scores of a softmax:
@@ -75,8 +77,14 @@ typedef struct kernels {
 
     /* dot of x and a stored row of n elements (whole blocks) at any address, read where it lies: the bits of
      * dtypes[type].to_f32 and dot, but q8_0 multiplies the scale of a block once.  NULL: no faster way than those two.  Decoding
-     * in PRECISION_F32 keeps most quantised rows in integers instead: blocks.h. */
+     * in PRECISION_F32 keeps most quantised rows in integers instead: blocks.h.  For bfloat16 x is what part_pairs gives,
+     * and the bits are those of dot where the row is parted too. */
     float (*row_dot[DT_COUNT])(const float *x, const void *row, int64_t n);
+    /* y[r] = row_dot of rows[r], r < ROWS_TOGETHER, while x is read once. */
+    void (*rows_dot[DT_COUNT])(float *y, const float *x, const void *const *rows, int64_t n);
+    /* Of every so many numbers of x (a power of two, of this table) those of even index, then those of odd index; what is left
+     * as it is.  NULL where row_dot[DT_BF16] is. */
+    void (*part_pairs)(float *dst, const float *x, int64_t n);
 
     /* Transpose while packing: dst[k * stride + i] = src[i * ld + k] for i < n_row <= stride, k < n_col;
      * columns n_row .. stride - 1 of dst become 0. */

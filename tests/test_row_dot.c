@@ -92,7 +92,7 @@ static void test_same_bits(void **state)
 {
     (void)state;
     const int64_t lengths[] = {1, 7, 8, 15, 16, 31, 32, 33, 64, 96, 100, 128, 160, 256, 512, 576, 768, 1000, 1024};
-    static float x[LONGEST], values[LONGEST];
+    static float x[LONGEST], values[LONGEST], parted[2][LONGEST];
     guarded g = guard(LONGEST * sizeof(float));
     int compared = 0;
     for (const kernels *const *k = kernels_all(); *k; k++)
@@ -110,7 +110,13 @@ static void test_same_bits(void **state)
                     if (t == DT_Q8_0) /* a block's scale is multiplied once */
                         assert_true(fabs((*k)->row_dot[t](x, row, n) - exact_sum(x, values, n)) <=
                                     4e-7 * sum_of_magnitudes(x, values, n));
-                    else
+                    else if (t == DT_BF16) {
+                        (*k)->part_pairs(parted[0], x, n);
+                        (*k)->part_pairs(parted[1], values, n);
+                        assert_int_equal(bits((*k)->row_dot[t](parted[0], row, n)), bits((*k)->dot(parted[0], parted[1], n)));
+                        assert_true(fabs((*k)->row_dot[t](parted[0], row, n) - exact_sum(x, values, n)) <=
+                                    4e-7 * sum_of_magnitudes(x, values, n));
+                    } else
                         assert_int_equal(bits((*k)->row_dot[t](x, row, n)), bits((*k)->dot(x, values, n)));
                     compared++;
                 }
@@ -119,6 +125,62 @@ static void test_same_bits(void **state)
     munmap(g.map, g.bytes);
     if (kernels_usable(&kernels_avx2))
         assert_true(compared > 2 * 11 * 5);
+}
+
+/* Four rows at once have the bits of one at a time, wherever they lie. */
+static void test_rows_together(void **state)
+{
+    (void)state;
+    const int64_t lengths[] = {1, 7, 16, 31, 32, 33, 64, 96, 100, 128, 160, 256, 576, 1000, 1024};
+    static float x[LONGEST], values[LONGEST];
+    guarded g[ROWS_TOGETHER];
+    int compared = 0;
+    for (int r = 0; r < ROWS_TOGETHER; r++)
+        g[r] = guard(LONGEST * sizeof(float));
+    for (const kernels *const *k = kernels_all(); *k; k++)
+        for (int t = 0; t < DT_COUNT; t++)
+            for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
+                const int64_t n = lengths[l];
+                const void *rows[ROWS_TOGETHER];
+                float y[ROWS_TOGETHER];
+                if (!kernels_usable(*k) || !(*k)->rows_dot[t] || n % dtypes[t].block)
+                    continue;
+                for (int r = 0; r < ROWS_TOGETHER; r++)
+                    rows[r] = random_row(&g[r], (dtype)t, n, values);
+                for (int64_t i = 0; i < n; i++)
+                    x[i] = (float)(int32_t)next() * 0x1p-31f;
+                (*k)->rows_dot[t](y, x, rows, n);
+                for (int r = 0; r < ROWS_TOGETHER; r++)
+                    assert_int_equal(bits(y[r]), bits((*k)->row_dot[t](x, rows[r], n)));
+                compared++;
+            }
+    for (int r = 0; r < ROWS_TOGETHER; r++)
+        munmap(g[r].map, g[r].bytes);
+    if (kernels_usable(&kernels_avx2))
+        assert_true(compared >= 3 * 15 + 7);
+}
+
+/* Groups of a size that is the table's own: even indices, then odd ones; the rest stays. */
+static void test_part_pairs(void **state)
+{
+    (void)state;
+    enum { N = 100 };
+    for (const kernels *const *k = kernels_all(); *k; k++) {
+        float x[N], y[N];
+        int64_t half = 0;
+        if (!kernels_usable(*k) || !(*k)->part_pairs)
+            continue;
+        for (int i = 0; i < N; i++)
+            x[i] = (float)i;
+        (*k)->part_pairs(y, x, N);
+        while (y[half] == (float)(2 * half))
+            half++;
+        assert_true(half > 1 && (half & (half - 1)) == 0);
+        for (int64_t i = 0; i < N; i++) {
+            const int64_t in = i % (2 * half), whole = N / (2 * half) * 2 * half;
+            assert_true(y[i] == (float)(i >= whole ? i : i - in + (in < half ? 2 * in : 2 * (in - half) + 1)));
+        }
+    }
 }
 
 /* ---- rows that stay integers ---- */
@@ -314,6 +376,8 @@ int main(void)
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_rows_together),
+        cmocka_unit_test(test_part_pairs),
         cmocka_unit_test(test_integer_rows),
         cmocka_unit_test(test_refusals),
         cmocka_unit_test(test_no_numbers),

@@ -47,6 +47,15 @@ static inline float v_total(V a)
     x = _mm_add_ps(x, _mm_movehl_ps(x, x));
     return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
 }
+static inline V v_totals(const V a[VW])
+{
+    V part[4];
+    for (int i = 0; i < 4; i++)
+        part[i] = _mm256_add_ps(_mm256_permute2f128_ps(a[i], a[i + 4], 0x20), _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
+    const V x = _mm256_add_ps(_mm256_shuffle_ps(part[0], part[1], 0x44), _mm256_shuffle_ps(part[0], part[1], 0xee));
+    const V y = _mm256_add_ps(_mm256_shuffle_ps(part[2], part[3], 0x44), _mm256_shuffle_ps(part[2], part[3], 0xee));
+    return _mm256_add_ps(_mm256_shuffle_ps(x, y, 0x88), _mm256_shuffle_ps(x, y, 0xdd));
+}
 static inline __m256 v_halves(V a) { return a; }
 static inline V v_round_bf16(V x)
 {
@@ -90,6 +99,20 @@ static inline V v_load_bf16(const uint8_t *p)
     __m256i x = _mm256_cvtepu16_epi32(_mm_loadu_si128((const __m128i *)p));
     return _mm256_castsi256_ps(_mm256_slli_epi32(x, 16));
 }
+static inline V v_even_bf16(const uint8_t *p)
+{
+    return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_loadu_si256((const __m256i *)p), 16));
+}
+static inline V v_odd_bf16(const uint8_t *p)
+{
+    return _mm256_castsi256_ps(_mm256_and_si256(_mm256_loadu_si256((const __m256i *)p), _mm256_set1_epi32((int)0xffff0000)));
+}
+static inline V v_in_order(V pairs) /* of a and b in turn */
+{
+    return _mm256_castpd_ps(_mm256_permute4x64_pd(_mm256_castps_pd(pairs), 0xd8));
+}
+static inline V v_evens(V a, V b) { return v_in_order(_mm256_shuffle_ps(a, b, 0x88)); }
+static inline V v_odds(V a, V b) { return v_in_order(_mm256_shuffle_ps(a, b, 0xdd)); }
 
 #include "compute/gelu.h"
 #include "compute/layer_norm.h"

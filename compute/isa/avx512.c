@@ -7,6 +7,7 @@
 #include <float.h>
 #include <immintrin.h>
 #include <math.h>
+#include <string.h>
 
 #if defined(__clang__)
 #pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c"))), \
@@ -42,6 +43,19 @@ static inline float v_total(V a)
     x = _mm_add_ps(x, _mm_movehl_ps(x, x));
     return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
 }
+/* Two vectors become one with half the lanes of each, four times; the order of the rows puts lanes in place. */
+static inline V v_totals(const V a[VW])
+{
+    V part[4];
+    for (int i = 0; i < 4; i++) {
+        const V x = _mm512_add_ps(_mm512_shuffle_f32x4(a[i], a[i + 4], 0x44), _mm512_shuffle_f32x4(a[i], a[i + 4], 0xee));
+        const V y = _mm512_add_ps(_mm512_shuffle_f32x4(a[i + 8], a[i + 12], 0x44), _mm512_shuffle_f32x4(a[i + 8], a[i + 12], 0xee));
+        part[i] = _mm512_add_ps(_mm512_shuffle_f32x4(x, y, 0x88), _mm512_shuffle_f32x4(x, y, 0xdd));
+    }
+    const V x = _mm512_add_ps(_mm512_shuffle_ps(part[0], part[1], 0x44), _mm512_shuffle_ps(part[0], part[1], 0xee));
+    const V y = _mm512_add_ps(_mm512_shuffle_ps(part[2], part[3], 0x44), _mm512_shuffle_ps(part[2], part[3], 0xee));
+    return _mm512_add_ps(_mm512_shuffle_ps(x, y, 0x88), _mm512_shuffle_ps(x, y, 0xdd));
+}
 static inline __m256 v_halves(V a)
 {
     return _mm256_add_ps(_mm512_castps512_ps256(a), _mm512_extractf32x8_ps(a, 1));
@@ -74,6 +88,21 @@ static inline V v_load_bf16(const uint8_t *p)
     __m512i x = _mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)p));
     return _mm512_castsi512_ps(_mm512_slli_epi32(x, 16));
 }
+static inline V v_even_bf16(const uint8_t *p)
+{
+    return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_loadu_si512(p), 16));
+}
+static inline V v_odd_bf16(const uint8_t *p)
+{
+    return _mm512_castsi512_ps(_mm512_and_si512(_mm512_loadu_si512(p), _mm512_set1_epi32((int)0xffff0000)));
+}
+static inline __m512i every_other(int first)
+{
+    const __m512i step = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+    return _mm512_add_epi32(step, _mm512_set1_epi32(first));
+}
+static inline V v_evens(V a, V b) { return _mm512_permutex2var_ps(a, every_other(0), b); }
+static inline V v_odds(V a, V b) { return _mm512_permutex2var_ps(a, every_other(1), b); }
 
 #include "compute/gelu.h"
 #include "compute/layer_norm.h"

@@ -3,6 +3,8 @@
  * that includes this defines
  *   v_bytes(x, part): lanes part * VW .. of 16 unsigned bytes as floats; v_load_chars(p): VW stored signed bytes
  *   v_load_f16(p), v_load_bf16(p): VW stored halves or bfloat16s as floats
+ *   v_even_bf16(p), v_odd_bf16(p): those of even and of odd index of 2 VW stored bfloat16s
+ *   v_evens(a, b), v_odds(a, b): lanes of even and of odd index of a, then of b
  * Blocks are decoded by 32 elements: BLOCK_V vectors.  The layouts are described in dtype_q.c and dtype_k.c. */
 
 enum { BLOCK_V = 32 / VW };
@@ -199,30 +201,126 @@ static float row_dot_q8_0(const float *x, const void *row, int64_t n)
     return v_dot_total(acc);
 }
 
-/* Plain numbers: lanes by v_load_<name>, one by one_<name>. */
+/* The same of four rows, bit by bit. */
+static void rows_dot_q8_0(float *y, const float *x, const void *const *rows, int64_t n)
+{
+    V acc[ROWS_TOGETHER][4];
+    int64_t at = 0;
+    for (int r = 0; r < ROWS_TOGETHER; r++)
+        for (int l = 0; l < 4; l++)
+            acc[r][l] = v_set1(0);
+    for (; at + 4 <= n / 32; at += 4)
+#pragma GCC unroll 4
+        for (int l = 0; l < 4; l++)
+#pragma GCC unroll 4
+            for (int r = 0; r < ROWS_TOGETHER; r++)
+                acc[r][l] = q8_0_block(acc[r][l], x + 32 * (at + l), (const uint8_t *)rows[r] + 34 * (at + l));
+    for (int r = 0; r < ROWS_TOGETHER; r++) {
+        for (int64_t rest = at; rest < n / 32; rest++)
+            acc[r][0] = q8_0_block(acc[r][0], x + 32 * rest, (const uint8_t *)rows[r] + 34 * rest);
+        y[r] = v_dot_total(acc[r]);
+    }
+}
+
+/* Plain numbers, of one row or of four that share the loads of x: lanes by v_load_<name>, one by one_<name>. */
 static inline V v_load_f32(const uint8_t *p) { return v_load((const float *)(const void *)p); }
 static inline float one_f32(const uint8_t *p) { return *(const f32_at *)p; }
 static inline float one_f16(const uint8_t *p) { return half_float(p); }
 static inline float one_bf16(const uint8_t *p) { return bf16_to_f32(*(const u16_at *)p); }
 
-#define PLAIN_ROW_DOT(name, bytes)                                                                            \
-    static float row_dot_##name(const float *x, const void *row, int64_t n)                                   \
-    {                                                                                                         \
-        V acc[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)};                                              \
-        const uint8_t *b = row;                                                                               \
-        float sum = 0;                                                                                        \
-        int64_t i = 0;                                                                                        \
-        for (; i + 4 * VW <= n; i += 4 * VW) {                                                                \
-            _Pragma("GCC unroll 4") for (int l = 0; l < 4; l++)                                               \
-                acc[l] = v_fma(v_load(x + i + l * VW), v_load_##name(b + (i + l * VW) * bytes), acc[l]);      \
-        }                                                                                                     \
-        for (; i + VW <= n; i += VW)                                                                          \
-            acc[0] = v_fma(v_load(x + i), v_load_##name(b + i * bytes), acc[0]);                              \
-        for (; i < n; i++)                                                                                    \
-            sum += x[i] * one_##name(b + i * bytes);                                                          \
-        return v_dot_total(acc) + sum;                                                                        \
+#define PLAIN_ROWS(name, bytes)                                                                                        \
+    static inline __attribute__((always_inline)) void rows_##name(float *y, const float *x, const void *const *rows,   \
+                                                                  const int m, int64_t n)                              \
+    {                                                                                                                  \
+        V acc[ROWS_TOGETHER][4];                                                                                       \
+        int64_t i = 0;                                                                                                 \
+        for (int r = 0; r < m; r++)                                                                                    \
+            for (int l = 0; l < 4; l++)                                                                                \
+                acc[r][l] = v_set1(0);                                                                                 \
+        for (; i + 4 * VW <= n; i += 4 * VW) {                                                                         \
+            _Pragma("GCC unroll 4") for (int l = 0; l < 4; l++) {                                                      \
+                const V part = v_load(x + i + l * VW);                                                                 \
+                _Pragma("GCC unroll 4") for (int r = 0; r < m; r++)                                                    \
+                    acc[r][l] = v_fma(part, v_load_##name((const uint8_t *)rows[r] + (i + l * VW) * bytes), acc[r][l]); \
+            }                                                                                                          \
+        }                                                                                                              \
+        for (int r = 0; r < m; r++)                                                                                    \
+            y[r] = end_##name(acc[r], x, rows[r], i, n);                                                               \
+    }                                                                                                                  \
+    ROWS_OF(name)
+
+/* What is left of a row from element i on, and the sum. */
+#define PLAIN_END(name, bytes)                                                               \
+    static float end_##name(V acc[4], const float *x, const uint8_t *b, int64_t i, int64_t n) \
+    {                                                                                        \
+        float sum = 0;                                                                       \
+        for (; i + VW <= n; i += VW)                                                         \
+            acc[0] = v_fma(v_load(x + i), v_load_##name(b + i * bytes), acc[0]);             \
+        for (; i < n; i++)                                                                   \
+            sum += x[i] * one_##name(b + i * bytes);                                         \
+        return v_dot_total(acc) + sum;                                                       \
     }
-PLAIN_ROW_DOT(f32, 4)
-PLAIN_ROW_DOT(f16, 2)
-PLAIN_ROW_DOT(bf16, 2)
-#undef PLAIN_ROW_DOT
+
+#define ROWS_OF(name)                                                                               \
+    static float row_dot_##name(const float *x, const void *row, int64_t n)                         \
+    {                                                                                               \
+        float y;                                                                                    \
+        rows_##name(&y, x, &row, 1, n);                                                             \
+        return y;                                                                                   \
+    }                                                                                               \
+    static void rows_dot_##name(float *y, const float *x, const void *const *rows, int64_t n)       \
+    {                                                                                               \
+        rows_##name(y, x, rows, ROWS_TOGETHER, n);                                                  \
+    }
+PLAIN_END(f32, 4)
+PLAIN_END(f16, 2)
+PLAIN_END(bf16, 2)
+PLAIN_ROWS(f32, 4)
+PLAIN_ROWS(f16, 2)
+#undef PLAIN_END
+#undef PLAIN_ROWS
+
+/* Of every 2 VW numbers those of even index, then those of odd index. */
+static void simd_part_pairs(float *dst, const float *x, int64_t n)
+{
+    int64_t i = 0;
+    for (; i + 2 * VW <= n; i += 2 * VW) {
+        const V a = v_load(x + i), b = v_load(x + i + VW);
+        v_store(dst + i, v_evens(a, b));
+        v_store(dst + i + VW, v_odds(a, b));
+    }
+    memcpy(dst + i, x + i, (size_t)(n - i) * sizeof *x);
+}
+
+/* Two stored numbers are one lane: shifted up it is the even one, without its lower half the odd one. */
+static inline __attribute__((always_inline)) void rows_bf16(float *y, const float *x, const void *const *rows, const int m,
+                                                            int64_t n)
+{
+    V acc[ROWS_TOGETHER][4];
+    int64_t i = 0;
+    for (int r = 0; r < m; r++)
+        for (int l = 0; l < 4; l++)
+            acc[r][l] = v_set1(0);
+    for (; i + 4 * VW <= n; i += 4 * VW)
+#pragma GCC unroll 2
+        for (int l = 0; l < 4; l += 2) {
+            const V even = v_load(x + i + l * VW), odd = v_load(x + i + (l + 1) * VW);
+#pragma GCC unroll 4
+            for (int r = 0; r < m; r++) {
+                const uint8_t *b = (const uint8_t *)rows[r] + 2 * (i + l * VW);
+                acc[r][l] = v_fma(even, v_even_bf16(b), acc[r][l]);
+                acc[r][l + 1] = v_fma(odd, v_odd_bf16(b), acc[r][l + 1]);
+            }
+        }
+    for (int r = 0; r < m; r++) {
+        const uint8_t *b = rows[r];
+        int64_t at = i;
+        for (; at + 2 * VW <= n; at += 2 * VW) {
+            acc[r][0] = v_fma(v_load(x + at), v_even_bf16(b + 2 * at), acc[r][0]);
+            acc[r][0] = v_fma(v_load(x + at + VW), v_odd_bf16(b + 2 * at), acc[r][0]);
+        }
+        y[r] = end_bf16(acc[r], x, b, at, n);
+    }
+}
+ROWS_OF(bf16)
+#undef ROWS_OF

@@ -422,6 +422,10 @@ static float simd_multiply_adds(int64_t rounds, int *flop)
         [DT_Q4_0] = row_dot_q4_0, [DT_Q4_1] = row_dot_q4_1, [DT_Q5_0] = row_dot_q5_0, [DT_Q5_1] = row_dot_q5_1, \
         [DT_Q4_K] = row_dot_q4_k, [DT_Q5_K] = row_dot_q5_k, [DT_Q6_K] = row_dot_q6_k, \
     }, \
+    .rows_dot = { \
+        [DT_F32] = rows_dot_f32, [DT_F16] = rows_dot_f16, [DT_BF16] = rows_dot_bf16, [DT_Q8_0] = rows_dot_q8_0, \
+    }, \
+    .part_pairs = simd_part_pairs, \
     .interleave = kernel_avx2_interleave, \
     .score_columns = simd_score_columns, \
     .softmax_columns = simd_softmax_columns, \
