@@ -1,7 +1,7 @@
 /* What block_prepare.h, block_body.h and the files that include them share.  Behind VW, V and B. */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
-enum { PARTS = BLOCK_LANES / VW, FETCH_NEAR = 6 << 10, FETCH_FAR = 64 << 10 };
+enum { PARTS = BLOCK_LANES / VW, FETCH_AHEAD = 8 << 10, FETCH_FAR = 64 << 10 };
 
 typedef struct block_sets { B low, high; } block_sets;
 
@@ -17,25 +17,20 @@ static ALWAYS_INLINE float h_total(__m256 a)
     return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
 }
 
-/* Rows that lie behind each other are asked for, in the order of their addresses, while the ones before them are worked on: no
- * prefetcher of a processor follows rows that are read side by side.  What would push other things out of the first cache goes to
- * the second. */
+/* Rows that lie behind each other are asked for, in the order of their addresses, some rows before their turn: no prefetcher of
+ * a processor follows rows that are read side by side.  They go to the second cache: to the first they would come too early. */
 static ALWAYS_INLINE int64_t fetch_distance(const void *const *rows)
 {
-    const int64_t step = (const uint8_t *)rows[1] - (const uint8_t *)rows[0];
-    return step > 0 && BLOCK_ROWS * step <= FETCH_FAR ? BLOCK_ROWS * step : 0;
+    const int64_t step = BLOCK_ROWS * ((const uint8_t *)rows[1] - (const uint8_t *)rows[0]);
+    return step > 0 && step <= FETCH_FAR ? (FETCH_AHEAD + step - 1) / step * step : 0;
 }
 
-/* The share of the next rows that belongs to `bytes` of each row from `at` on. */
+/* The share of rows to come that belongs to `bytes` of each row from `at` on. */
 static ALWAYS_INLINE void fetch(const void *const *rows, int64_t at, int64_t ahead, int bytes)
 {
     const uint8_t *p = (const uint8_t *)rows[0] + ahead + BLOCK_ROWS * at;
-    if (ahead <= FETCH_NEAR)
-        for (int i = 0; i < BLOCK_ROWS * bytes; i += 64)
-            __builtin_prefetch(p + i);
-    else
-        for (int i = 0; i < BLOCK_ROWS * bytes; i += 64)
-            __builtin_prefetch(p + i, 0, 2);
+    for (int i = 0; i < BLOCK_ROWS * bytes; i += 64)
+        __builtin_prefetch(p + i, 0, 2);
 }
 
 /* d scale and -m least of the eight sub-blocks of q4_k and q5_k. */
