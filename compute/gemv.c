@@ -26,7 +26,8 @@ typedef struct job {
     int64_t step;               /* outputs of an item: a multiple of BLOCK_ROWS */
     const block_unit *units;    /* x prepared for blocks->dot, or NULL */
     const block_kernels *blocks;
-    bool in_place, quarters;    /* by kernels.row_dot, by rows_dot */
+    float (*row_dot)(const float *x, const void *row, int64_t n); /* of rows as they lie, or NULL */
+    bool quarters;              /* by kernels.rows_dot */
 } job;
 
 static void multiply_columns(const job *j, float *y, float *rows, int64_t first, int64_t n)
@@ -111,11 +112,11 @@ static void multiply_vector(void *ud, int64_t item, int thread)
         multiply_columns(j, j->y + first, row, first, n);
     } else if (j->units) {
         multiply_blocks(j, first, n);
-    } else if (j->in_place && j->quarters) {
+    } else if (j->quarters) {
         multiply_quarters(j, first, n);
-    } else if (j->in_place) {
+    } else if (j->row_dot) {
         for (int64_t i = first; i < first + n; i++)
-            put(j, i, j->k->row_dot[w->type](j->x, row_of(w, i), w->n_in));
+            put(j, i, j->row_dot(j->x, row_of(w, i), w->n_in));
     } else {
         for (int64_t i = first; i < first + n; i++) {
             weight_load(row, w, output_of(w, i), 0, w->n_in);
@@ -152,10 +153,10 @@ void gemv(gemm_scratch *s, float *y, const float *x, const weight *w, precision 
         block_unit *units = (block_unit *)(void *)s->packed; /* holds 17 rows of floats at least */
         j.units = j.blocks->prepare(units, x, w->n_in, w->type) ? units : NULL;
     }
-    j.in_place = !j.units && !w->transposed && (prec != PRECISION_BF16 || w->type == DT_BF16) && w->scale_kind == SCALE_NONE &&
-                 j.k->row_dot[w->type];
-    j.quarters = j.in_place && j.k->rows_dot[w->type] && (w->type == DT_F32 || w->n_in > LONG_VECTOR);
-    if (j.in_place && w->type == DT_BF16) {
+    if (!j.units && !w->transposed && w->scale_kind == SCALE_NONE)
+        j.row_dot = prec == PRECISION_BF16 ? j.k->row_dot_bf16[w->type] : j.k->row_dot[w->type];
+    j.quarters = j.row_dot == j.k->row_dot[w->type] && j.k->rows_dot[w->type] && (w->type == DT_F32 || w->n_in > LONG_VECTOR);
+    if (j.row_dot && w->type == DT_BF16) {
         float *parted = s->packed + w->n_in;
         j.k->part_pairs(parted, j.x, w->n_in);
         j.x = parted;

@@ -80,6 +80,8 @@ typedef struct kernels {
      * in PRECISION_F32 keeps most quantised rows in integers instead: blocks.h.  For bfloat16 x is what part_pairs gives,
      * and the bits are those of dot where the row is parted too. */
     float (*row_dot[DT_COUNT])(const float *x, const void *row, int64_t n);
+    /* The same where elements of the row are rounded to bfloat16 before; q8_0 too element by element. */
+    float (*row_dot_bf16[DT_COUNT])(const float *x, const void *row, int64_t n);
     /* y[r] = row_dot of rows[r], r < ROWS_TOGETHER, while x is read once. */
     void (*rows_dot[DT_COUNT])(float *y, const float *x, const void *const *rows, int64_t n);
     /* Of every so many numbers of x (a power of two, of this table) those of even index, then those of odd index; what is left

@@ -258,6 +258,7 @@ const kernel_entry kernel_entries[] = {
     ENTRY(gemm_micro, "test_kernels_gemm"),
     ENTRY(dot, "test_kernels_gemm"),
     ENTRY(row_dot, "test_row_dot"),
+    ENTRY(row_dot_bf16, "test_row_dot"),
     ENTRY(rows_dot, "test_row_dot"),
     ENTRY(part_pairs, "test_row_dot"),
     ENTRY(interleave, "test_kernels_gemm"),

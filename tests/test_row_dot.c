@@ -127,6 +127,39 @@ static void test_same_bits(void **state)
         assert_true(compared > 2 * 11 * 5);
 }
 
+/* Rounded elements, added in the order of dot. */
+static void test_rounded_rows(void **state)
+{
+    (void)state;
+    const int64_t lengths[] = {1, 7, 8, 15, 31, 32, 33, 64, 96, 100, 160, 256, 576, 1000, 1024};
+    static float x[LONGEST], values[LONGEST], parted[2][LONGEST];
+    guarded g = guard(LONGEST * sizeof(float));
+    int compared = 0;
+    for (const kernels *const *k = kernels_all(); *k; k++)
+        for (int t = 0; t < DT_COUNT; t++)
+            for (size_t l = 0; l < sizeof lengths / sizeof *lengths; l++) {
+                const int64_t n = lengths[l];
+                if (!kernels_usable(*k) || !(*k)->row_dot_bf16[t] || n % dtypes[t].block)
+                    continue;
+                const float *left = x, *right = values;
+                const void *row = random_row(&g, (dtype)t, n, values);
+                for (int64_t i = 0; i < n; i++)
+                    x[i] = (float)(int32_t)next() * 0x1p-31f;
+                kernels_c.round_bf16(values, n);
+                if (t == DT_BF16) {
+                    (*k)->part_pairs(parted[0], x, n);
+                    (*k)->part_pairs(parted[1], values, n);
+                    left = parted[0];
+                    right = parted[1];
+                }
+                assert_int_equal(bits((*k)->row_dot_bf16[t](left, row, n)), bits((*k)->dot(left, right, n)));
+                compared++;
+            }
+    munmap(g.map, g.bytes);
+    if (kernels_usable(&kernels_avx2))
+        assert_true(compared > 3 * 15 + 8 * 5);
+}
+
 /* Four rows at once have the bits of one at a time, wherever they lie. */
 static void test_rows_together(void **state)
 {
@@ -376,6 +409,7 @@ int main(void)
     cmocka_set_message_output(CM_OUTPUT_TAP);
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_same_bits),
+        cmocka_unit_test(test_rounded_rows),
         cmocka_unit_test(test_rows_together),
         cmocka_unit_test(test_part_pairs),
         cmocka_unit_test(test_integer_rows),

@@ -142,26 +142,43 @@ static inline void decode_q6_k(V e[BLOCK_V], const uint8_t *b, int part)
         e[i] = v_mul(v_set1(d * (float)s[i < BLOCK_V / 2 ? 0 : 1]), e[i]);
 }
 
-/* Types whose blocks are parts of 32 elements, read by decode_<name>(e, block, part). */
-#define BLOCK_ROW_DOT(name, parts, bytes)                                                       \
-    static float row_dot_##name(const float *x, const void *row, int64_t n)                     \
-    {                                                                                           \
-        V acc[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)}, e[BLOCK_V];                    \
-        const uint8_t *b = row;                                                                 \
-        int64_t i = 0, at = 0;                                                                  \
-        for (; i + 4 * VW <= n; i += 4 * VW)                                                    \
-            for (int first = 0; first < 4; first += BLOCK_V, at++) {                            \
-                decode_##name(e, b + at / parts * bytes, (int)(at % parts));                    \
-                for (int l = 0; l < BLOCK_V; l++)                                               \
-                    acc[first + l] = v_fma(v_load(x + at * 32 + l * VW), e[l], acc[first + l]); \
-            }                                                                                   \
-        for (; i < n; i += 32, at++) {                                                          \
-            decode_##name(e, b + at / parts * bytes, (int)(at % parts));                        \
-            for (int l = 0; l < BLOCK_V; l++)                                                   \
-                acc[0] = v_fma(v_load(x + i + l * VW), e[l], acc[0]);                           \
-        }                                                                                       \
-        return v_dot_total(acc);                                                                \
+static inline V v_as(V x, bool rounded)
+{
+    return rounded ? v_round_bf16(x) : x;
+}
+
+/* A dot product with stored rows, and one that rounds their elements to bfloat16 first. */
+#define BOTH_ROW_DOTS(name)                                                  \
+    static float row_dot_##name(const float *x, const void *row, int64_t n)  \
+    {                                                                        \
+        return sum_##name(x, row, n, false);                                 \
+    }                                                                        \
+    static float rounded_##name(const float *x, const void *row, int64_t n)  \
+    {                                                                        \
+        return sum_##name(x, row, n, true);                                  \
     }
+
+/* Types whose blocks are parts of 32 elements, read by decode_<name>(e, block, part). */
+#define BLOCK_SUM(name, parts, bytes)                                                                            \
+    static inline __attribute__((always_inline)) float sum_##name(const float *x, const uint8_t *b, int64_t n,   \
+                                                                  const bool rounded)                            \
+    {                                                                                                            \
+        V acc[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)}, e[BLOCK_V];                                     \
+        int64_t i = 0, at = 0;                                                                                   \
+        for (; i + 4 * VW <= n; i += 4 * VW)                                                                     \
+            for (int first = 0; first < 4; first += BLOCK_V, at++) {                                             \
+                decode_##name(e, b + at / parts * bytes, (int)(at % parts));                                     \
+                for (int l = 0; l < BLOCK_V; l++)                                                                \
+                    acc[first + l] = v_fma(v_load(x + at * 32 + l * VW), v_as(e[l], rounded), acc[first + l]);   \
+            }                                                                                                    \
+        for (; i < n; i += 32, at++) {                                                                           \
+            decode_##name(e, b + at / parts * bytes, (int)(at % parts));                                         \
+            for (int l = 0; l < BLOCK_V; l++)                                                                    \
+                acc[0] = v_fma(v_load(x + i + l * VW), v_as(e[l], rounded), acc[0]);                             \
+        }                                                                                                        \
+        return v_dot_total(acc);                                                                                 \
+    }
+#define BLOCK_ROW_DOT(name, parts, bytes) BLOCK_SUM(name, parts, bytes) BOTH_ROW_DOTS(name)
 BLOCK_ROW_DOT(q4_0, 1, 18)
 BLOCK_ROW_DOT(q4_1, 1, 20)
 BLOCK_ROW_DOT(q5_0, 1, 22)
@@ -169,7 +186,21 @@ BLOCK_ROW_DOT(q5_1, 1, 24)
 BLOCK_ROW_DOT(q4_k, 8, 144)
 BLOCK_ROW_DOT(q5_k, 8, 176)
 BLOCK_ROW_DOT(q6_k, 8, 210)
+
+static inline void decode_q8_0(V e[BLOCK_V], const uint8_t *b, int part)
+{
+    (void)part;
+    for (int l = 0; l < BLOCK_V; l++)
+        e[l] = v_mul(v_load_chars(b + 2 + l * VW), v_set1(half_float(b)));
+}
+BLOCK_SUM(q8_0, 1, 34)
 #undef BLOCK_ROW_DOT
+#undef BLOCK_SUM
+
+static float rounded_q8_0(const float *x, const void *row, int64_t n)
+{
+    return sum_q8_0(x, row, n, true);
+}
 
 /* How far ahead memory is asked for: prefetchers of a processor stop where a page ends. */
 enum { ROW_AHEAD = 2048 };
@@ -230,7 +261,7 @@ static inline float one_bf16(const uint8_t *p) { return bf16_to_f32(*(const u16_
 
 #define PLAIN_ROWS(name, bytes)                                                                                        \
     static inline __attribute__((always_inline)) void rows_##name(float *y, const float *x, const void *const *rows,   \
-                                                                  const int m, int64_t n)                              \
+                                                                  const int m, int64_t n, const bool rounded)          \
     {                                                                                                                  \
         V acc[ROWS_TOGETHER][4];                                                                                       \
         int64_t i = 0;                                                                                                 \
@@ -241,36 +272,48 @@ static inline float one_bf16(const uint8_t *p) { return bf16_to_f32(*(const u16_
             _Pragma("GCC unroll 4") for (int l = 0; l < 4; l++) {                                                      \
                 const V part = v_load(x + i + l * VW);                                                                 \
                 _Pragma("GCC unroll 4") for (int r = 0; r < m; r++)                                                    \
-                    acc[r][l] = v_fma(part, v_load_##name((const uint8_t *)rows[r] + (i + l * VW) * bytes), acc[r][l]); \
+                    acc[r][l] = v_fma(part, v_as(v_load_##name((const uint8_t *)rows[r] + (i + l * VW) * bytes), rounded), \
+                                      acc[r][l]);                                                                      \
             }                                                                                                          \
         }                                                                                                              \
         for (int r = 0; r < m; r++)                                                                                    \
-            y[r] = end_##name(acc[r], x, rows[r], i, n);                                                               \
+            y[r] = end_##name(acc[r], x, rows[r], i, n, rounded);                                                      \
+    }                                                                                                                  \
+    static float rounded_##name(const float *x, const void *row, int64_t n)                                            \
+    {                                                                                                                  \
+        float y;                                                                                                       \
+        rows_##name(&y, x, &row, 1, n, true);                                                                          \
+        return y;                                                                                                      \
     }                                                                                                                  \
     ROWS_OF(name)
 
 /* What is left of a row from element i on, and the sum. */
-#define PLAIN_END(name, bytes)                                                               \
-    static float end_##name(V acc[4], const float *x, const uint8_t *b, int64_t i, int64_t n) \
-    {                                                                                        \
-        float sum = 0;                                                                       \
-        for (; i + VW <= n; i += VW)                                                         \
-            acc[0] = v_fma(v_load(x + i), v_load_##name(b + i * bytes), acc[0]);             \
-        for (; i < n; i++)                                                                   \
-            sum += x[i] * one_##name(b + i * bytes);                                         \
-        return v_dot_total(acc) + sum;                                                       \
+#define PLAIN_END(name, bytes)                                                                                           \
+    static inline __attribute__((always_inline)) float end_##name(V acc[4], const float *x, const uint8_t *b, int64_t i, \
+                                                                  int64_t n, const bool rounded)                         \
+    {                                                                                                                    \
+        float sum = 0;                                                                                                   \
+        for (; i + VW <= n; i += VW)                                                                                     \
+            acc[0] = v_fma(v_load(x + i), v_as(v_load_##name(b + i * bytes), rounded), acc[0]);                          \
+        for (; i < n; i++) {                                                                                             \
+            float w = one_##name(b + i * bytes);                                                                         \
+            if (rounded)                                                                                                 \
+                kernel_c_round_bf16(&w, 1);                                                                              \
+            sum += x[i] * w;                                                                                             \
+        }                                                                                                                \
+        return v_dot_total(acc) + sum;                                                                                   \
     }
 
 #define ROWS_OF(name)                                                                               \
     static float row_dot_##name(const float *x, const void *row, int64_t n)                         \
     {                                                                                               \
         float y;                                                                                    \
-        rows_##name(&y, x, &row, 1, n);                                                             \
+        rows_##name(&y, x, &row, 1, n, false);                                                      \
         return y;                                                                                   \
     }                                                                                               \
     static void rows_dot_##name(float *y, const float *x, const void *const *rows, int64_t n)       \
     {                                                                                               \
-        rows_##name(y, x, rows, ROWS_TOGETHER, n);                                                  \
+        rows_##name(y, x, rows, ROWS_TOGETHER, n, false);                                           \
     }
 PLAIN_END(f32, 4)
 PLAIN_END(f16, 2)
@@ -294,7 +337,7 @@ static void simd_part_pairs(float *dst, const float *x, int64_t n)
 
 /* Two stored numbers are one lane: shifted up it is the even one, without its lower half the odd one. */
 static inline __attribute__((always_inline)) void rows_bf16(float *y, const float *x, const void *const *rows, const int m,
-                                                            int64_t n)
+                                                            int64_t n, const bool rounded)
 {
     V acc[ROWS_TOGETHER][4];
     int64_t i = 0;
@@ -319,7 +362,7 @@ static inline __attribute__((always_inline)) void rows_bf16(float *y, const floa
             acc[r][0] = v_fma(v_load(x + at), v_even_bf16(b + 2 * at), acc[r][0]);
             acc[r][0] = v_fma(v_load(x + at + VW), v_odd_bf16(b + 2 * at), acc[r][0]);
         }
-        y[r] = end_bf16(acc[r], x, b, at, n);
+        y[r] = end_bf16(acc[r], x, b, at, n, rounded);
     }
 }
 ROWS_OF(bf16)

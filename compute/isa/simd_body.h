@@ -422,6 +422,11 @@ static float simd_multiply_adds(int64_t rounds, int *flop)
         [DT_Q4_0] = row_dot_q4_0, [DT_Q4_1] = row_dot_q4_1, [DT_Q5_0] = row_dot_q5_0, [DT_Q5_1] = row_dot_q5_1, \
         [DT_Q4_K] = row_dot_q4_k, [DT_Q5_K] = row_dot_q5_k, [DT_Q6_K] = row_dot_q6_k, \
     }, \
+    .row_dot_bf16 = { \
+        [DT_F32] = rounded_f32, [DT_F16] = rounded_f16, [DT_BF16] = row_dot_bf16, [DT_Q8_0] = rounded_q8_0, \
+        [DT_Q4_0] = rounded_q4_0, [DT_Q4_1] = rounded_q4_1, [DT_Q5_0] = rounded_q5_0, [DT_Q5_1] = rounded_q5_1, \
+        [DT_Q4_K] = rounded_q4_k, [DT_Q5_K] = rounded_q5_k, [DT_Q6_K] = rounded_q6_k, \
+    }, \
     .rows_dot = { \
         [DT_F32] = rows_dot_f32, [DT_F16] = rows_dot_f16, [DT_BF16] = rows_dot_bf16, [DT_Q8_0] = rows_dot_q8_0, \
     }, \
