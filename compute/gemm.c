@@ -45,22 +45,35 @@ static int grow(float **buffer, size_t *have, size_t want, size_t copies, err *e
     return 0;
 }
 
-int gemm_scratch_reserve(gemm_scratch *s, int64_t max_rows, int64_t max_k, err *e)
+/* Floats of both buffers, the second one's for each thread.  False: too many to count. */
+static bool room(size_t *packed, size_t *panel, int64_t max_rows, int64_t max_k)
 {
-    size_t rows = (size_t)(max_rows < GEMM_ROW_BLOCK ? max_rows : GEMM_ROW_BLOCK) + GEMM_MAX_MR;
-    size_t want;
+    const size_t rows = (size_t)(max_rows < GEMM_ROW_BLOCK ? max_rows : GEMM_ROW_BLOCK) + GEMM_MAX_MR;
+    const size_t k = (size_t)max_k + TILE_DEPTH;
     /* Left operands of tiles: two bytes for each of their terms. */
-    if (!size_mul(&want, (rows + TILE_BLOCK - 1) / TILE_BLOCK * TILE_BLOCK / 2 * TILE_TERMS, (size_t)max_k + TILE_DEPTH))
-        return err_nomem(e, "matrix panels");
-    int rc = grow(&s->packed, &s->packed_len, want, 1, e);
-    if (rc)
-        return rc;
-    if (!size_mul(&want, 2 * GEMM_MAX_NR, (size_t)max_k + TILE_DEPTH))
-        return err_nomem(e, "matrix panels");
-    return grow(&s->panels, &s->panel_len, want, (size_t)pool_threads(s->pool), e);
+    return size_mul(packed, (rows + TILE_BLOCK - 1) / TILE_BLOCK * TILE_BLOCK / 2 * TILE_TERMS, k) &&
+           size_mul(panel, 2 * GEMM_MAX_NR, k);
 }
 
-/* One product, as the pool's items see it. */
+int gemm_scratch_reserve(gemm_scratch *s, int64_t max_rows, int64_t max_k, err *e)
+{
+    size_t packed, panel;
+    if (!room(&packed, &panel, max_rows, max_k))
+        return err_nomem(e, "matrix panels");
+    int rc = grow(&s->packed, &s->packed_len, packed, 1, e);
+    return rc ? rc : grow(&s->panels, &s->panel_len, panel, (size_t)pool_threads(s->pool), e);
+}
+
+size_t gemm_scratch_bytes(int64_t max_rows, int64_t max_k, int threads)
+{
+    size_t packed, panel;
+    if (!room(&packed, &panel, max_rows, max_k) || !size_mul(&panel, panel, (size_t)threads) || packed > SIZE_MAX - panel ||
+        !size_mul(&packed, packed + panel, sizeof(float)))
+        return SIZE_MAX;
+    return packed;
+}
+
+/* One product. */
 typedef struct job {
     gemm_scratch *s;
     const kernels *k;
@@ -70,6 +83,17 @@ typedef struct job {
     const weight *w;
     precision prec;
 } job;
+
+/* Products of the same activations. */
+typedef struct group {
+    int n;
+    job jobs[GEMM_MAPS];
+} group;
+
+static int64_t panels_of(const job *j)
+{
+    return (j->w->n_out + j->k->nr - 1) / j->k->nr;
+}
 
 /* Item: mr rows of activations into one packed panel. */
 static void pack_rows(void *ud, int64_t item, int thread)
@@ -104,10 +128,13 @@ static void pack_weights(const job *j, float *panel, float *rows, int64_t first,
         j->k->round_bf16(panel, w->n_in * nr);
 }
 
-/* Item: nr outputs of all rows. */
+/* Item: nr outputs of a product, all rows. */
 static void multiply(void *ud, int64_t item, int thread)
 {
-    const job *j = ud;
+    const group *g = ud;
+    const job *j = g->jobs;
+    for (; item >= panels_of(j); j++)
+        item -= panels_of(j);
     const kernels *k = j->k;
     int64_t first = item * k->nr, n_in = j->w->n_in;
     int n = (int)(j->w->n_out - first < k->nr ? j->w->n_out - first : k->nr);
@@ -163,27 +190,45 @@ static void gemm_narrow(job *j)
     pool_run(j->s->pool, (j->rows + NARROW_ROWS - 1) / NARROW_ROWS, multiply_narrow, j);
 }
 
-void gemm(gemm_scratch *s, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
-          const weight *w, precision prec)
+/* Products that need no panels; true: it was one. */
+static bool multiply_apart(const job *j)
 {
-    job j = {.s = s, .k = kernels_get(), .ldy = ldy, .ldx = ldx, .w = w, .prec = prec};
-    if (prec != PRECISION_BF16 && is_narrow(w)) {
-        j.rows = rows;
-        j.x = x;
-        j.y = y;
-        gemm_narrow(&j);
-        return;
+    job whole = *j;
+    if (j->prec != PRECISION_BF16 && is_narrow(j->w)) {
+        gemm_narrow(&whole);
+        return true;
     }
-    const tile_plan plan = tile_plan_for(j.k, prec, gemm_right_terms(w));
-    if (plan.t) {
-        gemm_by_tiles(s, &plan, y, ldy, x, ldx, rows, w);
-        return;
+    const tile_plan plan = tile_plan_for(j->k, j->prec, gemm_right_terms(j->w));
+    if (plan.t)
+        gemm_by_tiles(j->s, &plan, j->y, j->ldy, j->x, j->ldx, j->rows, j->w);
+    return plan.t != NULL;
+}
+
+void gemm_maps(gemm_scratch *s, const gemm_map *maps, int n, const float *x, int64_t ldx, int64_t rows, precision prec)
+{
+    group g = {0};
+    int64_t items = 0;
+    for (int i = 0; i < n; i++) {
+        const job j = {.s = s, .k = kernels_get(), .y = maps[i].y, .x = x, .ldy = maps[i].ldy, .ldx = ldx, .rows = rows,
+                       .w = maps[i].w, .prec = prec};
+        if (multiply_apart(&j))
+            continue;
+        g.jobs[g.n++] = j;
+        items += panels_of(&j);
     }
-    for (int64_t row = 0; row < rows; row += GEMM_ROW_BLOCK) {
-        j.rows = rows - row < GEMM_ROW_BLOCK ? rows - row : GEMM_ROW_BLOCK;
-        j.x = x + row * ldx;
-        j.y = y + row * ldy;
-        pool_run(s->pool, (j.rows + j.k->mr - 1) / j.k->mr, pack_rows, &j);
-        pool_run(s->pool, (w->n_out + j.k->nr - 1) / j.k->nr, multiply, &j);
+    for (int64_t row = 0; row < rows && g.n > 0; row += GEMM_ROW_BLOCK) {
+        for (int i = 0; i < g.n; i++)
+            g.jobs[i].rows = rows - row < GEMM_ROW_BLOCK ? rows - row : GEMM_ROW_BLOCK;
+        pool_run(s->pool, (g.jobs[0].rows + g.jobs[0].k->mr - 1) / g.jobs[0].k->mr, pack_rows, &g.jobs[0]);
+        pool_run(s->pool, items, multiply, &g);
+        for (int i = 0; i < g.n; i++) {
+            g.jobs[i].x += GEMM_ROW_BLOCK * ldx;
+            g.jobs[i].y += GEMM_ROW_BLOCK * g.jobs[i].ldy;
+        }
     }
+}
+
+void gemm(gemm_scratch *s, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows, const weight *w, precision prec)
+{
+    gemm_maps(s, &(gemm_map){w, y, ldy}, 1, x, ldx, rows, prec);
 }

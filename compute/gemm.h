@@ -18,6 +18,9 @@ int gemm_scratch_new(gemm_scratch **out, pool *p, err *e);
 void gemm_scratch_free(gemm_scratch *s);
 /* Make room for products of up to max_rows rows and max_k inputs. */
 int gemm_scratch_reserve(gemm_scratch *s, int64_t max_rows, int64_t max_k, err *e);
+/* Bytes that scratch memory takes when it was reserved once, on a pool of so many threads.  SIZE_MAX: more than a size_t
+ * counts. */
+size_t gemm_scratch_bytes(int64_t max_rows, int64_t max_k, int threads);
 
 /* y [rows, n_out] (row stride ldy) = x [rows, n_in] (row stride ldx) times w, plus its bias.
  * Weights are turned to float32 panel by panel; nothing of the size of w is ever allocated.
@@ -29,6 +32,14 @@ void gemm(gemm_scratch *s, float *y, int64_t ldy, const float *x, int64_t ldx, i
 /* The same for one row, for decoding: the weights are read once, where they lie (kernels.row_dot, and blocks.h where
  * prec is PRECISION_F32).  Its order of additions differs from gemm's. */
 void gemv(gemm_scratch *s, float *y, const float *x, const weight *w, precision prec);
+
+/* A map, and where its outputs go: y [rows, w->n_out] (row stride ldy). */
+typedef struct gemm_map { const weight *w; float *y; int64_t ldy; } gemm_map;
+enum { GEMM_MAPS = 4 };
+
+/* gemm and gemv of n maps, at most GEMM_MAPS, of the same inputs: the same bits, with less waiting between them. */
+void gemm_maps(gemm_scratch *s, const gemm_map *maps, int n, const float *x, int64_t ldx, int64_t rows, precision prec);
+void gemv_maps(gemm_scratch *s, const gemm_map *maps, int n, const float *x, precision prec);
 
 /* As many bfloat16 terms (tiles.h) as every element of w has, whatever type holds it. */
 int gemm_right_terms(const weight *w);

@@ -15,7 +15,7 @@ enum { COLUMNS = 32, INPUTS = 64, ITEM_MOST = 1 << 18, ITEM_LEAST = 1 << 16, ITE
  * those that meet float32 rows always are, as there is nothing else to do. */
 enum { LONG_VECTOR = 4096 };
 
-/* One product, as the pool's items see it. */
+/* One product. */
 typedef struct job {
     gemm_scratch *s;
     const kernels *k;
@@ -23,12 +23,18 @@ typedef struct job {
     const float *x;
     const weight *w;
     precision prec;
-    int64_t step;               /* outputs of an item: a multiple of BLOCK_ROWS */
+    int64_t step, n_item;       /* outputs of an item: a multiple of BLOCK_ROWS; items */
     const block_unit *units;    /* x prepared for blocks->dot, or NULL */
     const block_kernels *blocks;
     float (*row_dot)(const float *x, const void *row, int64_t n); /* of rows as they lie, or NULL */
     bool quarters;              /* by kernels.rows_dot */
 } job;
+
+/* Products whose items are shared out together. */
+typedef struct group {
+    int n;
+    job jobs[GEMM_MAPS];
+} group;
 
 static void multiply_columns(const job *j, float *y, float *rows, int64_t first, int64_t n)
 {
@@ -101,10 +107,13 @@ static void multiply_quarters(const job *j, int64_t first, int64_t n)
     }
 }
 
-/* Item: `step` rows. */
+/* Item: `step` rows of a product. */
 static void multiply_vector(void *ud, int64_t item, int thread)
 {
-    const job *j = ud;
+    const group *g = ud;
+    const job *j = g->jobs;
+    for (; item >= j->n_item; j++)
+        item -= j->n_item;
     const weight *w = j->w;
     const int64_t first = item * j->step, n = w->n_out - first < j->step ? w->n_out - first : j->step;
     float *row = j->s->panels + (size_t)thread * j->s->panel_len;
@@ -132,35 +141,77 @@ static int64_t clamped(int64_t x, int64_t least, int64_t most)
     return x < least ? least : x > most ? most : x;
 }
 
-/* Stretches of memory that are long, but not so long that threads wait for the last one. */
-static int64_t outputs_of_item(const job *j)
+static int64_t row_bytes(const weight *w)
 {
-    const dtype_info *t = &dtypes[j->w->type];
-    const int64_t threads = pool_threads(j->s->pool), bytes = j->w->n_in / t->block * t->block_bytes + 1;
-    const int64_t item = clamped(j->w->n_out * bytes / (threads * ITEMS_A_THREAD), ITEM_LEAST, ITEM_MOST);
-    const int64_t n = clamped(item / bytes, 1, (j->w->n_out + 2 * threads - 1) / (2 * threads));
-    return j->w->transposed ? COLUMNS : (n + BLOCK_ROWS - 1) / BLOCK_ROWS * BLOCK_ROWS;
+    const dtype_info *t = &dtypes[w->type];
+    return w->n_in / t->block * t->block_bytes + 1;
+}
+
+/* Stretches of memory that are long, but not so long that threads wait for the last one; all: bytes of the group. */
+static void cut(job *j, int64_t all)
+{
+    const int64_t threads = pool_threads(j->s->pool), n_out = j->w->n_out;
+    const int64_t item = clamped(all / (threads * ITEMS_A_THREAD), ITEM_LEAST, ITEM_MOST);
+    const int64_t n = clamped(item / row_bytes(j->w), 1, (n_out + 2 * threads - 1) / (2 * threads));
+    j->step = j->w->transposed ? COLUMNS : (n + BLOCK_ROWS - 1) / BLOCK_ROWS * BLOCK_ROWS;
+    j->n_item = (n_out + j->step - 1) / j->step;
+}
+
+/* The way of a product, and x as it wants it; room: floats for that, two for each of x or what units take. */
+static void prepare(job *j, float *room)
+{
+    const weight *w = j->w;
+    const int64_t n_in = w->n_in;
+    if (j->prec == PRECISION_BF16) {
+        memcpy(room, j->x, (size_t)n_in * sizeof *room);
+        j->k->round_bf16(room, n_in);
+        j->x = room;
+    } else if (j->prec == PRECISION_F32 && j->blocks && j->blocks->dot[w->type] && w->scale_kind == SCALE_NONE &&
+               !w->transposed) {
+        block_unit *units = (block_unit *)(void *)room;
+        j->units = j->blocks->prepare(units, j->x, n_in, w->type) ? units : NULL;
+    }
+    if (!j->units && !w->transposed && w->scale_kind == SCALE_NONE)
+        j->row_dot = j->prec == PRECISION_BF16 ? j->k->row_dot_bf16[w->type] : j->k->row_dot[w->type];
+    j->quarters = j->row_dot == j->k->row_dot[w->type] && j->k->rows_dot[w->type] && (w->type == DT_F32 || n_in > LONG_VECTOR);
+    if (j->row_dot && w->type == DT_BF16) {
+        float *parted = room + n_in;
+        j->k->part_pairs(parted, j->x, n_in);
+        j->x = parted;
+    }
+}
+
+/* Whether what prepare makes of x is the same for both. */
+static bool alike(const weight *a, const weight *b)
+{
+    return a->type == b->type && a->transposed == b->transposed && a->scale_kind == b->scale_kind;
+}
+
+void gemv_maps(gemm_scratch *s, const gemm_map *maps, int n, const float *x, precision prec)
+{
+    const kernels *k = kernels_get();
+    const int64_t room = 4 * (maps[0].w->n_in + BLOCK_UNIT) / 16 * 16; /* of the 48 rows that packed holds at least */
+    group g = {.n = n};
+    int64_t all = 0, items = 0;
+    for (int i = 0; i < n; i++)
+        all += maps[i].w->n_out * row_bytes(maps[i].w);
+    for (int i = 0; i < n; i++) {
+        job *j = &g.jobs[i];
+        int same = 0;
+        while (same < i && !alike(maps[same].w, maps[i].w))
+            same++;
+        *j = same < i ? g.jobs[same] : (job){.s = s, .k = k, .x = x, .prec = prec, .blocks = blocks_for(k)};
+        j->w = maps[i].w;
+        j->y = maps[i].y;
+        if (same == i)
+            prepare(j, s->packed + i * room);
+        cut(j, all);
+        items += j->n_item;
+    }
+    pool_run(s->pool, items, multiply_vector, &g);
 }
 
 void gemv(gemm_scratch *s, float *y, const float *x, const weight *w, precision prec)
 {
-    job j = {.s = s, .k = kernels_get(), .y = y, .x = x, .w = w, .prec = prec, .blocks = blocks_for(kernels_get())};
-    if (prec == PRECISION_BF16) {
-        memcpy(s->packed, x, (size_t)w->n_in * sizeof *x);
-        j.k->round_bf16(s->packed, w->n_in);
-        j.x = s->packed;
-    } else if (prec == PRECISION_F32 && j.blocks && j.blocks->dot[w->type] && w->scale_kind == SCALE_NONE && !w->transposed) {
-        block_unit *units = (block_unit *)(void *)s->packed; /* holds 17 rows of floats at least */
-        j.units = j.blocks->prepare(units, x, w->n_in, w->type) ? units : NULL;
-    }
-    if (!j.units && !w->transposed && w->scale_kind == SCALE_NONE)
-        j.row_dot = prec == PRECISION_BF16 ? j.k->row_dot_bf16[w->type] : j.k->row_dot[w->type];
-    j.quarters = j.row_dot == j.k->row_dot[w->type] && j.k->rows_dot[w->type] && (w->type == DT_F32 || w->n_in > LONG_VECTOR);
-    if (j.row_dot && w->type == DT_BF16) {
-        float *parted = s->packed + w->n_in;
-        j.k->part_pairs(parted, j.x, w->n_in);
-        j.x = parted;
-    }
-    j.step = outputs_of_item(&j);
-    pool_run(s->pool, (w->n_out + j.step - 1) / j.step, multiply_vector, &j);
+    gemv_maps(s, &(gemm_map){.w = w, .y = y}, 1, x, prec);
 }

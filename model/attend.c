@@ -104,15 +104,19 @@ int attend_self(pass *a, int layer, err *e)
     for (int64_t row = 0; row < a->n; row += RUNTIME_ROWS) {
         int64_t rows = block_rows(a->n, row);
         const float *in = sublayer_input(a, &y->at_self, row, rows);
+        gemm_map maps[GEMM_MAPS];
+        int n_map = 0;
         if (b->mla) {
             project_latent(a, b, in, row, rows, k, v);
         } else {
-            rows_linear(r, q + row * ldq, ldq, in, width, rows, &b->q, a->decoding);
-            rows_linear(r, k + row * ldk, ldk, in, width, rows, &b->k, a->decoding);
-            rows_linear(r, v + row * ldv, ldv, in, width, rows, &b->v, a->decoding);
+            maps[n_map++] = (gemm_map){&b->q, q + row * ldq, ldq};
+            maps[n_map++] = (gemm_map){&b->k, k + row * ldk, ldk};
+            maps[n_map++] = (gemm_map){&b->v, v + row * ldv, ldv};
         }
         if (b->gate.data)
-            rows_linear(r, r->buf[BUF_GATES] + row * ldo, ldo, in, width, rows, &b->gate, a->decoding);
+            maps[n_map++] = (gemm_map){&b->gate, r->buf[BUF_GATES] + row * ldo, ldo};
+        if (n_map > 0)
+            rows_maps(r, maps, n_map, in, width, rows, a->decoding);
     }
     finish_queries(a, b, q, ldq);
     finish_keys(a, b, k, ldk, v, ldv);
@@ -157,8 +161,7 @@ int attend_cross(pass *a, int layer, err *e)
         for (int64_t row = 0; row < r->n_source; row += RUNTIME_ROWS) {
             int64_t rows = block_rows(r->n_source, row);
             const float *in = r->buf[BUF_SOURCE] + row * source;
-            rows_linear(r, k + row * ldk, ldk, in, source, rows, &b->k, false);
-            rows_linear(r, v + row * ldv, ldv, in, source, rows, &b->v, false);
+            rows_maps(r, (gemm_map[]){{&b->k, k + row * ldk, ldk}, {&b->v, v + row * ldv, ldv}}, 2, in, source, rows, false);
         }
     attn_args args = {.n_key = r->n_source};
     return attend(a, b, layer, pass_segment(a, 0), &args, !c || a->pos0 == 0 ? 0 : r->n_source, k, v, e);

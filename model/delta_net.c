@@ -172,10 +172,9 @@ static void project(pass *a, const model_layer *y, const delta_job *j)
         int64_t rows = a->n - row < RUNTIME_ROWS ? a->n - row : RUNTIME_ROWS;
         const float *in = sublayer_input(a, &y->at_self, row, rows);
         float *key = j->key + row * j->ldk;
-        rows_linear(r, j->q + row * j->keys, j->keys, in, width, rows, &d->q, a->decoding);
-        rows_linear(r, key, j->ldk, in, width, rows, &d->k, a->decoding);
-        rows_linear(r, key + j->keys, j->ldk, in, width, rows, &d->rates, a->decoding);
-        rows_linear(r, j->v + row * j->values, j->values, in, width, rows, &d->v, a->decoding);
+        const gemm_map maps[] = {{&d->q, j->q + row * j->keys, j->keys}, {&d->k, key, j->ldk},
+                                 {&d->rates, key + j->keys, j->ldk}, {&d->v, j->v + row * j->values, j->values}};
+        rows_maps(r, maps, 4, in, width, rows, a->decoding);
         rows_linear(r, j->z + row * j->values, j->values, in, width, rows, &d->z, a->decoding);
     }
 }

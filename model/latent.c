@@ -34,12 +34,12 @@ void project_latent(pass *a, const attention_block *b, const float *in, int64_t 
         rows_linear(r, short_q, rank, in, width, rows, &l->q_down, a->decoding);
         rows_norm(r, &l->q_norm, short_q, rank, short_q, rank, rows, rank);
         rows_linear(r, q, ldq, short_q, rank, rows, &b->q, a->decoding);
+        rows_linear(r, short_kv, low, in, width, rows, &l->kv_down, a->decoding);
     } else {
-        rows_linear(r, q, ldq, in, width, rows, &b->q, a->decoding);
+        rows_maps(r, (gemm_map[]){{&b->q, q, ldq}, {&l->kv_down, short_kv, low}}, 2, in, width, rows, a->decoding);
     }
-    rows_linear(r, short_kv, low, in, width, rows, &l->kv_down, a->decoding);
     rows_norm(r, &l->kv_norm, short_kv, low, short_kv, low, rows, l->kv_rank);
-    rows_linear(r, nope, (int64_t)p->n_head * l->d_nope, short_kv, low, rows, &l->k_up, a->decoding);
-    rows_linear(r, v + row * ldv, ldv, short_kv, low, rows, &l->v_up, a->decoding);
+    rows_maps(r, (gemm_map[]){{&l->k_up, nope, (int64_t)p->n_head * l->d_nope}, {&l->v_up, v + row * ldv, ldv}}, 2, short_kv, low,
+              rows, a->decoding);
     assemble_keys(b, nope, short_kv + l->kv_rank, low, k + row * ldq, rows);
 }

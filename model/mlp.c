@@ -6,8 +6,8 @@ void mlp_rows(pass *a, const mlp *m, const float *in, int64_t ld, float *out, in
     runtime *r = a->r;
     float *inner = r->buf[BUF_INNER], *up = r->buf[BUF_UP];
     if (m->gated) {
-        rows_linear(r, up, m->inner, in, ld, rows, &m->up, a->decoding);
-        rows_linear(r, inner, m->inner, in, ld, rows, &m->gate, a->decoding);
+        const gemm_map maps[] = {{&m->up, up, m->inner}, {&m->gate, inner, m->inner}};
+        rows_maps(r, maps, 2, in, ld, rows, a->decoding);
     } else {
         rows_linear(r, inner, m->inner, in, ld, rows, &m->up, a->decoding);
     }

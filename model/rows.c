@@ -185,11 +185,16 @@ void rows_rope(runtime *r, int rope, float *x, int64_t ld, int64_t rows, int64_t
     over_rows(r, &j, rope_slice);
 }
 
+void rows_maps(runtime *r, const gemm_map *maps, int n, const float *x, int64_t ldx, int64_t rows, bool decoding)
+{
+    if (decoding && rows == 1)
+        gemv_maps(r->gemm, maps, n, x, r->prec);
+    else
+        gemm_maps(r->gemm, maps, n, x, ldx, rows, r->prec);
+}
+
 void rows_linear(runtime *r, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows, const weight *w,
                  bool decoding)
 {
-    if (decoding && rows == 1)
-        gemv(r->gemm, y, x, w, r->prec);
-    else
-        gemm(r->gemm, y, ldy, x, ldx, rows, w, r->prec);
+    rows_maps(r, &(gemm_map){w, y, ldy}, 1, x, ldx, rows, decoding);
 }

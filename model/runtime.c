@@ -50,9 +50,15 @@ static int64_t max64(int64_t a, int64_t b)
 /* Widest rows of a stack's buffers. */
 typedef struct widths {
     int64_t q, k, v, heads, gates, low, nope, router, used, embedded, input, heads_count;
+    int64_t packed;          /* keys and values as operands of attention: lines of a head filled up to whole blocks */
     bool moe, parallel;
     bool in_place;           /* outputs of heads fit the places of their queries, in every layer */
 } widths;
+
+static int64_t whole_blocks(int64_t n)
+{
+    return tile_blocks(n) * TILE_BLOCK;
+}
 
 static void widen(widths *w, const stack *s, const attention_block *b, int64_t source)
 {
@@ -60,6 +66,7 @@ static void widen(widths *w, const stack *s, const attention_block *b, int64_t s
     w->q = max64(w->q, (int64_t)p->n_head * p->d_qk);
     w->k = max64(w->k, (int64_t)p->n_kv_head * p->d_qk);
     w->v = max64(w->v, (int64_t)p->n_kv_head * p->d_v);
+    w->packed = max64(w->packed, p->n_kv_head * (whole_blocks(p->d_qk) + whole_blocks(p->d_v)));
     w->heads = max64(w->heads, (int64_t)p->n_head * p->d_v);
     w->heads_count = max64(w->heads_count, p->n_head);
     w->in_place &= p->d_qk == p->d_v && !b->gate.data;
@@ -83,6 +90,7 @@ static widths widest(const model *m, const stack *s)
             w.q = max64(w.q, (int64_t)d->n_key_head * d->d_key);
             w.k = max64(w.k, (int64_t)d->n_key_head * d->d_key + 2 * d->n_value_head);
             w.v = max64(w.v, values);
+            w.packed = max64(w.packed, w.k + w.v);
             w.heads = max64(w.heads, values);
             w.gates = max64(w.gates, values);
             w.in_place = false;
@@ -341,11 +349,14 @@ static forward_bytes stack_floats(const model *m, const stack *s, double n, doub
     const int64_t outputs = w.in_place ? 0 : w.heads;
     forward_bytes f = {.activations = n * (double)(s->width + w.q + outputs + w.gates) + all * (double)(w.k + w.v)};
     f.activations += rows * (double)(w.embedded + (w.parallel ? 2 : 1) * s->width + 2 * s->ffn + w.low + w.nope);
+    f.activations += threads * (double)w.embedded;
     if (w.moe)
         f.activations += rows * (double)(w.router + 2 * s->width);
     if (s->alibi_slopes || s->rel_table)
         f.activations += 3 * n * (double)w.heads_count;
-    f.scratch = all * (double)(w.k + w.v) + threads * (double)GEMM_MAX_NR * all;
+    /* Tiles take two bytes for each term of an operand. */
+    const double packed = kernels_get()->tiles->split ? TILE_TERMS / 2.0 : 1;
+    f.scratch = packed * (double)whole_blocks((int64_t)all) * (double)w.packed + threads * (double)GEMM_MAX_NR * all;
     return f;
 }
 
@@ -364,7 +375,7 @@ static void largest_floats(forward_bytes *most, forward_bytes f)
 
 forward_bytes forward_memory_parts(const model *m, const input_lengths *n, int threads)
 {
-    const double inputs = (double)largest_input(m), length = (double)n->main, bytes = sizeof(float);
+    const double length = (double)n->main, bytes = sizeof(float);
     forward_bytes f = stack_floats(m, m->main, length, (double)n->encoder, threads), left = {0};
     if (m->encoder) {
         largest_floats(&f, stack_floats(m, m->encoder, (double)n->encoder, 0, threads));
@@ -376,9 +387,10 @@ forward_bytes forward_memory_parts(const model *m, const input_lengths *n, int t
     }
     for (int i = 0; i < m->n_rope; i++)
         left.activations += length * m->ropes[i].dim;
-    left.scratch = (RUNTIME_ROWS + GEMM_MAX_MR) * inputs + threads * 2.0 * GEMM_MAX_NR * inputs;
     add_floats(&f, left);
-    return (forward_bytes){bytes * f.activations, bytes * f.scratch, bytes * (double)(runtime_logit_rows(m) * m->vocab)};
+    const double products = (double)gemm_scratch_bytes(RUNTIME_ROWS, largest_input(m), threads);
+    return (forward_bytes){bytes * f.activations, bytes * f.scratch + products,
+                           bytes * (double)(runtime_logit_rows(m) * m->vocab)};
 }
 
 size_t forward_memory(const model *m, const input_lengths *n, int threads)

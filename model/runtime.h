@@ -162,5 +162,7 @@ void rows_rope(runtime *r, int rope, float *x, int64_t ld, int64_t rows, int64_t
 /* y = W x + b: one row of a decoder reads the weights at memory speed; more rows share panels. */
 void rows_linear(runtime *r, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows, const weight *w,
                  bool decoding);
+/* The same of n maps of one x, at most GEMM_MAPS. */
+void rows_maps(runtime *r, const gemm_map *maps, int n, const float *x, int64_t ldx, int64_t rows, bool decoding);
 
 #endif

@@ -46,7 +46,9 @@ cmocka_tests = \
 	tests/test_figure_golden \
 	tests/test_figure_paper \
 	tests/test_flow \
+	tests/test_forward_memory \
 	tests/test_gemm_layouts \
+	tests/test_gemm_maps \
 	tests/test_gguf \
 	tests/test_gguf_defects \
 	tests/test_golden_metrics \
