@@ -190,42 +190,47 @@ static void gemm_narrow(job *j)
     pool_run(j->s->pool, (j->rows + NARROW_ROWS - 1) / NARROW_ROWS, multiply_narrow, j);
 }
 
-/* Products that need no panels; true: it was one. */
-static bool multiply_apart(const job *j)
+/* Products by panels of float32. */
+static void gemm_by_panels(gemm_scratch *s, const gemm_map *maps, int n, const float *x, int64_t ldx, int64_t rows, precision prec)
 {
-    job whole = *j;
-    if (j->prec != PRECISION_BF16 && is_narrow(j->w)) {
-        gemm_narrow(&whole);
-        return true;
-    }
-    const tile_plan plan = tile_plan_for(j->k, j->prec, gemm_right_terms(j->w));
-    if (plan.t)
-        gemm_by_tiles(j->s, &plan, j->y, j->ldy, j->x, j->ldx, j->rows, j->w);
-    return plan.t != NULL;
-}
-
-void gemm_maps(gemm_scratch *s, const gemm_map *maps, int n, const float *x, int64_t ldx, int64_t rows, precision prec)
-{
-    group g = {0};
+    group g = {.n = n};
     int64_t items = 0;
     for (int i = 0; i < n; i++) {
-        const job j = {.s = s, .k = kernels_get(), .y = maps[i].y, .x = x, .ldy = maps[i].ldy, .ldx = ldx, .rows = rows,
-                       .w = maps[i].w, .prec = prec};
-        if (multiply_apart(&j))
-            continue;
-        g.jobs[g.n++] = j;
-        items += panels_of(&j);
+        g.jobs[i] = (job){.s = s, .k = kernels_get(), .y = maps[i].y, .x = x, .ldy = maps[i].ldy, .ldx = ldx, .w = maps[i].w,
+                          .prec = prec};
+        items += panels_of(&g.jobs[i]);
     }
-    for (int64_t row = 0; row < rows && g.n > 0; row += GEMM_ROW_BLOCK) {
-        for (int i = 0; i < g.n; i++)
+    for (int64_t row = 0; row < rows; row += GEMM_ROW_BLOCK) {
+        for (int i = 0; i < n; i++)
             g.jobs[i].rows = rows - row < GEMM_ROW_BLOCK ? rows - row : GEMM_ROW_BLOCK;
         pool_run(s->pool, (g.jobs[0].rows + g.jobs[0].k->mr - 1) / g.jobs[0].k->mr, pack_rows, &g.jobs[0]);
         pool_run(s->pool, items, multiply, &g);
-        for (int i = 0; i < g.n; i++) {
+        for (int i = 0; i < n; i++) {
             g.jobs[i].x += GEMM_ROW_BLOCK * ldx;
             g.jobs[i].y += GEMM_ROW_BLOCK * g.jobs[i].ldy;
         }
     }
+}
+
+void gemm_maps(gemm_scratch *s, const gemm_map *maps, int n, const float *x, int64_t ldx, int64_t rows, precision prec)
+{
+    gemm_map rest[GEMM_MAPS];
+    tile_plan plans[GEMM_MAPS];
+    int n_rest = 0;
+    for (int i = 0; i < n; i++) {
+        if (prec == PRECISION_BF16 || !is_narrow(maps[i].w)) {
+            plans[n_rest] = tile_plan_for(kernels_get(), prec, gemm_right_terms(maps[i].w));
+            rest[n_rest++] = maps[i];
+            continue;
+        }
+        job j = {.s = s, .k = kernels_get(), .y = maps[i].y, .x = x, .ldy = maps[i].ldy, .ldx = ldx, .rows = rows,
+                 .w = maps[i].w, .prec = prec};
+        gemm_narrow(&j);
+    }
+    if (n_rest > 0 && plans[0].t)
+        gemm_by_tiles(s, rest, plans, n_rest, x, ldx, rows);
+    else if (n_rest > 0)
+        gemm_by_panels(s, rest, n_rest, x, ldx, rows, prec);
 }
 
 void gemm(gemm_scratch *s, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows, const weight *w, precision prec)

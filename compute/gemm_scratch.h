@@ -16,8 +16,8 @@ struct gemm_scratch {
     size_t panel_len;    /* floats a thread */
 };
 
-/* gemm by a plan that has tiles. */
-void gemm_by_tiles(gemm_scratch *s, const tile_plan *plan, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
-                   const weight *w);
+/* gemm_maps by plans [n] that have tiles, and as many terms of x. */
+void gemm_by_tiles(gemm_scratch *s, const gemm_map *maps, const tile_plan *plans, int n, const float *x, int64_t ldx,
+                   int64_t rows);
 
 #endif

@@ -19,7 +19,14 @@ typedef struct job {
     int64_t ldy, ldx, rows;
     const weight *w;
     int blocks;
+    int64_t n_item;
 } job;
+
+/* Products of the same activations. */
+typedef struct group {
+    int n;
+    job jobs[GEMM_MAPS];
+} group;
 
 static uint16_t *left_block(const job *j, int64_t row)
 {
@@ -60,10 +67,13 @@ static void pack_outputs(const job *j, uint16_t *dst, float *floats, int64_t fir
     }
 }
 
-/* Item: some blocks of outputs, of all rows. */
+/* Item: some blocks of outputs of a product, of all rows. */
 static void multiply(void *ud, int64_t item, int thread)
 {
-    const job *j = ud;
+    const group *g = ud;
+    const job *j = g->jobs;
+    for (; item >= j->n_item; j++)
+        item -= j->n_item;
     const weight *w = j->w;
     const int64_t from = item * j->blocks * TILE_BLOCK, size = tile_block_size(w->n_in, j->plan.right);
     const int64_t to = from + j->blocks * TILE_BLOCK < w->n_out ? from + j->blocks * TILE_BLOCK : w->n_out;
@@ -107,18 +117,29 @@ int gemm_right_terms(const weight *w)
     }
 }
 
-void gemm_by_tiles(gemm_scratch *s, const tile_plan *plan, float *y, int64_t ldy, const float *x, int64_t ldx, int64_t rows,
-                   const weight *w)
+void gemm_by_tiles(gemm_scratch *s, const gemm_map *maps, const tile_plan *plans, int n, const float *x, int64_t ldx,
+                   int64_t rows)
 {
-    job j = {.s = s, .k = kernels_get(), .plan = *plan, .ldy = ldy, .ldx = ldx, .w = w};
-    const int64_t inputs = w->n_in < INPUTS ? w->n_in : INPUTS;
-    const int64_t fit = INNER_BYTES / (tile_block_size(inputs, plan->right) * (int64_t)sizeof(uint16_t));
-    j.blocks = (int)(fit < 1 ? 1 : fit > MOST_BLOCKS / plan->right ? MOST_BLOCKS / plan->right : fit);
+    group g = {.n = n};
+    int64_t items = 0;
+    for (int i = 0; i < n; i++) {
+        const weight *w = maps[i].w;
+        job *j = &g.jobs[i];
+        *j = (job){.s = s, .k = kernels_get(), .plan = plans[i], .y = maps[i].y, .x = x, .ldy = maps[i].ldy, .ldx = ldx, .w = w};
+        const int64_t inputs = w->n_in < INPUTS ? w->n_in : INPUTS;
+        const int64_t fit = INNER_BYTES / (tile_block_size(inputs, j->plan.right) * (int64_t)sizeof(uint16_t));
+        j->blocks = (int)(fit < 1 ? 1 : fit > MOST_BLOCKS / j->plan.right ? MOST_BLOCKS / j->plan.right : fit);
+        j->n_item = (w->n_out + j->blocks * TILE_BLOCK - 1) / (j->blocks * TILE_BLOCK);
+        items += j->n_item;
+    }
     for (int64_t row = 0; row < rows; row += GEMM_ROW_BLOCK) {
-        j.rows = rows - row < GEMM_ROW_BLOCK ? rows - row : GEMM_ROW_BLOCK;
-        j.x = x + row * ldx;
-        j.y = y + row * ldy;
-        pool_run(s->pool, tile_blocks(j.rows), pack_rows, &j);
-        pool_run(s->pool, (w->n_out + j.blocks * TILE_BLOCK - 1) / (j.blocks * TILE_BLOCK), multiply, &j);
+        for (int i = 0; i < n; i++)
+            g.jobs[i].rows = rows - row < GEMM_ROW_BLOCK ? rows - row : GEMM_ROW_BLOCK;
+        pool_run(s->pool, tile_blocks(g.jobs[0].rows), pack_rows, &g.jobs[0]);
+        pool_run(s->pool, items, multiply, &g);
+        for (int i = 0; i < n; i++) {
+            g.jobs[i].x += GEMM_ROW_BLOCK * ldx;
+            g.jobs[i].y += GEMM_ROW_BLOCK * g.jobs[i].ldy;
+        }
     }
 }

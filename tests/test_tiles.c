@@ -351,7 +351,7 @@ static void multiply_all(float *y, const float *x, int64_t rows, const weight *w
     assert_int_equal(pool_new(&p, threads, &e), 0);
     assert_int_equal(gemm_scratch_new(&s, p, &e), 0);
     assert_int_equal(gemm_scratch_reserve(s, rows, INPUTS, &e), 0);
-    gemm_by_tiles(s, plan, y, OUTPUTS, x, INPUTS, rows, w);
+    gemm_by_tiles(s, &(gemm_map){w, y, OUTPUTS}, plan, 1, x, INPUTS, rows);
     gemm_scratch_free(s);
     pool_free(p);
 }
