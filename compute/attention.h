@@ -114,7 +114,7 @@ typedef struct attn_args {
                                  * where widths and strides are the same (attention(), not attention_ring()): a head's output
                                  * for a query is written after the last time that query is read in that head */
     int64_t ldq, ldk, ldv, ldo;
-    precision prec;
+    precision prec;             /* PRECISION_BF16 rounds no operand where few queries are decoded: that would cost time there */
     const attn_edit *edit;      /* NULL: none */
     bool stretch;               /* a stretch of a longer prompt: few queries get the bits too that many would */
 } attn_args;

@@ -40,7 +40,7 @@ void attn_parts_begin(attn_parts *p, const attn_args *a)
 {
     *p = (attn_parts){
         .a = a, .k = kernels_get(),
-        .packed = a->n_query > FEW_QUERIES || a->stretch || (a->pos0 == 0 && a->n_key < MANY_KEYS) || a->prec == PRECISION_BF16,
+        .packed = a->n_query > FEW_QUERIES || a->stretch || (a->pos0 == 0 && a->n_key < MANY_KEYS),
     };
     if (p->packed)
         p->plan = tile_plan_for(p->k, a->prec, TILE_TERMS);

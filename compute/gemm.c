@@ -191,7 +191,8 @@ static void gemm_narrow(job *j)
 }
 
 /* Products by panels of float32. */
-static void gemm_by_panels(gemm_scratch *s, const gemm_map *maps, int n, const float *x, int64_t ldx, int64_t rows, precision prec)
+static void gemm_by_panels(gemm_scratch *s, const gemm_map *maps, int n, const float *x, int64_t ldx, int64_t rows,
+                           precision prec)
 {
     group g = {.n = n};
     int64_t items = 0;
