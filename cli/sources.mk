@@ -184,6 +184,7 @@ libattnscope_a_SOURCES += $(command_sources) \
 	cli/run_next.c \
 	cli/run_sink.c \
 	cli/run_summary.c \
+	cli/run_summary_find.c \
 	cli/run_text.c \
 	cli/run_units.c \
 	cli/sampler.c \
@@ -236,7 +237,7 @@ libattnscope_a_SOURCES += cli/chat_input.h cli/command.h cli/end_tokens.h cli/ne
 	cli/builtin_prompts.h cli/census_set.h cli/census_table.h cli/experiment.h cli/experiment_parts.h cli/figure_data.h cli/figure_facet.h cli/figure_parts.h cli/figure_series.h cli/head_select.h cli/help.h cli/info_lines.h cli/json_line.h cli/key_list.h \
 	cli/line_context.h cli/line_hint.h cli/metric_select.h cli/model_card.h cli/model_search.h cli/output_layout.h \
 	cli/pager.h cli/shell_keys.h cli/output.h cli/parse.h cli/progress_bar.h \
-	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/rank_units.h cli/run_part.h cli/repeat_plan.h cli/run_compare.h cli/run_sink.h cli/run_summary.h cli/run_units.h cli/sampler.h cli/session.h cli/sweep.h cli/sweep_file.h cli/tokenize_cases.h \
+	cli/prompt_input.h cli/prompt_parts.h cli/prompt_request.h cli/rank_units.h cli/run_part.h cli/repeat_plan.h cli/run_compare.h cli/run_sink.h cli/run_summary.h cli/run_summary_find.h cli/run_units.h cli/sampler.h cli/session.h cli/sweep.h cli/sweep_file.h cli/tokenize_cases.h \
 	cli/settings.h cli/shell.h cli/signals.h cli/standard_out.h cli/tensor_stats.h cli/terminal.h \
 	cli/token_ids.h cli/version_text.h
 libattnscope_a_SOURCES += cli/aliases.h cli/name_list.h cli/user_config.h cli/variables.h cli/verb_hint.h cli/word_ref.h

@@ -51,6 +51,7 @@ static int64_t max64(int64_t a, int64_t b)
 typedef struct widths {
     int64_t q, k, v, heads, gates, low, nope, router, used, embedded, input, heads_count;
     int64_t packed;          /* keys and values as operands of attention: lines of a head filled up to whole blocks */
+    int64_t line;            /* a key and a value of one head, likewise */
     bool moe, parallel;
     bool in_place;           /* outputs of heads fit the places of their queries, in every layer */
 } widths;
@@ -66,6 +67,7 @@ static void widen(widths *w, const stack *s, const attention_block *b, int64_t s
     w->q = max64(w->q, (int64_t)p->n_head * p->d_qk);
     w->k = max64(w->k, (int64_t)p->n_kv_head * p->d_qk);
     w->v = max64(w->v, (int64_t)p->n_kv_head * p->d_v);
+    w->line = max64(w->line, whole_blocks(p->d_qk) + whole_blocks(p->d_v));
     w->packed = max64(w->packed, p->n_kv_head * (whole_blocks(p->d_qk) + whole_blocks(p->d_v)));
     w->heads = max64(w->heads, (int64_t)p->n_head * p->d_v);
     w->heads_count = max64(w->heads_count, p->n_head);
@@ -354,9 +356,11 @@ static forward_bytes stack_floats(const model *m, const stack *s, double n, doub
         f.activations += rows * (double)(w.router + 2 * s->width);
     if (s->alibi_slopes || s->rel_table)
         f.activations += 3 * n * (double)w.heads_count;
-    /* Tiles take two bytes for each term of an operand. */
+    /* Tiles take two bytes for each term of an operand; a thread has scores of a block of queries, these, and their output. */
     const double packed = kernels_get()->tiles->split ? TILE_TERMS / 2.0 : 1;
-    f.scratch = packed * (double)whole_blocks((int64_t)all) * (double)w.packed + threads * (double)GEMM_MAX_NR * all;
+    const double stretch = (double)tile_block_size(TILE_STRETCH, TILE_TERMS) / 2;
+    const double panel = GEMM_MAX_NR * (all + (double)w.line + TILE_BLOCK) + stretch;
+    f.scratch = packed * (double)whole_blocks((int64_t)all) * (double)w.packed + threads * panel;
     return f;
 }
 

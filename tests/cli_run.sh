@@ -57,6 +57,22 @@ exits 0 "run prints a summary"
 check "with model, tokens and policy" grep -q '^run 1: lantern-3m, 11 tokens (.*bos' "$tmp/out"
 check "with the sink rate" grep -q '^sink rate: [0-9]* of 32 heads above 0.3 at key 0 (<|bos|>), .* T = 11$' "$tmp/out"
 
+# values of a head at every position of two prompts: four lines, their means and heads as the rows say
+printf '{"ids": [0,17,42,17,42,9,88]}\n{"ids": [0,5,6,7,42]}\n' > "$tmp/two.jsonl"
+run run "$model" --prompts "$tmp/two.jsonl" --metrics received,nll --store "$tmp/summary.db"
+exits 0 "a value for every position"
+check "four lines" test "$(grep -c '^received at [0-3] ' "$tmp/out")" -eq 4
+check "the others are counted" grep -rq '^received: 3 more positions; `top received --position P` shows them$' "$tmp/out" "$tmp/err"
+check "one line for the tokens" test "$(grep -c '^nll ' "$tmp/out")" -eq 1
+cp "$tmp/out" "$tmp/lines"
+for p in 0 3; do
+    "$attnscope" --quiet sql --store "$tmp/summary.db" --csv "SELECT head_name || printf(' %.3f', avg(value)) FROM head_value \
+        WHERE metric = 'received' AND position = $p GROUP BY layer, head ORDER BY avg(value) DESC, layer, head" |
+        sed 1d > "$tmp/heads"
+    want="$(sed -n 1p "$tmp/heads")  $(sed -n 2p "$tmp/heads")  $(sed -n 3p "$tmp/heads")  *$(sed -n '$p' "$tmp/heads")$"
+    check "the heads at position $p: strongest and weakest" grep -q "^received at $p .* $want" "$tmp/lines"
+done
+
 check "--csv has the columns of export" test "$("$attnscope" --quiet run "$model" --ids 0,1 --metrics sink --csv | head -n 1)" = run,prompt,kind,metric,layer,head,position,value
 run run "$model/model.safetensors" --ids 0,17
 check "a safetensors file is named by its directory" grep -q '^run 1: lantern-3m, 2 tokens' "$tmp/out"
