@@ -14,7 +14,8 @@ typedef struct sampler {
     int64_t top_k;        /* 0: all */
     double top_p;         /* 1: all; else the fewest candidates whose sum reaches it */
     rng random;
-    struct candidate *work; /* [vocab], owned */
+    struct candidate *work; /* [2, vocab], owned */
+    double *weights;        /* [vocab], owned: of candidates, before their sum divides them */
     int64_t vocab;
 } sampler;
 
