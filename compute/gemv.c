@@ -24,6 +24,7 @@ typedef struct job {
     const weight *w;
     precision prec;
     int64_t step, n_item;       /* outputs of an item: a multiple of BLOCK_ROWS; items */
+    int64_t row_bytes;          /* from one stored row to the next */
     const block_unit *units;    /* x prepared for blocks->dot, or NULL */
     const block_kernels *blocks;
     float (*row_dot)(const float *x, const void *row, int64_t n); /* of rows as they lie, or NULL */
@@ -64,9 +65,11 @@ static int64_t output_of(const weight *w, int64_t i)
     return i - in + in % 2 * (w->paired / 2) + in / 2;
 }
 
-static const void *row_of(const weight *w, int64_t i)
+static const void *row_of(const job *j, int64_t i)
 {
-    return weight_stored(w, weight_stored_row(w, output_of(w, i)), 0);
+    const weight *w = j->w;
+    return w->row_block == 0 ? (const unsigned char *)w->data + i * j->row_bytes
+           : weight_stored(w, weight_stored_row(w, output_of(w, i)), 0);
 }
 
 static void put(const job *j, int64_t i, float sum)
@@ -83,7 +86,7 @@ static void multiply_blocks(const job *j, int64_t first, int64_t n)
         const void *rows[BLOCK_ROWS];
         float sum[BLOCK_ROWS];
         for (int r = 0; r < BLOCK_ROWS; r++)
-            rows[r] = row_of(w, first + i + (r < m ? r : 0));
+            rows[r] = row_of(j, first + i + (r < m ? r : 0));
         j->blocks->dot[w->type](sum, j->units, rows, w->n_in);
         for (int r = 0; r < m; r++) /* scales that are no numbers: as floats have it */
             put(j, first + i + r, isfinite(sum[r]) ? sum[r] : j->k->row_dot[w->type](j->x, rows[r], w->n_in));
@@ -100,7 +103,7 @@ static void multiply_quarters(const job *j, int64_t first, int64_t n)
         const void *rows[ROWS_TOGETHER];
         float sum[ROWS_TOGETHER];
         for (int r = 0; r < ROWS_TOGETHER; r++)
-            rows[r] = row_of(w, first + i + (i + r * quarter < n ? r * quarter : 0));
+            rows[r] = row_of(j, first + i + (i + r * quarter < n ? r * quarter : 0));
         j->k->rows_dot[w->type](sum, j->x, rows, w->n_in);
         for (int r = 0; r < ROWS_TOGETHER && i + r * quarter < n; r++)
             put(j, first + i + r * quarter, sum[r]);
@@ -125,7 +128,7 @@ static void multiply_vector(void *ud, int64_t item, int thread)
         multiply_quarters(j, first, n);
     } else if (j->row_dot) {
         for (int64_t i = first; i < first + n; i++)
-            put(j, i, j->row_dot(j->x, row_of(w, i), w->n_in));
+            put(j, i, j->row_dot(j->x, row_of(j, i), w->n_in));
     } else {
         for (int64_t i = first; i < first + n; i++) {
             weight_load(row, w, output_of(w, i), 0, w->n_in);
@@ -141,7 +144,7 @@ static int64_t clamped(int64_t x, int64_t least, int64_t most)
     return x < least ? least : x > most ? most : x;
 }
 
-static int64_t row_bytes(const weight *w)
+static int64_t bytes_of_row(const weight *w)
 {
     const dtype_info *t = &dtypes[w->type];
     return w->n_in / t->block * t->block_bytes + 1;
@@ -152,7 +155,7 @@ static void cut(job *j, int64_t all)
 {
     const int64_t threads = pool_threads(j->s->pool), n_out = j->w->n_out;
     const int64_t item = clamped(all / (threads * ITEMS_A_THREAD), ITEM_LEAST, ITEM_MOST);
-    const int64_t n = clamped(item / row_bytes(j->w), 1, (n_out + 2 * threads - 1) / (2 * threads));
+    const int64_t n = clamped(item / bytes_of_row(j->w), 1, (n_out + 2 * threads - 1) / (2 * threads));
     j->step = j->w->transposed ? COLUMNS : (n + BLOCK_ROWS - 1) / BLOCK_ROWS * BLOCK_ROWS;
     j->n_item = (n_out + j->step - 1) / j->step;
 }
@@ -194,7 +197,7 @@ void gemv_maps(gemm_scratch *s, const gemm_map *maps, int n, const float *x, pre
     group g = {.n = n};
     int64_t all = 0, items = 0;
     for (int i = 0; i < n; i++)
-        all += maps[i].w->n_out * row_bytes(maps[i].w);
+        all += maps[i].w->n_out * bytes_of_row(maps[i].w);
     for (int i = 0; i < n; i++) {
         job *j = &g.jobs[i];
         int same = 0;
@@ -203,6 +206,7 @@ void gemv_maps(gemm_scratch *s, const gemm_map *maps, int n, const float *x, pre
         *j = same < i ? g.jobs[same] : (job){.s = s, .k = k, .x = x, .prec = prec, .blocks = blocks_for(k)};
         j->w = maps[i].w;
         j->y = maps[i].y;
+        j->row_bytes = j->w->ld / dtypes[j->w->type].block * dtypes[j->w->type].block_bytes;
         if (same == i)
             prepare(j, s->packed + i * room);
         cut(j, all);
