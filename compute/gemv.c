@@ -193,7 +193,8 @@ static bool alike(const weight *a, const weight *b)
 void gemv_maps(gemm_scratch *s, const gemm_map *maps, int n, const float *x, precision prec)
 {
     const kernels *k = kernels_get();
-    const int64_t room = 4 * (maps[0].w->n_in + BLOCK_UNIT) / 16 * 16; /* of the 48 rows that packed holds at least */
+    /* packed holds 48 rows of floats at least, and 32 more in each */
+    const int64_t room = (2 * maps[0].w->n_in + (int64_t)(sizeof(block_unit) / sizeof(float)) + 15) / 16 * 16;
     group g = {.n = n};
     int64_t all = 0, items = 0;
     for (int i = 0; i < n; i++)
