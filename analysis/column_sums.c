@@ -9,33 +9,19 @@ size_t column_sums_size(const metric_ctx *c)
     return sizeof(column_sums) + (2 * (size_t)c->n_key + 1) * sizeof(double);
 }
 
-double tile_column_sum(const attn_tile *t, int64_t key)
-{
-    const float *p = t->probs + (key - t->k0) * t->k_stride;
-    double a[4] = {0}, rest = 0;
-    int64_t i = 0;
-    if (t->q_stride == 1)
-        for (; i + 4 <= t->n_query; i += 4)
-            for (int j = 0; j < 4; j++)
-                a[j] += (double)p[i + j];
-    for (; i < t->n_query; i++)
-        rest += (double)p[i * t->q_stride];
-    return (a[0] + a[1]) + (a[2] + a[3]) + rest;
-}
-
-void column_sums_tile(void *state, const metric_ctx *c, const attn_tile *t)
+void column_sums_rows(void *state, const metric_ctx *c, const attn_rows *r)
 {
     column_sums *s = state;
     s->n = c->n_key;
-    double *sum = s->cells, *step = s->cells + s->n;
-    for (int64_t i = 0; i < t->n_query; i++)
-        if (row_sees(t, i)) {
-            step[t->visible_lo[i]]++;
-            step[t->visible_hi[i]]--;
+    double *sum = s->cells + r->k0, *step = s->cells + s->n;
+    for (int64_t i = 0; i < r->n_query; i++)
+        if (r->visible_lo[i] < r->visible_hi[i]) {
+            step[r->visible_lo[i]]++;
+            step[r->visible_hi[i]]--;
             s->n_query++;
         }
-    for (int64_t key = t->k0; key < t->k0 + t->n_key; key++)
-        sum[key] += tile_column_sum(t, key);
+    for (int64_t k = 0; k < r->n_column; k++)
+        sum[k] += r->columns[k];
 }
 
 void column_sums_merge(void *into, const void *from, const metric_ctx *c)
@@ -109,7 +95,6 @@ size_t column_logs_size(const metric_ctx *c)
 void column_logs_tile(void *state, const metric_ctx *c, const attn_tile *t)
 {
     double *logs = logs_of(state, c);
-    column_sums_tile(state, c, t);
     for (int64_t key = t->k0; key < t->k0 + t->n_key; key++)
         logs[key] += tile_column_log_sum(t, key);
 }

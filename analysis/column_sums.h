@@ -1,5 +1,5 @@
-/* Columns of an attention matrix: what each key receives from the queries that see it.  The one loop over columns
- * that all metrics of keys share. */
+/* Columns of an attention matrix: what each key receives from the queries that see it (ATTN_NEED_COLUMNS).  The one loop
+ * over columns that all metrics of keys share. */
 #ifndef ATTNSCOPE_ANALYSIS_COLUMN_SUMS_H
 #define ATTNSCOPE_ANALYSIS_COLUMN_SUMS_H
 
@@ -7,14 +7,14 @@
 
 /* State of one (head, chunk): c->n_key sums, and the steps of the number of queries that see a key. */
 typedef struct column_sums {
-    int64_t n;            /* c->n_key, once a tile was seen */
+    int64_t n;            /* c->n_key, once rows were seen */
     int64_t n_query;      /* queries that see any key */
     double cells[];       /* [n] sums, then [n + 1] steps */
 } column_sums;
 
 /* Members of struct metric for a state that is a column_sums, or that begins with one. */
 size_t column_sums_size(const metric_ctx *c);
-void column_sums_tile(void *state, const metric_ctx *c, const attn_tile *t);
+void column_sums_rows(void *state, const metric_ctx *c, const attn_rows *r);
 void column_sums_merge(void *into, const void *from, const metric_ctx *c);
 
 /* For a loop over all keys in order. */
@@ -34,10 +34,7 @@ bool column_next(column *at, const column_sums *s);
  * when the weights hold one. */
 bool column_peak(int64_t *key, double *alpha, const column_sums *s);
 
-/* Sum of the weights of one key over all queries of a tile. */
-double tile_column_sum(const attn_tile *t, int64_t key);
-
-/* The same with the sums of p ln p of every column, for entropies: the state begins with a column_sums. */
+/* The same with the sums of p ln p of every column, for entropies: the state begins with a column_sums, which takes rows. */
 size_t column_logs_size(const metric_ctx *c);
 void column_logs_tile(void *state, const metric_ctx *c, const attn_tile *t);
 void column_logs_merge(void *into, const void *from, const metric_ctx *c);

@@ -99,7 +99,7 @@ static int on_attention(void *ud, const model *m, const attn_site *site, const a
                                    : npz_begin(d->w, name, NPY_F32, 3, shape + 1, e);
     if (r != 0)
         return r;
-    d->tap = (attn_tap){ATTN_NEED_PROBS, NULL, on_tile, on_heads_done, d};
+    d->tap = (attn_tap){.need = ATTN_NEED_PROBS, .tile = on_tile, .heads_done = on_heads_done, .ud = d};
     *tap = &d->tap;
     return 0;
 }

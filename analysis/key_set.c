@@ -46,6 +46,12 @@ void key_set_weights(double *w, const key_set *s, const attn_tile *t, int64_t q0
     }
 }
 
+bool key_set_in_tile(const key_set *s, const attn_tile *t)
+{
+    const int64_t end = t->k0 + t->n_key < s->n_key ? t->k0 + t->n_key : s->n_key;
+    return key_set_within(s, t->k0, end) > 0;
+}
+
 void key_set_mean(query_mean *mean, const key_set *s, const bool *counts, bool any, const attn_tile *t)
 {
     double w[BLOCK];

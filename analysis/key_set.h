@@ -30,6 +30,9 @@ static inline bool tile_counts(const attn_tile *t, int64_t q)
 /* w[i] = weight of query q0 + i, i < n, on the keys of the set that lie in the tile. */
 void key_set_weights(double *w, const key_set *s, const attn_tile *t, int64_t q0, int64_t n);
 
+/* Does the tile hold a key of the set?  Its probs are not looked at. */
+bool key_set_in_tile(const key_set *s, const attn_tile *t);
+
 /* Add the weight on the set of every query q of the tile with counts[q] (NULL: all) to a mean over the
  * queries that see a key of the set; with any, over all that see any key. */
 void key_set_mean(query_mean *mean, const key_set *s, const bool *counts, bool any, const attn_tile *t);

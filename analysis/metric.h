@@ -112,6 +112,7 @@ struct metric {
     size_t (*state_size)(const metric_ctx *c);
     void (*rows)(void *state, const metric_ctx *c, const attn_rows *r);
     void (*tile)(void *state, const metric_ctx *c, const attn_tile *t);
+    bool (*reads)(const metric_ctx *c, const attn_tile *part); /* a cell of part (attn_tap.reads); NULL: all cells */
     void (*merge)(void *into, const void *from, const metric_ctx *c); /* in chunk order */
     int (*finish)(const void *state, const metric_ctx *c, int layer, int head, const result_sink *out,
                   err *e);

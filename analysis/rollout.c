@@ -62,7 +62,7 @@ static int row_sums(runtime *run, const attn_args *a, double *sum, err *e)
         return 0;
     int rc = begin(&s, run, a, 0, e);
     s.to = sum;
-    const attn_tap tap = {ATTN_NEED_LSE, add_row_sums, NULL, row_sums_done, &s};
+    const attn_tap tap = {.need = ATTN_NEED_LSE, .rows = add_row_sums, .heads_done = row_sums_done, .ud = &s};
     if (!rc)
         rc = runtime_attention(run, a, &tap, e);
     free(s.states);
@@ -120,7 +120,7 @@ int rollout_step(runtime *run, const attn_args *a, bool residual, double *r, err
         rc = begin(&s, run, a, 1, e);
     s.from = from;
     s.to = to;
-    const attn_tap tap = {ATTN_NEED_PROBS, NULL, add_tile, tiles_done, &s};
+    const attn_tap tap = {.need = ATTN_NEED_PROBS, .tile = add_tile, .heads_done = tiles_done, .ud = &s};
     if (!rc)
         rc = runtime_attention(run, a, &tap, e);
     for (int64_t i = 0; i < n && !rc; i++)

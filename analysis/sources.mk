@@ -125,6 +125,7 @@ libattnscope_a_SOURCES += $(edit_sources) analysis/edit.c analysis/edit.h analys
 libattnscope_a_SOURCES += $(metric_sources) \
 	analysis/analyse.c \
 	analysis/analyse_batch.c \
+	analysis/analyse_plan.c \
 	analysis/bibliography.c \
 	analysis/column_sums.c \
 	analysis/dump.c \
@@ -143,7 +144,7 @@ libattnscope_a_SOURCES += $(metric_sources) \
 	analysis/verify.c
 libattnscope_a_SOURCES += analysis/key_set.h analysis/matrix_file.h analysis/span.h analysis/span_parts.h \
 	analysis/token_class.h
-libattnscope_a_SOURCES += analysis/analyse.h analysis/dump_parts.h analysis/column_sums.h analysis/tile_lanes.h analysis/map.h analysis/metric.h analysis/query_mean.h \
+libattnscope_a_SOURCES += analysis/analyse.h analysis/analyse_parts.h analysis/dump_parts.h analysis/column_sums.h analysis/tile_lanes.h analysis/map.h analysis/metric.h analysis/query_mean.h \
 	analysis/bibliography.h analysis/reference.h analysis/repeats.h
 
 libattnscope_a_SOURCES += analysis/kept_attention.c analysis/kept_attention.h analysis/max_flow.c analysis/max_flow.h \

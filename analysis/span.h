@@ -37,5 +37,6 @@ int span_find(key_set *out, int64_t *first_end, const metric_ctx *c, const char 
  * outside it; under a causal mask those behind its first occurrence; in cross attention all. */
 int span_prepare(metric_ctx *c, err *e);
 void span_release(metric_ctx *c);
+bool span_reads(const metric_ctx *c, const attn_tile *part);
 
 #endif

@@ -161,6 +161,12 @@ int span_prepare(metric_ctx *c, err *e)
     return 0;
 }
 
+bool span_reads(const metric_ctx *c, const attn_tile *part)
+{
+    const span *s = c->shared;
+    return key_set_in_tile(&s->keys, part);
+}
+
 void span_release(metric_ctx *c)
 {
     span *s = c->shared;

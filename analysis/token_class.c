@@ -106,6 +106,12 @@ void token_class_release(metric_ctx *c)
     c->shared = NULL;
 }
 
+bool token_class_reads(const metric_ctx *c, const attn_tile *part)
+{
+    const class_keys *k = c->shared;
+    return key_set_in_tile(&k->keys, part);
+}
+
 void token_class_tile(void *state, const metric_ctx *c, const attn_tile *t)
 {
     const class_keys *k = c->shared;

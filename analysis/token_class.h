@@ -26,6 +26,7 @@ int token_text_prepare(metric_ctx *c, bool (*belongs)(const void *ud, const toke
                        const void *ud, err *e);
 void token_class_release(metric_ctx *c);
 void token_class_tile(void *state, const metric_ctx *c, const attn_tile *t);
+bool token_class_reads(const metric_ctx *c, const attn_tile *part);
 
 #define TOKEN_CLASS_MEAN \
     "mean over queries of the sum of their weights on such keys; over the queries that see at least one " \
@@ -36,7 +37,7 @@ void token_class_tile(void *state, const metric_ctx *c, const attn_tile *t);
     .cost = "tiles, chosen columns only", \
     .validated = "second implementation on dense attention and on the maps of the bundled model", \
     .scope = METRIC_HEAD, .need = ATTN_NEED_PROBS, .kinds = KINDS_ALL, .by_token = true, .by_text = true, \
-    .release = token_class_release, .state_size = query_mean_size, .tile = token_class_tile, \
+    .release = token_class_release, .state_size = query_mean_size, .tile = token_class_tile, .reads = token_class_reads, \
     .merge = query_mean_merge, .finish = query_mean_finish
 
 #endif

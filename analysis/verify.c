@@ -233,8 +233,10 @@ static int on_attention(void *ud, const model *m, const attn_site *site, const a
     v->site = *site;
     int r = get_attn(&v->attn, v, site, e);
     if (r == 0 && v->attn.data) {
-        v->tap = (attn_tap){ATTN_NEED_PROBS | ATTN_NEED_LSE | ATTN_NEED_MAX, on_rows, on_tile, on_heads_done,
-                            v};
+        v->tap = (attn_tap){
+            .need = ATTN_NEED_PROBS | ATTN_NEED_LSE | ATTN_NEED_MAX, .rows = on_rows, .tile = on_tile,
+            .heads_done = on_heads_done, .ud = v,
+        };
         *tap = &v->tap;
     }
     return r;

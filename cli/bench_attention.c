@@ -28,10 +28,18 @@ static void take_rows(void *ud, const attn_rows *r)
     (void)ud, (void)r;
 }
 
-/* What every query gives the first keys, and those of a window that ends at it, summed as plain C over tiles. */
+enum { FIRST = 4, WINDOW = 64 };
+
+static bool reads_masses(void *ud, const attn_tile *t)
+{
+    const int64_t first = t->pos0 + t->q0, last = first + t->n_query - 1;
+    (void)ud;
+    return t->k0 < FIRST || (t->k0 <= last && t->k0 + t->n_key > first - WINDOW + 1);
+}
+
+/* What every query gives the first keys, and those of a window that ends at it. */
 static void take_masses(void *ud, const attn_tile *t)
 {
-    enum { FIRST = 4, WINDOW = 64 };
     bench_job *j = ud;
     double *sum = j->masses + 2 * ((t->head % j->in_flight) * j->chunks + t->chunk);
     for (int64_t q = 0; q < t->n_query; q++) {
@@ -47,17 +55,12 @@ static void take_masses(void *ud, const attn_tile *t)
 }
 
 /* What every key receives as well. */
-static void take_columns(void *ud, const attn_tile *t)
+static void take_columns(void *ud, const attn_rows *r)
 {
     bench_job *j = ud;
-    take_masses(ud, t);
-    double *sum = j->columns + ((t->head % j->in_flight) * j->chunks + t->chunk) * j->n;
-    for (int64_t k = 0; k < t->n_key; k++) {
-        float part = 0;
-        for (int64_t q = 0; q < t->n_query; q++)
-            part += t->probs[q * t->q_stride + k * t->k_stride];
-        sum[t->k0 + k] += (double)part;
-    }
+    double *sum = j->columns + ((r->head % j->in_flight) * j->chunks + r->chunk) * j->n + r->k0;
+    for (int64_t k = 0; k < r->n_column; k++)
+        sum[k] += r->columns[k];
 }
 
 static void attend(void *ud, int64_t item, int thread)
@@ -112,8 +115,12 @@ static int measure_length(bench_job *j, int64_t n, err *e)
     const unsigned rows = ATTN_NEED_LSE | ATTN_NEED_ENTROPY | ATTN_NEED_MAX | ATTN_NEED_SELF | ATTN_NEED_PREV |
                           ATTN_NEED_DISTANCE;
     const attn_tap row_tap = {.need = rows, .rows = take_rows};
-    const attn_tap mass_tap = {.need = rows | ATTN_NEED_PROBS, .rows = take_rows, .tile = take_masses, .ud = j};
-    const attn_tap column_tap = {.need = rows | ATTN_NEED_PROBS, .rows = take_rows, .tile = take_columns, .ud = j};
+    const attn_tap mass_tap = {
+        .need = rows | ATTN_NEED_PROBS, .rows = take_rows, .tile = take_masses, .ud = j, .reads = reads_masses,
+    };
+    attn_tap column_tap = mass_tap;
+    column_tap.need |= ATTN_NEED_COLUMNS;
+    column_tap.rows = take_columns;
     attn_args *a = &j->args;
     const int64_t wide = (int64_t)a->n_head * a->d_qk, narrow = (int64_t)a->n_kv_head * a->d_qk;
     double plain = 0;

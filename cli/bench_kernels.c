@@ -61,6 +61,16 @@ CASE(gelu_erf) { BEGIN; memcpy(y, x, ROW * sizeof *x); j->k->gelu_erf(y, ROW); }
 CASE(product_sums) { BEGIN; j->k->product_sums(y, x, x + 32 * 64, 32 * 64, 2, 64, 32, 32); }
 CASE(mixture_sums) { BEGIN; j->k->mixture_sums(y, x, x + 32 * 64, 32 * 64, 2, 64, 32, 32); }
 
+CASE(column_sums) { BEGIN; j->k->column_sums((double *)(void *)y, x, x, KEYS); }
+CASE(scale_columns)
+{
+    BEGIN;
+    float ones[GEMM_MAX_NR];
+    for (int i = 0; i < GEMM_MAX_NR; i++)
+        ones[i] = 1;
+    j->k->scale_columns(x, ones, KEYS);
+}
+
 static void softmax(const bench_job *j, float *x, float *y, bool statistics)
 {
     int64_t lo[GEMM_MAX_NR], hi[GEMM_MAX_NR];
@@ -154,6 +164,8 @@ static const kernel_case cases[] = {
     {"interleave", ELEMENTS, work_interleave, panel_elements},
     {"softmax_columns", ELEMENTS, work_softmax, softmax_elements},
     {"softmax_columns, statistics", ELEMENTS, work_softmax_statistics, softmax_elements},
+    {"column_sums", ELEMENTS, work_column_sums, softmax_elements},
+    {"scale_columns", ELEMENTS, work_scale_columns, softmax_elements},
     {"rms_norm", ELEMENTS, work_rms_norm, row_elements},
     {"layer_norm", ELEMENTS, work_layer_norm, row_elements},
     {"silu", ELEMENTS, work_silu, row_elements},

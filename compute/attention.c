@@ -24,6 +24,7 @@ typedef struct thread_buffers {
     float *query;   /* [attn_query_floats] */
     float *room;    /* of tiles */
     float *out;     /* [d_v rounded up to mr and TILE_BLOCK, nr] */
+    double *columns; /* [n_key]; NULL: not wanted */
 } thread_buffers;
 
 int attn_scratch_new(attn_scratch **out, pool *p, err *e)
@@ -62,10 +63,22 @@ int attn_heads_in_flight(int threads, int n_head, int64_t n_query)
     return heads < 1 ? 1 : heads > n_head ? n_head : heads;
 }
 
-static int64_t panel_floats(const attn_parts *p)
+/* Floats that hold `columns` doubles wherever they begin, and the doubles. */
+static int64_t double_floats(int64_t columns)
+{
+    return 2 * columns + 1;
+}
+
+static double *doubles_at(float *room)
+{
+    return (double *)(void *)(room + (uintptr_t)(void *)room / sizeof *room % 2);
+}
+
+static int64_t panel_floats(const attn_parts *p, unsigned need)
 {
     const attn_args *a = p->a;
-    return (a->n_key + a->d_v + TILE_BLOCK) * p->k->nr + attn_query_floats(a->d_qk) + (p->plan.t ? attn_tiles_room(p) : 0);
+    return (a->n_key + a->d_v + TILE_BLOCK) * p->k->nr + attn_query_floats(a->d_qk) + (p->plan.t ? attn_tiles_room(p) : 0) +
+           (need & ATTN_NEED_COLUMNS ? double_floats(a->n_key) : 0);
 }
 
 static thread_buffers buffers(const job *j, int thread)
@@ -76,6 +89,7 @@ static thread_buffers buffers(const job *j, int thread)
     b.query = b.scores + a->n_key * j->parts.k->nr;
     b.room = b.query + attn_query_floats(a->d_qk);
     b.out = b.room + (j->parts.plan.t ? attn_tiles_room(&j->parts) : 0);
+    b.columns = j->need & ATTN_NEED_COLUMNS ? doubles_at(b.out + (a->d_v + TILE_BLOCK) * j->parts.k->nr) : NULL;
     return b;
 }
 
@@ -122,27 +136,19 @@ static void hand_rows(const job *j, const float *scores, const attn_block *at, i
         .distance = j->need & ATTN_NEED_DISTANCE ? at->distance : NULL,
         .self = j->need & ATTN_NEED_SELF ? self : NULL, .prev = j->need & ATTN_NEED_PREV ? prev : NULL,
         .sink = a->sinks ? at->sink : NULL, .top = j->need & ATTN_NEED_TOP ? at->top : NULL,
+        .k0 = at->k0, .n_column = at->k1 - at->k0, .columns = at->columns ? at->columns + at->k0 : NULL,
     };
     j->tap->rows(j->tap->ud, &r);
-}
-
-static bool wants_weights(const job *j)
-{
-    return j->tap && j->tap->tile && (j->need & ATTN_NEED_PROBS);
 }
 
 /* A block's statistics and weights to the tap. */
 static void show(const job *j, const float *scores, const attn_block *at, int head, int chunk)
 {
-    const attn_args *a = j->parts.a;
     if (j->tap && j->tap->rows)
         hand_rows(j, scores, at, head, chunk);
-    if (wants_weights(j)) {
-        const attn_tile t = {
-            .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = at->q0, .n_query = at->n_query,
-            .k0 = at->k0, .n_key = at->k1 - at->k0, .pos0 = a->pos0, .visible_lo = at->lo, .visible_hi = at->hi,
-            .probs = scores + at->k0 * at->k_stride, .q_stride = at->q_stride, .k_stride = at->k_stride,
-        };
+    if (j->tap && j->tap->tile && (j->need & ATTN_NEED_PROBS)) {
+        attn_tile t = attn_block_tile(at, &j->parts, head, chunk, at->k0, at->k1);
+        t.probs = scores + at->k0 * at->k_stride;
         j->tap->tile(j->tap->ud, &t);
     }
 }
@@ -150,11 +156,12 @@ static void show(const job *j, const float *scores, const attn_block *at, int he
 static void block(const job *j, const thread_buffers *b, int head, int chunk, int64_t q0, int nq)
 {
     const attn_args *a = j->parts.a;
-    attn_block at = {.need = j->need};
+    attn_block at = {.need = j->need, .columns = b->columns};
+    static const attn_tap none;
     const bool output = a->out && a->v;
     attn_block_begin(&at, &j->parts, q0, nq);
     if (j->parts.plan.t)
-        attn_tiles_block(&at, &j->parts, head, chunk, wants_weights(j), b->scores, b->query, b->room,
+        attn_tiles_block(&at, &j->parts, head, chunk, j->tap ? j->tap : &none, b->scores, b->query, b->room,
                          output ? b->out : NULL);
     else
         attn_block_weights(&at, &j->parts, head, chunk, b->scores, b->query);
@@ -185,6 +192,7 @@ typedef struct few_job {
     attn_block at;              /* without statistics */
     float *scores;              /* [n_head][n_query][attn_few_row] */
     float *parts;               /* [ranges][n_query][n_head * d_v] */
+    double *columns;            /* [threads][n_key]; NULL: not wanted */
     int64_t range, part_floats;
 } few_job;
 
@@ -201,14 +209,27 @@ static void few_scores(void *ud, int64_t item, int thread)
     attn_few_scores(&f->at, &f->j->parts, 0, f->j->parts.a->n_head, item * f->range, range_end(f, item), f->scores);
 }
 
+static void few_columns(const attn_block *at, const float *scores)
+{
+    for (int64_t key = at->k0; key < at->k1; key++) {
+        double sum = 0;
+        for (int i = 0; i < at->n_query; i++)
+            sum += (double)scores[i * at->q_stride + key];
+        at->columns[key] = sum;
+    }
+}
+
 static void few_weights(void *ud, int64_t item, int thread)
 {
     const few_job *f = ud;
     const int head = f->j->head0 + (int)item;
     float *scores = f->scores + head * attn_few_room(f->j->parts.a);
     attn_block at = f->at;
-    (void)thread;
     attn_few_weights(&at, &f->j->parts, head, 0, scores);
+    if (f->columns) {
+        at.columns = f->columns + thread * f->j->parts.a->n_key;
+        few_columns(&at, scores);
+    }
     show(f->j, scores, &at, head, 0);
 }
 
@@ -256,12 +277,14 @@ static int few_queries(job *j, int group, err *e)
     few_job f = {.j = j, .at = {.need = j->need}, .range = attn_few_range(a->n_key)};
     const bool output = a->out && a->v;
     f.part_floats = a->n_query * a->n_head * a->d_v;
-    const int64_t scores = a->n_head * attn_few_room(a), all = scores + (output ? ranges * f.part_floats : 0);
+    const int64_t scores = a->n_head * attn_few_room(a), outputs = output ? ranges * f.part_floats : 0;
+    const int64_t all = scores + outputs + (j->need & ATTN_NEED_COLUMNS ? double_floats(threads * a->n_key) : 0);
     int rc = attn_grow(&s->panels, &s->panel_len, (all + threads - 1) / threads, 1, threads, e);
     if (rc)
         return rc;
     f.scores = s->panels;
     f.parts = s->panels + scores;
+    f.columns = j->need & ATTN_NEED_COLUMNS ? doubles_at(f.parts + outputs) : NULL;
     attn_block_begin(&f.at, &j->parts, 0, (int)a->n_query);
     pool_run(s->pool, ranges, few_scores, &f);
     rc = over_heads(j, j->tap ? group : a->n_head, few_weights, 1, &f, e);
@@ -285,7 +308,7 @@ int attention(attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e)
     const int group = attn_heads_in_flight(pool_threads(s->pool), a->n_head, a->n_query);
     if (!j.parts.packed)
         return few_queries(&j, group, e);
-    if ((rc = attn_grow(&s->panels, &s->panel_len, panel_floats(&j.parts), 1, pool_threads(s->pool), e)) ||
+    if ((rc = attn_grow(&s->panels, &s->panel_len, panel_floats(&j.parts, j.need), 1, pool_threads(s->pool), e)) ||
         (rc = attn_grow(&s->rel_bias, &s->rel_bias_len, attn_parts_bias(&j.parts), 1, 1, e)) ||
         (rc = attn_grow(&s->keys, &s->keys_len, attn_parts_keys(&j.parts), 1, 1, e)) ||
         (rc = attn_grow(&s->values, &s->values_len, attn_parts_values(&j.parts), 1, 1, e)))

@@ -16,7 +16,8 @@
 #include "base/result.h"
 #include "compute/gemm.h"
 
-/* What a tap wants.  Row statistics come from the kernel itself; tiles cost a little more. */
+/* What a tap wants.  Row statistics and sums of columns come from the kernel itself; tiles cost a little more, unless the
+ * tap says which of their cells it reads (attn_tap.reads). */
 enum attn_need {
     ATTN_NEED_LSE = 1 << 0,
     ATTN_NEED_ENTROPY = 1 << 1,
@@ -25,6 +26,7 @@ enum attn_need {
     ATTN_NEED_PREV = 1 << 4,      /* weight on the position before */
     ATTN_NEED_DISTANCE = 1 << 5,  /* sum of weight * |query position - key position| */
     ATTN_NEED_TOP = 1 << 6,       /* the largest score, for who merges attentions over parts of the keys */
+    ATTN_NEED_COLUMNS = 1 << 7,   /* what each key receives */
     ATTN_NEED_PROBS = 1 << 8,     /* tiles of probabilities */
 };
 
@@ -48,6 +50,8 @@ typedef struct attn_rows {
     const float *self, *prev, *distance; /* [n_query] */
     const float *sink;       /* [n_query] weight of the learned sink; NULL when there is none */
     const float *top;        /* [n_query] largest score that is seen; -inf without one */
+    int64_t k0, n_column;    /* keys k0 .. k0 + n_column - 1: all that any of the queries sees */
+    const double *columns;   /* [n_column] sums of the weights of these queries */
 } attn_rows;
 
 /* Probabilities of queries q0 .. q0 + n_query - 1 for keys k0 .. k0 + n_key - 1: all keys that any of them sees.
@@ -76,6 +80,10 @@ typedef struct attn_tap {
      * Non-zero stops the run. */
     int (*heads_done)(void *ud, int layer, int head0, int head1, err *e);
     void *ud;
+    /* Does tile() read any cell of part, a block of queries and a stretch of their keys, without probs yet?  It asks nothing
+     * but part, on worker threads.  Weights that it does not read need not be formed: there the tile may hold anything.
+     * NULL: it reads all. */
+    bool (*reads)(void *ud, const attn_tile *part);
 } attn_tap;
 
 /* An intervention on attention weights.  weights() sees each block of queries of the heads that it wants once, all

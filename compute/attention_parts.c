@@ -219,15 +219,22 @@ static void restate(attn_block *b, const attn_tile *t, bool sinks)
     }
 }
 
+attn_tile attn_block_tile(const attn_block *b, const attn_parts *p, int head, int chunk, int64_t from, int64_t to)
+{
+    const attn_args *a = p->a;
+    return (attn_tile){
+        .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = b->q0, .n_query = b->n_query, .k0 = from,
+        .n_key = to - from, .pos0 = a->pos0, .visible_lo = b->lo, .visible_hi = b->hi, .q_stride = b->q_stride,
+        .k_stride = b->k_stride,
+    };
+}
+
 void attn_edit_weights(attn_block *b, const attn_parts *p, int head, int chunk, float *scores)
 {
     const attn_args *a = p->a;
     float *from = scores + b->k0 * b->k_stride;
-    const attn_tile t = {
-        .kind = a->kind, .layer = a->layer, .head = head, .chunk = chunk, .q0 = b->q0, .n_query = b->n_query,
-        .k0 = b->k0, .n_key = b->k1 - b->k0, .pos0 = a->pos0, .visible_lo = b->lo, .visible_hi = b->hi, .probs = from,
-        .q_stride = b->q_stride, .k_stride = b->k_stride,
-    };
+    attn_tile t = attn_block_tile(b, p, head, chunk, b->k0, b->k1);
+    t.probs = from;
     a->edit->weights(a->edit->ud, &t, from);
     restate(b, &t, a->sinks != NULL);
 }
@@ -280,7 +287,7 @@ void attn_block_weights(attn_block *b, const attn_parts *p, int head, int chunk,
     int nr = p->k->nr;
     bool extras = attn_has_extras(a);
     if (p->plan.t) {
-        attn_tiles_block(b, p, head, chunk, true, scores, query, NULL, NULL);
+        attn_tiles_block(b, p, head, chunk, NULL, scores, query, NULL, NULL);
         return;
     }
     form_scores(b, p, head, scores, query);
@@ -308,4 +315,6 @@ void attn_block_weights(attn_block *b, const attn_parts *p, int head, int chunk,
     p->k->softmax_columns(&sm);
     if (a->edit && a->edit->heads[head])
         attn_edit_weights(b, p, head, chunk, scores);
+    if (b->columns)
+        p->k->column_sums(b->columns + b->k0, from, NULL, b->k1 - b->k0);
 }

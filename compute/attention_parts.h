@@ -34,6 +34,7 @@ typedef struct attn_block {
     int64_t lo[GEMM_MAX_NR], hi[GEMM_MAX_NR], qpos[GEMM_MAX_NR];
     float lse[GEMM_MAX_NR], entropy[GEMM_MAX_NR], maximum[GEMM_MAX_NR], distance[GEMM_MAX_NR], sink[GEMM_MAX_NR];
     float top[GEMM_MAX_NR];
+    double *columns;        /* [keys of the attention] sums of the weights on keys k0 .. k1 - 1; NULL: not wanted */
 } attn_block;
 
 /* Queries of a chunk (but the last): a multiple of GEMM_MAX_NR. */
@@ -64,6 +65,9 @@ static inline int64_t attn_query_floats(int64_t d_qk)
     const int64_t packed = tile_block_size(d_qk, TILE_TERMS) / 2, panel = d_qk * GEMM_MAX_NR;
     return packed > panel ? packed : panel;
 }
+
+/* Keys from .. to - 1 of a block, without probs. */
+attn_tile attn_block_tile(const attn_block *b, const attn_parts *p, int head, int chunk, int64_t from, int64_t to);
 
 /* There is more to scores than a scale. */
 bool attn_has_extras(const attn_args *a);

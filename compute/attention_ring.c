@@ -229,7 +229,9 @@ static int attend_pair(job *j, const sequence_span *q, const sequence_span *k, c
     b.key_bias = a->key_bias ? j->r->bias : NULL;
     j->row0 = q->row + first;
     j->n_query = b.n_query;
-    const attn_tap tap = {j->need | ATTN_NEED_TOP | ATTN_NEED_MAX, take_rows, NULL, help_along, j};
+    const attn_tap tap = {
+        .need = j->need | ATTN_NEED_TOP | ATTN_NEED_MAX, .rows = take_rows, .heads_done = help_along, .ud = j,
+    };
     int rc = attention(j->s, &b, &tap, e);
     if (!rc)
         pool_run(j->s->pool, (b.n_query + SLICE - 1) / SLICE, merge_outputs, j);
@@ -409,6 +411,6 @@ int attention_passed(attn_ring *r, attn_scratch *s, const attn_args *a, const at
 
 int attention_ring(attn_ring *r, attn_scratch *s, const attn_args *a, const attn_tap *tap, err *e)
 {
-    bool tiles = tap && tap->tile && (tap->need & ATTN_NEED_PROBS);
-    return tiles ? attention_gathered(r, s, a, tap, e) : attention_passed(r, s, a, tap, e);
+    const bool gather = tap && ((tap->tile && (tap->need & ATTN_NEED_PROBS)) || (tap->need & ATTN_NEED_COLUMNS));
+    return gather ? attention_gathered(r, s, a, tap, e) : attention_passed(r, s, a, tap, e);
 }

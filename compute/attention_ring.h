@@ -8,9 +8,9 @@
  *    multiplied by w = exp(L_a - L), outputs and sums over keys too, and the entropy is sum of w (H - ln w).  Exact but for
  *    rounding.  Memory: two times the keys and values of a rank.  (Liu et al., arXiv 2310.01889; the merge: Rabe and
  *    Staats, arXiv 2112.05682.)
- *  - Gathered, where a tap wants tiles: metrics take whole rows of weights.  The keys and values of one key/value head
- *    after the other come together on every rank, the next head's while this one's is worked on.  The same bytes travel,
- *    and every number has the bits that one process gives it.  Memory: two times [n, d_qk + d_v] and a panel. */
+ *  - Gathered, where a tap wants tiles or sums of columns: metrics take whole rows of weights.  The keys and values of one
+ *    key/value head after the other come together on every rank, the next head's while this one's is worked on.  The same
+ *    bytes travel, and every number has the bits that one process gives it.  Memory: two times [n, d_qk + d_v] and a panel. */
 #ifndef ATTNSCOPE_COMPUTE_ATTENTION_RING_H
 #define ATTNSCOPE_COMPUTE_ATTENTION_RING_H
 

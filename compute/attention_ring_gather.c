@@ -24,15 +24,28 @@ static void on_rows(void *ud, const attn_rows *r)
     p->tap->rows(p->tap->ud, &whole);
 }
 
-static void on_tile(void *ud, const attn_tile *t)
+static attn_tile of_whole(const piece_tap *p, const attn_tile *t)
 {
-    const piece_tap *p = ud;
     attn_tile whole = *t;
     whole.head += p->head0;
     whole.chunk += p->chunk0;
     whole.q0 += p->pos0;
     whole.pos0 = 0;
+    return whole;
+}
+
+static void on_tile(void *ud, const attn_tile *t)
+{
+    const piece_tap *p = ud;
+    const attn_tile whole = of_whole(p, t);
     p->tap->tile(p->tap->ud, &whole);
+}
+
+static bool reads(void *ud, const attn_tile *part)
+{
+    const piece_tap *p = ud;
+    const attn_tile whole = of_whole(p, part);
+    return p->tap->reads(p->tap->ud, &whole);
 }
 
 static int help_along(void *ud, int layer, int head0, int head1, err *e)
@@ -66,7 +79,10 @@ static int attend_head(attn_ring *r, attn_scratch *s, const attn_args *a, const 
     for (int piece = 0, index; piece < r->split.pieces && !rc; piece++) {
         sequence_span span = sequence_piece(&r->split, r->split.rank, piece, &index);
         piece_tap here = {r, tap, head0, piece * ATTN_MAX_CHUNK, span.pos0};
-        const attn_tap t = {tap->need, tap->rows ? on_rows : NULL, on_tile, help_along, &here};
+        const attn_tap t = {
+            .need = tap->need, .rows = tap->rows ? on_rows : NULL, .tile = tap->tile ? on_tile : NULL, .heads_done = help_along,
+            .ud = &here, .reads = tap->reads ? reads : NULL,
+        };
         attn_args b = *a;
         b.n_query = span.n;
         b.stretch = true;

@@ -1,6 +1,6 @@
 /* Attention by tiles, two passes over the keys of a block of queries: scores and their maxima, then exponentials,
- * statistics and O^T = V^T E^T stretch by stretch.  The sum of a row is known at the end: outputs, and weights if anybody
- * wants them, are divided by it then.  Stretches are cut at the same keys whatever the block. */
+ * statistics and O^T = V^T E^T stretch by stretch.  The sum of a row is known at the end: outputs, sums of columns, and the
+ * weights that anybody reads, are divided by it then.  Stretches are cut at the same keys whatever the block. */
 #include "compute/attention_tiles.h"
 
 #include <math.h>
@@ -149,21 +149,21 @@ static void finish_statistics(attn_block *b, const attn_parts *p, int head, floa
     }
 }
 
-/* Weights in place of exponentials, or, when only some are asked for, of those scores. */
-static void form_weights(const attn_block *b, const attn_parts *p, float c, const float *shift, const float *inverse,
-                         float *scores, bool all)
+/* Must the cells of keys from .. to - 1 hold weights in the end? */
+static bool stays(const attn_block *b, const attn_parts *p, int head, int chunk, const attn_tap *tap, int64_t from, int64_t to)
 {
-    for (int64_t key = b->k0; key < b->k1 && all; key++)
-        p->k->mul(scores + key * TILE_BLOCK, inverse, TILE_BLOCK);
-    for (int i = 0; i < b->n_query && !all; i++)
-        for (int64_t key = b->qpos[i] - 1; key <= b->qpos[i]; key++)
-            if (key >= b->lo[i] && key < b->hi[i]) {
-                float *cell = scores + key * TILE_BLOCK + i;
-                *cell = tile_exponential(*cell, c, shift[i]) * inverse[i];
-            }
+    const bool near = b->need & (ATTN_NEED_SELF | ATTN_NEED_PREV);
+    if (!tap || (p->a->edit && p->a->edit->heads[head]))
+        return true;
+    if (near && from <= b->qpos[b->n_query - 1] && to >= b->qpos[0])
+        return true;
+    if (!tap->tile || !(b->need & ATTN_NEED_PROBS) || !tap->reads)
+        return tap->tile && (b->need & ATTN_NEED_PROBS);
+    const attn_tile part = attn_block_tile(b, p, head, chunk, from, to);
+    return tap->reads(tap->ud, &part);
 }
 
-void attn_tiles_block(attn_block *b, const attn_parts *p, int head, int chunk, bool weights, float *scores, float *query,
+void attn_tiles_block(attn_block *b, const attn_parts *p, int head, int chunk, const attn_tap *tap, float *scores, float *query,
                       float *room, float *out)
 {
     const attn_args *a = p->a;
@@ -186,21 +186,32 @@ void attn_tiles_block(attn_block *b, const attn_parts *p, int head, int chunk, b
         const tile_exponentials x = {
             .s = scores + from * TILE_BLOCK, .key0 = from, .n_key = to - from, .c = c, .shift = shift, .lo = b->lo, .hi = b->hi,
             .qpos = b->qpos, .sum = sum, .weighted = weighted, .distance = want_distance ? distance : NULL,
-            .terms = p->plan.right, .packed = form_out ? packed : NULL, .keep = weights || edited,
+            .terms = p->plan.right, .packed = form_out ? packed : NULL,
+            .keep = b->columns || stays(b, p, head, chunk, tap, from, to),
         };
         p->plan.t->exponentials(&x);
         if (form_out)
             add_values(p, head, packed, from, to - from, out, from > b->k0);
     }
     finish_statistics(b, p, head, scale, c, shift, top, sum, weighted, distance, inverse);
-    form_weights(b, p, c, shift, inverse, scores, weights || edited);
+    for (int64_t from = b->k0, to; from < b->k1; from = to) {
+        to = stretch_end(from, b->k1);
+        const bool stay = stays(b, p, head, chunk, tap, from, to);
+        float *s = scores + from * TILE_BLOCK;
+        if (stay)
+            p->k->scale_columns(s, inverse, to - from);
+        if (b->columns && !edited)
+            p->k->column_sums(b->columns + from, s, stay ? NULL : inverse, to - from);
+    }
     if (edited) {
         attn_edit_weights(b, p, head, chunk, scores);
+        if (b->columns)
+            p->k->column_sums(b->columns + b->k0, scores + b->k0 * TILE_BLOCK, NULL, b->k1 - b->k0);
         if (out)
             weighted_values(b, p, head, scores, packed, out);
     }
     if (out && b->k1 <= b->k0)
         memset(out, 0, (size_t)tile_blocks(a->d_v) * TILE_BLOCK * TILE_BLOCK * sizeof *out);
-    for (int64_t row = 0; form_out && row < a->d_v; row++)
-        p->k->mul(out + row * TILE_BLOCK, inverse, TILE_BLOCK);
+    if (form_out)
+        p->k->scale_columns(out, inverse, a->d_v);
 }

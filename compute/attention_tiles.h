@@ -13,10 +13,10 @@ int64_t attn_tiles_room(const attn_parts *p);
 void attn_tiles_pack(const attn_parts *p, pool *threads);
 
 /* All of a block: every statistic of b, and out [d_v rounded up to TILE_BLOCK, TILE_BLOCK], turned, unless NULL.  query:
- * [attn_query_floats(d_qk)].  scores [n_key, TILE_BLOCK]
- * holds the weights afterwards, edited; without `weights` and an edit only in the cells of a query's own position and the
- * one before. */
-void attn_tiles_block(attn_block *b, const attn_parts *p, int head, int chunk, bool weights, float *scores, float *query,
+ * [attn_query_floats(d_qk)].  scores [n_key, TILE_BLOCK] holds the weights afterwards, edited: all of a head that is edited,
+ * else of stretches of keys that the tap reads, or that hold a query's own position or the one before where those are
+ * needed.  tap NULL: all. */
+void attn_tiles_block(attn_block *b, const attn_parts *p, int head, int chunk, const attn_tap *tap, float *scores, float *query,
                       float *room, float *out);
 
 #endif

@@ -84,8 +84,10 @@ typedef struct kernels {
     float (*row_dot_bf16[DT_COUNT])(const float *x, const void *row, int64_t n);
     /* y[r] = row_dot of rows[r], r < ROWS_TOGETHER, while x is read once. */
     void (*rows_dot[DT_COUNT])(float *y, const float *x, const void *const *rows, int64_t n);
+    /* dtypes[type].to_f32, to the last bit of all that are numbers; NULL: no faster way. */
+    void (*row_values[DT_COUNT])(float *restrict dst, const void *restrict row, int64_t n);
     /* Of every so many numbers of x (a power of two, of this table) those of even index, then those of odd index; what is left
-     * as it is.  NULL where row_dot[DT_BF16] is. */
+     * as it is. */
     void (*part_pairs)(float *dst, const float *x, int64_t n);
 
     /* Transpose while packing: dst[k * stride + i] = src[i * ld + k] for i < n_row <= stride, k < n_col;
@@ -145,6 +147,13 @@ typedef struct kernels {
                          int64_t stride, int columns);
     void (*mixture_sums)(float *out, const float *x, const float *y, int64_t y_stride, int n_y, int64_t n_key,
                          int64_t stride, int columns);
+
+    /* Sums in double over the columns of each row of a panel x [n_key, nr], x[k][j] times factor[j] (in float32, the weight
+     * that scale_columns makes) unless that is NULL.  Halves are added onto halves, w[j] += w[j + h] for h = nr / 2, nr / 4,
+     * .. 1: every instruction set of the same nr gives the same bits. */
+    void (*column_sums)(double *sums, const float *x, const float *factor, int64_t n_key);
+    /* x [n_key, nr]: x[k][j] *= factor[j]. */
+    void (*scale_columns)(float *x, const float *factor, int64_t n_key);
 
     /* Multiply-adds that stay in registers, to measure what the processor can do: rounds of *flop operations each.  The
      * result has no meaning. */

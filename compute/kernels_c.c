@@ -306,6 +306,12 @@ void kernel_c_add(float *x, const float *y, int64_t n)
         x[i] += y[i];
 }
 
+/* Pairs alone: as they are. */
+static void part_pairs(float *dst, const float *x, int64_t n)
+{
+    memcpy(dst, x, (size_t)n * sizeof *x);
+}
+
 void kernel_c_round_bf16(float *x, int64_t n)
 {
     for (int64_t i = 0; i < n; i++)
@@ -375,6 +381,26 @@ void kernel_c_swiglu_oai(float *gate, const float *up, int64_t n, float alpha, f
     }
 }
 
+static void column_sums(double *sums, const float *x, const float *factor, int64_t n_key)
+{
+    for (int64_t k = 0; k < n_key; k++) {
+        double w[NR];
+        for (int j = 0; j < NR; j++)
+            w[j] = (double)(factor ? x[k * NR + j] * factor[j] : x[k * NR + j]);
+        for (int half = NR / 2; half; half /= 2)
+            for (int j = 0; j < half; j++)
+                w[j] += w[j + half];
+        sums[k] = w[0];
+    }
+}
+
+static void scale_columns(float *x, const float *factor, int64_t n_key)
+{
+    for (int64_t k = 0; k < n_key; k++)
+        for (int j = 0; j < NR; j++)
+            x[k * NR + j] *= factor[j];
+}
+
 static float multiply_adds(int64_t rounds, int *flop)
 {
     enum { CHAINS = 8 };
@@ -406,6 +432,7 @@ const kernels kernels_c = {
     .relu = kernel_c_relu,
     .mul = kernel_c_mul,
     .add = kernel_c_add,
+    .part_pairs = part_pairs,
     .round_bf16 = kernel_c_round_bf16,
     .quick_gelu = kernel_c_quick_gelu,
     .relu2 = kernel_c_relu2,
@@ -419,6 +446,8 @@ const kernels kernels_c = {
     .gelu_fast = kernel_c_gelu_fast,
     .product_sums = kernel_c_product_sums,
     .mixture_sums = kernel_c_mixture_sums,
+    .column_sums = column_sums,
+    .scale_columns = scale_columns,
     .multiply_adds = multiply_adds,
     .tiles = &tiles_c,
 };

@@ -44,10 +44,18 @@ const void *weight_stored(const weight *w, int64_t row, int64_t col)
     return (const unsigned char *)w->data + (row * w->ld + col) / t->block * t->block_bytes;
 }
 
+typedef void (*row_values)(float *restrict dst, const void *restrict src, int64_t n);
+
+static row_values values_of(dtype t)
+{
+    const row_values fast = kernels_get()->row_values[t];
+    return fast ? fast : dtypes[t].to_f32;
+}
+
 /* Elements col .. col + n - 1 of a stored row, counted from data. */
 static void load_stored(float *dst, const weight *w, int64_t row, int64_t col, int64_t n)
 {
-    dtypes[w->type].to_f32(dst, weight_stored(w, row, col), n);
+    values_of(w->type)(dst, weight_stored(w, row, col), n);
     if (w->scale_kind != SCALE_NONE)
         apply_scales(dst, w, row, col, n);
 }
@@ -90,13 +98,14 @@ static void copy_window(float *dst, int64_t stride, const weight *w, const colum
                         int64_t n)
 {
     const dtype_info *t = &dtypes[w->type];
+    const row_values convert = values_of(w->type);
     const char *src = (const char *)w->data + (first * w->ld + c->first) * t->block_bytes;
     int64_t step = w->ld * t->block_bytes, bytes = (int64_t)c->n * t->block_bytes;
     for (int64_t i = 0; i < n; i++, src += step) {
         if (i + AHEAD < n)
             for (int64_t line = 0; line < bytes; line += 64)
                 __builtin_prefetch(src + AHEAD * step + line);
-        t->to_f32(dst + i * stride + c->first_out, src, c->n);
+        convert(dst + i * stride + c->first_out, src, c->n);
     }
 }
 

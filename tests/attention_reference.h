@@ -28,13 +28,14 @@ static inline float *random_floats(int64_t n)
 
 enum { N_STATS = 7 };
 enum { ALL_NEEDS = ATTN_NEED_LSE | ATTN_NEED_ENTROPY | ATTN_NEED_MAX | ATTN_NEED_SELF | ATTN_NEED_PREV |
-                   ATTN_NEED_DISTANCE | ATTN_NEED_PROBS };
+                   ATTN_NEED_DISTANCE | ATTN_NEED_COLUMNS | ATTN_NEED_PROBS };
 
 typedef struct record {
     attn_kind kind;
     int64_t n_query, n_key;
     float *probs;                            /* [n_head, n_query, n_key], NaN where nothing was delivered */
     float *lse, *entropy, *maximum, *self, *prev, *distance, *sink; /* [n_head, n_query] */
+    double *columns;                         /* [n_head, chunks, n_key] */
     int64_t *last_q;                         /* [n_head, chunks] rows must come in increasing order */
     int heads_done;
 } record;
@@ -46,14 +47,17 @@ static void on_rows(void *ud, const attn_rows *r)
     int64_t at = r->head * rec->n_query + r->q0, *last = &rec->last_q[r->head * ATTN_MAX_CHUNK + r->chunk];
     for (int64_t i = 0; i < r->n_query; i++) {
         rec->lse[at + i] = r->q0 <= *last || r->kind != rec->kind ? NAN : r->lse[i];
-        rec->entropy[at + i] = r->entropy[i];
-        rec->maximum[at + i] = r->maximum[i];
-        rec->self[at + i] = r->self[i];
-        rec->prev[at + i] = r->prev[i];
-        rec->distance[at + i] = r->distance[i];
+        rec->entropy[at + i] = r->entropy ? r->entropy[i] : NAN;
+        rec->maximum[at + i] = r->maximum ? r->maximum[i] : NAN;
+        rec->self[at + i] = r->self ? r->self[i] : NAN;
+        rec->prev[at + i] = r->prev ? r->prev[i] : NAN;
+        rec->distance[at + i] = r->distance ? r->distance[i] : NAN;
         rec->sink[at + i] = r->sink ? r->sink[i] : 0;
     }
     *last = r->q0;
+    double *columns = rec->columns + (r->head * ATTN_MAX_CHUNK + r->chunk) * rec->n_key;
+    for (int64_t i = 0; i < r->n_column && r->columns; i++)
+        columns[r->k0 + i] += r->columns[i];
 }
 
 static void on_tile(void *ud, const attn_tile *t)
@@ -93,6 +97,7 @@ static record *new_record(const attn_args *a)
         rec->probs[i] = NAN;
     for (size_t i = 0; i < N_STATS; i++)
         *record_stat(rec, i) = calloc((size_t)rows, sizeof(float));
+    rec->columns = calloc((size_t)a->n_head * ATTN_MAX_CHUNK * (size_t)a->n_key, sizeof *rec->columns);
     rec->last_q = malloc((size_t)a->n_head * ATTN_MAX_CHUNK * sizeof(int64_t));
     memset(rec->last_q, 0xff, (size_t)a->n_head * ATTN_MAX_CHUNK * sizeof(int64_t));
     return rec;
@@ -103,16 +108,20 @@ static void free_record(record *rec)
     for (size_t i = 0; i < N_STATS; i++)
         free(*record_stat(rec, i));
     free(rec->probs);
+    free(rec->columns);
     free(rec->last_q);
     free(rec);
 }
 
-static record *run(const attn_args *a, int threads)
+/* What a tap with these needs is given; reads: of attn_tap, or NULL. */
+static inline record *run_with(const attn_args *a, int threads, unsigned need, bool (*reads)(void *ud, const attn_tile *part))
 {
     pool *p;
     attn_scratch *s;
     record *rec = new_record(a);
-    attn_tap tap = {ALL_NEEDS, on_rows, on_tile, on_heads_done, rec};
+    const attn_tap tap = {
+        .need = need, .rows = on_rows, .tile = on_tile, .heads_done = on_heads_done, .ud = rec, .reads = reads,
+    };
     err e = {0};
     assert_int_equal(pool_new(&p, threads, &e), 0);
     assert_int_equal(attn_scratch_new(&s, p, &e), 0);
@@ -121,6 +130,11 @@ static record *run(const attn_args *a, int threads)
     attn_scratch_free(s);
     pool_free(p);
     return rec;
+}
+
+static inline record *run(const attn_args *a, int threads)
+{
+    return run_with(a, threads, ALL_NEEDS, NULL);
 }
 
 static inline void close_to(double got, double want, double tolerance)
@@ -151,10 +165,27 @@ static bool paper_sees(const attn_args *a, int64_t q, int64_t k)
     return !(a->causal && back < 0) && !(a->window > 0 && llabs(back) >= a->window);
 }
 
+/* What each key of a head receives. */
+static inline void compare_columns(const attn_args *a, const record *rec, int head)
+{
+    for (int64_t k = 0; k < a->n_key; k++) {
+        double got = 0, want = 0;
+        for (int chunk = 0; chunk < ATTN_MAX_CHUNK; chunk++)
+            got += rec->columns[(head * ATTN_MAX_CHUNK + chunk) * a->n_key + k];
+        for (int64_t q = 0; q < a->n_query; q++) {
+            const float w = rec->probs[(head * a->n_query + q) * a->n_key + k];
+            want += paper_sees(a, q, k) ? (double)w : 0;
+        }
+        close_to(got, want, 1e-12 * want);
+    }
+}
+
 /* Every weight, statistic and output of rec and a->out. */
 static void compare(const attn_args *a, record *rec, double tolerance)
 {
     double *p = malloc((size_t)a->n_key * sizeof *p), *out = malloc((size_t)a->d_v * sizeof *out);
+    for (int h = 0; h < a->n_head; h++)
+        compare_columns(a, rec, h);
     for (int h = 0; h < a->n_head; h++)
         for (int64_t q = 0; q < a->n_query; q++) {
             int64_t pos = a->pos0 + q, row = h * a->n_query + q, kv = h / (a->n_head / a->n_kv_head);

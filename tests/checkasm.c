@@ -260,6 +260,7 @@ const kernel_entry kernel_entries[] = {
     ENTRY(row_dot, "test_row_dot"),
     ENTRY(row_dot_bf16, "test_row_dot"),
     ENTRY(rows_dot, "test_row_dot"),
+    ENTRY(row_values, "test_row_dot"),
     ENTRY(part_pairs, "test_row_dot"),
     ENTRY(interleave, "test_kernels_gemm"),
     ENTRY(score_columns, "test_kernels_softmax"),
@@ -286,6 +287,8 @@ const kernel_entry kernel_entries[] = {
     ENTRY(gelu_fast, "test_kernels"),
     ENTRY(product_sums, "test_pair_kernels"),
     ENTRY(mixture_sums, "test_pair_kernels"),
+    ENTRY(column_sums, "test_kernels_softmax"),
+    ENTRY(scale_columns, "test_kernels_softmax"),
     ENTRY(multiply_adds, "test_kernels"),
     ENTRY(tiles, "test_tiles"),
 };

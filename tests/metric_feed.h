@@ -138,6 +138,12 @@ static inline void feed_rows(const metric_ctx *c, void *state, const dense *d, i
         stat[5][q - q0] = (float)distance;
     }
     unsigned need = c->m->need;
+    int64_t k0 = d->lo[q0], n_column = d->hi[q1 - 1] > k0 ? d->hi[q1 - 1] - k0 : 0;
+    double *columns = calloc((size_t)n_column + 1, sizeof *columns);
+    assert_non_null(columns);
+    for (int64_t q = q0; q < q1; q++)
+        for (int64_t k = 0; k < n_column; k++)
+            columns[k] += (double)d->a[q * d->n_key + k0 + k];
     attn_rows r = {
         .kind = c->kind, .chunk = chunk, .q0 = q0, .n_query = n, .n_key = d->n_key, .visible_lo = d->lo + q0,
         .visible_hi = d->hi + q0,
@@ -145,8 +151,10 @@ static inline void feed_rows(const metric_ctx *c, void *state, const dense *d, i
         .maximum = need & ATTN_NEED_MAX ? stat[2] : NULL, .self = need & ATTN_NEED_SELF ? stat[3] : NULL,
         .prev = need & ATTN_NEED_PREV ? stat[4] : NULL,
         .distance = need & ATTN_NEED_DISTANCE ? stat[5] : NULL, .sink = d->sink ? d->sink + q0 : NULL,
+        .k0 = k0, .n_column = n_column, .columns = need & ATTN_NEED_COLUMNS ? columns : NULL,
     };
     c->m->rows(state, c, &r);
+    free(columns);
     for (int s = 0; s < 6; s++)
         free(stat[s]);
 }
@@ -168,6 +176,16 @@ static inline void feed_tile(const metric_ctx *c, void *state, const dense *d, c
         .kind = c->kind, .chunk = chunk, .q0 = q0, .n_query = nq, .k0 = k0, .n_key = nk, .visible_lo = d->lo + q0,
         .visible_hi = d->hi + q0, .probs = probs, .q_stride = q_stride, .k_stride = k_stride,
     };
+    /* What a metric says that it does not read, it must not read. */
+    enum { STRETCH = 3 };
+    for (int64_t k = k0; k < k1 && c->m->reads; k += STRETCH) {
+        attn_tile part = t;
+        part.k0 = k;
+        part.n_key = k1 - k < STRETCH ? k1 - k : STRETCH;
+        part.probs = NULL;
+        for (int64_t i = 0; i < nq * part.n_key && !c->m->reads(c, &part); i++)
+            probs[i % nq * q_stride + (k - k0 + i / nq) * k_stride] = NAN;
+    }
     c->m->tile(state, c, &t);
     free(probs);
 }

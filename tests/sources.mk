@@ -9,6 +9,7 @@ cmocka_tests = \
 	tests/test_attention_in_place \
 	tests/test_attention_kinds \
 	tests/test_attention_panels \
+	tests/test_attention_tap \
 	tests/test_attribution \
 	tests/test_audio \
 	tests/test_base_core \

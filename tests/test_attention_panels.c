@@ -232,8 +232,10 @@ static void test_edited_statistics(void **state)
     static const bool heads[4] = {false, true, false, true};
     static row_record all;
     const attn_edit edit = {heads, halve, NULL};
-    const attn_tap tap = {ATTN_NEED_ENTROPY | ATTN_NEED_MAX | ATTN_NEED_DISTANCE | ATTN_NEED_PROBS, edited_rows, edited_tile,
-                          NULL, &all};
+    const attn_tap tap = {
+        .need = ATTN_NEED_ENTROPY | ATTN_NEED_MAX | ATTN_NEED_DISTANCE | ATTN_NEED_PROBS, .rows = edited_rows,
+        .tile = edited_tile, .ud = &all,
+    };
     attn_args a = make_with(90, 90, widths[0], SINKS);
     pool *p;
     attn_scratch *s;

@@ -296,6 +296,64 @@ static void check_softmax_formula(const kernels *k, const void *data)
         }
 }
 
+/* ---- weights of a panel by column ---- */
+
+/* A row's columns, halves onto halves. */
+static double plain_sum(const float *x, const float *factor, int nr)
+{
+    double w[GEMM_MAX_NR];
+    for (int j = 0; j < nr; j++)
+        w[j] = (double)(factor ? x[j] * factor[j] : x[j]);
+    for (int half = nr / 2; half; half /= 2)
+        for (int j = 0; j < half; j++)
+            w[j] += w[j + half];
+    return w[0];
+}
+
+static void check_column_sums(const kernels *k, const void *data)
+{
+    (void)data;
+    for (const int64_t *n = key_counts; *n >= 0; n++)
+        for (int kind = 0; kind < INPUTS_COUNT; kind++)
+            for (int place = 0; place < PLACES; place++) {
+                float *x = buffer_floats(*n * k->nr, place), *factor = buffer_floats(k->nr, (place + 1) % PLACES);
+                double *sums = (double *)(void *)buffer_ints(*n, place);
+                random_fill(x, *n * k->nr, (inputs)kind);
+                random_fill(factor, k->nr, INPUTS_SMALL);
+                for (int scaled = 0; scaled < 2; scaled++) {
+                    this_case("%lld keys, %s inputs, place %d, %s", (long long)*n, inputs_name((inputs)kind), place,
+                              scaled ? "scaled" : "as they are");
+                    k->column_sums(sums, x, scaled ? factor : NULL, *n);
+                    for (int64_t i = 0; i < *n; i++) {
+                        const double want = plain_sum(x + i * k->nr, scaled ? factor : NULL, k->nr);
+                        expect_that(isnan(want) ? isnan(sums[i]) : sums[i] == want, "the sum of a row");
+                    }
+                }
+                buffers_done();
+            }
+}
+
+static void check_scale_columns(const kernels *k, const void *data)
+{
+    static float want[CELLS];
+    (void)data;
+    for (const int64_t *n = key_counts; *n >= 0; n++)
+        for (int kind = 0; kind < INPUTS_COUNT; kind++)
+            for (int place = 0; place < PLACES; place++) {
+                float *x = buffer_floats(*n * k->nr, place), *factor = buffer_floats(k->nr, (place + 1) % PLACES);
+                this_case("%lld keys, %s inputs, place %d", (long long)*n, inputs_name((inputs)kind), place);
+                random_fill(x, *n * k->nr, (inputs)kind);
+                random_fill(factor, k->nr, INPUTS_SMALL);
+                for (int64_t i = 0; i < *n * k->nr; i++)
+                    want[i] = x[i] * factor[i % k->nr];
+                k->scale_columns(x, factor, *n);
+                expect_floats(BUDGET_EXACT, x, want, *n * k->nr);
+                buffers_done();
+            }
+}
+
+static void test_column_sums(void **state) { (void)state; each_table("column_sums", check_column_sums, NULL); }
+static void test_scale_columns(void **state) { (void)state; each_table("scale_columns", check_scale_columns, NULL); }
 static void test_scores(void **state) { (void)state; each_table("score_columns", check_scores, NULL); }
 static void test_scores_formula(void **state) { (void)state; each_table("score_columns", check_scores_formula, NULL); }
 static void test_softmax(void **state) { (void)state; each_table("softmax_columns", check_softmax, NULL); }
@@ -306,7 +364,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_scores), cmocka_unit_test(test_scores_formula), cmocka_unit_test(test_softmax),
-        cmocka_unit_test(test_softmax_formula), cmocka_unit_test(test_every_entry),
+        cmocka_unit_test(test_softmax_formula), cmocka_unit_test(test_column_sums), cmocka_unit_test(test_scale_columns),
+        cmocka_unit_test(test_every_entry),
     };
     cmocka_set_message_output(CM_OUTPUT_TAP);
     return cmocka_run_group_tests_name("kernels of softmax", tests, NULL, NULL);

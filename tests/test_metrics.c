@@ -271,8 +271,8 @@ static void assert_near(double a, double b, double tolerance, const char *what, 
 /* One metric with one choice of its parameter on one matrix and prompt, under all cuts. */
 static void conform(const metric *m, const char *set, const char *choice, const int32_t *ids, const dense *d)
 {
-    /* Row statistics arrive as float32; weights themselves are exact. */
-    double tolerance = m->need & ATTN_NEED_PROBS ? 1e-12 : 1e-6;
+    /* Row statistics arrive as float32; weights themselves are exact, and so are their sums here. */
+    double tolerance = m->need & (ATTN_NEED_PROBS | ATTN_NEED_COLUMNS) ? 1e-12 : 1e-6;
     expected x = {0};
     emitted first = {0};
     bool known = second_implementation(&x, m, choice, ids, d);

@@ -23,7 +23,7 @@ static int choose(const metric **out, const model *m, bool tiles)
     for (const metric *const *i = metrics; *i && n < MOST_METRICS; i++) {
         const analysis_request one = {.metrics = i, .n_metric = 1};
         bool wanted = (*i)->scope != METRIC_WEIGHTS && !(*i)->by_name && !(*i)->by_text && !(*i)->asks &&
-                      metric_applies_somewhere(*i, m) && (tiles || !((*i)->need & ATTN_NEED_PROBS));
+                      metric_applies_somewhere(*i, m) && (tiles || !((*i)->need & (ATTN_NEED_PROBS | ATTN_NEED_COLUMNS)));
         if (wanted && analyse_split_check(m, &(model_input){.ids = &id, .n = 0}, &one, NULL) == 0)
             out[n++] = *i;
     }

@@ -68,7 +68,8 @@ static size_t state_size(const metric_ctx *c)
 static void rows(void *state, const metric_ctx *c, const attn_rows *r)
 {
     dormant_state *s = state;
-    (void)c;
+    if (by_entropy(c))
+        column_sums_rows(s + 1, c, r);
     for (int64_t i = 0; i < r->n_query; i++) {
         int64_t keys = r->visible_hi[i] - r->visible_lo[i];
         if (keys <= 0)
@@ -76,6 +77,11 @@ static void rows(void *state, const metric_ctx *c, const attn_rows *r)
         s->n++;
         s->rows += keys > 1 ? (double)r->entropy[i] / log((double)keys) : 0;
     }
+}
+
+static bool reads(const metric_ctx *c, const attn_tile *part)
+{
+    return by_entropy(c) || part->k0 == 0;
 }
 
 static void tile(void *state, const metric_ctx *c, const attn_tile *t)
@@ -164,7 +170,7 @@ const metric metric_dormant = {
     .cost = "entropy: tiles, a logarithm of every weight, O(n) memory a head and chunk; mass, last: tiles, "
             "one column",
     .scope = METRIC_HEAD,
-    .need = ATTN_NEED_ENTROPY | ATTN_NEED_PROBS,
+    .need = ATTN_NEED_ENTROPY | ATTN_NEED_COLUMNS | ATTN_NEED_PROBS,
     .kinds = KINDS_ALL,
     .validated = "second implementation in double on random maps of every mask, and on the maps of reference "
                  "models",
@@ -174,6 +180,7 @@ const metric metric_dormant = {
     .state_size = state_size,
     .rows = rows,
     .tile = tile,
+    .reads = reads,
     .merge = merge,
     .finish = finish,
 };

@@ -39,6 +39,12 @@ static void release(metric_ctx *c)
     c->shared = NULL;
 }
 
+static bool reads(const metric_ctx *c, const attn_tile *part)
+{
+    const first_plan *f = c->shared;
+    return part->k0 < f->keys && part->q0 + part->n_query > f->from_query;
+}
+
 static void tile(void *state, const metric_ctx *c, const attn_tile *t)
 {
     const first_plan *f = c->shared;
@@ -92,6 +98,7 @@ const metric metric_first_k_mass = {
     .release = release,
     .state_size = query_mean_size,
     .tile = tile,
+    .reads = reads,
     .merge = query_mean_merge,
     .finish = query_mean_finish,
 };

@@ -107,9 +107,9 @@ const metric metric_hidden_sink = {
         "it is.",
     .cite = "yu2024act,gu2025sink",
     .missing_mass = "rows are taken as they are: a learned sink is no key, its share lowers every alpha",
-    .cost = "tiles, all columns: O(n) memory a head and chunk",
+    .cost = "sums of columns: O(n) memory a head and chunk",
     .scope = METRIC_HEAD,
-    .need = ATTN_NEED_PROBS,
+    .need = ATTN_NEED_COLUMNS,
     .kinds = KINDS_ALL,
     .axis = AXIS_KEY,
     .validated = "the column that ACT picks in a worked 4 x 4 matrix; second implementation in double on "
@@ -118,7 +118,7 @@ const metric metric_hidden_sink = {
     .prepare = prepare,
     .release = release,
     .state_size = column_sums_size,
-    .tile = column_sums_tile,
+    .rows = column_sums_rows,
     .merge = column_sums_merge,
     .finish = finish,
 };

@@ -25,6 +25,12 @@ static void release(metric_ctx *c)
     c->shared = NULL;
 }
 
+static bool reads(const metric_ctx *c, const attn_tile *part)
+{
+    const int64_t window = *(const int64_t *)c->shared, first = part->pos0 + part->q0, last = first + part->n_query - 1;
+    return part->k0 < last + window && part->k0 + part->n_key > first - window + 1;
+}
+
 static void tile(void *state, const metric_ctx *c, const attn_tile *t)
 {
     query_mean *s = state;
@@ -76,6 +82,7 @@ const metric metric_local_mass = {
     .release = release,
     .state_size = query_mean_size,
     .tile = tile,
+    .reads = reads,
     .merge = query_mean_merge,
     .finish = query_mean_finish,
 };

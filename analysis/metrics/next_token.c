@@ -10,6 +10,13 @@ static const char *unfit(const model *m, attn_kind kind)
     return "its attention is causal";
 }
 
+static bool reads(const metric_ctx *c, const attn_tile *part)
+{
+    const int64_t first = part->pos0 + part->q0 + 1;
+    (void)c;
+    return part->k0 < first + part->n_query && part->k0 + part->n_key > first;
+}
+
 static void tile(void *state, const metric_ctx *c, const attn_tile *t)
 {
     query_mean *s = state;
@@ -49,6 +56,7 @@ const metric metric_next_token = {
                  "models",
     .state_size = query_mean_size,
     .tile = tile,
+    .reads = reads,
     .merge = query_mean_merge,
     .finish = query_mean_finish,
 };

@@ -62,9 +62,9 @@ const metric metric_received = {
         "queries see them.",
     .cite = "gu2025sink,an2025outliers",
     .missing_mass = "rows are taken as they are: a learned sink is no key, its share lowers every alpha",
-    .cost = "tiles, all columns: O(n) memory a head and chunk",
+    .cost = "sums of columns: O(n) memory a head and chunk",
     .scope = METRIC_HEAD,
-    .need = ATTN_NEED_PROBS,
+    .need = ATTN_NEED_COLUMNS,
     .kinds = KINDS_ALL,
     .axis = AXIS_KEY,
     .validated = "column means of a worked 4 x 4 matrix; second implementation in double on random maps of "
@@ -73,7 +73,7 @@ const metric metric_received = {
     .prepare = prepare,
     .release = release,
     .state_size = column_sums_size,
-    .tile = column_sums_tile,
+    .rows = column_sums_rows,
     .merge = column_sums_merge,
     .finish = finish,
 };

@@ -97,6 +97,15 @@ static size_t state_size(const metric_ctx *c)
     return (size_t)keys->n * sizeof(column);
 }
 
+static bool reads(const metric_ctx *c, const attn_tile *part)
+{
+    const sink_keys *keys = c->shared;
+    bool any = false;
+    for (int64_t i = 0; i < keys->n && !any; i++)
+        any = keys->key[i] >= part->k0 && keys->key[i] < part->k0 + part->n_key;
+    return any;
+}
+
 static void tile(void *state, const metric_ctx *c, const attn_tile *t)
 {
     column *columns = state;
@@ -173,6 +182,7 @@ const metric metric_sink = {
     .release = release,
     .state_size = state_size,
     .tile = tile,
+    .reads = reads,
     .merge = merge,
     .finish = finish,
 };

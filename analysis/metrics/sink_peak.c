@@ -26,14 +26,14 @@ const metric metric_sink_peak = {
         "without any sink.",
     .cite = "gu2025sink,guo2024dormant",
     .missing_mass = "rows are taken as they are: a learned sink is no key, its share lowers every alpha",
-    .cost = "tiles, all columns: O(n) memory a head and chunk",
+    .cost = "sums of columns: O(n) memory a head and chunk",
     .scope = METRIC_HEAD,
-    .need = ATTN_NEED_PROBS,
+    .need = ATTN_NEED_COLUMNS,
     .kinds = KINDS_ALL,
     .validated = "second implementation in double on random maps of every mask, and on the maps of reference "
                  "models",
     .state_size = column_sums_size,
-    .tile = column_sums_tile,
+    .rows = column_sums_rows,
     .merge = column_sums_merge,
     .finish = finish,
 };

@@ -95,6 +95,7 @@ const metric metric_span_mass = {
     .release = span_release,
     .state_size = state_size,
     .tile = tile,
+    .reads = span_reads,
     .merge = merge,
     .finish = finish,
 };

@@ -139,6 +139,7 @@ const metric metric_span_shift = {
     .release = span_release,
     .state_size = state_size,
     .tile = tile,
+    .reads = span_reads,
     .merge = merge,
     .finish = finish,
 };

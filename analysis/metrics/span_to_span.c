@@ -60,6 +60,7 @@ const metric metric_span_to_span = {
     .release = span_release,
     .state_size = query_mean_size,
     .tile = tile,
+    .reads = span_reads,
     .merge = query_mean_merge,
     .finish = query_mean_finish,
 };

@@ -20,6 +20,7 @@
 #define SIMD_MR 6
 #define SIMD_NR 16
 typedef __m256 V;
+typedef __m256d W;
 typedef __m256 M;
 
 static inline V v_load(const float *p) { return _mm256_loadu_ps(p); }
@@ -47,14 +48,16 @@ static inline float v_total(V a)
     x = _mm_add_ps(x, _mm_movehl_ps(x, x));
     return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
 }
-static inline V v_totals(const V a[VW])
+static inline W w_load(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
+static inline W w_low(V a) { return _mm256_cvtps_pd(_mm256_castps256_ps128(a)); }
+static inline W w_high(V a) { return _mm256_cvtps_pd(_mm256_extractf128_ps(a, 1)); }
+static inline W w_add(W a, W b) { return _mm256_add_pd(a, b); }
+static inline void w_store(double *p, W a) { _mm256_storeu_pd(p, a); }
+static inline W w_totals(const W a[VW / 2])
 {
-    V part[4];
-    for (int i = 0; i < 4; i++)
-        part[i] = _mm256_add_ps(_mm256_permute2f128_ps(a[i], a[i + 4], 0x20), _mm256_permute2f128_ps(a[i], a[i + 4], 0x31));
-    const V x = _mm256_add_ps(_mm256_shuffle_ps(part[0], part[1], 0x44), _mm256_shuffle_ps(part[0], part[1], 0xee));
-    const V y = _mm256_add_ps(_mm256_shuffle_ps(part[2], part[3], 0x44), _mm256_shuffle_ps(part[2], part[3], 0xee));
-    return _mm256_add_ps(_mm256_shuffle_ps(x, y, 0x88), _mm256_shuffle_ps(x, y, 0xdd));
+    const W x = _mm256_add_pd(_mm256_permute2f128_pd(a[0], a[2], 0x20), _mm256_permute2f128_pd(a[0], a[2], 0x31));
+    const W y = _mm256_add_pd(_mm256_permute2f128_pd(a[1], a[3], 0x20), _mm256_permute2f128_pd(a[1], a[3], 0x31));
+    return _mm256_add_pd(_mm256_unpacklo_pd(x, y), _mm256_unpackhi_pd(x, y));
 }
 static inline __m256 v_halves(V a) { return a; }
 static inline V v_round_bf16(V x)
@@ -89,6 +92,10 @@ static inline V v_bytes(__m128i x, int part)
 {
     return _mm256_cvtepi32_ps(_mm256_cvtepu8_epi32(part ? _mm_srli_si128(x, 8) : x));
 }
+static inline V v_chars(__m128i x, int part)
+{
+    return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(part ? _mm_srli_si128(x, 8) : x));
+}
 static inline V v_load_chars(const uint8_t *p)
 {
     return _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64((const __m128i *)p)));
@@ -117,8 +124,12 @@ static inline V v_odds(V a, V b) { return v_in_order(_mm256_shuffle_ps(a, b, 0xd
 #include "compute/gelu.h"
 #include "compute/layer_norm.h"
 #include "compute/isa/simd_body.h"
+#include "compute/isa/column_body.h"
 #include "compute/isa/pair_body.h"
 #include "compute/isa/row_dot_body.h"
+#include "compute/isa/row_decode_body.h"
+#include "compute/isa/row_grid_body.h"
+#include "compute/isa/row_values_body.h"
 #include "compute/isa/few_body.h"
 
 /* 8 x 8 transpose in registers. */

@@ -21,6 +21,7 @@
 #define SIMD_MR 12
 #define SIMD_NR 32
 typedef __m512 V;
+typedef __m512d W;
 typedef __mmask16 M;
 
 static inline V v_load(const float *p) { return _mm512_loadu_ps(p); }
@@ -43,18 +44,21 @@ static inline float v_total(V a)
     x = _mm_add_ps(x, _mm_movehl_ps(x, x));
     return _mm_cvtss_f32(_mm_add_ss(x, _mm_movehdup_ps(x)));
 }
-/* Two vectors become one with half the lanes of each, four times; the order of the rows puts lanes in place. */
-static inline V v_totals(const V a[VW])
+static inline W w_load(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+static inline W w_low(V a) { return _mm512_cvtps_pd(_mm512_castps512_ps256(a)); }
+static inline W w_high(V a) { return _mm512_cvtps_pd(_mm512_extractf32x8_ps(a, 1)); }
+static inline W w_add(W a, W b) { return _mm512_add_pd(a, b); }
+static inline void w_store(double *p, W a) { _mm512_storeu_pd(p, a); }
+/* Two vectors become one with half the lanes of each, three times; their order puts lanes in place. */
+static inline W w_totals(const W a[VW / 2])
 {
-    V part[4];
-    for (int i = 0; i < 4; i++) {
-        const V x = _mm512_add_ps(_mm512_shuffle_f32x4(a[i], a[i + 4], 0x44), _mm512_shuffle_f32x4(a[i], a[i + 4], 0xee));
-        const V y = _mm512_add_ps(_mm512_shuffle_f32x4(a[i + 8], a[i + 12], 0x44), _mm512_shuffle_f32x4(a[i + 8], a[i + 12], 0xee));
-        part[i] = _mm512_add_ps(_mm512_shuffle_f32x4(x, y, 0x88), _mm512_shuffle_f32x4(x, y, 0xdd));
+    W part[2];
+    for (int i = 0; i < 2; i++) {
+        const W x = _mm512_add_pd(_mm512_shuffle_f64x2(a[i], a[i + 2], 0x44), _mm512_shuffle_f64x2(a[i], a[i + 2], 0xee));
+        const W y = _mm512_add_pd(_mm512_shuffle_f64x2(a[i + 4], a[i + 6], 0x44), _mm512_shuffle_f64x2(a[i + 4], a[i + 6], 0xee));
+        part[i] = _mm512_add_pd(_mm512_shuffle_f64x2(x, y, 0x88), _mm512_shuffle_f64x2(x, y, 0xdd));
     }
-    const V x = _mm512_add_ps(_mm512_shuffle_ps(part[0], part[1], 0x44), _mm512_shuffle_ps(part[0], part[1], 0xee));
-    const V y = _mm512_add_ps(_mm512_shuffle_ps(part[2], part[3], 0x44), _mm512_shuffle_ps(part[2], part[3], 0xee));
-    return _mm512_add_ps(_mm512_shuffle_ps(x, y, 0x88), _mm512_shuffle_ps(x, y, 0xdd));
+    return _mm512_add_pd(_mm512_unpacklo_pd(part[0], part[1]), _mm512_unpackhi_pd(part[0], part[1]));
 }
 static inline __m256 v_halves(V a)
 {
@@ -78,6 +82,7 @@ static inline V v_power(V x)
     return _mm512_castsi512_ps(_mm512_and_epi32(_mm512_castps_si512(x), _mm512_set1_epi32(0x7f800000)));
 }
 static inline V v_bytes(__m128i x, int part) { return (void)part, _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(x)); }
+static inline V v_chars(__m128i x, int part) { return (void)part, _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(x)); }
 static inline V v_load_chars(const uint8_t *p)
 {
     return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)p)));
@@ -107,8 +112,12 @@ static inline V v_odds(V a, V b) { return _mm512_permutex2var_ps(a, every_other(
 #include "compute/gelu.h"
 #include "compute/layer_norm.h"
 #include "compute/isa/simd_body.h"
+#include "compute/isa/column_body.h"
 #include "compute/isa/pair_body.h"
 #include "compute/isa/row_dot_body.h"
+#include "compute/isa/row_decode_body.h"
+#include "compute/isa/row_grid_body.h"
+#include "compute/isa/row_values_body.h"
 #include "compute/isa/few_body.h"
 
 #if defined(__clang__)

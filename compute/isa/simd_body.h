@@ -421,14 +421,37 @@ static float simd_multiply_adds(int64_t rounds, int *flop)
         [DT_F32] = row_dot_f32, [DT_F16] = row_dot_f16, [DT_BF16] = row_dot_bf16, [DT_Q8_0] = row_dot_q8_0, \
         [DT_Q4_0] = row_dot_q4_0, [DT_Q4_1] = row_dot_q4_1, [DT_Q5_0] = row_dot_q5_0, [DT_Q5_1] = row_dot_q5_1, \
         [DT_Q4_K] = row_dot_q4_k, [DT_Q5_K] = row_dot_q5_k, [DT_Q6_K] = row_dot_q6_k, \
+        [DT_IQ4_NL] = row_dot_iq4_nl, [DT_IQ4_XS] = row_dot_iq4_xs, [DT_MXFP4] = row_dot_mxfp4, \
+        [DT_NVFP4] = row_dot_nvfp4, [DT_Q2_K] = row_dot_q2_k, [DT_Q3_K] = row_dot_q3_k, \
+        [DT_IQ3_XXS] = row_dot_iq3_xxs, [DT_IQ3_S] = row_dot_iq3_s, [DT_IQ2_XXS] = row_dot_iq2_xxs, \
+        [DT_IQ2_XS] = row_dot_iq2_xs, [DT_IQ2_S] = row_dot_iq2_s, [DT_IQ1_S] = row_dot_iq1_s, \
+        [DT_IQ1_M] = row_dot_iq1_m, [DT_TQ1_0] = row_dot_tq1_0, [DT_TQ2_0] = row_dot_tq2_0, [DT_Q1_0] = row_dot_q1_0, \
+        [DT_Q2_0] = row_dot_q2_0, [DT_Q8_1] = row_dot_q8_1, [DT_Q8_K] = row_dot_q8_k, \
     }, \
     .row_dot_bf16 = { \
         [DT_F32] = rounded_f32, [DT_F16] = rounded_f16, [DT_BF16] = row_dot_bf16, [DT_Q8_0] = rounded_q8_0, \
         [DT_Q4_0] = rounded_q4_0, [DT_Q4_1] = rounded_q4_1, [DT_Q5_0] = rounded_q5_0, [DT_Q5_1] = rounded_q5_1, \
         [DT_Q4_K] = rounded_q4_k, [DT_Q5_K] = rounded_q5_k, [DT_Q6_K] = rounded_q6_k, \
+        [DT_IQ4_NL] = rounded_iq4_nl, [DT_IQ4_XS] = rounded_iq4_xs, [DT_MXFP4] = rounded_mxfp4, \
+        [DT_NVFP4] = rounded_nvfp4, [DT_Q2_K] = rounded_q2_k, [DT_Q3_K] = rounded_q3_k, \
+        [DT_IQ3_XXS] = rounded_iq3_xxs, [DT_IQ3_S] = rounded_iq3_s, [DT_IQ2_XXS] = rounded_iq2_xxs, \
+        [DT_IQ2_XS] = rounded_iq2_xs, [DT_IQ2_S] = rounded_iq2_s, [DT_IQ1_S] = rounded_iq1_s, \
+        [DT_IQ1_M] = rounded_iq1_m, [DT_TQ1_0] = rounded_tq1_0, [DT_TQ2_0] = rounded_tq2_0, [DT_Q1_0] = rounded_q1_0, \
+        [DT_Q2_0] = rounded_q2_0, [DT_Q8_1] = rounded_q8_1, [DT_Q8_K] = rounded_q8_k, \
     }, \
     .rows_dot = { \
         [DT_F32] = rows_dot_f32, [DT_F16] = rows_dot_f16, [DT_BF16] = rows_dot_bf16, [DT_Q8_0] = rows_dot_q8_0, \
+    }, \
+    .row_values = { \
+        [DT_F8_E4M3] = values_f8_e4m3, [DT_F8_E5M2] = values_f8_e5m2, [DT_F4] = values_f4, \
+        [DT_F16] = values_f16, [DT_BF16] = values_bf16, [DT_Q8_0] = values_q8_0, [DT_Q4_0] = values_q4_0, \
+        [DT_Q4_1] = values_q4_1, [DT_Q5_0] = values_q5_0, [DT_Q5_1] = values_q5_1, [DT_Q4_K] = values_q4_k, \
+        [DT_Q5_K] = values_q5_k, [DT_Q6_K] = values_q6_k, [DT_IQ4_NL] = values_iq4_nl, [DT_IQ4_XS] = values_iq4_xs, \
+        [DT_MXFP4] = values_mxfp4, [DT_NVFP4] = values_nvfp4, [DT_Q2_K] = values_q2_k, [DT_Q3_K] = values_q3_k, \
+        [DT_IQ3_XXS] = values_iq3_xxs, [DT_IQ3_S] = values_iq3_s, [DT_IQ2_XXS] = values_iq2_xxs, \
+        [DT_IQ2_XS] = values_iq2_xs, [DT_IQ2_S] = values_iq2_s, [DT_IQ1_S] = values_iq1_s, [DT_IQ1_M] = values_iq1_m, \
+        [DT_TQ1_0] = values_tq1_0, [DT_TQ2_0] = values_tq2_0, [DT_Q1_0] = values_q1_0, [DT_Q2_0] = values_q2_0, \
+        [DT_Q8_1] = values_q8_1, [DT_Q8_K] = values_q8_k, \
     }, \
     .part_pairs = simd_part_pairs, \
     .interleave = kernel_avx2_interleave, \
@@ -456,6 +479,8 @@ static float simd_multiply_adds(int64_t rounds, int *flop)
     .gelu_fast = simd_gelu_fast, \
     .product_sums = simd_product_sums, \
     .mixture_sums = simd_mixture_sums, \
+    .column_sums = simd_column_sums, \
+    .scale_columns = simd_scale_columns, \
     .multiply_adds = simd_multiply_adds, \
     .tiles = tile_table, \
 }
