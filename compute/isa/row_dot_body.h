@@ -158,50 +158,12 @@ static inline V v_as(V x, bool rounded)
         return sum_##name(x, row, n, true);                                  \
     }
 
-/* Types whose blocks are parts of 32 elements, read by decode_<name>(e, block, part). */
-#define BLOCK_SUM(name, parts, bytes)                                                                            \
-    static inline __attribute__((always_inline)) float sum_##name(const float *x, const uint8_t *b, int64_t n,   \
-                                                                  const bool rounded)                            \
-    {                                                                                                            \
-        V acc[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)}, e[BLOCK_V];                                     \
-        int64_t i = 0, at = 0;                                                                                   \
-        for (; i + 4 * VW <= n; i += 4 * VW)                                                                     \
-            for (int first = 0; first < 4; first += BLOCK_V, at++) {                                             \
-                decode_##name(e, b + at / parts * bytes, (int)(at % parts));                                     \
-                for (int l = 0; l < BLOCK_V; l++)                                                                \
-                    acc[first + l] = v_fma(v_load(x + at * 32 + l * VW), v_as(e[l], rounded), acc[first + l]);   \
-            }                                                                                                    \
-        for (; i < n; i += 32, at++) {                                                                           \
-            decode_##name(e, b + at / parts * bytes, (int)(at % parts));                                         \
-            for (int l = 0; l < BLOCK_V; l++)                                                                    \
-                acc[0] = v_fma(v_load(x + i + l * VW), v_as(e[l], rounded), acc[0]);                             \
-        }                                                                                                        \
-        return v_dot_total(acc);                                                                                 \
-    }
-#define BLOCK_ROW_DOT(name, parts, bytes) BLOCK_SUM(name, parts, bytes) BOTH_ROW_DOTS(name)
-BLOCK_ROW_DOT(q4_0, 1, 18)
-BLOCK_ROW_DOT(q4_1, 1, 20)
-BLOCK_ROW_DOT(q5_0, 1, 22)
-BLOCK_ROW_DOT(q5_1, 1, 24)
-BLOCK_ROW_DOT(q4_k, 8, 144)
-BLOCK_ROW_DOT(q5_k, 8, 176)
-BLOCK_ROW_DOT(q6_k, 8, 210)
-
 static inline void decode_q8_0(V e[BLOCK_V], const uint8_t *b, int part)
 {
     (void)part;
     for (int l = 0; l < BLOCK_V; l++)
         e[l] = v_mul(v_load_chars(b + 2 + l * VW), v_set1(half_float(b)));
 }
-BLOCK_SUM(q8_0, 1, 34)
-#undef BLOCK_ROW_DOT
-#undef BLOCK_SUM
-
-static float rounded_q8_0(const float *x, const void *row, int64_t n)
-{
-    return sum_q8_0(x, row, n, true);
-}
-
 /* How far ahead memory is asked for: prefetchers of a processor stop where a page ends. */
 enum { ROW_AHEAD = 2048 };
 

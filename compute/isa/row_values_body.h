@@ -1,54 +1,64 @@
 /* Products with stored rows, in the order of additions of simd_dot, and whole rows as floats, by the decoders of
  * row_decode_body.h and row_grid_body.h. */
 
-/* A step is what fills four accumulators: one block or, where that is too short, two; what is left behind is such a block. */
-#define PARTS_SUM(name, parts, bytes)                                                                              \
-    static inline __attribute__((always_inline)) float sum_##name(const float *x, const uint8_t *b, int64_t n,     \
-                                                                  const bool rounded)                              \
-    {                                                                                                              \
-        enum { STEP = 32 * parts < 4 * VW ? 4 * VW : 32 * parts };                                                 \
-        V acc[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)}, e[BLOCK_V];                                       \
-        block_room r;                                                                                              \
-        for (; n >= STEP; n -= STEP, x += STEP, b += STEP / 32 / parts * bytes)                                    \
-            _Pragma("GCC unroll 8") for (int at = 0; at < STEP / 32; at++) {                                       \
-                if (at % parts == 0)                                                                               \
-                    open_##name(&r, b + at / parts * bytes);                                                       \
-                decode_##name(e, &r, b + at / parts * bytes, at % parts);                                          \
-                _Pragma("GCC unroll 4") for (int l = 0; l < BLOCK_V; l++) {                                        \
-                    V *to = &acc[(at * BLOCK_V + l) % 4];                                                          \
-                    *to = v_fma(v_load(x + at * 32 + l * VW), v_as(e[l], rounded), *to);                           \
-                }                                                                                                  \
-            }                                                                                                      \
-        if (STEP > 32 * parts && n > 0) {                                                                          \
-            open_##name(&r, b);                                                                                    \
-            decode_##name(e, &r, b, 0);                                                                            \
-            for (int l = 0; l < BLOCK_V; l++)                                                                      \
-                acc[0] = v_fma(v_load(x + l * VW), v_as(e[l], rounded), acc[0]);                                   \
-        }                                                                                                          \
-        return v_dot_total(acc);                                                                                   \
-    }                                                                                                              \
-    BOTH_ROW_DOTS(name)
-
-/* Whole rows; begin and make: what opens a block at b into r and decodes its part `at` into e. */
-#define PARTS_VALUES(name, parts, bytes, begin, make)                                          \
-    static void values_##name(float *restrict dst, const void *restrict row, int64_t n)        \
-    {                                                                                          \
-        const uint8_t *b = row;                                                                \
-        block_room r;                                                                          \
-        V e[BLOCK_V];                                                                          \
-        for (; n > 0; n -= 32 * parts, b += bytes) {                                           \
-            begin;                                                                             \
-            _Pragma("GCC unroll 8") for (int at = 0; at < parts; at++, dst += 32) {            \
-                make;                                                                          \
-                _Pragma("GCC unroll 4") for (int l = 0; l < BLOCK_V; l++)                      \
-                    v_store(dst + l * VW, e[l]);                                               \
-            }                                                                                  \
-        }                                                                                      \
+/* A step is what fills four accumulators: one block or, where that is too short, two; what is left behind is such a block.
+ * begin and make: what opens `block` into r and decodes its part `part` into e. */
+#define PARTS_SUM(name, parts, bytes, begin, make)                                                             \
+    static inline __attribute__((always_inline)) float sum_##name(const float *x, const uint8_t *b, int64_t n, \
+                                                                  const bool rounded)                          \
+    {                                                                                                          \
+        enum { STEP = 32 * parts < 4 * VW ? 4 * VW : 32 * parts };                                             \
+        V acc[4] = {v_set1(0), v_set1(0), v_set1(0), v_set1(0)}, e[BLOCK_V];                                   \
+        block_room r;                                                                                          \
+        for (; n >= STEP; n -= STEP, x += STEP, b += STEP / 32 / parts * bytes)                                \
+            _Pragma("GCC unroll 8") for (int at = 0; at < STEP / 32; at++) {                                   \
+                const uint8_t *block = b + at / parts * bytes;                                                 \
+                const int part = at % parts;                                                                   \
+                if (part == 0)                                                                                 \
+                    begin;                                                                                     \
+                make;                                                                                          \
+                _Pragma("GCC unroll 4") for (int l = 0; l < BLOCK_V; l++) {                                    \
+                    V *to = &acc[(at * BLOCK_V + l) % 4];                                                      \
+                    *to = v_fma(v_load(x + at * 32 + l * VW), v_as(e[l], rounded), *to);                       \
+                }                                                                                              \
+            }                                                                                                  \
+        if (STEP > 32 * parts && n > 0) {                                                                      \
+            const uint8_t *block = b;                                                                          \
+            const int part = 0;                                                                                \
+            begin;                                                                                             \
+            make;                                                                                              \
+            for (int l = 0; l < BLOCK_V; l++)                                                                  \
+                acc[0] = v_fma(v_load(x + l * VW), v_as(e[l], rounded), acc[0]);                               \
+        }                                                                                                      \
+        return v_dot_total(acc);                                                                               \
     }
 
-#define PARTS_ROW(name, parts, bytes)  \
-    PARTS_SUM(name, parts, bytes)      \
-    PARTS_VALUES(name, parts, bytes, open_##name(&r, b), decode_##name(e, &r, b, at))
+/* Whole rows. */
+#define PARTS_VALUES(name, parts, bytes, begin, make)                                     \
+    static void values_##name(float *restrict dst, const void *restrict row, int64_t n)   \
+    {                                                                                     \
+        const uint8_t *block = row;                                                       \
+        block_room r;                                                                     \
+        V e[BLOCK_V];                                                                     \
+        for (; n > 0; n -= 32 * parts, block += bytes) {                                  \
+            begin;                                                                        \
+            _Pragma("GCC unroll 8") for (int part = 0; part < parts; part++, dst += 32) { \
+                make;                                                                     \
+                _Pragma("GCC unroll 4") for (int l = 0; l < BLOCK_V; l++)                 \
+                    v_store(dst + l * VW, e[l]);                                          \
+            }                                                                             \
+        }                                                                                 \
+    }
+
+#define BOTH_OF(name, parts, bytes, begin, make) \
+    PARTS_SUM(name, parts, bytes, begin, make)   \
+    PARTS_VALUES(name, parts, bytes, begin, make)
+
+/* Types that are opened first, and those that are not. */
+#define PARTS_ROW(name, parts, bytes) \
+    BOTH_OF(name, parts, bytes, open_##name(&r, block), decode_##name(e, &r, block, part)) BOTH_ROW_DOTS(name)
+#define BLOCK_ROW(name, parts, bytes) \
+    BOTH_OF(name, parts, bytes, (void)r, decode_##name(e, block, part)) BOTH_ROW_DOTS(name)
 PARTS_ROW(iq4_nl, 1, 18)
 PARTS_ROW(iq4_xs, 8, 136)
 PARTS_ROW(mxfp4, 1, 17)
@@ -68,20 +78,25 @@ PARTS_ROW(q1_0, 4, 18)
 PARTS_ROW(q2_0, 2, 18)
 PARTS_ROW(q8_1, 1, 36)
 PARTS_ROW(q8_k, 8, 292)
+BLOCK_ROW(q4_0, 1, 18)
+BLOCK_ROW(q4_1, 1, 20)
+BLOCK_ROW(q5_0, 1, 22)
+BLOCK_ROW(q5_1, 1, 24)
+BLOCK_ROW(q4_k, 8, 144)
+BLOCK_ROW(q5_k, 8, 176)
+BLOCK_ROW(q6_k, 8, 210)
+BOTH_OF(q8_0, 1, 34, (void)r, decode_q8_0(e, block, part))
+#undef BLOCK_ROW
 #undef PARTS_ROW
+#undef BOTH_OF
+#undef PARTS_VALUES
 #undef PARTS_SUM
 
-#define BLOCK_VALUES(name, parts, bytes) PARTS_VALUES(name, parts, bytes, (void)r, decode_##name(e, b, at))
-BLOCK_VALUES(q8_0, 1, 34)
-BLOCK_VALUES(q4_0, 1, 18)
-BLOCK_VALUES(q4_1, 1, 20)
-BLOCK_VALUES(q5_0, 1, 22)
-BLOCK_VALUES(q5_1, 1, 24)
-BLOCK_VALUES(q4_k, 8, 144)
-BLOCK_VALUES(q5_k, 8, 176)
-BLOCK_VALUES(q6_k, 8, 210)
-#undef BLOCK_VALUES
-#undef PARTS_VALUES
+/* Not rounded, the scale of a block is multiplied once: row_dot_q8_0. */
+static float rounded_q8_0(const float *x, const void *row, int64_t n)
+{
+    return sum_q8_0(x, row, n, true);
+}
 
 /* Halves that are no numbers keep their bits: those go the slow way. */
 static void values_f16(float *restrict dst, const void *restrict row, int64_t n)
